@@ -1,0 +1,103 @@
+"""Whose message is being handled now: context variables that follow handlers, tasks and threads of asyncio."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatvitals.events import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Literal
+
+    from chatvitals.events import Event
+
+
+class Contact(NamedTuple):
+    """One person on one business number, by the raw ids that are known (empty where not)."""
+
+    number: str
+    phone: str
+    user: str
+
+    def matches(self, number: str, phone: str, user: str) -> bool:
+        """Say whether these ids name this contact; an id that either side does not know decides nothing."""
+        if number and self.number and number != self.number:
+            return False
+        return bool((phone and phone == self.phone) or (user and user == self.user))
+
+
+class Handling:
+    """The contacts whose messages the current webhook brought: one, except in batches.
+
+    It is bound before the body has been read and filled in afterwards, so that whichever task reads the body,
+    every task of the request sees the same contacts.
+    """
+
+    __slots__ = ("contacts",)
+
+    def __init__(self, contacts: tuple[Contact, ...] = ()) -> None:
+        self.contacts = contacts
+
+
+class Tag(NamedTuple):
+    """What the code says about the sends of a block; None leaves it to detection."""
+
+    kind: Literal["reply", "campaign"] | None = None
+    actor: Literal["bot", "human"] | None = None
+
+
+_handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", default=None)
+_tag: ContextVar[Tag] = ContextVar("chatvitals_tag", default=Tag())  # noqa: B039 - a NamedTuple is immutable
+
+
+def contacts_of(events: Iterable[Event]) -> tuple[Contact, ...]:
+    """Return the distinct contacts whose messages are among `events`, in order; group messages name none."""
+    found: dict[Contact, None] = {}
+    for event in events:
+        if type(event) is Message and not event.group and (event.phone or event.user):
+            found[Contact(event.number, event.phone, event.user)] = None
+    return tuple(found)
+
+
+def current() -> Contact | None:
+    """Return the contact being handled, or None where there is none or a batch leaves it open."""
+    handling = _handling.get()
+    return handling.contacts[0] if handling is not None and len(handling.contacts) == 1 else None
+
+
+def find(number: str, phone: str, user: str) -> Contact | None:
+    """Return the contact being handled that these ids name, or None; an empty `number` matches any."""
+    handling = _handling.get()
+    if handling is not None:
+        for contact in handling.contacts:
+            if contact.matches(number, phone, user):
+                return contact
+    return None
+
+
+@contextmanager
+def bound(handling: Handling) -> Iterator[None]:
+    """Bind `handling` for the body of the `with` statement."""
+    token = _handling.set(handling)
+    try:
+        yield
+    finally:
+        _handling.reset(token)
+
+
+def tag() -> Tag:
+    """Return what the code says about sends made here."""
+    return _tag.get()
+
+
+@contextmanager
+def tagged(tag: Tag) -> Iterator[None]:
+    """Say `tag` about the sends made in the body of the `with` statement."""
+    token = _tag.set(tag)
+    try:
+        yield
+    finally:
+        _tag.reset(token)

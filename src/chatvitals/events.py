@@ -1,0 +1,129 @@
+"""What can happen: the only things that doors, hooks and calls hand to the pipeline.
+
+Every event tells when we received it (`received`, seconds of the local clock). Person ids are raw here and live in
+memory only; the pipeline hashes them before anything is stored (SEMANTICS.md 1).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+SendKind: TypeAlias = Literal["reply", "campaign", "other"]
+CallName: TypeAlias = Literal["handover", "fallback", "dismiss", "resolve"]
+Actor: TypeAlias = Literal["bot", "human", "unknown"]
+
+
+class _PersonEvent(msgspec.Struct, gc=False, kw_only=True):
+    """Something about one person on one business number; an id that is not known is the empty string."""
+
+    number: str
+    phone: str = ""
+    user: str = ""
+    received: float = 0.0
+
+
+class Message(_PersonEvent):
+    """An inbound message: one item of `value.messages[]`."""
+
+    id: str
+    type: str
+    timestamp: int | None = None  # whole seconds on Meta's clock; None where missing or not a number
+    of: str = ""  # the message that a reaction, an edit or a deletion is about
+    group: bool = False
+    only_errors: bool = False  # no content: the item holds nothing but errors
+
+
+class IdentityChange(_PersonEvent):
+    """A `system` message that gives a person a new phone or business-scoped id; it comes beside its `Message`."""
+
+    new_phone: str = ""
+    new_user: str = ""
+
+
+class Status(_PersonEvent):
+    """One status of an outbound message."""
+
+    id: str
+    status: str
+    timestamp: int | None = None
+    category: str = ""
+    code: str = ""
+    group: bool = False
+
+
+class Echo(_PersonEvent):
+    """A message that a person typed in the WhatsApp Business app."""
+
+    id: str
+    type: str
+    timestamp: int | None = None
+
+
+class Preference(_PersonEvent):
+    """A person's choice about a category of messages."""
+
+    category: str
+    value: str
+    timestamp: int | None = None
+
+
+class Send(_PersonEvent):
+    """A call of the bot's HTTP client that sends, marks or reacts; `received` is when the API answered.
+
+    `id` is empty where the API gave none. `tagged` says that the code itself named the kind. `seconds` is how long the
+    call took. `code` is Meta's error code or the HTTP status of a rejected call, or the name of a transport error.
+    """
+
+    kind: SendKind
+    accepted: bool
+    id: str = ""
+    code: str = ""
+    seconds: float | None = None
+    actor: Actor = "bot"
+    template: str = ""
+    language: str = ""
+    tagged: bool = False
+
+
+class Reply(_PersonEvent):
+    """A reply that the bot's code tells us about; `id` is the message id where it is known."""
+
+    id: str = ""
+    actor: Actor = "bot"
+
+
+class Call(_PersonEvent):
+    """One of the library's functions about the contact's turn or conversation."""
+
+    name: CallName
+
+
+class AccountEvent(msgspec.Struct, gc=False, kw_only=True):
+    """A change that is about a number, a template or an account, as Meta sent it; time is `entry.time` in seconds."""
+
+    field: str
+    entry: str
+    time: int | None
+    value: dict[str, object]
+    received: float = 0.0
+
+
+class Webhook(msgspec.Struct, gc=False, kw_only=True):
+    """One POST on the webhook path, with what became of it.
+
+    `fields` counts its changes by (field, known); `malformed` counts items that could not be read; `numbers` gives the
+    display number (digits) of each `phone_number_id` that a value named.
+    """
+
+    result: Literal["accepted", "unsigned", "bad_signature", "undecodable", "oversize", "rejected"]
+    received: float = 0.0
+    events: list[Event] = []
+    fields: dict[tuple[str, bool], int] = {}
+    numbers: dict[str, str] = {}
+    malformed: int = 0
+
+
+PersonEvent: TypeAlias = Message | IdentityChange | Status | Echo | Preference | Send | Reply | Call
+Event: TypeAlias = PersonEvent | AccountEvent

@@ -1,0 +1,94 @@
+"""The fence between our mistakes and the bot: whatever goes wrong inside is counted and logged, never raised."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+logger = logging.getLogger("chatvitals")
+
+_QUIET_SECONDS = 60.0
+
+
+class Guard:
+    """Context managers that swallow `Exception` (never `BaseException`), count it by place and log it once a minute.
+
+    `on_error` is called with the place and the exception; tests use it to fail on anything that was swallowed.
+    """
+
+    def __init__(self, on_error: Callable[[str, Exception], None] | None = None) -> None:
+        self.errors: Counter[str] = Counter()  # not yet handed to the store; see `take`
+        self.on_error = on_error
+        self._logged: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, where: str) -> _Fence:
+        """Return a context manager that keeps an error of the place `where` from the bot."""
+        return _Fence(self, where)
+
+    def report(self, where: str, error: Exception | None = None, *, message: str = "") -> None:
+        """Count one problem at `where`; log the kind of the error, never its text, which may hold personal data."""
+        with self._lock:
+            self.errors[where] += 1
+            now = time.monotonic()
+            quiet = now - self._logged.get(where, -_QUIET_SECONDS) < _QUIET_SECONDS
+            if not quiet:
+                self._logged[where] = now
+        if not quiet:
+            what = message or (_origin(error) if error is not None else "a problem")
+            logger.warning(
+                "chatvitals: %s in %s. The bot is not affected; some numbers may be missing. "
+                "Further ones are counted in chatvitals_internal_errors_total and logged once a minute.",
+                what,
+                where,
+            )
+        if error is not None and self.on_error is not None:
+            self.on_error(where, error)
+
+    def take(self) -> Counter[str]:
+        """Return what was counted since the last call and start again at nothing."""
+        with self._lock:
+            taken, self.errors = self.errors, Counter()
+            return taken
+
+    def give_back(self, taken: Counter[str]) -> None:
+        """Return counts that could not be stored, so that the next commit carries them."""
+        with self._lock:
+            self.errors.update(taken)
+
+
+class _Fence:
+    """One use of the guard."""
+
+    __slots__ = ("_guard", "_where", "failed")
+
+    def __init__(self, guard: Guard, where: str) -> None:
+        self._guard = guard
+        self._where = where
+        self.failed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.failed = True
+        self._guard.report(self._where, error)
+        return True
+
+
+def _origin(error: Exception) -> str:
+    """Name the error's type and the line of ours that raised it, without its message."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    place = f" at {tb.tb_frame.f_globals.get('__name__', '?')}:{tb.tb_lineno}" if tb is not None else ""
+    return f"{type(error).__name__}{place}"
