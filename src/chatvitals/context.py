@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +27,13 @@ class Contact(NamedTuple):
         if number and self.number and number != self.number:
             return False
         return bool((phone and phone == self.phone) or (user and user == self.user))
+
+
+def named(number: str, person_id: str) -> Contact:
+    """Return the contact that one id names: a business-scoped user id (`US.…`) or a phone id."""
+    if person_id[2:3] == "." and person_id[:2].isalpha():
+        return Contact(number, "", person_id)
+    return Contact(number, person_id, "")
 
 
 class Handling:
@@ -85,7 +92,8 @@ def bound(handling: Handling) -> Iterator[None]:
     try:
         yield
     finally:
-        _handling.reset(token)
+        with suppress(ValueError):  # left in another context than it was entered in: that one ends with its task
+            _handling.reset(token)
 
 
 def tag() -> Tag:

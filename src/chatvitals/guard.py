@@ -58,11 +58,6 @@ class Guard:
             taken, self.errors = self.errors, Counter()
             return taken
 
-    def give_back(self, taken: Counter[str]) -> None:
-        """Return counts that could not be stored, so that the next commit carries them."""
-        with self._lock:
-            self.errors.update(taken)
-
 
 class _Fence:
     """One use of the guard."""

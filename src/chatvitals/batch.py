@@ -1,0 +1,213 @@
+"""One batch of events against one transaction of the store: load, resolve who is who, reduce, gather the changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatvitals import catalogue, vocabulary
+from chatvitals.events import AccountEvent, IdentityChange, Message, Preference, Webhook
+from chatvitals.reducer import identity, settling, state, turns
+from chatvitals.reducer.fold import fold
+from chatvitals.reducer.state import Contact, Rules
+from chatvitals.stores.base import Changes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from chatvitals.events import PersonEvent
+    from chatvitals.labels import Labels
+    from chatvitals.reducer.identity import Hasher
+    from chatvitals.reducer.measures import Measures
+    from chatvitals.stores.base import Row, Transaction
+
+_EXPIRY_GRAIN = 3600.0  # an hour sooner or later makes no difference to forgetting, but costs a write each time
+_MARKS: tuple[tuple[str, Callable[[Contact], float | None]], ...] = (
+    (catalogue.OLDEST_OPEN_TURN.name, lambda contact: min((t.start for t in contact.open_turns()), default=None)),
+    (catalogue.OLDEST_OPEN_HANDOVER.name, lambda contact: min(contact.handovers, default=None)),
+)
+_NEEDS_A_PERSON = frozenset({Message, Preference, IdentityChange})
+
+
+class _Entry:
+    """A contact in this batch, with what the store had of it."""
+
+    __slots__ = ("contact", "key", "marks", "touched")
+
+    def __init__(self, key: int, contact: Contact) -> None:
+        self.key = key
+        self.contact = contact
+        self.marks = [of(contact) for _, of in _MARKS]
+        self.touched = False
+
+
+class Batch:
+    """Reduces events in memory; `changes` then holds all that must be committed together."""
+
+    def __init__(
+        self, transaction: Transaction, rules: Rules, hasher: Hasher, labels: Labels, measures: Measures
+    ) -> None:
+        self._transaction = transaction
+        self._rules = rules
+        self._hasher = hasher
+        self._labels = labels
+        self._measures = measures
+        self._entries: dict[int, _Entry] = {}
+        self._links: dict[int, int] = {}
+        self._absent: set[int] = set()
+        self._changes = Changes(adds=measures.adds, latest=measures.latest)
+
+    def take(self, events: Sequence[PersonEvent]) -> None:
+        """Fold events in, in the order in which they were received."""
+        keyed = [(event, self._hasher.keys(event)) for event in sorted(events, key=_received)]
+        self._load({keys[0] for _, keys in keyed})
+        second: set[int] = set()
+        for event, keys in keyed:
+            second.update(self._unknown_aliases(keys[0], keys[1:]))
+            if type(event) is IdentityChange:
+                second.update(self._new_keys(event))
+        self._load(second)
+        for event, keys in keyed:
+            entry = self._resolve(event.number, (*keys, *self._new_keys(event)))
+            settling.advance(entry.contact, event.received, self._rules, self._measures)
+            if settling.is_forgotten(entry.contact, event.received):  # whether or not a sweep has come by since
+                turns.drop_handovers(entry.contact, self._measures)
+                entry.contact = Contact(number=entry.contact.number, aliases=entry.contact.aliases)
+            fold(entry.contact, event, self._hasher, self._measures)
+            entry.touched = True
+
+    def settle(self, now: float, limit: int) -> int:
+        """Advance contacts that are due by `now`, at most `limit`; return how many there were."""
+        rows = self._transaction.due(now, limit)
+        for key, row in rows.items():
+            if key not in self._entries:
+                self._entries[key] = _Entry(key, state.decode(row))
+            self._entries[key].touched = True
+        return len(rows)
+
+    def changes(self, now: float) -> Changes:
+        """Advance everything that was touched to `now` and return what must be committed."""
+        changes = self._changes
+        for entry in self._entries.values():
+            if entry.touched:
+                settling.advance(entry.contact, now, self._rules, self._measures)
+                if settling.is_forgotten(entry.contact, now):
+                    self._forget(entry)
+                else:
+                    due = settling.next_due(entry.contact, self._rules)
+                    if due >= entry.contact.touched + state.FORGET_AFTER:
+                        due = (due // _EXPIRY_GRAIN + 1.0) * _EXPIRY_GRAIN
+                    changes.states[entry.key] = (state.encode(entry.contact), due)
+                self._mark(entry)
+        return changes
+
+    def _load(self, keys: Iterable[int]) -> None:
+        wanted = {key for key in keys if not self._known(key)}
+        while wanted:
+            rows = self._transaction.load(wanted)
+            self._absent.update(wanted.difference(rows))
+            for key, row in rows.items():
+                self._keep(key, row)
+            wanted = {row for row in rows.values() if isinstance(row, int) and not self._known(row)}
+
+    def _known(self, key: int) -> bool:
+        return key in self._entries or key in self._links or key in self._absent
+
+    def _keep(self, key: int, row: Row) -> None:
+        if isinstance(row, int):
+            self._links[key] = row
+        else:
+            self._entries[key] = _Entry(key, state.decode(row))
+
+    def _find(self, key: int) -> _Entry | None:
+        while key in self._links:
+            key = self._links[key]
+        return self._entries.get(key)
+
+    def _unknown_aliases(self, first: int, others: tuple[int, ...]) -> list[int]:
+        """Return the keys that the first key's contact is not known by, which must be looked up."""
+        if not others:
+            return []
+        entry = self._find(first)
+        return [key for key in others if entry is None or (key != entry.key and key not in entry.contact.aliases)]
+
+    def _new_keys(self, event: PersonEvent) -> tuple[int, ...]:
+        if type(event) is not IdentityChange:
+            return ()
+        new = (event.new_user, event.new_phone)
+        return tuple(self._hasher.person(event.number, person_id) for person_id in new if person_id)
+
+    def _resolve(self, number: str, keys: tuple[int, ...]) -> _Entry:
+        """Return the one contact of all these keys; contacts that turn out to be one become one."""
+        entry = self._find(keys[0])
+        for key in keys[1:]:
+            if entry is not None and (key == entry.key or key in entry.contact.aliases):
+                continue
+            other = self._find(key)
+            if entry is None:
+                entry = other
+            elif other is not None and other is not entry:
+                self._merge(entry, other)
+        if entry is None:
+            entry = _Entry(keys[0], Contact(number=self._labels.admit(catalogue.NUMBER, number)))
+            self._entries[keys[0]] = entry
+            self._absent.discard(keys[0])
+        for key in keys:
+            if key != entry.key and key not in entry.contact.aliases:
+                self._link(key, entry)
+        return entry
+
+    def _merge(self, kept: _Entry, other: _Entry) -> None:
+        identity.merge(kept.contact, other.contact)
+        for key in (other.key, *other.contact.aliases):
+            self._link(key, kept)
+        del self._entries[other.key]
+        for (kind, _), before in zip(_MARKS, other.marks, strict=True):
+            if before is not None:
+                self._changes.marks[kind, other.contact.number, other.key] = None
+
+    def _link(self, key: int, entry: _Entry) -> None:
+        self._links[key] = entry.key
+        self._absent.discard(key)
+        self._changes.links[key] = entry.key
+        if key not in entry.contact.aliases:
+            entry.contact.aliases.append(key)
+
+    def _forget(self, entry: _Entry) -> None:
+        turns.drop_handovers(entry.contact, self._measures)
+        self._changes.removed.update((entry.key, *entry.contact.aliases))
+
+    def _mark(self, entry: _Entry) -> None:
+        for (kind, of), before in zip(_MARKS, entry.marks, strict=True):
+            now = of(entry.contact)
+            if now != before:
+                self._changes.marks[kind, entry.contact.number, entry.key] = now
+
+
+def count_webhook(webhook: Webhook, measures: Measures) -> None:
+    """Count what a POST on the webhook path was, beside its events."""
+    measures.count(catalogue.WEBHOOKS, (webhook.result,))
+    if webhook.result != "accepted":
+        return
+    measures.at_least(catalogue.LAST_WEBHOOK, (), webhook.received)
+    for (field, known), amount in webhook.fields.items():
+        name = field if field in vocabulary.KNOWN_FIELDS else vocabulary.OTHER
+        measures.count(catalogue.WEBHOOK_FIELDS, (name, "yes" if known else "no"), amount)
+    if webhook.malformed:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",), webhook.malformed)
+
+
+def person_events(webhook: Webhook, measures: Measures) -> list[PersonEvent]:
+    """Return the events of a webhook that are about a person; one that names nobody is malformed."""
+    events: list[PersonEvent] = []
+    for event in webhook.events:
+        if type(event) is AccountEvent:
+            continue
+        if type(event) in _NEEDS_A_PERSON and not event.phone and not event.user:  # type: ignore[union-attr]
+            measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        else:
+            events.append(event)  # type: ignore[arg-type]
+    return events
+
+
+def _received(event: PersonEvent) -> float:
+    return event.received

@@ -1,0 +1,95 @@
+"""The command `chatvitals`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from chatvitals._version import __version__
+
+_SCENARIOS = ("calm", "slow", "outage")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; return its exit status: 0 for success, 2 for wrong words, else as the command says."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nchatvitals: interrupted\n")
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        return 0
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chatvitals",
+        description="Vital signs for WhatsApp bots: how long customers wait, in Prometheus.",
+    )
+    parser.add_argument("--version", action="version", version=f"chatvitals {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    demo = commands.add_parser(
+        "demo",
+        help="run a bot with simulated customers and watch its metrics",
+        description="Run a bot, its customers and a stand-in for WhatsApp on this machine. At the end, compare what "
+        "customers measured with what the metrics say; exit status 1 when they disagree.",
+    )
+    demo.add_argument("--duration", type=_seconds, metavar="S", help="seconds to run (default: until Ctrl-C)")
+    demo.add_argument("--scenario", choices=_SCENARIOS, default="calm", help="what happens (default: %(default)s)")
+    demo.add_argument("--plain", action="store_true", help="print plain lines instead of a live view")
+    demo.add_argument("--port", type=_port, default=9464, metavar="N", help="port of /metrics (default: %(default)s)")
+    demo.set_defaults(run=_demo)
+
+    replay = commands.add_parser(
+        "replay",
+        help="measure a log of webhooks",
+        description="Feed a log of raw webhook bodies through the same rules, with the log's own clock. Each line is a "
+        'JSON object: {"received": 1795392000.2, "body": "…" or "base64": "…", "headers": {…}}.',
+    )
+    replay.add_argument("file", type=Path, metavar="FILE.jsonl", help="the log; - reads standard input")
+    replay.add_argument(
+        "--openmetrics", type=Path, metavar="OUT", help="write all metrics over time, for backfilling Prometheus"
+    )
+    replay.add_argument(
+        "--every",
+        type=_seconds,
+        default=60.0,
+        metavar="S",
+        help="seconds between samples in OUT (default: %(default)g)",
+    )
+    replay.set_defaults(run=_replay)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from chatvitals import demo  # noqa: PLC0415 - each command imports only what it needs
+
+    return demo.run(options.duration, options.scenario, plain=options.plain, port=options.port)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from chatvitals import replay  # noqa: PLC0415
+
+    return replay.run(options.file, options.openmetrics, every=options.every)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, not {text!r}")
+    return value
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"must be a port from 0 (any free one) to 65535, not {text!r}")
+    return int(text)

@@ -1,0 +1,329 @@
+"""From the bot's path to the store: a bounded queue, and a thread that commits it in batches."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+from chatvitals import catalogue
+from chatvitals.batch import Batch, count_webhook, person_events
+from chatvitals.events import PersonEvent, Send, Webhook
+from chatvitals.labels import Labels
+from chatvitals.reducer.identity import Hasher
+from chatvitals.reducer.measures import Measures
+from chatvitals.reducer.state import Rules
+from chatvitals.stores.base import ConflictError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.guard import Guard
+    from chatvitals.settings import Settings
+    from chatvitals.stores.base import Store
+
+Queued: TypeAlias = Webhook | PersonEvent
+
+_LINGER = 0.1  # seconds that a batch gathers: one commit then serves many events
+_SWEEP_EVERY = 1.0
+_MOST_EVENTS = 500
+_MOST_DUE = 500
+_MOST_SWEEPS = 20  # per scrape or round; what is left comes with the next
+_ATTEMPTS = 8
+_LONGEST_PAUSE = 5.0
+
+
+class Pipeline:
+    """The queue of one process. `put` is all that the bot ever waits for; the rest happens on a daemon thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        guard: Guard,
+        clock: Callable[[], float],
+        *,
+        background: bool = True,
+    ) -> None:
+        hours = settings.in_hours
+        self.rules = Rules(
+            settings.settle_after,
+            settings.unanswered_after,
+            settings.overdue_after,
+            None if hours is None else hours.contains,
+        )
+        self.capacity = settings.queue_size
+        self.store_up = False
+        self._identity_key = settings.identity_key
+        self._store = store
+        self._guard = guard
+        self._clock = clock
+        self._background = background
+        self._labels = Labels(settings.label_cap)
+        self._hasher: Hasher | None = None
+        self._own = Measures()  # own health that waits for the next commit,
+        self._in_flight = Measures()  # and what the commit under way carries
+        self._dropped: Counter[str] = Counter()
+        self._reset()
+
+    def _reset(self) -> None:
+        """Start with an empty queue and no thread: at first, and in a forked child (its parent keeps the events)."""
+        self._pid = os.getpid()
+        self._queue: deque[Queued] = deque()
+        self._size = 0
+        self._lock = threading.Lock()  # of the queue; held for moments only
+        self._work = threading.RLock()  # of the store; held for a commit
+        self._wake = threading.Event()
+        self._served = threading.Condition(self._lock)
+        self._asked = 0  # how often someone has asked to have everything settled,
+        self._answered = 0  # and which of these have been served
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    def put(self, event: Queued) -> None:
+        """Enqueue an event; when the queue is full the oldest one makes room and is counted."""
+        if self._pid != os.getpid():
+            self._reset()
+        weight = _weight(event)
+        with self._lock:
+            self._queue.append(event)
+            self._size += weight
+            while self._size > self.capacity and len(self._queue) > 1:
+                oldest = _weight(self._queue.popleft())
+                self._size -= oldest
+                self._dropped["queue_full"] += oldest
+        if self._background:
+            if self._thread is None:
+                self._start()
+            if not self._wake.is_set():
+                self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many events wait to be committed."""
+        return self._size
+
+    def drain(self) -> bool:
+        """Commit what is in the queue now; return False when the store could not take it."""
+        with self._work:
+            while self._queue:
+                batch = self._next_batch()
+                if not self._commit_or_keep(batch):
+                    return False
+            return True
+
+    def sweep(self) -> bool:
+        """Apply what has become due without any event; return False when the store could not be reached."""
+        with self._work:
+            try:
+                for _ in range(_MOST_SWEEPS):
+                    if self._commit([], sweep=True) < _MOST_DUE:
+                        break
+            except StoreUnavailableError as error:
+                self._down(error)
+                return False
+            return True
+
+    def settle(self, timeout: float = 0.5) -> None:
+        """Have everything received and due so far committed, as far as that takes at most `timeout` seconds."""
+        if self._pid != os.getpid():
+            self._reset()
+        if not self._background:
+            self.drain()
+            self.sweep()
+            return
+        if self._thread is None:
+            self._start()
+        deadline = time.monotonic() + timeout
+        with self._served:
+            self._asked += 1
+            ticket = self._asked
+            self._wake.set()
+            while self._answered < ticket and not self._closing:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._served.wait(left):
+                    return
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Commit what waits, within `timeout` seconds, and stop the thread; what cannot be committed is counted."""
+        if self._pid != os.getpid():
+            return
+        thread = self._thread
+        self._closing = True
+        if thread is not None and thread.is_alive():
+            self._wake.set()
+            thread.join(timeout)
+        elif not self._background:
+            self.drain()
+        with self._lock:
+            if self._queue:
+                self._dropped["store"] += self._size
+                self._queue.clear()
+                self._size = 0
+
+    def own_measures(self) -> Measures:
+        """Return own-health amounts that have not reached the store yet."""
+        measures = Measures()
+        measures.merge(self._own.adds)
+        measures.merge(self._in_flight.adds)
+        _count_own(measures, self._guard.errors, self._dropped, self._labels.overflow)
+        return measures
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is not None or self._closing:
+                return
+            self._thread = threading.Thread(target=self._run, name="chatvitals", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError as error:  # no threads here, or the interpreter is ending: commit on the caller's
+                self._thread = None
+                self._background = False
+                self._guard.report("pipeline", error, message="no thread could be started")
+
+    def _run(self) -> None:
+        pause = 0.0
+        last_sweep = 0.0
+        while not self._closing:
+            self._wake.wait(_SWEEP_EVERY)
+            if self._asked == self._answered and not self._closing:
+                time.sleep(_LINGER)
+            self._wake.clear()
+            asked = self._asked
+            done = False
+            with self._guard("pipeline"):
+                done = self.drain()
+                if done and (asked != self._answered or time.monotonic() - last_sweep >= _SWEEP_EVERY):
+                    last_sweep = time.monotonic()
+                    done = self.sweep()
+            with self._served:
+                self._answered = asked
+                self._served.notify_all()
+            pause = 0.0 if done else min(_LONGEST_PAUSE, 2 * pause or 0.1)
+            if pause:
+                self._rest(pause)
+        with self._guard("pipeline"):
+            self.drain()
+        self._store.close()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before trying the store again, but not beyond the end."""
+        deadline = time.monotonic() + seconds
+        while not self._closing and time.monotonic() < deadline:
+            time.sleep(min(0.05, seconds))
+
+    def _next_batch(self) -> list[Queued]:
+        batch: list[Queued] = []
+        size = 0
+        with self._lock:
+            while self._queue and size < _MOST_EVENTS:
+                event = self._queue.popleft()
+                size += _weight(event)
+                batch.append(event)
+            self._size -= size
+        return batch
+
+    def _commit_or_keep(self, batch: list[Queued]) -> bool:
+        try:
+            self._commit(batch, sweep=False)
+        except StoreUnavailableError as error:
+            self._down(error)
+            with self._lock:
+                self._queue.extendleft(reversed(batch))
+                self._size += sum(map(_weight, batch))
+            return False
+        except Exception as error:  # noqa: BLE001 - one bad event must not hold up the others
+            self._guard.report("reducer", error)
+            self._one_by_one(batch)
+        return True
+
+    def _one_by_one(self, batch: list[Queued]) -> None:
+        for position, event in enumerate(batch):
+            try:
+                self._commit([event], sweep=False)
+            except StoreUnavailableError:
+                with self._lock:
+                    self._queue.extendleft(reversed(batch[position:]))
+                    self._size += sum(map(_weight, batch[position:]))
+                return
+            except Exception as error:  # noqa: BLE001
+                self._guard.report("reducer", error)
+
+    def _commit(self, batch: list[Queued], *, sweep: bool) -> int:
+        """Reduce and commit in one transaction; return how many contacts were due."""
+        for _ in range(_ATTEMPTS):
+            with suppress(ConflictError):
+                return self._attempt(batch, sweep=sweep)
+        raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
+
+    def _attempt(self, batch: list[Queued], *, sweep: bool) -> int:
+        began = time.perf_counter()
+        hasher = self._hasher or self._identify()
+        measures = Measures()
+        events: list[PersonEvent] = []
+        for event in batch:
+            if type(event) is Webhook:
+                count_webhook(event, measures)
+                events += person_events(event, measures)
+            else:
+                if type(event) is Send and event.template:
+                    event.template = self._labels.admit("template", event.template)
+                    event.language = self._labels.admit("language", event.language)
+                events.append(event)  # type: ignore[arg-type]
+        own = self._take_own()
+        measures.merge(own.adds)
+        try:
+            with self._store.transaction() as transaction:
+                reduction = Batch(transaction, self.rules, hasher, self._labels, measures)
+                if events:
+                    reduction.take(events)
+                now = self._clock()
+                due = reduction.settle(now, _MOST_DUE) if sweep else 0
+                changes = reduction.changes(now)
+                if changes.states or changes.removed or changes.adds:
+                    transaction.commit(changes)
+        except BaseException:
+            self._own.merge(own.adds)
+            raise
+        finally:
+            self._in_flight = Measures()
+        self.store_up = True
+        if batch or due:
+            self._own.observe(catalogue.STORE_COMMIT_SECONDS, (), time.perf_counter() - began)
+        return due
+
+    def _take_own(self) -> Measures:
+        own, self._own = self._own, Measures()
+        dropped, self._dropped = self._dropped, Counter()
+        _count_own(own, self._guard.take(), dropped, self._labels.take_overflow())
+        self._in_flight = own
+        return own
+
+    def _identify(self) -> Hasher:
+        """Take the identity key from the settings, else from the store, where the first process has put it."""
+        key = self._identity_key or self._store.keep_first("identity_key", secrets.token_bytes(32))
+        self._labels.learn(self._store.cells())
+        self._hasher = Hasher(key)
+        return self._hasher
+
+    def _down(self, error: StoreUnavailableError) -> None:
+        self.store_up = False
+        self._guard.report("store", message=str(error))
+
+
+def _count_own(measures: Measures, errors: Counter[str], dropped: Counter[str], overflow: Counter[str]) -> None:
+    for where, amount in errors.items():
+        measures.count(catalogue.INTERNAL_ERRORS, (where,), amount)
+    for reason, amount in dropped.items():
+        measures.count(catalogue.EVENTS_DROPPED, (reason,), amount)
+    for label, amount in overflow.items():
+        measures.count(catalogue.SERIES_OVERFLOW, (label,), amount)
+
+
+def _weight(event: Queued) -> int:
+    """Return how many events wait with this one."""
+    return len(event.events) or 1 if type(event) is Webhook else 1

@@ -1,0 +1,66 @@
+"""Who is who: keyed hashes instead of ids, and several ids that are one person (SEMANTICS.md 1)."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from chatvitals.reducer import memory
+from chatvitals.reducer.state import OPEN, Contact
+
+if TYPE_CHECKING:
+    from chatvitals.events import PersonEvent
+
+_PUNCTUATION = str.maketrans("", "", "+ -()./")  # how people write a phone number, and bots send to it
+
+
+class Hasher:
+    """Turns ids into 64-bit keys with BLAKE2b; without the key `secret` nobody can tell whose they are."""
+
+    __slots__ = ("_message", "_person")
+
+    def __init__(self, secret: bytes) -> None:
+        self._person = blake2b(digest_size=8, key=secret, person=b"person")
+        self._message = blake2b(digest_size=8, key=secret, person=b"message")
+
+    def person(self, number: str, person_id: str) -> int:
+        """Return the key of a person id on a business number."""
+        digest = self._person.copy()
+        digest.update(f"{number}\0{person_id}".encode())
+        return int.from_bytes(digest.digest(), "little", signed=True)
+
+    def message(self, message_id: str) -> int:
+        """Return the key of a message id, which holds the phone number in base64 and is as personal as it."""
+        digest = self._message.copy()
+        digest.update(message_id.encode())
+        return int.from_bytes(digest.digest(), "little", signed=True)
+
+    def keys(self, event: PersonEvent) -> tuple[int, ...]:
+        """Return the keys of the person an event is about, the business-scoped id first.
+
+        A status that names nobody still belongs with the other statuses of its message: that is its contact then.
+        """
+        phone = event.phone if event.phone.isdigit() else event.phone.translate(_PUNCTUATION)
+        if event.user:
+            user = self.person(event.number, event.user)
+            return (user, self.person(event.number, phone)) if phone else (user,)
+        if phone:
+            return (self.person(event.number, phone),)
+        return (self.person(event.number, f"message\0{getattr(event, 'id', '')}"),)
+
+
+def merge(kept: Contact, other: Contact) -> None:
+    """Take `other` into `kept`: what is open stays open, what was counted stays counted (SEMANTICS.md 5)."""
+    latest = max((kept, other), key=lambda contact: contact.last)
+    turns = sorted([*kept.turns, *other.turns], key=lambda turn: turn.start)
+    kept.turns = [turn for turn in turns[:-1] if turn.outcome == OPEN] + turns[-1:]
+    kept.over = latest.over
+    kept.handed = kept.handed or other.handed
+    kept.touched = max(kept.touched, other.touched)
+    kept.last = latest.last
+    kept.ended = max(kept.ended, other.ended)
+    kept.handovers = sorted([*kept.handovers, *other.handovers])
+    kept.pending = [*kept.pending, *other.pending]
+    kept.seen = memory.merge_seen(kept.seen, other.seen)
+    numbers = [0, *(kept.template_index(template) for template in other.templates)]
+    kept.records = memory.merge_records(kept.records, memory.renumber_templates(other.records, numbers))

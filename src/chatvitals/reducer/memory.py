@@ -1,0 +1,140 @@
+"""What a contact's state remembers of message ids, for 7 days and bounded (SEMANTICS.md 5).
+
+Both memories are plain bytes of fixed-width entries, oldest first: statuses outnumber messages three to one, and a
+status must cost a substring search and a splice, not the decoding of everything that the contact ever received.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REMEMBER_SECONDS: Final = 7 * 86_400
+REMEMBER_ENTRIES: Final = 512
+
+_SEEN = struct.Struct("<qI")
+_RECORD = struct.Struct("<qIHBBB")
+_KEY = struct.Struct("<q")
+_U32 = struct.Struct("<I")
+
+UNKNOWN: Final = 0
+REPLY: Final = 1
+CAMPAIGN: Final = 2
+OTHER: Final = 3
+
+_API, _COUNTED, _FAILED, _APPLIED, _REPLIED = 1, 2, 4, 8, 16  # above them two bits of kind and three of level
+
+
+class Record:
+    """One outbound message as far as it is known: whichever evidence comes first creates it, later ones fill it."""
+
+    __slots__ = ("api", "applied", "category", "counted", "failed", "key", "kind", "level", "position", "replied",
+                 "seen", "template", "time")  # fmt: skip
+
+    def __init__(self, key: int, time: int) -> None:
+        self.key = key
+        self.time = time  # received, whole seconds
+        self.position = -1
+        self.seen = 0  # bit i: status i of vocabulary.STATUSES came
+        self.level = 0  # how many of sent, delivered, read, played are counted
+        self.kind = UNKNOWN
+        self.category = 0  # 0 not known yet, else 1 + index into the categories
+        self.template = 0  # 0 none, else 1 + index into the contact's templates
+        self.api = False  # a watched client sent it
+        self.counted = False  # a status of it has been counted after its window: the labels are final
+        self.failed = False
+        self.applied = False  # its evidence has been applied: what comes later changes no turn
+        self.replied = False  # and it was a reply
+
+    def pack(self) -> bytes:
+        """Return the entry as it is kept."""
+        bits = self.api * _API | self.counted * _COUNTED | self.failed * _FAILED
+        bits |= self.applied * _APPLIED | self.replied * _REPLIED | self.kind << 5 | self.level << 7
+        return _RECORD.pack(self.key, self.time, bits, self.seen, self.category, self.template)
+
+
+def _position(entries: bytes, key: int, width: int) -> int:
+    """Return where the entry of `key` begins, or -1."""
+    wanted = _KEY.pack(key)
+    position = entries.find(wanted)
+    while position >= 0 and position % width:
+        position = entries.find(wanted, position + 1)
+    return position
+
+
+def has_seen(seen: bytes, key: int) -> bool:
+    """Say whether the id `key` is remembered."""
+    return _position(seen, key, _SEEN.size) >= 0
+
+
+def add_seen(seen: bytes, key: int, received: float) -> bytes:
+    """Return `seen` with `key`, less what is too old or too much."""
+    return _pruned(seen, _SEEN.size, received) + _SEEN.pack(key, int(received))
+
+
+def find_record(records: bytes, key: int) -> Record | None:
+    """Return the record of the outbound message `key`, or None."""
+    position = _position(records, key, _RECORD.size)
+    if position < 0:
+        return None
+    _, time, bits, seen, category, template = _RECORD.unpack_from(records, position)
+    record = Record(key, time)
+    record.position = position
+    record.seen = seen
+    record.level = bits >> 7 & 7
+    record.kind = bits >> 5 & 3
+    record.category = category
+    record.template = template
+    record.api = bool(bits & _API)
+    record.counted = bool(bits & _COUNTED)
+    record.failed = bool(bits & _FAILED)
+    record.applied = bool(bits & _APPLIED)
+    record.replied = bool(bits & _REPLIED)
+    return record
+
+
+def put_record(records: bytes, record: Record) -> bytes:
+    """Return `records` with `record` in its place, or at the end where it is new."""
+    if record.position < 0:
+        records = _pruned(records, _RECORD.size, record.time)
+        record.position = len(records)
+        return records + record.pack()
+    return records[: record.position] + record.pack() + records[record.position + _RECORD.size :]
+
+
+def merge_seen(one: bytes, two: bytes) -> bytes:
+    """Return the ids of both, oldest first."""
+    return _merged(one, two, _SEEN.size)
+
+
+def merge_records(one: bytes, two: bytes) -> bytes:
+    """Return the records of both, oldest first."""
+    return _merged(one, two, _RECORD.size)
+
+
+def renumber_templates(records: bytes, numbers: Sequence[int]) -> bytes:
+    """Return `records` with each template number replaced by the one that `numbers` has in its place."""
+    renumbered = bytearray(records)
+    for last in range(_RECORD.size - 1, len(records), _RECORD.size):
+        renumbered[last] = numbers[renumbered[last]]
+    return bytes(renumbered)
+
+
+def _merged(one: bytes, two: bytes, width: int) -> bytes:
+    entries: dict[bytes, bytes] = {}
+    for blob in (two, one):  # where both know an id, the first one's entry stays
+        for position in range(0, len(blob), width):
+            entries[blob[position : position + 8]] = blob[position : position + width]
+    ordered = sorted(entries.values(), key=lambda entry: _U32.unpack_from(entry, 8))
+    return b"".join(ordered[-REMEMBER_ENTRIES:])
+
+
+def _pruned(entries: bytes, width: int, now: float) -> bytes:
+    start = max(0, len(entries) - (REMEMBER_ENTRIES - 1) * width)
+    oldest = now - REMEMBER_SECONDS
+    while start < len(entries) and _U32.unpack_from(entries, start + 8)[0] < oldest:
+        start += width
+    return entries[start:] if start else entries

@@ -1,0 +1,130 @@
+"""The state of one contact: what the store keeps between two events, about 100 bytes for most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DAY = 86_400.0
+NEW_AFTER = 8 * DAY  # SEMANTICS.md 4: `origin` is new when nothing came from the contact for 8 days
+FORGET_AFTER = 8 * DAY
+
+
+class Kind(IntEnum):
+    """What a pending item is; at one point in time, lower ones are applied first."""
+
+    MESSAGE = 0
+    REVOKE = 1
+    FALLBACK = 2
+    HANDOVER = 3
+    DISMISS = 4
+    RESOLVE = 5
+    REPLY = 6
+    STATUS = 7
+
+
+class Evidence(IntEnum):
+    """How a reply became known, from the poorest to the richest (SEMANTICS.md 2)."""
+
+    STATUS = 0
+    ECHO = 1
+    CODE = 2
+    API = 3
+
+
+EVIDENCE_LABELS = ("status", "echo", "code", "api")
+ACTOR_LABELS = ("bot", "human", "unknown")
+OUTCOME_LABELS = ("", "answered", "dismissed", "failed", "unanswered")
+OPEN, ANSWERED, DISMISSED, FAILED, UNANSWERED = range(5)
+TURN_LABELS = ("first", "next")
+HOURS_LABELS = ("", "yes", "no")
+
+
+class Item(msgspec.Struct, array_like=True, gc=False):
+    """Something received and not yet applied: it waits for its settling window (SEMANTICS.md 4)."""
+
+    kind: int
+    received: float
+    at: float
+    key: int = 0  # hash of the message id that it is about
+    second: int = 0  # WhatsApp's whole second
+    evidence: int = 0
+    actor: int = 0
+    status: int = 0
+    code: str = ""
+
+
+class Turn(msgspec.Struct, array_like=True, gc=False):
+    """A burst of inbound messages up to the first real reply."""
+
+    start: float  # of its first message
+    second: int  # of its first message, on WhatsApp's clock
+    last: float  # of its last message
+    label: int  # index into TURN_LABELS, fixed when it opens
+    hours: int  # index into HOURS_LABELS, fixed when it opens
+    outcome: int = OPEN
+    overdue: int = 0  # how many thresholds its age has crossed
+    failed: bool = False  # a reply to it failed within its window
+    fallback: bool = False
+    messages: list[int] = []  # ids, for deletions; see MESSAGES_KEPT
+    more: bool = False  # it had more messages than are kept
+
+
+MESSAGES_KEPT = 16
+_TEMPLATES_KEPT = 250  # a record numbers its template in one byte
+
+
+class Contact(msgspec.Struct, array_like=True):
+    """One person on one business number."""
+
+    number: str  # label value of the business number
+    touched: float = 0.0  # when something was last received
+    last: float = 0.0  # `at` of the latest message that opened or joined a turn; 0: none yet
+    ended: float = 0.0  # up to here messages are answered or done with: last reply, or end of a turn without one
+    over: bool = False  # the conversation was resolved
+    handed: bool = False  # the conversation was handed over (counted once)
+    handovers: list[float] = []  # handed over and no person has replied yet
+    turns: list[Turn] = []  # the latest, and before it any other that is open
+    pending: list[Item] = []
+    seen: bytes = b""  # inbound messages and echoes
+    records: bytes = b""  # outbound messages
+    templates: list[tuple[str, str]] = []
+    aliases: list[int] = []  # other keys that lead here
+
+    def open_turns(self) -> list[Turn]:
+        """Return the turns that wait for a reply."""
+        return [turn for turn in self.turns if turn.outcome == OPEN]
+
+    def template_index(self, template: tuple[str, str]) -> int:
+        """Return the number under which records name a template; 0 where there is none or no room for more."""
+        if not template[0]:
+            return 0
+        if template not in self.templates:
+            if len(self.templates) >= _TEMPLATES_KEPT:
+                return 0
+            self.templates.append(template)
+        return 1 + self.templates.index(template)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that the reducer follows, in seconds."""
+
+    settle_after: float = 10.0
+    unanswered_after: float = DAY
+    overdue_after: tuple[float, ...] = (10.0, 60.0, 300.0, 3600.0)
+    in_hours: Callable[[float], bool] | None = None
+
+    def threshold_label(self, index: int) -> str:
+        """Return an overdue threshold as a label value."""
+        return f"{self.overdue_after[index]:g}"
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Contact).decode

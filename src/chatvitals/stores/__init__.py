@@ -1,0 +1,19 @@
+"""Where states and metric cells live together; `open_store` chooses by URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chatvitals.stores.base import Store
+
+
+def open_store(url: str) -> Store:
+    """Return the store of a URL that `Settings` has checked: `memory:` or `sqlite:///PATH`."""
+    if url == "memory:":
+        from chatvitals.stores.memory import MemoryStore  # noqa: PLC0415 - only the store in use is imported
+
+        return MemoryStore()
+    from chatvitals.stores.sqlite import SQLiteStore  # noqa: PLC0415
+
+    return SQLiteStore(url.removeprefix("sqlite:///"))

@@ -1,0 +1,81 @@
+"""What the pipeline asks of a store: load states, commit states and metric cells together, read the cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
+
+    from chatvitals.reducer.measures import Cell
+
+Row: TypeAlias = bytes | int
+"""A contact's encoded state, or the key of the contact to which this key leads."""
+
+Mark: TypeAlias = tuple[str, str, int]
+"""(kind, label value of the business number, contact's key): one point in time of which the earliest is shown."""
+
+
+class StoreUnavailableError(Exception):
+    """The store cannot be reached or used now; the message says what to do, and trying again later is right."""
+
+
+class ConflictError(Exception):
+    """Another process changed what was loaded; loading and reducing again is right."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """One commit: everything in it takes effect, or nothing."""
+
+    states: dict[int, tuple[bytes, float]] = field(default_factory=dict)  # with the time when it is due next
+    links: dict[int, int] = field(default_factory=dict)
+    removed: set[int] = field(default_factory=set)
+    marks: dict[Mark, float | None] = field(default_factory=dict)  # None removes the mark
+    adds: dict[Cell, float] = field(default_factory=dict)
+    latest: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
+
+
+class Transaction(Protocol):
+    """Reads and one commit that belong together."""
+
+    def load(self, keys: Iterable[int]) -> dict[int, Row]:
+        """Return the rows of those keys that have one."""
+
+    def due(self, now: float, limit: int) -> dict[int, bytes]:
+        """Return states whose due time is at or before `now`, at most `limit`, the earliest first."""
+
+    def commit(self, changes: Changes) -> None:
+        """Make `changes` take effect; at most once per transaction.
+
+        Raises:
+            ConflictError: what was loaded has changed meanwhile.
+            StoreUnavailableError: nothing took effect.
+
+        """
+
+
+class Store(Protocol):
+    """Contact states, metric cells and settings of all workers of one bot."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Begin a transaction; leaving the `with` block without a commit undoes it.
+
+        Raises:
+            StoreUnavailableError: the store cannot be used now.
+
+        """
+
+    def cells(self) -> dict[Cell, float]:
+        """Return all metric cells, as one consistent picture."""
+
+    def earliest(self) -> dict[tuple[str, str], float]:
+        """Return the earliest mark of each (kind, business number) that has one."""
+
+    def keep_first(self, name: str, value: bytes) -> bytes:
+        """Store `value` under `name` unless there is one, and return the one that is there."""
+
+    def close(self) -> None:
+        """Release what is open; using the store again opens it again."""

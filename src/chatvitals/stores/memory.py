@@ -1,0 +1,105 @@
+"""A store in this process's memory: for tests, and for a single process that may forget when it ends."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from chatvitals.reducer.measures import Cell
+    from chatvitals.stores.base import Changes, Mark, Row
+
+
+class MemoryStore:
+    """Dictionaries under one lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._rows: dict[int, Row] = {}
+        self._due: dict[int, float] = {}
+        self._queue: list[tuple[float, int]] = []  # may hold outdated entries; `_due` decides
+        self._cells: dict[Cell, float] = {}
+        self._marks: dict[Mark, float] = {}
+        self._kept: dict[str, bytes] = {}
+
+    @contextmanager
+    def transaction(self) -> Iterator[_MemoryTransaction]:
+        """Begin a transaction: the lock is held until it ends, so nothing can conflict."""
+        with self._lock:
+            yield _MemoryTransaction(self)
+
+    def cells(self) -> dict[Cell, float]:
+        """Return all metric cells."""
+        with self._lock:
+            return dict(self._cells)
+
+    def earliest(self) -> dict[tuple[str, str], float]:
+        """Return the earliest mark of each kind and business number."""
+        found: dict[tuple[str, str], float] = {}
+        with self._lock:
+            for (kind, number, _), at in self._marks.items():
+                found[kind, number] = min(at, found.get((kind, number), at))
+        return found
+
+    def keep_first(self, name: str, value: bytes) -> bytes:
+        """Store `value` unless there is one, and return the one that is there."""
+        with self._lock:
+            return self._kept.setdefault(name, value)
+
+    def close(self) -> None:
+        """Do nothing: memory is released with the object."""
+
+    def _load(self, keys: Iterable[int]) -> dict[int, Row]:
+        rows = self._rows
+        return {key: rows[key] for key in keys if key in rows}
+
+    def _due_rows(self, now: float, limit: int) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        again: list[tuple[float, int]] = []
+        while self._queue and self._queue[0][0] <= now and len(found) < limit:
+            at, key = heapq.heappop(self._queue)
+            row = self._rows.get(key)
+            if self._due.get(key) == at and isinstance(row, bytes) and key not in found:
+                found[key] = row
+                again.append((at, key))
+        for entry in again:  # the commit moves them on; without one they stay due
+            heapq.heappush(self._queue, entry)
+        return found
+
+    def _commit(self, changes: Changes) -> None:
+        for key, (state, due) in changes.states.items():
+            self._rows[key] = state
+            if self._due.get(key) != due:
+                self._due[key] = due
+                heapq.heappush(self._queue, (due, key))
+        self._rows.update(changes.links)
+        for key in changes.links:
+            self._due.pop(key, None)
+        for key in changes.removed:
+            self._rows.pop(key, None)
+            self._due.pop(key, None)
+        for mark, at in changes.marks.items():
+            if at is None:
+                self._marks.pop(mark, None)
+            else:
+                self._marks[mark] = at
+        for cell, amount in changes.adds.items():
+            self._cells[cell] = self._cells.get(cell, 0.0) + amount
+        for cell, value in changes.latest.items():
+            self._cells[cell] = max(self._cells.get(cell, value), value)
+        if len(self._queue) > 64 + 4 * len(self._due):
+            self._queue = [(at, key) for key, at in self._due.items()]
+            heapq.heapify(self._queue)
+
+
+class _MemoryTransaction:
+    """A view of the store while its lock is held."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.load = store._load  # noqa: SLF001 - the two halves of one store
+        self.due = store._due_rows  # noqa: SLF001
+        self.commit = store._commit  # noqa: SLF001

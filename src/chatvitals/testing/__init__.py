@@ -1,0 +1,10 @@
+"""Public helpers for tests: a clock that is set by hand, payload builders, and a runner for scenarios."""
+
+from __future__ import annotations
+
+from chatvitals.testing.clock import FakeClock
+from chatvitals.testing.expectations import differences
+from chatvitals.testing.people import Person, Place, person, place, wamid
+# from chatvitals.testing.scenario import run_scenario
+
+__all__ = ["FakeClock", "Person", "Place", "differences", "person", "place", "wamid"]

@@ -1,0 +1,53 @@
+"""`python -m chatvitals.testing FILE…`: run scenario files and say, one JSON line each, whether they hold."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from chatvitals.settings import Settings, SettingsError
+from chatvitals.testing import differences, run_scenario
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the scenarios of a command line; return 0 when all hold, 1 when not, 2 when the words are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m chatvitals.testing", description="Run scenario files and say whether their numbers hold."
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a scenario, as JSON")
+    parser.add_argument("--samples", action="store_true", help="print the exposition instead of a verdict")
+    parser.add_argument(
+        "--store", default="", metavar="URL", help="memory: or sqlite:///PATH; default: SQLite in a temporary folder"
+    )
+    options = parser.parse_args(arguments)
+    if options.store:
+        try:
+            Settings.load({"store": options.store}, environ={})
+        except SettingsError as error:
+            parser.error(str(error))
+        if options.store != "memory:" and len(options.files) > 1:
+            parser.error("a store file holds one scenario: give one FILE, or leave --store out")
+    verdicts = [_run(path, options.store, samples=options.samples) for path in options.files]
+    return 0 if all(verdicts) else 1
+
+
+def _run(path: Path, store: str, *, samples: bool) -> bool:
+    try:
+        scenario: dict[str, Any] = json.loads(path.read_text())
+        exposition = run_scenario(scenario, store)
+        found = [] if samples else differences(scenario, exposition)
+    except Exception as error:  # noqa: BLE001 - one broken file must not hide the verdict on the others
+        found, exposition = [f"{type(error).__name__}: {error}"], ""
+    if samples and not found:
+        sys.stdout.write(exposition)
+    else:
+        sys.stdout.write(json.dumps({"name": path.stem, "ok": not found, "differences": found}) + "\n")
+        sys.stdout.flush()
+    return not found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Made-up people and business numbers, as the scenarios name them: `A`, `B2`, `N1`, `W2`."""
+
+from __future__ import annotations
+
+import base64
+from typing import NamedTuple
+
+_PHONE = 15_550_004_320
+_USER = 90_000_000_000_000_000_000
+_CHANGED_PHONE = 15_550_005_677
+_CHANGED_USER = 90_000_000_000_000_001_000
+_NUMBER = 990_005_556_667_777
+_DISPLAY = 15_550_001_233
+_WABA = 990_001_112_223_333
+
+
+class Person(NamedTuple):
+    """A customer: phone id and business-scoped user id."""
+
+    phone: str
+    user: str
+
+
+class Place(NamedTuple):
+    """A business number: its id, what it displays, and its WhatsApp Business Account."""
+
+    phone_number_id: str
+    display: str
+    waba: str
+
+
+def person(name: str) -> Person:
+    """Return the person of a letter; a `2` behind it names what the person becomes after a change.
+
+    Raises:
+        ValueError: the name is no letter from A to Z, with or without a `2`.
+
+    """
+    if not (name[:1].isascii() and name[:1].isupper() and name[1:] in {"", "2"}):
+        raise ValueError(f"a contact is a letter from A to Z, with or without a 2 behind it, not {name!r}")
+    index = ord(name[0]) - ord("A") + 1
+    if name[1:]:
+        return Person(str(_CHANGED_PHONE + index), f"US.{_CHANGED_USER + index}")
+    return Person(str(_PHONE + index), f"US.{_USER + index}")
+
+
+def place(name: str = "N1") -> Place:
+    """Return the business number `N1` to `N9`; the first five belong to W1, the others to W2.
+
+    Raises:
+        ValueError: the name is not N1 to N9.
+
+    """
+    if len(name) != 2 or name[0] != "N" or name[1] not in "123456789":
+        raise ValueError(f"a business number is N1 to N9, not {name!r}")
+    index = int(name[1])
+    return Place(str(_NUMBER + index), str(_DISPLAY + index), waba("W1" if index <= 5 else "W2"))
+
+
+def waba(name: str) -> str:
+    """Return the id of the WhatsApp Business Account `W1` or `W2`."""
+    return str(_WABA + int(name[1:]))
+
+
+def wamid(phone: str, name: str) -> str:
+    """Return a message id that holds the phone number in base64, as WhatsApp's do."""
+    return "wamid." + base64.b64encode(f"{phone}:{name}".encode()).decode()

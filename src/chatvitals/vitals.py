@@ -1,0 +1,265 @@
+"""`Vitals` wires settings, store, pipeline, doors and hooks together: the object that a bot's author holds."""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+
+from chatvitals import asgi, clients, context, signatures, webhooks
+from chatvitals.events import Call, Reply, Webhook
+from chatvitals.exposition import MetricsApp, VitalsCollector
+from chatvitals.guard import Guard
+from chatvitals.pipeline import Pipeline
+from chatvitals.settings import Settings, SettingsKeywords
+from chatvitals.stores import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from chatvitals.context import Contact
+    from chatvitals.events import CallName, PersonEvent
+    from chatvitals.stores.base import Store
+
+
+def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
+    """Start measuring: read the settings, watch this process's HTTP clients, and return the `Vitals`.
+
+    Args:
+        **settings: see `Settings`; keywords win over `CHATVITALS_*` variables, which win over the defaults.
+
+    Raises:
+        SettingsError: a setting is unknown or its value is not allowed; nothing has been started then.
+
+    """
+    vitals = Vitals(Settings.load(settings))
+    if vitals.settings.hooks:
+        clients.install(vitals.observer)
+    atexit.register(vitals.close)
+    return vitals
+
+
+class Vitals:
+    """The vital signs of one bot. Create it with `chatvitals.init`; tests may give a clock and no thread.
+
+    Args:
+        settings: checked settings.
+        store: the store to use instead of the one that the settings name.
+        clock: returns the time in Unix seconds.
+        background: whether a daemon thread commits; without it, `settle` and each scrape do.
+        on_error: called with place and exception of whatever was swallowed, for tests.
+
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store | None = None,
+        clock: Callable[[], float] = time.time,
+        background: bool = True,
+        on_error: Callable[[str, Exception], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.guard = Guard(on_error)
+        self.store = open_store(settings.store) if store is None else store
+        self.pipeline = Pipeline(settings, self.store, self.guard, clock, background=background)
+        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard)
+        self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)
+        self._undo: list[Callable[[], None]] = []
+        self._closed = False
+
+    # Doors
+
+    def instrument_app(self, app: Any, *, webhook_path: str = "/webhook", metrics_path: str | None = None) -> Any:
+        """Wrap a Starlette or FastAPI app: see `chatvitals.asgi.instrument_app`."""
+        return asgi.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
+
+    def observe_webhook(
+        self, body: bytes, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
+    ) -> Observation:
+        """Take in a webhook's raw body where no middleware can; never raises.
+
+        Use the result in a `with` statement around the handling of the webhook, so that replies and calls made there
+        know whose message they are about.
+
+        Args:
+            body: the bytes as they came; a parsed and re-serialised body fails the signature.
+            headers: the request's headers, in any case; only `X-Hub-Signature-256` is read.
+
+        """
+        webhook = Webhook(result="undecodable", received=self.clock())
+        with self.guard("observe_webhook"):
+            if len(body) > self.settings.max_body:
+                webhook = Webhook(result="oversize", received=webhook.received)
+            else:
+                webhook = self.read_webhook(body, _signature(headers or {}))
+        self.emit(webhook)
+        return Observation(webhook)
+
+    def read_webhook(self, body: bytes, signature: str | None) -> Webhook:
+        """Check a webhook's signature and decode it, without counting it yet; never raises."""
+        received = self.clock()
+        with self.guard("webhook"):
+            if self.settings.hooks:
+                clients.refresh()  # the bot may have imported its HTTP client after `init`
+            secrets = self.settings.app_secret
+            if secrets and not signatures.check(body, signature, secrets):
+                return Webhook(result="bad_signature" if signature else "unsigned", received=received)
+            return webhooks.decode(body, received)
+        return Webhook(result="undecodable", received=received)
+
+    def metrics_app(self) -> MetricsApp:
+        """Return an ASGI app that serves the metrics, as text or OpenMetrics, behind `metrics_token` if one is set."""
+        return MetricsApp(self.collector, self.guard, self.settings.metrics_token)
+
+    # Replies
+
+    def instrument_client(self, client: Any) -> Callable[[], None]:
+        """Watch the sends of one HTTP client only; return a function that undoes it.
+
+        Args:
+            client: an `httpx.Client`, `httpx.AsyncClient`, `requests.Session` or `aiohttp.ClientSession`.
+
+        Raises:
+            TypeError: the client is of another kind.
+
+        """
+        undo = clients.instrument_client(client, self.observer)
+        self._undo.append(undo)
+        return undo
+
+    def sending(
+        self, kind: Literal["reply", "campaign"] | None = None, actor: Literal["bot", "human"] | None = None
+    ) -> AbstractContextManager[None]:
+        """Say what the sends of a `with` block are: replies or campaigns, a bot's or a person's."""
+        return context.tagged(context.Tag(kind, actor))
+
+    def record_reply(
+        self,
+        *,
+        contact: str = "",
+        phone_number_id: str = "",
+        message_id: str = "",
+        actor: Literal["bot", "human"] = "bot",
+    ) -> None:
+        """Tell of a reply that no hook can see, made now.
+
+        Args:
+            contact: phone or business-scoped user id; by default the contact whose message is being handled.
+            phone_number_id: the business number; by default that of the context, else the first of the settings.
+            message_id: the message's id where it is known, so that its statuses are known to be about it.
+            actor: who replied.
+
+        """
+        with self.guard("record_reply"):
+            person = self._contact("record_reply", contact, phone_number_id)
+            if person is not None:
+                number, phone, user = person
+                self.emit(
+                    Reply(number=number, phone=phone, user=user, received=self.clock(), id=message_id, actor=actor)
+                )
+
+    # What the code says about a conversation
+
+    def handover(self, *, contact: str = "", phone_number_id: str = "") -> None:
+        """Say that a person takes over; the clock for the first human reply starts. Once per conversation."""
+        self._call("handover", contact, phone_number_id)
+
+    def fallback(self, *, contact: str = "", phone_number_id: str = "") -> None:
+        """Say that the bot did not understand the latest turn. Once per turn."""
+        self._call("fallback", contact, phone_number_id)
+
+    def dismiss(self, *, contact: str = "", phone_number_id: str = "") -> None:
+        """Say that the open turn needs no reply, such as after a «thanks»."""
+        self._call("dismiss", contact, phone_number_id)
+
+    def resolve(self, *, contact: str = "", phone_number_id: str = "") -> None:
+        """Say that the conversation is over: an open turn is dismissed, the next message starts another one."""
+        self._call("resolve", contact, phone_number_id)
+
+    # Running
+
+    def emit(self, event: Webhook | PersonEvent) -> None:
+        """Hand an event to the pipeline; never raises and never waits."""
+        with self.guard("emit"):
+            self.pipeline.put(event)
+
+    def settle(self, timeout: float = 5.0) -> None:
+        """Have what was received committed, and applied as far as its settling window has passed.
+
+        Args:
+            timeout: seconds to wait at most; a scrape does the same with half a second.
+
+        """
+        self.pipeline.settle(timeout)
+
+    def close(self) -> None:
+        """Stop watching, commit what waits within 2 s, and end the thread; calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        clients.remove(self.observer)
+        for undo in self._undo:
+            undo()
+        self.pipeline.close()
+        self.store.close()
+        atexit.unregister(self.close)
+
+    @property
+    def _default_number(self) -> str:
+        return self.settings.phone_number_id[0] if self.settings.phone_number_id else ""
+
+    def _call(self, name: CallName, contact: str, phone_number_id: str) -> None:
+        with self.guard(name):
+            person = self._contact(name, contact, phone_number_id)
+            if person is not None:
+                number, phone, user = person
+                self.emit(Call(number=number, phone=phone, user=user, received=self.clock(), name=name))
+
+    def _contact(self, name: str, contact: str, phone_number_id: str) -> Contact | None:
+        current = context.current()
+        if not contact:
+            if current is not None:
+                return current
+        else:
+            number = phone_number_id or (current.number if current is not None else self._default_number)
+            if number:
+                return context.named(number, contact)
+        self.guard.report(
+            "no_contact", message=f"{name}() was called without a contact: give contact= and phone_number_id="
+        )
+        return None
+
+
+class Observation:
+    """A webhook that was taken in; as a context manager it binds the contact while the webhook is handled."""
+
+    __slots__ = ("_bound", "_handling", "result")
+
+    def __init__(self, webhook: Webhook) -> None:
+        self.result = webhook.result
+        accepted = webhook.result == "accepted"
+        self._handling = context.Handling(context.contacts_of(webhook.events) if accepted else ())
+        self._bound: AbstractContextManager[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._bound = context.bound(self._handling)
+        self._bound.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._bound is not None:
+            self._bound.__exit__(None, None, None)  # the handler's exception is none of the binding's business
+            self._bound = None
+
+
+def _signature(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> str | None:
+    """Return the signature header, whatever its case; several are joined, so that none of them passes."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    values = [value for name, value in pairs if name.lower() == "x-hub-signature-256"]
+    return ", ".join(values) if values else None

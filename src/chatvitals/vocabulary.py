@@ -1,0 +1,64 @@
+"""Meta's closed lists, as far as they become label values: whatever is not on them shows as `other`.
+
+Lists as of November 2026 (META_FACTS.md); a new value of Meta's is counted under `other` until it is added here.
+"""
+
+from __future__ import annotations
+
+OTHER = "other"
+
+MESSAGE_TYPES = frozenset(
+    "audio button contacts document edit image interactive location order reaction request_welcome revoke sticker "
+    "system text unsupported video".split()
+)
+STATUSES = ("sent", "delivered", "read", "played", "failed", OTHER)
+CATEGORIES = (
+    "authentication",
+    "authentication_international",
+    "marketing",
+    "marketing_lite",
+    "referral_conversion",
+    "service",
+    "utility",
+    "general_purpose_ai",
+    "group_marketing",
+    "group_service",
+    "group_utility",
+)
+FAILURE_CODES = frozenset(
+    # META_FACTS.md 3.4, as far as they concern messages
+    "0 1 2 3 4 10 33 100 190 200 368 80007 130429 130472 130497 131000 131005 131008 131009 131016 131021 131026 "
+    "131030 131031 131037 131042 131045 131047 131048 131049 131050 131051 131052 131053 131056 131057 131059 "
+    "131062 131063 131064 132000 132001 132005 132007 132012 132015 132016 132068 132069 133000 133004 133005 "
+    "133006 133008 133009 133010 133015 133016 134100 134101 134102 135000 139200".split()
+)
+TRANSPORT_CODES = frozenset({"timeout", "connection", "cancelled", "error"})
+KNOWN_FIELDS = frozenset(
+    "account_alerts account_review_update account_settings_update account_update automatic_events "
+    "business_capability_update business_status_update business_username_update business_username_updates calls "
+    "consumer_profile flows group_lifecycle_update group_participants_update group_settings_update "
+    "group_status_update history message_echoes message_template_components_update message_template_quality_update "
+    "message_template_status_update messages messaging_handovers partner_solutions payment_configuration_update "
+    "phone_number_name_update phone_number_quality_update security smb_app_state_sync smb_message_echoes standby "
+    "template_category_update template_correct_category_detection tracking_events user_preferences".split()
+)
+
+
+def category_label(text: str) -> str:
+    """Return a pricing category as a label value; an empty one is `unknown`, one not on Meta's list `other`."""
+    if not text:
+        return "unknown"
+    name = text.lower().replace("-", "_")
+    return name if name in CATEGORIES else OTHER
+
+
+def type_label(text: str) -> str:
+    """Return a message type as a label value."""
+    return text if text in MESSAGE_TYPES else OTHER
+
+
+def code_label(text: str) -> str:
+    """Return a failure's code as a label value: Meta's listed codes, HTTP statuses and transport errors."""
+    if text in FAILURE_CODES or text in TRANSPORT_CODES or (len(text) == 3 and text.isdigit() and text[0] in "45"):
+        return text
+    return OTHER if text else "unknown"

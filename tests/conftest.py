@@ -1,0 +1,287 @@
+"""What every test may use: a clock that stands still, an ear for swallowed errors, two ways to drive an ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import uvicorn
+
+from chatvitals.events import Message as InboundMessage
+from chatvitals.events import Webhook
+from chatvitals.guard import Guard
+from chatvitals.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from chatvitals.asgi import ASGIApp, Message, Receive, Scope, Send
+    from chatvitals.events import PersonEvent
+
+SECRET = "the-app-secret"
+
+
+class FakeClock:
+    """A clock that moves only when told to."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still at a Unix second until the test moves it."""
+    return FakeClock()
+
+
+class Swallowed:
+    """The errors that guards kept from the bot during one test, as (place, error)."""
+
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, Exception]] = []
+
+    def record(self, where: str, error: Exception) -> None:
+        """Note an error; a guard calls this."""
+        self.errors.append((where, error))
+
+    def take(self, where: str) -> list[Exception]:
+        """Return the errors of one place and forget them: the test expected them."""
+        taken = [error for place, error in self.errors if place == where]
+        self.errors = [(place, error) for place, error in self.errors if place != where]
+        return taken
+
+
+@pytest.fixture(autouse=True)
+def swallowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Swallowed]:
+    """Fail the test for every error that a guard swallowed, unless the test took it or gave the guard its own ear.
+
+    "Never break the bot" would otherwise hide our bugs from our tests.
+    """
+    ear = Swallowed()
+    make = Guard.__init__
+
+    def listening(guard: Guard, on_error: Callable[[str, Exception], None] | None = None) -> None:
+        make(guard, on_error or ear.record)
+
+    monkeypatch.setattr(Guard, "__init__", listening)
+    yield ear
+    for _, error in ear.errors[:1]:
+        raise AssertionError(f"guards swallowed {ear.errors}: expect them with swallowed.take(where)") from error
+
+
+class DoorVitals:
+    """What a door sees of `Vitals`, with a list where the pipeline would be."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings.load(settings, environ={})
+        self.guard = Guard()
+        self.clock: Callable[[], float] = FakeClock()
+        self.emitted: list[Webhook | PersonEvent] = []
+        self.read: list[tuple[bytes, str | None]] = []
+
+    @property
+    def results(self) -> list[str]:
+        """The results of the webhooks that were emitted."""
+        return [event.result for event in self.emitted if isinstance(event, Webhook)]
+
+    def read_webhook(self, body: bytes, signature: str | None) -> Webhook:
+        """Check and decode a body that is a list of message items."""
+        self.read.append((body, signature))
+        received = self.clock()
+        if self.settings.app_secret:
+            if signature is None:
+                return Webhook(result="unsigned", received=received)
+            if not any(hmac.compare_digest(signature, sign(body, secret)) for secret in self.settings.app_secret):
+                return Webhook(result="bad_signature", received=received)
+        try:
+            items = msgspec.json.decode(body, type=list[dict[str, str]])
+        except msgspec.MsgspecError:
+            return Webhook(result="undecodable", received=received)
+        return Webhook(
+            result="accepted",
+            received=received,
+            events=[
+                InboundMessage(number="1", type="text", received=received, id=item["id"], phone=item["phone"])
+                for item in items
+            ],
+        )
+
+    def emit(self, event: Webhook | PersonEvent) -> None:
+        """Keep the event."""
+        self.emitted.append(event)
+
+    def metrics_app(self) -> ASGIApp:
+        """Serve one line."""
+
+        async def metrics(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": b"up 1\n"})
+
+        return metrics
+
+
+@pytest.fixture
+def door() -> type[DoorVitals]:
+    """The stand-in for `Vitals` as doors see it; its keywords are settings."""
+    return DoorVitals
+
+
+def sign(body: bytes, secret: str = SECRET) -> str:
+    """Return the value of `X-Hub-Signature-256` for `body`."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+@dataclass
+class Exchange:
+    """What an application did with one connection."""
+
+    sent: list[Message] = field(default_factory=list)
+    received: list[Message] = field(default_factory=list)
+    error: BaseException | None = None
+
+
+class AsgiDriver:
+    """Drives ASGI applications by hand."""
+
+    secret = SECRET
+    body = b'[{"id": "wamid.1", "phone": "393331234567"}]'
+
+    sign = staticmethod(sign)
+
+    def scope(self, *headers: tuple[bytes, bytes], **more: Any) -> Scope:
+        """Return the scope of a POST to `/webhook`; keywords replace or add keys."""
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/webhook",
+            "raw_path": b"/webhook",
+            "query_string": b"",
+            "root_path": "",
+            "headers": list(headers),
+            "client": ("127.0.0.1", 50_000),
+            "server": ("127.0.0.1", 8000),
+        } | more
+
+    def signed(self, body: bytes | None = None, **more: Any) -> Scope:
+        """Return the scope of a POST to `/webhook` whose signature fits `body`."""
+        signature = sign(self.body if body is None else body).encode()
+        return self.scope((b"x-hub-signature-256", signature), **more)
+
+    async def acall(
+        self,
+        app: ASGIApp,
+        scope: Scope | None = None,
+        messages: list[Message] | None = None,
+        on_send: Callable[[Message], None] | None = None,
+    ) -> Exchange:
+        """Call `app` with messages that it may receive, after which the client has gone."""
+        exchange = Exchange()
+        left = list([self.chunk(self.body)] if messages is None else messages)
+
+        async def receive() -> Message:
+            message = left.pop(0) if left else {"type": "http.disconnect"}
+            exchange.received.append(message)
+            return message
+
+        async def send(message: Message) -> None:
+            exchange.sent.append(message)
+            if on_send is not None:
+                on_send(message)
+
+        try:
+            await app(self.scope() if scope is None else scope, receive, send)
+        except BaseException as error:  # noqa: BLE001 - whatever comes out is what the test looks at
+            exchange.error = error
+        return exchange
+
+    def call(
+        self,
+        app: ASGIApp,
+        scope: Scope | None = None,
+        messages: list[Message] | None = None,
+        on_send: Callable[[Message], None] | None = None,
+    ) -> Exchange:
+        """As `acall`, with an event loop of its own."""
+        return asyncio.run(self.acall(app, scope, messages, on_send))
+
+    @staticmethod
+    def chunk(body: bytes, *, more: bool = False) -> Message:
+        """Return a piece of a request's body."""
+        return {"type": "http.request", "body": body, "more_body": more}
+
+    @staticmethod
+    def bot(status: int = 200, *, before: Callable[[bytes], Awaitable[None] | None] | None = None) -> ASGIApp:
+        """Return a bot that reads the whole body, calls `before` with it and answers."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            body, more = b"", True
+            while more:
+                message = await receive()
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+            if before is not None and (waiting := before(body)) is not None:
+                await waiting
+            await send({"type": "http.response.start", "status": status, "headers": [(b"x-read", b"%d" % len(body))]})
+            await send({"type": "http.response.body", "body": b"ok"})
+
+        return app
+
+
+@pytest.fixture
+def asgi() -> AsgiDriver:
+    """A driver of ASGI applications, with builders of scopes, messages and bots."""
+    return AsgiDriver()
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.settled = threading.Event()
+        self.port = 0
+
+    async def startup(self, sockets: Any = None) -> None:
+        try:
+            await super().startup(sockets)
+            self.port = self.servers[0].sockets[0].getsockname()[1]
+        finally:
+            self.settled.set()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[ASGIApp], int]]:
+    """Serve an ASGI application with uvicorn on loopback until the test ends; gives its port."""
+    running: list[tuple[_Server, threading.Thread]] = []
+
+    def start(app: ASGIApp) -> int:
+        settings: dict[str, Any] = {"ws": "none", "log_config": None, "date_header": False, "server_header": False}
+        server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        assert server.settled.wait(10), "uvicorn did not start"
+        assert server.port, "uvicorn could not listen"
+        return server.port
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(10)

@@ -1,0 +1,92 @@
+"""The demo as a command: real processes, real HTTP on loopback, and both sides compared at the end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chatvitals import demo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RUN = "import sys; from chatvitals.demo import run; sys.exit(run({duration}, {scenario!r}, True, {port}))"
+
+
+def _start(duration: float | None, scenario: str = "calm", port: int = 0) -> subprocess.Popen[str]:
+    code = RUN.format(duration=duration, scenario=scenario, port=port)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+DURATIONS = {"calm": 4, "slow": 8, "outage": 13}
+
+
+@pytest.fixture(scope="module")
+def demos() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """One demo of each scenario, all at the same time."""
+    running = {scenario: _start(duration, scenario) for scenario, duration in DURATIONS.items()}
+    yield running
+    for process in running.values():
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("scenario", DURATIONS)
+def test_customers_and_metrics_agree(scenario: str, demos: dict[str, subprocess.Popen[str]]) -> None:
+    """In each scenario the demo exits 0, with a table in which every row agrees and nothing went wrong inside."""
+    out, err = demos[scenario].communicate(timeout=60)
+    assert demos[scenario].returncode == demo.AGREED, out + err
+    assert "Customers and metrics agree." in out
+    assert "Inside chatvitals" not in out
+    assert err == ""
+
+
+def test_metrics_are_served_while_it_runs_and_ctrl_c_ends_it_with_the_table() -> None:
+    """The address of the first lines answers; the first Ctrl-C brings the table, and the bot's process ends too."""
+    with _start(None) as demo_process:
+        assert demo_process.stdout is not None
+        url = ""
+        for text in demo_process.stdout:
+            if text.startswith("Metrics: "):
+                url = text.split()[1]
+            if text.lstrip().startswith("2 s"):
+                break
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            assert b"chatvitals_turns_opened_total" in answer.read()
+        demo_process.send_signal(signal.SIGINT)
+        out, err = demo_process.communicate(timeout=30)
+    assert demo_process.returncode == demo.AGREED, out + err
+    assert "Customers and metrics agree." in out
+    port = int(url.rpartition(":")[2].partition("/")[0])
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_port_that_is_taken_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says which port and which option helps."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert demo.run(1, "calm", plain=True, port=port) == demo.NOT_STARTED
+    assert f"port {port} cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("duration", "scenario", "said"),
+    [(1.0, "stormy", "the scenarios are: calm, slow, outage"), (-1.0, "calm", "number of seconds above 0")],
+)
+def test_a_wrong_option_is_a_sentence(
+    duration: float, scenario: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing starts, and the message says what is allowed."""
+    assert demo.run(duration, scenario, plain=True, port=0) == demo.NOT_STARTED
+    assert said in capsys.readouterr().err
