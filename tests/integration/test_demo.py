@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatvitals import demo
+from chatvitals.simulator import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 RUN = "import sys; from chatvitals.demo import run; sys.exit(run({duration}, {scenario!r}, True, {port}))"
 
@@ -78,6 +80,17 @@ def test_a_port_that_is_taken_is_a_sentence(capsys: pytest.CaptureFixture[str]) 
         port = other.getsockname()[1]
         assert demo.run(1, "calm", plain=True, port=port) == demo.NOT_STARTED
     assert f"port {port} cannot be used" in capsys.readouterr().err
+
+
+def test_a_bot_that_does_not_start_is_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the bot wrote before it ended is what its author needs to see."""
+    broken = tmp_path / "bot.py"
+    broken.write_text("raise SystemExit('no such model')\n")
+    monkeypatch.setattr(servers, "bot_file", lambda: broken)
+    assert demo.run(1, "calm", plain=True, port=0) == demo.NOT_STARTED
+    assert "the bot did not start; it wrote:\nno such model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

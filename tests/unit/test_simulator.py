@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import io
 import json
 import random
 import selectors
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from rich.console import Console
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -25,7 +27,7 @@ from chatvitals.simulator.people import BusinessNumber, Person, person
 from chatvitals.simulator.population import Population
 from chatvitals.simulator.scenarios import CALM, OUTAGE, SCENARIOS, Conditions, Scenario
 from chatvitals.simulator.truth import Truth
-from chatvitals.simulator.view import Moment, line, table_lines
+from chatvitals.simulator.view import Moment, RichView, line, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -347,7 +349,7 @@ def test_a_reply_waits_for_the_messages_that_were_written_before_it() -> None:
         world = World(Conditions(delay=(1.0, 1.0)))
         chat = world.join(BOTH)
         world.api.hand_over(chat, TEXT)
-        assert world.api.in_flight
+        assert world.api.delivering
         await world.text()
         assert world.clock() == pytest.approx(1.0)
         assert len(world.items("messages")) == 1
@@ -660,3 +662,17 @@ def test_a_moment_is_one_line() -> None:
     assert "customers: 2 turns, 1 answered, 1 waiting, mean 1.00 s" in shown
     assert "metrics: 4 turns, 3 answered, 1 waiting, mean 1.67 s" in shown
     assert "nothing yet" in line(Moment(0.0, 0, Truth(), None, trouble=False))
+
+
+def test_a_terminal_gets_a_moving_table_and_the_closing_one() -> None:
+    """The live view shows both sides and the trouble; at the end stand the rows and the verdict."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    shown, truth, reported = RichView(console), _measured(0.6, 1.4, 2.9), comparison.read(EXPOSITION)
+    shown.start(OUTAGE, "http://127.0.0.1:9464/metrics")
+    shown.show(Moment(4.0, 2, truth, reported, trouble=True))
+    shown.say("Nobody writes any more.")
+    shown.end(comparison.compare(truth, reported))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    for words in ("trouble", "Nobody writes any more.", "unanswered or waiting", "Customers and metrics disagree."):
+        assert words in text

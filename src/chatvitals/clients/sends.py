@@ -1,0 +1,192 @@
+"""Recognising a send among a client's requests, and reading what the API answered: values in, values out."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+# No host list: proxies and partners speak the same API under their own names (META_FACTS.md 7.3).
+_MARKETING_ENDPOINTS = {"messages": False, "marketing_messages": True}
+_MAX_BYTES = 1024 * 1024  # a send or its answer is a few kB; more than this is something else
+_NOT_DIGITS = re.compile(r"[^0-9]+")
+
+_TIMEOUTS = frozenset({"TimeoutError", "TimeoutException", "Timeout"})
+_CONNECTIONS = frozenset(
+    {
+        "ConnectionError",
+        "NetworkError",
+        "ProtocolError",
+        "ProxyError",
+        "ChunkedEncodingError",
+        "ClientConnectionError",
+        "ClientPayloadError",
+    }
+)
+
+
+class Attempt(NamedTuple):
+    """A request that is about to send, mark or react; an id that is not known is the empty string."""
+
+    number: str
+    phone: str
+    user: str
+    type: str
+    template: str
+    language: str
+    mark: bool
+    """A read mark or a typing indicator: no new message."""
+    marketing: bool
+    """It goes to the endpoint for marketing messages."""
+
+
+class Answer(NamedTuple):
+    """What the body of an answer says; what it does not say is the empty string."""
+
+    id: str = ""
+    phone: str = ""
+    user: str = ""
+    code: str = ""
+
+
+def is_endpoint(method: object, url: object) -> bool:
+    """Say whether a request's method and address could be a send's: one dictionary look-up."""
+    if not isinstance(method, str) or not isinstance(url, str):
+        return False
+    return _segments(url)[1] in _MARKETING_ENDPOINTS and method.upper() == "POST"
+
+
+def recognise(method: str, url: str, body: object) -> Attempt | None:
+    """Return what a request is about to send, or None where it is no call of the WhatsApp API.
+
+    Args:
+        method: the HTTP method.
+        url: the whole address or its path.
+        body: bytes, text or a dict that will become JSON; anything else (streams, files, forms) is left alone.
+
+    """
+    if not is_endpoint(method, url):
+        return None
+    fields = _fields(body)
+    if fields is None:
+        return None
+    number, endpoint = _segments(url)
+    phone, user = _person(fields)
+    template = fields.get("template")
+    named = template if isinstance(template, dict) else {}
+    language = named.get("language")
+    return Attempt(
+        number=number if number.isascii() and number.isdecimal() else "",
+        phone=phone,
+        user=user,
+        type=_text(fields.get("type")) or ("template" if named else "text"),
+        template=_text(named.get("name")),
+        language=_text(language.get("code")) if isinstance(language, dict) else "",
+        mark="status" in fields or "typing_indicator" in fields,
+        marketing=_MARKETING_ENDPOINTS[endpoint],
+    )
+
+
+def read_answer(content: bytes | None) -> Answer:
+    """Return what an answer's body says; a body that is not read, or not JSON, says nothing."""
+    if content is None or len(content) > _MAX_BYTES:
+        return Answer()
+    answer = _decoded(content)
+    if not isinstance(answer, dict):
+        return Answer()
+    message, contact, error = _first(answer.get("messages")), _first(answer.get("contacts")), answer.get("error")
+    return Answer(
+        id=_text(message.get("id")),
+        phone=_digits(_text(contact.get("wa_id"))),
+        user=_text(contact.get("user_id")),
+        code=_code(error.get("code")) if isinstance(error, dict) else "",
+    )
+
+
+def transport_error(error: BaseException) -> str:
+    """Name the kind of an exception that ended a call: timeout, connection, cancelled or error.
+
+    It goes by the names of the classes, so that no client library is imported for it.
+    """
+    if not isinstance(error, Exception):  # asyncio's and trio's cancellation, and the end of the process
+        return "cancelled"
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & _TIMEOUTS:  # first: a connection that timed out is both
+        return "timeout"
+    return "connection" if names & _CONNECTIONS else "error"
+
+
+def http_status(error: BaseException) -> int | None:
+    """Return the HTTP status of an exception that stands for an answer (`raise_for_status` in a hook), or None."""
+    for holder, name in ((error, "status"), (getattr(error, "response", None), "status_code")):
+        status = getattr(holder, name, None)
+        if isinstance(status, int) and 100 <= status < 600:
+            return int(status)
+    return None
+
+
+def _segments(url: str) -> tuple[str, str]:
+    """Return the last two segments of the path of `url`."""
+    rest, _, last = url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")
+    return rest.rpartition("/")[2], last
+
+
+def _fields(body: object) -> dict[Any, Any] | None:
+    """Return the JSON object that `body` is or will be, if it is one of the WhatsApp API."""
+    fields: object = body
+    if isinstance(body, str):
+        if len(body) > _MAX_BYTES or '"whatsapp"' not in body:
+            return None
+        fields = _decoded(body)
+    elif isinstance(body, (bytes, bytearray)):
+        if len(body) > _MAX_BYTES or b'"whatsapp"' not in body:
+            return None
+        fields = _decoded(body)
+    if isinstance(fields, dict) and fields.get("messaging_product") == "whatsapp":
+        return fields
+    return None
+
+
+def _decoded(text: str | bytes | bytearray) -> object:
+    """Return the JSON value of `text`, or None."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass
+    try:
+        return json.loads(text)  # takes what the bot's own encoder writes and msgspec refuses: NaN, lone surrogates
+    except (ValueError, RecursionError):
+        return None
+
+
+def _person(fields: dict[Any, Any]) -> tuple[str, str]:
+    """Return the phone and the business-scoped id of the recipient; a group is no contact."""
+    if fields.get("recipient_type") == "group":
+        return "", ""
+    to, user = _text(fields.get("to")), _text(fields.get("recipient"))
+    if to[2:3] == "." and to[:2].isalpha():  # accepted with a 200, though nothing arrives (META_FACTS.md 7.1)
+        return "", user or to
+    return _digits(to), user
+
+
+def _first(items: object) -> dict[Any, Any]:
+    first = items[0] if isinstance(items, list) and items else None
+    return first if isinstance(first, dict) else {}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _digits(phone: str) -> str:
+    """Return a phone as webhooks write it: digits alone."""
+    return _NOT_DIGITS.sub("", phone)
+
+
+def _code(value: object) -> str:
+    code = _text(value)
+    return code if code.isascii() and code.isdecimal() and len(code) < 10 else ""
