@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.clients.sends import Attempt
+    from chatvitals.context import Contact
     from chatvitals.events import Actor, SendKind
     from chatvitals.guard import Guard
 
@@ -23,6 +24,7 @@ class Told(NamedTuple):
     kind: SendKind
     tagged: bool
     actor: Actor
+    handled: Contact | None  # whom the send is to, where that contact's message is being handled
 
 
 class SendObserver:
@@ -111,7 +113,9 @@ class Pending:
         attempt, told = self._attempt, self._told
         received = self._observer.clock() if self._answered is None else self._answered
         phone, user = attempt.phone, attempt.user
-        if phone or user:  # a group or a mark names no contact, whatever the answer says
+        if told.handled is not None:
+            _, phone, user = told.handled
+        elif phone or user:  # a group or a mark names no contact, whatever the answer says
             # `to` may spell a number that webhooks spell differently (a mobile 9 or 1): the answer's id is theirs.
             phone, user = answer.phone or phone, answer.user or user
         self._observer.emit(
@@ -155,4 +159,4 @@ def _told(attempt: Attempt, default_number: str) -> Told:
         kind = "campaign"
     else:
         kind = "reply"
-    return Told(number, kind, tagged, tag.actor or "bot")
+    return Told(number, kind, tagged, tag.actor or "bot", handled)
