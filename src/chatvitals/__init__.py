@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chatvitals._version import __version__
-#from chatvitals.asgi import ChatVitalsMiddleware
+from chatvitals.asgi import ChatVitalsMiddleware
 from chatvitals.settings import Settings, SettingsError
-#from chatvitals.vitals import Vitals, init
+from chatvitals.vitals import Vitals, init
 
-#__all__ = ["ChatVitalsMiddleware", "Settings", "SettingsError", "Vitals", "__version__", "init"]
+__all__ = ["ChatVitalsMiddleware", "Settings", "SettingsError", "Vitals", "__version__", "init"]

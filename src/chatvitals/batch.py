@@ -12,7 +12,7 @@ from chatvitals.reducer.state import Contact, Rules
 from chatvitals.stores.base import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from chatvitals.events import PersonEvent
     from chatvitals.labels import Labels
@@ -21,22 +21,30 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Row, Transaction
 
 _EXPIRY_GRAIN = 3600.0  # an hour sooner or later makes no difference to forgetting, but costs a write each time
-_MARKS: tuple[tuple[str, Callable[[Contact], float | None]], ...] = (
-    (catalogue.OLDEST_OPEN_TURN.name, lambda contact: min((t.start for t in contact.open_turns()), default=None)),
-    (catalogue.OLDEST_OPEN_HANDOVER.name, lambda contact: min(contact.handovers, default=None)),
-)
+DUE_GRAIN = 4.0
+"""Due times are rounded up to this many seconds: what falls due close together is then one visit and not several.
+
+`advance` replays everything in order whenever it comes, so this delays numbers and changes none; who wants them exact
+(a scrape) looks this far ahead.
+"""
+_OLDEST_TURN = catalogue.OLDEST_OPEN_TURN.name
+_OLDEST_HANDOVER = catalogue.OLDEST_OPEN_HANDOVER.name
+
 _NEEDS_A_PERSON = frozenset({Message, Preference, IdentityChange})
 
 
 class _Entry:
     """A contact in this batch, with what the store had of it."""
 
-    __slots__ = ("contact", "key", "marks", "touched")
+    __slots__ = ("contact", "due", "key", "oldest_handover", "oldest_turn", "row", "touched")
 
-    def __init__(self, key: int, contact: Contact) -> None:
+    def __init__(self, key: int, contact: Contact, due: float = 0.0, row: bytes = b"") -> None:
         self.key = key
         self.contact = contact
-        self.marks = [of(contact) for _, of in _MARKS]
+        self.row = row
+        self.due = due  # nothing is due before
+        self.oldest_turn = contact.oldest_open_turn()
+        self.oldest_handover = contact.oldest_open_handover()
         self.touched = False
 
 
@@ -68,19 +76,19 @@ class Batch:
         self._load(second)
         for event, keys in keyed:
             entry = self._resolve(event.number, (*keys, *self._new_keys(event)))
-            settling.advance(entry.contact, event.received, self._rules, self._measures)
-            if settling.is_forgotten(entry.contact, event.received):  # whether or not a sweep has come by since
-                turns.drop_handovers(entry.contact, self._measures)
-                entry.contact = Contact(number=entry.contact.number, aliases=entry.contact.aliases)
+            if entry.due <= event.received:
+                self._advance(entry, event.received)
             fold(entry.contact, event, self._hasher, self._measures)
             entry.touched = True
+            settled = event.received + self._rules.settle_after
+            entry.due = min(entry.due, settled)
 
     def settle(self, now: float, limit: int) -> int:
         """Advance contacts that are due by `now`, at most `limit`; return how many there were."""
         rows = self._transaction.due(now, limit)
         for key, row in rows.items():
             if key not in self._entries:
-                self._entries[key] = _Entry(key, state.decode(row))
+                self._keep(key, row)
             self._entries[key].touched = True
         return len(rows)
 
@@ -88,17 +96,31 @@ class Batch:
         """Advance everything that was touched to `now` and return what must be committed."""
         changes = self._changes
         for entry in self._entries.values():
-            if entry.touched:
-                settling.advance(entry.contact, now, self._rules, self._measures)
-                if settling.is_forgotten(entry.contact, now):
-                    self._forget(entry)
-                else:
-                    due = settling.next_due(entry.contact, self._rules)
-                    if due >= entry.contact.touched + state.FORGET_AFTER:
-                        due = (due // _EXPIRY_GRAIN + 1.0) * _EXPIRY_GRAIN
-                    changes.states[entry.key] = (state.encode(entry.contact), due)
-                self._mark(entry)
+            if not entry.touched:
+                continue
+            if entry.due <= now and not self._advance(entry, now):
+                changes.removed.update((entry.key, *entry.contact.aliases))
+            else:
+                row = state.encode(entry.contact)
+                if row != entry.row:
+                    changes.states[entry.key] = (row, self._stored_due(entry.contact))
+            self._mark(entry)
         return changes
+
+    def _advance(self, entry: _Entry, now: float) -> bool:
+        """Apply what is due; return False where the contact is one to be forgotten, which then begins anew."""
+        settling.advance(entry.contact, now, self._rules, self._measures)
+        forgotten = settling.is_forgotten(entry.contact, now)
+        if forgotten:
+            turns.drop_handovers(entry.contact, self._measures)
+            entry.contact = Contact(number=entry.contact.number, aliases=entry.contact.aliases)
+        entry.due = settling.next_due(entry.contact, self._rules)
+        return not forgotten
+
+    def _stored_due(self, contact: Contact) -> float:
+        due = settling.next_due(contact, self._rules)
+        grain = _EXPIRY_GRAIN if due >= contact.touched + state.FORGET_AFTER else DUE_GRAIN
+        return -(-due // grain) * grain
 
     def _load(self, keys: Iterable[int]) -> None:
         wanted = {key for key in keys if not self._known(key)}
@@ -116,7 +138,8 @@ class Batch:
         if isinstance(row, int):
             self._links[key] = row
         else:
-            self._entries[key] = _Entry(key, state.decode(row))
+            contact = state.decode(row)
+            self._entries[key] = _Entry(key, contact, settling.next_due(contact, self._rules), row)
 
     def _find(self, key: int) -> _Entry | None:
         while key in self._links:
@@ -161,9 +184,10 @@ class Batch:
         for key in (other.key, *other.contact.aliases):
             self._link(key, kept)
         del self._entries[other.key]
-        for (kind, _), before in zip(_MARKS, other.marks, strict=True):
-            if before is not None:
-                self._changes.marks[kind, other.contact.number, other.key] = None
+        kept.due = 0.0
+        kept.touched = True
+        other.contact = Contact(number=other.contact.number)
+        self._mark(other)
 
     def _link(self, key: int, entry: _Entry) -> None:
         self._links[key] = entry.key
@@ -172,15 +196,14 @@ class Batch:
         if key not in entry.contact.aliases:
             entry.contact.aliases.append(key)
 
-    def _forget(self, entry: _Entry) -> None:
-        turns.drop_handovers(entry.contact, self._measures)
-        self._changes.removed.update((entry.key, *entry.contact.aliases))
-
     def _mark(self, entry: _Entry) -> None:
-        for (kind, of), before in zip(_MARKS, entry.marks, strict=True):
-            now = of(entry.contact)
-            if now != before:
-                self._changes.marks[kind, entry.contact.number, entry.key] = now
+        contact, marks = entry.contact, self._changes.marks
+        oldest = contact.oldest_open_turn()
+        if oldest != entry.oldest_turn:
+            marks[_OLDEST_TURN, contact.number, entry.key] = oldest
+        oldest = contact.oldest_open_handover()
+        if oldest != entry.oldest_handover:
+            marks[_OLDEST_HANDOVER, contact.number, entry.key] = oldest
 
 
 def count_webhook(webhook: Webhook, measures: Measures) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from chatvitals import catalogue
-from chatvitals.batch import Batch, count_webhook, person_events
+from chatvitals.batch import DUE_GRAIN, Batch, count_webhook, person_events
 from chatvitals.events import PersonEvent, Send, Webhook
 from chatvitals.labels import Labels
 from chatvitals.reducer.identity import Hasher
@@ -116,13 +116,18 @@ class Pipeline:
                     return False
             return True
 
-    def sweep(self) -> bool:
-        """Apply what has become due without any event; return False when the store could not be reached."""
+    def sweep(self, *, exact: bool = True) -> bool:
+        """Apply what has become due without any event; return False when the store could not be reached.
+
+        Due times are rounded up in the store; `exact` applies all that is due to the moment nevertheless.
+        """
         with self._work:
             try:
                 for _ in range(_MOST_SWEEPS):
-                    if self._commit([], sweep=True) < _MOST_DUE:
+                    if self._commit([], most_due=_MOST_DUE) < _MOST_DUE:
                         break
+                if exact:
+                    self._commit([], most_due=_MOST_DUE * _MOST_SWEEPS, ahead=DUE_GRAIN)
             except StoreUnavailableError as error:
                 self._down(error)
                 return False
@@ -197,9 +202,10 @@ class Pipeline:
             done = False
             with self._guard("pipeline"):
                 done = self.drain()
-                if done and (asked != self._answered or time.monotonic() - last_sweep >= _SWEEP_EVERY):
+                exact = asked != self._answered
+                if done and (exact or time.monotonic() - last_sweep >= _SWEEP_EVERY):
                     last_sweep = time.monotonic()
-                    done = self.sweep()
+                    done = self.sweep(exact=exact)
             with self._served:
                 self._answered = asked
                 self._served.notify_all()
@@ -229,7 +235,7 @@ class Pipeline:
 
     def _commit_or_keep(self, batch: list[Queued]) -> bool:
         try:
-            self._commit(batch, sweep=False)
+            self._commit(batch)
         except StoreUnavailableError as error:
             self._down(error)
             with self._lock:
@@ -244,7 +250,7 @@ class Pipeline:
     def _one_by_one(self, batch: list[Queued]) -> None:
         for position, event in enumerate(batch):
             try:
-                self._commit([event], sweep=False)
+                self._commit([event])
             except StoreUnavailableError:
                 with self._lock:
                     self._queue.extendleft(reversed(batch[position:]))
@@ -253,14 +259,14 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001
                 self._guard.report("reducer", error)
 
-    def _commit(self, batch: list[Queued], *, sweep: bool) -> int:
+    def _commit(self, batch: list[Queued], *, most_due: int = 0, ahead: float = 0.0) -> int:
         """Reduce and commit in one transaction; return how many contacts were due."""
         for _ in range(_ATTEMPTS):
             with suppress(ConflictError):
-                return self._attempt(batch, sweep=sweep)
+                return self._attempt(batch, most_due, ahead)
         raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
 
-    def _attempt(self, batch: list[Queued], *, sweep: bool) -> int:
+    def _attempt(self, batch: list[Queued], most_due: int, ahead: float) -> int:
         began = time.perf_counter()
         hasher = self._hasher or self._identify()
         measures = Measures()
@@ -282,7 +288,7 @@ class Pipeline:
                 if events:
                     reduction.take(events)
                 now = self._clock()
-                due = reduction.settle(now, _MOST_DUE) if sweep else 0
+                due = reduction.settle(now + ahead, most_due) if most_due else 0
                 changes = reduction.changes(now)
                 if changes.states or changes.removed or changes.adds:
                     transaction.commit(changes)

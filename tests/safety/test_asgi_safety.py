@@ -246,7 +246,7 @@ def test_07_a_coroutine_closed_elsewhere_keeps_its_peace(
     call = ChatVitalsMiddleware(pausing, door())(asgi.scope(), unused, unused)
     contextvars.copy_context().run(call.send, None)
     call.close()
-    assert [type(error) for error in swallowed.take("asgi")] == [ValueError]
+    assert swallowed.take("asgi") == []
 
 
 # Bodies

@@ -65,9 +65,9 @@ class World:
         """Let everything happen, with sweeps at the points `idle`, and return the final cells."""
         self.start()
         actions: list[tuple[float, int, int, Delivery | None]] = [(at, 0, 0, None) for at in idle]
-        for order, delivery in enumerate(deliveries):
-            actions.append((delivery.at, 1, order, delivery))
-            actions.append((delivery.at + delivery.held, 2, order, delivery))
+        for order, each in enumerate(deliveries):
+            actions.append((each.at, 1, order, each))
+            actions.append((each.at + each.held, 2, order, each))
         for at, action, _, delivery in sorted(actions, key=lambda entry: entry[:3]):
             self.clock.now = EPOCH + at
             if delivery is None:

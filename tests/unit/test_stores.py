@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from chatvitals.reducer.measures import Cell
     from chatvitals.stores.base import Store
 
 CELL = ("chatvitals_turns_open", ("1",), 0)
@@ -64,9 +65,10 @@ def test_a_commit_moves_states_marks_and_cells_together(store: Store) -> None:
 
 def test_a_transaction_that_is_left_without_a_commit_changes_nothing(store: Store) -> None:
     """An error between load and commit undoes all."""
-    with pytest.raises(KeyError), store.transaction() as transaction:
+    changes = Changes(adds={CELL: 1.0})
+    with pytest.raises(AttributeError), store.transaction() as transaction:
         transaction.load([1])
-        raise KeyError
+        changes.adds.no_such_thing()  # type: ignore[attr-defined]
     assert store.cells() == {}
 
 
@@ -109,9 +111,20 @@ def test_the_first_value_is_kept(store: Store) -> None:
     assert store.keep_first("key", b"two") == b"one"
 
 
+def test_a_document_is_replaced_with_a_commit(store: Store) -> None:
+    """What is known of the business moves with the cells that count its changes."""
+    assert store.document("quality") is None
+    commit(store, Changes(documents={"quality": b"one"}))
+    commit(store, Changes(documents={"quality": b"two"}))
+    assert store.document("quality") == b"two"
+    with store.transaction() as transaction:
+        assert transaction.document("quality") == b"two"
+        assert transaction.document("other") is None
+
+
 def test_a_thousand_keys_are_loaded_at_once(store: Store) -> None:
     """A batch may be larger than what one statement takes."""
-    commit(store, Changes(states={key: (b"s", 1.0) for key in range(1200)}))
+    commit(store, Changes(states=dict.fromkeys(range(1200), (b"s", 1.0))))
     with store.transaction() as transaction:
         assert len(transaction.load(range(1300))) == 1200
 
@@ -176,10 +189,10 @@ def test_a_fork_opens_its_own_connection(sqlite: SQLiteStore) -> None:
 def test_each_thread_has_its_own_connection(sqlite: SQLiteStore) -> None:
     """A scrape reads on its thread while the pipeline commits on its own."""
     commit(sqlite, Changes(adds={CELL: 1.0}))
-    seen: list[dict[object, float]] = []
+    seen: list[dict[Cell, float]] = []
 
     def scrape() -> None:
-        seen.append(dict(sqlite.cells()))
+        seen.append(sqlite.cells())
         sqlite.close()
 
     thread = threading.Thread(target=scrape)
@@ -195,7 +208,7 @@ def test_a_file_of_a_newer_version_is_refused_with_a_sentence(sqlite: SQLiteStor
     with sqlite3.connect(sqlite.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreUnavailableError, match="newer chatvitals .format 99"):
+    with pytest.raises(StoreUnavailableError, match=r"newer chatvitals .format 99"):
         sqlite.cells()
 
 

@@ -21,8 +21,9 @@ class Moment(NamedTuple):
 def moment(received: float, timestamp: int | None) -> Moment:
     """Return `at = min(received, timestamp + 1 s)`; a timestamp missing or over 5 s ahead counts as a skew."""
     if timestamp is None or timestamp > received + FUTURE_TOLERANCE:
-        return Moment(received, int(received), skewed=True)
-    return Moment(min(received, timestamp + 1.0), timestamp, skewed=False)
+        return Moment(received, int(received), True)
+    at = timestamp + 1.0
+    return Moment(min(received, at), timestamp, False)
 
 
 def is_stale(received: float, timestamp: int | None) -> bool:

@@ -11,15 +11,17 @@ from chatvitals.reducer.state import OPEN, Contact
 if TYPE_CHECKING:
     from chatvitals.events import PersonEvent
 
+_KEYS_KEPT = 10_000
 _PUNCTUATION = str.maketrans("", "", "+ -()./")  # how people write a phone number, and bots send to it
 
 
 class Hasher:
     """Turns ids into 64-bit keys with BLAKE2b; without the key `secret` nobody can tell whose they are."""
 
-    __slots__ = ("_message", "_person")
+    __slots__ = ("_keys", "_message", "_person")
 
     def __init__(self, secret: bytes) -> None:
+        self._keys: dict[tuple[str, str, str], tuple[int, ...]] = {}
         self._person = blake2b(digest_size=8, key=secret, person=b"person")
         self._message = blake2b(digest_size=8, key=secret, person=b"message")
 
@@ -40,6 +42,17 @@ class Hasher:
 
         A status that names nobody still belongs with the other statuses of its message: that is its contact then.
         """
+        ids = (event.number, event.user, event.phone)
+        keys = self._keys.get(ids)  # one message brings a handful of events about the same person
+        if keys is None:
+            keys = self._compute(event)
+            if event.user or event.phone:
+                if len(self._keys) >= _KEYS_KEPT:
+                    self._keys.clear()
+                self._keys[ids] = keys
+        return keys
+
+    def _compute(self, event: PersonEvent) -> tuple[int, ...]:
         phone = event.phone if event.phone.isdigit() else event.phone.translate(_PUNCTUATION)
         if event.user:
             user = self.person(event.number, event.user)

@@ -42,9 +42,13 @@ def next_due(contact: Contact, rules: Rules) -> float:
     """Return when `advance` has something to do again; at the latest, when the contact may be forgotten."""
     due = contact.touched + FORGET_AFTER
     for item in contact.pending:
-        due = min(due, item.received + rules.settle_after)
+        settled = item.received + rules.settle_after
+        if settled < due:  # noqa: PLR1730 - `min` is a call, and this is the hottest loop
+            due = settled
     timer = turns.next_timer(contact, rules)
-    return due if timer is None else min(due, timer + rules.settle_after)
+    if timer is not None and timer + rules.settle_after < due:
+        due = timer + rules.settle_after
+    return due
 
 
 def is_forgotten(contact: Contact, now: float) -> bool:

@@ -97,9 +97,17 @@ class Contact(msgspec.Struct, array_like=True):
     templates: list[tuple[str, str]] = []
     aliases: list[int] = []  # other keys that lead here
 
-    def open_turns(self) -> list[Turn]:
-        """Return the turns that wait for a reply."""
-        return [turn for turn in self.turns if turn.outcome == OPEN]
+    def oldest_open_turn(self) -> float | None:
+        """Return when the oldest turn that waits for a reply began, or None."""
+        oldest: float | None = None
+        for turn in self.turns:
+            if turn.outcome == OPEN and (oldest is None or turn.start < oldest):
+                oldest = turn.start
+        return oldest
+
+    def oldest_open_handover(self) -> float | None:
+        """Return when the oldest handover that waits for a person was made, or None."""
+        return min(self.handovers) if self.handovers else None
 
     def template_index(self, template: tuple[str, str]) -> int:
         """Return the number under which records name a template; 0 where there is none or no room for more."""

@@ -36,6 +36,7 @@ class Changes:
     marks: dict[Mark, float | None] = field(default_factory=dict)  # None removes the mark
     adds: dict[Cell, float] = field(default_factory=dict)
     latest: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
+    documents: dict[str, bytes] = field(default_factory=dict)  # small and few: what is known of the business itself
 
 
 class Transaction(Protocol):
@@ -46,6 +47,9 @@ class Transaction(Protocol):
 
     def due(self, now: float, limit: int) -> dict[int, bytes]:
         """Return states whose due time is at or before `now`, at most `limit`, the earliest first."""
+
+    def document(self, name: str) -> bytes | None:
+        """Return a document, or None where there is none yet."""
 
     def commit(self, changes: Changes) -> None:
         """Make `changes` take effect; at most once per transaction.
@@ -73,6 +77,9 @@ class Store(Protocol):
 
     def earliest(self) -> dict[tuple[str, str], float]:
         """Return the earliest mark of each (kind, business number) that has one."""
+
+    def document(self, name: str) -> bytes | None:
+        """Return a document, or None where there is none yet."""
 
     def keep_first(self, name: str, value: bytes) -> bytes:
         """Store `value` under `name` unless there is one, and return the one that is there."""

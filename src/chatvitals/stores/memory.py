@@ -45,6 +45,11 @@ class MemoryStore:
                 found[kind, number] = min(at, found.get((kind, number), at))
         return found
 
+    def document(self, name: str) -> bytes | None:
+        """Return a document, or None."""
+        with self._lock:
+            return self._kept.get(name)
+
     def keep_first(self, name: str, value: bytes) -> bytes:
         """Store `value` unless there is one, and return the one that is there."""
         with self._lock:
@@ -91,6 +96,7 @@ class MemoryStore:
             self._cells[cell] = self._cells.get(cell, 0.0) + amount
         for cell, value in changes.latest.items():
             self._cells[cell] = max(self._cells.get(cell, value), value)
+        self._kept.update(changes.documents)
         if len(self._queue) > 64 + 4 * len(self._due):
             self._queue = [(at, key) for key, at in self._due.items()]
             heapq.heapify(self._queue)
@@ -102,4 +108,5 @@ class _MemoryTransaction:
     def __init__(self, store: MemoryStore) -> None:
         self.load = store._load  # noqa: SLF001 - the two halves of one store
         self.due = store._due_rows  # noqa: SLF001
+        self.document = store.document
         self.commit = store._commit  # noqa: SLF001

@@ -8,12 +8,12 @@ import sqlite3
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from chatvitals.reducer.measures import Cell
     from chatvitals.stores.base import Changes, Row
@@ -32,9 +32,9 @@ CREATE TABLE cells (family TEXT, labels TEXT, field INTEGER, value REAL, PRIMARY
 CREATE TABLE kept (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
 """
 # a due time that stays is not written again: the index on it is the dearest part of a write
-_UPDATE_STATE = "UPDATE contacts SET row = ?1 WHERE key = ?2 AND due = ?3"
+_UPDATE_STATE = "UPDATE contacts SET row = ? WHERE key = ?"
 _PUT_STATE = (
-    "INSERT INTO contacts (row, key, due) VALUES (?1, ?2, ?3) "
+    "INSERT INTO contacts (row, key, due) VALUES (?, ?, ?) "
     "ON CONFLICT (key) DO UPDATE SET row = excluded.row, due = excluded.due"
 )
 _PUT_LINK = (
@@ -53,6 +53,8 @@ _RAISE_CELL = (
     "INSERT INTO cells (family, labels, field, value) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (family, labels, field) DO UPDATE SET value = max(value, excluded.value)"
 )
+
+_PUT_DOCUMENT = "INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
 class SQLiteStore:
@@ -87,13 +89,17 @@ class SQLiteStore:
             rows = self._connection().execute("SELECT kind, number, min(at) FROM marks GROUP BY kind, number")
             return {(kind, number): at for kind, number, at in rows}
 
+    def document(self, name: str) -> bytes | None:
+        """Return a document, or None."""
+        with self._translated():
+            return _document(self._connection(), name)
+
     def keep_first(self, name: str, value: bytes) -> bytes:
         """Store `value` unless there is one, and return the one that is there."""
         with self._translated():
             connection = self._connection()
             connection.execute("INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
-            kept: bytes = connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()[0]
-            return kept
+            return _document(connection, name) or value
 
     def close(self) -> None:
         """Close this thread's connection; those of other threads close with them."""
@@ -168,6 +174,7 @@ class _SQLiteTransaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._dues: dict[int, float | None] = {}  # as they were loaded
 
     def load(self, keys: Iterable[int]) -> dict[int, Row]:
         """Return the rows of those keys that have one."""
@@ -176,24 +183,36 @@ class _SQLiteTransaction:
         for start in range(0, len(wanted), _MOST_PARAMETERS):
             part = wanted[start : start + _MOST_PARAMETERS]
             marks = ",".join("?" * len(part))
-            found.update(self._connection.execute(f"SELECT key, row FROM contacts WHERE key IN ({marks})", part))  # noqa: S608 - question marks only
+            found |= self._read(f"SELECT key, row, due FROM contacts WHERE key IN ({marks})", part)  # noqa: S608 - question marks only
         return found
 
     def due(self, now: float, limit: int) -> dict[int, bytes]:
         """Return states that are due, the earliest first."""
-        query = "SELECT key, row FROM contacts WHERE due <= ? ORDER BY due LIMIT ?"
-        return dict(self._connection.execute(query, (now, limit)).fetchall())
+        return self._read("SELECT key, row, due FROM contacts WHERE due <= ? ORDER BY due LIMIT ?", (now, limit))
+
+    def _read(self, query: str, parameters: Sequence[float]) -> dict[int, Any]:
+        found = {}
+        for key, row, due in self._connection.execute(query, parameters):
+            found[key] = row
+            self._dues[key] = due
+        return found
+
+    def document(self, name: str) -> bytes | None:
+        """Return a document, or None."""
+        return _document(self._connection, name)
 
     def commit(self, changes: Changes) -> None:
         """Write everything and release the lock."""
-        connection = self._connection
-        execute = connection.execute
-        put = []
+        execute = self._connection.execute
+        many = self._connection.executemany
+        same, moved = [], []
         for key, (state, due) in changes.states.items():
-            if execute(_UPDATE_STATE, (state, key, due)).rowcount == 0:
-                put.append((state, key, due))
-        many = connection.executemany
-        many(_PUT_STATE, put)
+            if self._dues.get(key) == due:
+                same.append((state, key))
+            else:
+                moved.append((state, key, due))
+        many(_UPDATE_STATE, same)
+        many(_PUT_STATE, moved)
         many(_PUT_LINK, changes.links.items())
         many("DELETE FROM contacts WHERE key = ?", [(key,) for key in changes.removed])
         gone = [mark for mark, at in changes.marks.items() if at is None]
@@ -201,7 +220,13 @@ class _SQLiteTransaction:
         many(_PUT_MARK, [(*mark, at) for mark, at in changes.marks.items() if at is not None])
         many(_ADD_CELL, _cell_rows(changes.adds))
         many(_RAISE_CELL, _cell_rows(changes.latest))
+        many(_PUT_DOCUMENT, changes.documents.items())
         execute("COMMIT")
+
+
+def _document(connection: sqlite3.Connection, name: str) -> bytes | None:
+    row = connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:

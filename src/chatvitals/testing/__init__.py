@@ -5,6 +5,6 @@ from __future__ import annotations
 from chatvitals.testing.clock import FakeClock
 from chatvitals.testing.expectations import differences
 from chatvitals.testing.people import Person, Place, person, place, wamid
-# from chatvitals.testing.scenario import run_scenario
+from chatvitals.testing.scenario import run_scenario
 
-__all__ = ["FakeClock", "Person", "Place", "differences", "person", "place", "wamid"]
+__all__ = ["FakeClock", "Person", "Place", "differences", "person", "place", "run_scenario", "wamid"]

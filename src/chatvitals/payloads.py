@@ -1,0 +1,198 @@
+"""The shape of WhatsApp's bodies, as far as it is read: typed for speed, with room for anything in every place.
+
+A Struct names the keys that matter, so that msgspec skips all others without building them. Where something else may
+stand instead of an object or a list, the type says so: a wrong type is one bad item, never a body that is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+_Scalar: TypeAlias = str | int | float | bool | None
+_Wrong: TypeAlias = list[Any] | _Scalar  # what may stand where an object should be
+
+_MAX_TIMESTAMP: Final = 100_000_000_000  # seconds; above it, it is milliseconds
+_MAX_INTEGER: Final = 10**30  # an id that is a larger number is no id
+_MAX_DIGITS: Final = 40  # of an integer that is kept by `clean`
+
+
+class Anything(msgspec.Struct, gc=False):
+    """An object where a list should be."""
+
+
+class About(msgspec.Struct, gc=False):
+    """What a reaction, an edit or a deletion says about another message."""
+
+    message_id: Any = None
+    original_message_id: Any = None
+
+
+class System(msgspec.Struct, gc=False):
+    """The change that a `system` message tells."""
+
+    type: Any = None
+    wa_id: Any = None
+    user_id: Any = None
+    previous_user_id: Any = None
+
+
+class Pricing(msgspec.Struct, gc=False):
+    """The price of an outbound message."""
+
+    category: Any = None
+
+
+class Error(msgspec.Struct, gc=False):
+    """One of Meta's errors; titles change, the code stays."""
+
+    code: Any = None
+
+
+class MessageItem(msgspec.Struct, gc=False):
+    """An item of `messages[]` or `message_echoes[]`."""
+
+    id: Any = None
+    type: Any = None
+    timestamp: Any = None
+    from_: Any = msgspec.field(default=None, name="from")
+    from_user_id: Any = None
+    to: Any = None
+    to_user_id: Any = None
+    group_id: Any = None
+    reaction: About | _Wrong = None
+    edit: About | _Wrong = None
+    revoke: About | _Wrong = None
+    system: System | _Wrong = None
+    errors: list[Anything | _Wrong] | Anything | _Scalar = None
+
+
+class StatusItem(msgspec.Struct, gc=False):
+    """An item of `statuses[]`."""
+
+    id: Any = None
+    status: Any = None
+    timestamp: Any = None
+    recipient_id: Any = None
+    recipient_user_id: Any = None
+    recipient_type: Any = None
+    pricing: Pricing | _Wrong = None
+    errors: list[Error | _Wrong] | Anything | _Scalar = None
+
+
+class PreferenceItem(msgspec.Struct, gc=False):
+    """An item of `user_preferences[]`."""
+
+    wa_id: Any = None
+    user_id: Any = None
+    category: Any = None
+    value: Any = None
+    timestamp: Any = None
+
+
+class Contact(msgspec.Struct, gc=False):
+    """An item of `contacts[]`: the two ids of one person, either of which may be absent."""
+
+    wa_id: Any = None
+    user_id: Any = None
+
+
+class Metadata(msgspec.Struct, gc=False):
+    """The business number that a value is about."""
+
+    phone_number_id: Any = None
+    display_phone_number: Any = None
+
+
+class Value(msgspec.Struct, gc=False):
+    """The value of a change."""
+
+    metadata: Metadata | _Wrong = None
+    contacts: list[Contact | _Wrong] | Anything | _Scalar = None
+    messages: list[MessageItem | _Wrong] | Anything | _Scalar = None
+    statuses: list[StatusItem | _Wrong] | Anything | _Scalar = None
+    message_echoes: list[MessageItem | _Wrong] | Anything | _Scalar = None
+    user_preferences: list[PreferenceItem | _Wrong] | Anything | _Scalar = None
+
+
+class Change(msgspec.Struct, gc=False):
+    """An item of `changes[]`."""
+
+    field: Any = None
+    value: Value | _Wrong = None
+
+
+class Entry(msgspec.Struct, gc=False):
+    """An item of `entry[]`."""
+
+    id: Any = None
+    time: Any = None
+    changes: list[Change | _Wrong] | Anything | _Scalar = None
+
+
+class Document(msgspec.Struct, gc=False):
+    """A whole body."""
+
+    entry: list[Entry | _Wrong] | Anything | _Scalar = None
+
+
+read = msgspec.json.Decoder(Document).decode
+read_plain = msgspec.json.Decoder().decode
+
+
+def text(value: Any) -> str:
+    """Return an id or a word as text: whole numbers are taken, of anything else nothing is left."""
+    if type(value) is str:
+        return value
+    if type(value) is int and 0 <= value < _MAX_INTEGER:
+        return str(value)
+    return ""
+
+
+def word(value: Any) -> str:
+    """Return the text of an open enumeration, cut where no real value reaches."""
+    return text(value)[:64]
+
+
+def seconds(value: Any) -> int | None:
+    """Return a time in whole Unix seconds, or None for what is none: milliseconds, negatives, junk."""
+    if type(value) is str:
+        # Every decimal is one that `int` reads; the length keeps `int` fast.
+        if not value.isdecimal() or len(value) > 12:
+            return None
+        value = int(value)
+    elif type(value) is float and math.isfinite(value):
+        value = int(value)
+    elif type(value) is not int:
+        return None
+    return value if 0 <= value <= _MAX_TIMESTAMP else None
+
+
+def clean(body: bytes) -> bytes:
+    """Return the same body as strict JSON: the host's `json` accepts what msgspec refuses (HOST_SAFETY.md 13).
+
+    Lone surrogates become question marks, NaN, infinities and numbers that no field could mean become null.
+
+    Raises:
+        ValueError: not JSON for `json` either.
+        RecursionError: nested too deeply.
+
+    """
+    plain = json.loads(body, parse_int=_integer, parse_float=_finite, parse_constant=_nothing)
+    return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _MAX_DIGITS else None
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _nothing(_: str) -> None:
+    return None

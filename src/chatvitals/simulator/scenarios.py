@@ -1,0 +1,93 @@
+"""Scenarios: how the bot thinks, how customers behave, and what goes wrong between them, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What WhatsApp is like for a while. Shares lie between 0 and 1, ranges are seconds."""
+
+    rejected: float = 0.0
+    """Share of sends that the API refuses with one of `errors`."""
+    errors: tuple[tuple[int, int], ...] = ((503, 2), (500, 131000), (429, 130429))
+    """HTTP status and Meta's code of refusals."""
+    undelivered: float = 0.0
+    """Share of accepted sends that fail afterwards and reach nobody."""
+    delay: Range = (0.0, 0.0)
+    """How long a webhook lies about before its POST starts."""
+    disorder: float = 0.0
+    """Share of updates that are overtaken by later ones (up to a second late)."""
+    duplicates: float = 0.0
+    """Share of POSTs that are delivered a second time."""
+    batch: float = 0.0
+    """Seconds in which updates are gathered into one POST; 0 sends each alone."""
+    sent: Range = (0.0, 0.15)
+    delivered: Range = (0.15, 0.6)
+    read: Range = (0.6, 1.5)
+    """When the statuses follow the acceptance of a send."""
+    unread: float = 0.25
+    """Share of messages that are never reported as read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One way a day can go."""
+
+    name: str
+    about: str
+    think: tuple[Range, ...]
+    """How long the bot thinks: one of these ranges (seconds) per answer, equally likely."""
+    arrivals: float = 2.0
+    """Customers who come per second."""
+    patience: Range = (15.0, 30.0)
+    """How long a customer waits before leaving, in seconds."""
+    normal: Conditions = field(default_factory=Conditions)
+    trouble: Conditions | None = None
+    trouble_between: Range = (0.0, 0.0)
+    """From which second to which of every `cycle` there is trouble."""
+    cycle: float = 30.0
+
+    def troubled(self, elapsed: float) -> bool:
+        """Say whether there is trouble `elapsed` seconds after the start."""
+        start, end = self.trouble_between
+        return self.trouble is not None and start <= elapsed % self.cycle < end
+
+    def conditions(self, elapsed: float) -> Conditions:
+        """Return what WhatsApp is like `elapsed` seconds after the start."""
+        if self.trouble is not None and self.troubled(elapsed):
+            return self.trouble
+        return self.normal
+
+
+CALM = Scenario(name="calm", about="the bot answers within a second or two", think=((0.5, 1.5),))
+
+SLOW = Scenario(
+    name="slow",
+    about="one answer in four takes 5 to 20 s, and customers get impatient",
+    think=((0.5, 1.5), (0.5, 1.5), (0.5, 1.5), (5.0, 20.0)),
+    patience=(3.0, 8.0),
+    normal=Conditions(batch=0.1),
+)
+
+OUTAGE = Scenario(
+    name="outage",
+    about="for 8 s of every 30 the API refuses most sends, and webhooks come late, twice and out of order",
+    think=((0.5, 1.5),),
+    patience=(4.0, 8.0),
+    normal=Conditions(duplicates=0.02),
+    trouble=Conditions(
+        rejected=0.8,
+        undelivered=0.1,
+        delay=(0.0, 1.5),
+        disorder=0.3,
+        duplicates=0.4,
+        batch=0.25,
+    ),
+    trouble_between=(4.0, 12.0),
+)
+
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (CALM, SLOW, OUTAGE)}

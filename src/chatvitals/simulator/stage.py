@@ -1,0 +1,232 @@
+"""The demo's run: stand-in, bot and customers over real HTTP on loopback, and at the end both sides compared."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import tempfile
+import time
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+
+from chatvitals.simulator import comparison
+from chatvitals.simulator.cloud_api import CloudApi
+from chatvitals.simulator.delivery import Address, Delivery
+from chatvitals.simulator.people import BusinessNumber
+from chatvitals.simulator.population import Population
+from chatvitals.simulator.servers import Bot, StartError, bot_process, listen, serving
+from chatvitals.simulator.truth import Truth
+from chatvitals.simulator.view import Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chatvitals.simulator.comparison import Reported
+    from chatvitals.simulator.scenarios import Conditions, Scenario
+    from chatvitals.simulator.view import View
+
+SEED = 20_261_123
+SETTLE_SECONDS = 2.0
+_APP_SECRET = "a-made-up-app-secret"  # noqa: S105 - it signs made-up webhooks on loopback
+_ACCESS_TOKEN = "a-made-up-access-token"  # noqa: S105 - as above
+_VERIFY_TOKEN = "a-made-up-verify-token"  # noqa: S105 - as above
+_FRAME_SECONDS = 0.25
+_SCRAPE_SECONDS = 1.0
+_LAST_ANSWERS_SECONDS = 1.5
+_ARRIVAL_SECONDS = 10.0
+_MARGIN_SECONDS = 0.5
+
+
+class _World(NamedTuple):
+    """What is running."""
+
+    api: CloudApi
+    delivery: Delivery
+    population: Population
+    bot: Bot
+    client: httpx.AsyncClient
+
+
+async def play(scenario: Scenario, view: View, *, duration: float | None, port: int, seed: int = SEED) -> bool:
+    """Run a scenario and say whether customers and metrics agree.
+
+    Args:
+        scenario: what happens.
+        view: where it is shown.
+        duration: for how long customers write, in seconds; None until Ctrl-C.
+        port: where the bot listens and serves `/metrics`; 0 takes a free one.
+        seed: fixes what chance does on the customers' and WhatsApp's side.
+
+    Raises:
+        StartError: something did not start, or the bot ended.
+
+    """
+    truth = Truth()
+    began = time.monotonic()
+
+    def conditions() -> Conditions:
+        return scenario.conditions(time.monotonic() - began)
+
+    stop = asyncio.Event()
+    with tempfile.TemporaryDirectory(prefix="chatvitals-demo-", ignore_cleanup_errors=True) as folder:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(_ctrl_c(stop))
+            world = await _build(stack, scenario, truth, conditions, port=port, folder=Path(folder), seed=seed)
+            began = time.monotonic()
+            view.start(scenario, f"{world.bot.url}/metrics")
+            try:
+                await _show(world, scenario, truth, view, stop=stop, began=began, duration=duration)
+                view.say("Nobody writes any more; the last numbers settle.")
+                reported = await _close(world, truth)
+            except httpx.HTTPError as error:
+                raise StartError(f"the bot no longer answers ({error!r}); it wrote:\n{world.bot.words}") from None
+            rows = comparison.compare(truth, reported)
+            view.end(rows)
+            for sentence in _notes(world, reported):
+                view.say(sentence)
+            return all(row.agrees for row in rows)
+
+
+async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
+    stack: AsyncExitStack,
+    scenario: Scenario,
+    truth: Truth,
+    conditions: Callable[[], Conditions],
+    *,
+    port: int,
+    folder: Path,
+    seed: int,
+) -> _World:
+    number = BusinessNumber()
+    with listen(port) as free:
+        port = free.getsockname()[1]
+    sock = stack.enter_context(listen())
+    environ = {
+        "WHATSAPP_APP_SECRET": _APP_SECRET,
+        "WHATSAPP_ACCESS_TOKEN": _ACCESS_TOKEN,
+        "WHATSAPP_VERIFY_TOKEN": _VERIFY_TOKEN,
+        "GRAPH_URL": f"http://127.0.0.1:{sock.getsockname()[1]}/v24.0",
+        "BOT_THINK_SECONDS": " ".join(f"{low:g}-{high:g}" for low, high in scenario.think),
+        "CHATVITALS_STORE": f"sqlite:///{folder / 'chatvitals.db'}",
+        "CHATVITALS_SETTLE_AFTER": f"{SETTLE_SECONDS:g}",
+        "CHATVITALS_UNANSWERED_AFTER": "3600",
+        "CHATVITALS_PHONE_NUMBER_ID": number.phone_number_id,
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+    bot = await stack.enter_async_context(bot_process(port, environ, folder / "bot.log"))
+    client = httpx.AsyncClient(
+        timeout=httpx.Timeout(5.0, pool=None), limits=httpx.Limits(max_connections=100), trust_env=False
+    )
+    delivery = Delivery(
+        Address(f"{bot.url}/webhook", _APP_SECRET),
+        number,
+        client=client,
+        rng=random.Random(seed),
+        conditions=conditions,
+    )
+    api = CloudApi(number, _ACCESS_TOKEN, delivery=delivery, rng=random.Random(seed + 1), conditions=conditions)
+    await stack.enter_async_context(serving(api.app, sock))
+    stack.push_async_callback(delivery.close)
+    population = Population(api, truth, rng=random.Random(seed + 2), scenario=scenario)
+    stack.push_async_callback(population.close)
+    await bot.ready(client, _VERIFY_TOKEN)
+    return _World(api, delivery, population, bot, client)
+
+
+async def _show(  # noqa: PLR0913 - as above
+    world: _World,
+    scenario: Scenario,
+    truth: Truth,
+    view: View,
+    *,
+    stop: asyncio.Event,
+    began: float,
+    duration: float | None,
+) -> None:
+    """Let customers come and show what happens, until the time is over or somebody stops it."""
+    world.population.open()
+    reported: Reported | None = None
+    next_scrape = _SCRAPE_SECONDS
+    while not stop.is_set():
+        elapsed = time.monotonic() - began
+        if duration is not None and elapsed >= duration:
+            break
+        if not world.bot.running:
+            raise StartError(f"the bot ended; it wrote:\n{world.bot.words}")
+        if elapsed >= next_scrape:
+            next_scrape = elapsed + _SCRAPE_SECONDS
+            reported = await _scrape(world)
+        view.show(Moment(elapsed, world.population.present, truth, reported, scenario.troubled(elapsed)))
+        rest = _FRAME_SECONDS if duration is None else min(_FRAME_SECONDS, max(duration - elapsed, 0.0))
+        await _either(stop, rest)
+
+
+async def _close(world: _World, truth: Truth) -> Reported:
+    """End in an order in which nothing is left in between, then scrape once.
+
+    First nobody writes any more, and the last answers have a moment to come. Then WhatsApp takes no more replies:
+    what is unanswered now stays so on both sides. What was written still reaches the bot, however often it has to be
+    tried, and one settling window later every number is final (SEMANTICS.md 4).
+    """
+    await world.population.close()
+    await _until(lambda: not truth.unanswered, _LAST_ANSWERS_SECONDS)
+    world.api.open = False
+    await _until(lambda: not world.api.delivering, _ARRIVAL_SECONDS)
+    await asyncio.sleep(SETTLE_SECONDS + _MARGIN_SECONDS)
+    return await _scrape(world)
+
+
+async def _scrape(world: _World) -> Reported:
+    answer = await world.client.get(f"{world.bot.url}/metrics")
+    answer.raise_for_status()
+    return comparison.read(answer.text)
+
+
+def _notes(world: _World, reported: Reported) -> list[str]:
+    """Say what is worth a sentence besides the table."""
+    delivery, api = world.delivery, world.api
+    posted = f"{delivery.posts} webhooks posted, {delivery.retries} of them again"
+    notes = [f"{posted}; {api.accepted} sends accepted, {api.refused} refused."]
+    if reported.internal_errors or reported.dropped:
+        notes.append(f"Inside chatvitals: {reported.internal_errors:g} errors, {reported.dropped:g} events not used.")
+    warnings = [text for text in world.bot.words.splitlines() if text.startswith("chatvitals: ")]
+    notes.extend(text for text in warnings if "metrics_token" not in text)  # on loopback nobody else reads along
+    return notes
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition() and time.monotonic() < give_up:  # noqa: ASYNC110 - nobody would set an event
+        await asyncio.sleep(0.02)
+
+
+async def _either(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not longer than until `stop`."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+@contextmanager
+def _ctrl_c(stop: asyncio.Event) -> Iterator[None]:
+    """Let the first Ctrl-C (or SIGTERM) ask for the closing table; a second one ends everything at once."""
+    loop = asyncio.get_running_loop()
+    before: dict[signal.Signals, Any] = {}
+
+    def asked(number: int, _: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        loop.call_soon_threadsafe(stop.set)
+
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        before[wanted] = signal.signal(wanted, asked)
+    try:
+        yield
+    finally:
+        for wanted, handler in before.items():
+            signal.signal(wanted, handler)

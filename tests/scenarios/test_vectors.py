@@ -1,0 +1,67 @@
+"""Every scenario file is a rule of SEMANTICS.md as numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatvitals.testing import differences, run_scenario
+from chatvitals.testing.__main__ import main
+
+FILES = sorted((Path(__file__).parent / "vectors").glob("*.json"))
+BUILT = {"turns"}
+
+
+def scenarios() -> list[Any]:
+    """Return the scenarios of what has been built, as parameters."""
+    loaded = [(path.stem, json.loads(path.read_text())) for path in FILES]
+    return [pytest.param(scenario, id=name) for name, scenario in loaded if scenario["needs"] in BUILT]
+
+
+@pytest.mark.parametrize("store", ["sqlite", "memory"])
+@pytest.mark.parametrize("scenario", scenarios())
+def test_the_numbers_are_as_expected(scenario: dict[str, Any], store: str) -> None:
+    """The real doors, with the scenario's workers, kills and held commits, give these samples."""
+    exposition = run_scenario(scenario, "memory:" if store == "memory" else "")
+    assert differences(scenario, exposition) == []
+
+
+def test_a_wrong_number_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The runner does not only ever agree."""
+    scenario = json.loads(FILES[0].with_name("first_and_next_turn.json").read_text())
+    scenario["expect"]["chatvitals_turns_total"] = 4
+    scenario["absent"] = ["chatvitals_turns_open"]
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(scenario))
+    assert main([str(path)]) == 1
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict == {
+        "name": "wrong",
+        "ok": False,
+        "differences": ["chatvitals_turns_total is 3, not 4", "chatvitals_turns_open is there"],
+    }
+
+
+def test_samples_are_printed_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--samples` gives the exposition that a scenario ends with."""
+    assert main(["--samples", str(FILES[0].with_name("first_and_next_turn.json"))]) == 0
+    assert 'chatvitals_turns_total{outcome="answered"' in capsys.readouterr().out
+
+
+def test_a_broken_file_is_told_and_does_not_hide_the_others(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One line for each file, whatever it holds."""
+    (tmp_path / "broken.json").write_text("{")
+    assert main([str(tmp_path / "broken.json"), str(FILES[0].with_name("first_and_next_turn.json"))]) == 1
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert not first["ok"]
+    assert second["ok"]
+
+
+def test_a_wrong_store_is_refused_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names what is allowed."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["--store", "mysql://x", str(FILES[0])])
+    assert "'memory:' or 'sqlite:///PATH'" in capsys.readouterr().err
