@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatvitals import catalogue, vocabulary
-from chatvitals.events import AccountEvent, IdentityChange, Message, Preference, Webhook
+from chatvitals.events import AccountEvent, Handled, IdentityChange, Message, Preference, Webhook
 from chatvitals.reducer import identity, settling, state, turns
 from chatvitals.reducer.fold import fold
 from chatvitals.reducer.state import Contact, Rules
@@ -119,7 +119,7 @@ class Batch:
 
     def _stored_due(self, contact: Contact) -> float:
         due = settling.next_due(contact, self._rules)
-        grain = _EXPIRY_GRAIN if due >= contact.touched + state.FORGET_AFTER else DUE_GRAIN
+        grain = _EXPIRY_GRAIN if due >= settling.forgotten_at(contact) else DUE_GRAIN
         return -(-due // grain) * grain
 
     def _load(self, keys: Iterable[int]) -> None:
@@ -217,6 +217,12 @@ def count_webhook(webhook: Webhook, measures: Measures) -> None:
         measures.count(catalogue.WEBHOOK_FIELDS, (name, "yes" if known else "no"), amount)
     if webhook.malformed:
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",), webhook.malformed)
+
+
+def count_handled(event: Handled, labels: Labels, measures: Measures) -> None:
+    """Count a handler's call; its number is empty where it is not known whose message it handled."""
+    number = labels.admit(catalogue.NUMBER, event.number)
+    measures.observe(catalogue.HANDLER_SECONDS_FAMILY, (number, event.handler, event.result), event.seconds)
 
 
 def person_events(webhook: Webhook, measures: Measures) -> list[PersonEvent]:

@@ -14,10 +14,14 @@ NUMBER = "phone_number_id"
 
 HUMAN_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 14400.0)
 SEND_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+HANDLER_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 
 TURN = ("first", "next")
+RUN_OUTCOME = (
+    "completed", "handed_over", "abandoned_by_user", "abandoned_by_business", "restarted", "expired"
+)  # fmt: skip
 OUTCOME = ("answered", "dismissed", "failed", "unanswered")
 
 
@@ -189,6 +193,70 @@ OPT_INS = _family(
     "Customers who resumed or signed up for a category of messages.",
     "category",
     closed={"category": ("marketing_messages",)},
+)
+HANDLER_SECONDS_FAMILY = _family(
+    "handler_seconds",
+    "histogram",
+    "How long the bot's handlers took, by name and result.",
+    "handler result",
+    buckets=HANDLER_SECONDS,
+)
+JOURNEY_RUNS_STARTED = _family(
+    "journey_runs_started_total", "counter", "Runs begun: a contact entered a journey.", "journey"
+)
+JOURNEY_RUNS = _family(
+    "journey_runs_total",
+    "counter",
+    "Runs ended, by outcome. Runs started = sum over outcomes + runs open, always.",
+    "journey outcome",
+)
+JOURNEY_STEP_REACHED = _family(
+    "journey_step_reached_total", "counter", "Runs that reached a step: the funnel.", "journey step"
+)
+JOURNEY_STEP_VISITS = _family(
+    "journey_step_visits_total", "counter", "Entries into a step; a run may enter one several times.", "journey step"
+)
+JOURNEY_STEP_LOOPS = _family(
+    "journey_step_loops_total", "counter", "Runs that entered a step three times or more.", "journey step"
+)
+JOURNEY_STEP_DROPPED = _family(
+    "journey_step_dropped_total",
+    "counter",
+    "Runs abandoned at a step, by who fell silent. Drop-off = dropped ÷ ended.",
+    "journey step outcome",
+)
+JOURNEY_STEP_ENDED = _family(
+    "journey_step_ended_total", "counter", "Ended runs that had reached a step.", "journey step"
+)
+JOURNEY_STEP_SECONDS = _family(
+    "journey_step_seconds",
+    "histogram",
+    "Time in a step: from entering it to the next step or the end; abandoned ones up to the last activity.",
+    "journey step end",
+    buckets=HUMAN_SECONDS,
+)
+JOURNEY_RUNS_OPEN = _family("journey_runs_open", "gauge", "Runs under way, by current step.", "journey step")
+JOURNEY_RUNS_STALLED = _family(
+    "journey_runs_stalled", "gauge", "Open runs in which nothing happens, by current step.", "journey step"
+)
+JOURNEY_STEP_INFO = _family(
+    "journey_step_info", "gauge", "Always 1; the declared order of the steps.", "journey step index", number=False
+)
+EXPERIMENT_CONTACTS = _family(
+    "experiment_contacts_total", "counter", "Contacts that have seen a variant.", "experiment variant"
+)
+EXPERIMENT_OUTCOMES = _family(
+    "experiment_outcomes_total",
+    "counter",
+    "Contacts to whom an outcome came after they had seen a variant, once each.",
+    "experiment variant outcome",
+)
+EXPERIMENT_WAIT = _family(
+    "experiment_wait_seconds",
+    "histogram",
+    "As wait_seconds, of turns that ended after their contact had seen a variant.",
+    "experiment variant",
+    buckets=HUMAN_SECONDS,
 )
 WEBHOOKS = _family(
     "webhooks_total",

@@ -19,15 +19,24 @@ from chatvitals.reducer.measures import SUM, Measures
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 
     from chatvitals.catalogue import Family
     from chatvitals.guard import Guard
+    from chatvitals.journeys import Journey
     from chatvitals.pipeline import Pipeline
     from chatvitals.reducer.measures import Cell
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
 
+_PER_STEP = (
+    catalogue.JOURNEY_STEP_REACHED,
+    catalogue.JOURNEY_STEP_VISITS,
+    catalogue.JOURNEY_STEP_LOOPS,
+    catalogue.JOURNEY_STEP_ENDED,
+    catalogue.JOURNEY_RUNS_OPEN,
+    catalogue.JOURNEY_RUNS_STALLED,
+)
 _Values = dict[tuple[str, ...], dict[int, float]]
 
 
@@ -38,11 +47,19 @@ class VitalsCollector(Collector):
     reached, only own-health families are shown and `chatvitals_store_up` is 0.
     """
 
-    def __init__(self, settings: Settings, store: Store, pipeline: Pipeline, guard: Guard) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        pipeline: Pipeline,
+        guard: Guard,
+        journeys: Mapping[str, Journey],
+    ) -> None:
         self._settings = settings
         self._store = store
         self._pipeline = pipeline
         self._guard = guard
+        self._journeys = journeys
         self._last_own: dict[Cell, float] = {}
 
     def describe(self) -> Iterable[Metric]:
@@ -74,6 +91,11 @@ class VitalsCollector(Collector):
         values[catalogue.STORE_UP.name] = {(): {0: float(up)}}
         values[catalogue.QUEUE_EVENTS.name] = {(): {0: float(self._pipeline.waiting)}}
         values[catalogue.QUEUE_CAPACITY.name] = {(): {0: float(self._pipeline.capacity)}}
+        values[catalogue.JOURNEY_STEP_INFO.name] = {
+            (journey.plan.name, step, str(index)): {0: 1.0}
+            for journey in self._journeys.values()
+            for index, step in enumerate(journey.plan.steps, 1)
+        }
         values[catalogue.BUILD_INFO.name] = {(__version__, self._settings.app_version): {0: 1.0}}
         for family in catalogue.FAMILIES.values():
             found = values.get(family.name)
@@ -100,6 +122,13 @@ class VitalsCollector(Collector):
         if family is catalogue.TURNS_OVERDUE:  # its thresholds are a setting
             thresholds = [self._pipeline.rules.threshold_label(i) for i in range(len(self._settings.overdue_after))]
             return [(turn, threshold) for turn in catalogue.TURN for threshold in thresholds]
+        names = [journey.plan.name for journey in self._journeys.values()]
+        if family is catalogue.JOURNEY_RUNS_STARTED:
+            return [(name,) for name in names]
+        if family is catalogue.JOURNEY_RUNS:
+            return [(name, outcome) for name in names for outcome in catalogue.RUN_OUTCOME]
+        if family in _PER_STEP:
+            return [(journey.plan.name, step) for journey in self._journeys.values() for step in journey.plan.steps]
         return family.closed
 
 

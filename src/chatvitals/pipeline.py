@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from chatvitals import catalogue
-from chatvitals.batch import DUE_GRAIN, Batch, count_webhook, person_events
-from chatvitals.events import PersonEvent, Send, Webhook
+from chatvitals.batch import DUE_GRAIN, Batch, count_handled, count_webhook, person_events
+from chatvitals.events import Handled, PersonEvent, Send, Webhook
 from chatvitals.labels import Labels
 from chatvitals.reducer.identity import Hasher
 from chatvitals.reducer.measures import Measures
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
 
-Queued: TypeAlias = Webhook | PersonEvent
+Queued: TypeAlias = Webhook | PersonEvent | Handled
 
 _LINGER = 0.1  # seconds that a batch gathers: one commit then serves many events
 _SWEEP_EVERY = 1.0
@@ -268,11 +268,13 @@ class Pipeline:
 
     def _attempt(self, batch: list[Queued], most_due: int, ahead: float) -> int:
         began = time.perf_counter()
-        hasher = self._hasher or self._identify()
+        hasher = self.hasher()
         measures = Measures()
         events: list[PersonEvent] = []
         for event in batch:
-            if type(event) is Webhook:
+            if type(event) is Handled:
+                count_handled(event, self._labels, measures)
+            elif type(event) is Webhook:
                 count_webhook(event, measures)
                 events += person_events(event, measures)
             else:
@@ -308,6 +310,15 @@ class Pipeline:
         _count_own(own, self._guard.take(), dropped, self._labels.take_overflow())
         self._in_flight = own
         return own
+
+    def hasher(self) -> Hasher:
+        """Return what turns ids into keys.
+
+        Raises:
+            StoreUnavailableError: its secret is in the store, which has not been reached yet.
+
+        """
+        return self._hasher or self._identify()
 
     def _identify(self) -> Hasher:
         """Take the identity key from the settings, else from the store, where the first process has put it."""

@@ -5,24 +5,30 @@ from __future__ import annotations
 import atexit
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
-from chatvitals import asgi, clients, context, signatures, webhooks
+from chatvitals import asgi, clients, context, handlers, signatures, webhooks
+from chatvitals.assignments import Assignments
 from chatvitals.events import Call, Reply, Webhook
+from chatvitals.experiments import Experiment, ExperimentPlan
 from chatvitals.exposition import MetricsApp, VitalsCollector
 from chatvitals.guard import Guard
+from chatvitals.journeys import Journey, JourneyPlan, check_name
 from chatvitals.pipeline import Pipeline
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
+from chatvitals.whose import Whose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from chatvitals.context import Contact
-    from chatvitals.events import CallName, PersonEvent
+    from chatvitals.events import CallName
+    from chatvitals.pipeline import Queued
     from chatvitals.stores.base import Store
+
+    F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
 
 
 def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
@@ -68,7 +74,11 @@ class Vitals:
         self.guard = Guard(on_error)
         self.store = open_store(settings.store) if store is None else store
         self.pipeline = Pipeline(settings, self.store, self.guard, clock, background=background)
-        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard)
+        self.journeys: dict[str, Journey] = {}
+        self.experiments: dict[str, Experiment] = {}
+        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys)
+        self._whose = Whose(self.guard, self._default_number)
+        self._assignments = Assignments(self.store, self.pipeline.hasher)
         self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)
         self._undo: list[Callable[[], None]] = []
         self._closed = False
@@ -157,12 +167,75 @@ class Vitals:
 
         """
         with self.guard("record_reply"):
-            person = self._contact("record_reply", contact, phone_number_id)
+            person = self._whose.named("record_reply()", contact, phone_number_id)
             if person is not None:
                 number, phone, user = person
                 self.emit(
                     Reply(number=number, phone=phone, user=user, received=self.clock(), id=message_id, actor=actor)
                 )
+
+    # The planned path
+
+    def journey(
+        self,
+        name: str,
+        steps: Sequence[str],
+        *,
+        completed_by: str | None = None,
+        stalled_after: float = 1800.0,
+        abandoned_after: float = 86_400.0,
+        expires_after: float = 604_800.0,
+    ) -> Journey:
+        """Declare a journey: a planned path through the bot, whose steps may branch and repeat.
+
+        Args:
+            name: 1 to 64 characters; a label value.
+            steps: their names, in the order in which dashboards show them.
+            completed_by: the step that completes a run; without it, `journey.complete()` does.
+            stalled_after: seconds of silence after which a run is stalled.
+            abandoned_after: seconds of silence after which it ends as abandoned.
+            expires_after: seconds after which it ends in any case; at most 7 days.
+
+        Raises:
+            ValueError: a name or time is not allowed, or the name stands for another journey already.
+
+        """
+        if isinstance(steps, str):
+            raise ValueError(f"journey {name!r}: steps must be a list of names, not one text")  # noqa: TRY004 - as documented
+        plan = JourneyPlan(name, tuple(steps), completed_by, stalled_after, abandoned_after, expires_after)
+        known = self.journeys.get(name)
+        if known is not None and known.plan != plan:
+            raise ValueError(f"journey {name!r} is declared already, otherwise: {known.plan}")
+        return self.journeys.setdefault(name, Journey(plan, self.emit, self.clock, self._whose, self.guard))
+
+    def experiment(self, name: str, variants: Mapping[str, float], *, goal: Journey | None = None) -> Experiment:
+        """Declare an experiment: each contact gets one of the variants, always the same.
+
+        Args:
+            name: 1 to 64 characters; a label value.
+            variants: weight by name, such as `{"plain": 1, "emoji": 1}`; the first is the control.
+            goal: the journey whose completion counts as success.
+
+        Raises:
+            ValueError: a name or weight is not allowed, or the name stands for another experiment already.
+
+        """
+        plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name)
+        known = self.experiments.get(name)
+        if known is not None and known.plan != plan:
+            raise ValueError(f"experiment {name!r} is declared already, otherwise: {known.plan}")
+        made = Experiment(plan, self.emit, self.clock, self._whose, self._assignments, self.guard)
+        return self.experiments.setdefault(name, made)
+
+    def handler(self, name: str) -> Callable[[F], F]:
+        """Return a decorator that measures a handler: seconds per call, and whether it ended ok, in error or cancelled.
+
+        Raises:
+            ValueError: the name cannot be a label value.
+
+        """
+        check_name("a handler", name)
+        return lambda function: handlers.measured(function, name, self.emit, self._whose, self.guard)
 
     # What the code says about a conversation
 
@@ -184,7 +257,7 @@ class Vitals:
 
     # Running
 
-    def emit(self, event: Webhook | PersonEvent) -> None:
+    def emit(self, event: Queued) -> None:
         """Hand an event to the pipeline; never raises and never waits."""
         with self.guard("emit"):
             self.pipeline.put(event)
@@ -216,24 +289,10 @@ class Vitals:
 
     def _call(self, name: CallName, contact: str, phone_number_id: str) -> None:
         with self.guard(name):
-            person = self._contact(name, contact, phone_number_id)
+            person = self._whose.named(f"{name}()", contact, phone_number_id)
             if person is not None:
                 number, phone, user = person
                 self.emit(Call(number=number, phone=phone, user=user, received=self.clock(), name=name))
-
-    def _contact(self, name: str, contact: str, phone_number_id: str) -> Contact | None:
-        current = context.current()
-        if not contact:
-            if current is not None:
-                return current
-        else:
-            number = phone_number_id or (current.number if current is not None else self._default_number)
-            if number:
-                return context.named(number, contact)
-        self.guard.report(
-            "no_contact", message=f"{name}() was called without a contact: give contact= and phone_number_id="
-        )
-        return None
 
 
 class Observation:

@@ -74,6 +74,9 @@ def merge(kept: Contact, other: Contact) -> None:
     kept.ended = max(kept.ended, other.ended)
     kept.handovers = sorted([*kept.handovers, *other.handovers])
     kept.pending = [*kept.pending, *other.pending]
+    kept.runs = sorted([*kept.runs, *other.runs], key=lambda run: run.started)
+    exposed = {exposure.experiment for exposure in kept.exposures}
+    kept.exposures += [exposure for exposure in other.exposures if exposure.experiment not in exposed]
     kept.seen = memory.merge_seen(kept.seen, other.seen)
     numbers = [0, *(kept.template_index(template) for template in other.templates)]
     kept.records = memory.merge_records(kept.records, memory.renumber_templates(other.records, numbers))

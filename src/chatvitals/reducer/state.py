@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 NEW_AFTER = 8 * DAY  # SEMANTICS.md 4: `origin` is new when nothing came from the contact for 8 days
 FORGET_AFTER = 8 * DAY
+FORGET_EXPOSED_AFTER = 90 * DAY  # an exposure counts once per contact, and an experiment outlives a week
 
 
 class Kind(IntEnum):
@@ -21,12 +22,17 @@ class Kind(IntEnum):
 
     MESSAGE = 0
     REVOKE = 1
-    FALLBACK = 2
-    HANDOVER = 3
-    DISMISS = 4
-    RESOLVE = 5
-    REPLY = 6
-    STATUS = 7
+    EXPOSURE = 2
+    STEP = 3
+    RUN_END = 4
+    FALLBACK = 5
+    HANDOVER = 6
+    DISMISS = 7
+    RESOLVE = 8
+    REPLY = 9
+    STATUS = 10
+    OPT_OUT = 11
+    SEND_FAILED = 12
 
 
 class Evidence(IntEnum):
@@ -57,7 +63,11 @@ class Item(msgspec.Struct, array_like=True, gc=False):
     evidence: int = 0
     actor: int = 0
     status: int = 0
-    code: str = ""
+    code: str = ""  # of a failure; the variant of an exposure
+    name: str = ""  # of a step, an experiment, or the outcome that ends a run
+    journey: str = ""  # of a step or a run; the goal of an experiment
+    completes: bool = False  # reaching this step completes the run
+    spans: tuple[float, float, float] = (0.0, 0.0, 0.0)  # after which a run stalls, is abandoned, expires
 
 
 class Turn(msgspec.Struct, array_like=True, gc=False):
@@ -74,6 +84,33 @@ class Turn(msgspec.Struct, array_like=True, gc=False):
     fallback: bool = False
     messages: list[int] = []  # ids, for deletions; see MESSAGES_KEPT
     more: bool = False  # it had more messages than are kept
+
+
+class Run(msgspec.Struct, array_like=True, gc=False):
+    """One pass of the contact through a journey.
+
+    It carries the journey's times, so that a process that has not declared the journey can still end it.
+    """
+
+    journey: str
+    step: str  # the current one
+    started: float
+    entered: float  # the current step
+    active: float  # last step or message
+    stalled_after: float
+    abandoned_after: float
+    expires_after: float
+    stalled: bool = False
+    visits: dict[str, int] = {}
+
+
+class Exposure(msgspec.Struct, array_like=True, gc=False):
+    """A variant that the contact has seen."""
+
+    experiment: str
+    variant: str
+    goal: str
+    outcomes: list[str] = []
 
 
 MESSAGES_KEPT = 16
@@ -96,6 +133,8 @@ class Contact(msgspec.Struct, array_like=True):
     records: bytes = b""  # outbound messages
     templates: list[tuple[str, str]] = []
     aliases: list[int] = []  # other keys that lead here
+    runs: list[Run] = []  # open ones
+    exposures: list[Exposure] = []
 
     def oldest_open_turn(self) -> float | None:
         """Return when the oldest turn that waits for a reply began, or None."""

@@ -38,7 +38,7 @@ class Customer:
     a reply in the last moment, where the two sides could not agree on which came first.
     """
 
-    def __init__(  # noqa: PLR0913 - who they are, the world they live in, and their diary
+    def __init__(
         self,
         who: Person,
         *,

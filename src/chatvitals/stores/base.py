@@ -72,6 +72,14 @@ class Store(Protocol):
 
         """
 
+    def rows(self, keys: Iterable[int]) -> dict[int, Row]:
+        """Return the rows of those keys that have one, without waiting for anyone who writes.
+
+        Raises:
+            StoreUnavailableError: they cannot be read at once.
+
+        """
+
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells, as one consistent picture."""
 

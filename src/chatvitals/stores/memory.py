@@ -32,6 +32,11 @@ class MemoryStore:
         with self._lock:
             yield _MemoryTransaction(self)
 
+    def rows(self, keys: Iterable[int]) -> dict[int, Row]:
+        """Return the rows of those keys that have one."""
+        with self._lock:
+            return self._load(keys)
+
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells."""
         with self._lock:
