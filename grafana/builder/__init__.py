@@ -1,0 +1,1 @@
+"""Makes what lies in `grafana/`: dashboards as code, rules and their tests."""

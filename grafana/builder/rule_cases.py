@@ -1,0 +1,260 @@
+"""For every alert a firing and a quiet case, as promtool tests: series on two instances that show the same store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+NUMBER: Final = {"phone_number_id": "1"}
+ACCOUNT: Final = {"waba_id": "9"}
+TEMPLATE: Final = {**ACCOUNT, "template": "offer", "language": "en"}
+RUN: Final = {**NUMBER, "journey": "order"}
+STEP: Final = {**RUN, "step": "address"}
+WEEK: Final = 7 * 24 * 60  # minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One input series; `values` is promtool's notation, one value a minute (or every `Case.interval`)."""
+
+    metric: str
+    values: str
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Series after which an alert fires, or does not: `firing` is the number of alerts at `minute`."""
+
+    alert: str
+    minute: int
+    firing: int
+    series: tuple[Series, ...]
+    labels: dict[str, str] = field(default_factory=dict)
+    interval: int = 1  # minutes between values and between evaluations
+
+
+def pair(alert: str, minute: int, firing: list[Series], quiet: list[Series], **more: object) -> list[Case]:
+    """Return a firing and a quiet case of one alert."""
+    return [
+        Case(alert, minute, 1, tuple(firing), **more),  # type: ignore[arg-type]
+        Case(alert, minute, 0, tuple(quiet), **more),  # type: ignore[arg-type]
+    ]
+
+
+def _gauge(alert: str, minute: int, metric: str, labels: dict[str, str], firing: str, quiet: str) -> list[Case]:
+    return pair(alert, minute, [Series(metric, firing, labels)], [Series(metric, quiet, labels)])
+
+
+def quality() -> list[Case]:
+    """Return cases of ratings, flags, limits and restrictions."""
+    rating = "chatvitals_quality_rating"
+    return [
+        *_gauge("WhatsAppQualityRatingRed", 10, rating, NUMBER, "1x20", "2x20"),
+        *_gauge("WhatsAppQualityRatingDropped", 50, rating, NUMBER, "3x30 2x30", "2x60"),
+        *_gauge("WhatsAppQualityRatingUnknown", 80, rating, NUMBER, "0x90", "3x90"),
+        *_gauge(
+            "WhatsAppQualityStale", 100, "chatvitals_quality_updated_timestamp_seconds", NUMBER, "0x120", "0+60x120"
+        ),
+        *_gauge(
+            "WhatsAppNumberFlagged", 10, "chatvitals_number_flagged_timestamp_seconds", NUMBER, "60x20", "_x20"
+        ),
+        *_gauge(
+            "WhatsAppMessagingLimitDecreased", 50, "chatvitals_messaging_limit",
+            {**NUMBER, **ACCOUNT, "scope": "portfolio"}, "10000x30 2000x30", "2000x30 10000x30",
+        ),
+        *_gauge(
+            "WhatsAppMessagingBlocked", 10, "chatvitals_health_status", {**NUMBER, "entity": "number"}, "0x20", "1x20"
+        ),
+        *_gauge(
+            "WhatsAppAccountRestricted", 10, "chatvitals_restriction_expires_timestamp_seconds",
+            {**ACCOUNT, "restriction": "RESTRICTED_BIZ_INITIATED_MESSAGING"}, "100000x20", "100x20",
+        ),
+    ]  # fmt: skip
+
+
+def templates() -> list[Case]:
+    """Return cases of template status and quality."""
+    cases = []
+    for alert, status in (("Disabled", "DISABLED"), ("Paused", "PAUSED"), ("Rejected", "REJECTED")):
+        labels = {**TEMPLATE, "status": status}
+        cases += _gauge(f"WhatsAppTemplate{alert}", 5, "chatvitals_template_status", labels, "1x10", "0x10")
+    metric = "chatvitals_template_quality"
+    return cases + _gauge("WhatsAppTemplateQualityDropped", 50, metric, TEMPLATE, "3x30 2x30", "2x60")
+
+
+def responsiveness() -> list[Case]:
+    """Return cases of slow and missing answers."""
+    cases = []
+    # late turns of ten a minute, and when to look: above this burn's limit and below that of the faster one
+    for short, late, minute in (("5m", 8, 90), ("30m", 4, 120), ("2h", 2, 240), ("6h", 1, 300)):
+        cases += pair(
+            "WhatsAppSlowAnswersBudgetBurn", minute, _turns(late, "60"), _turns(0, "60"), labels={"short": short}
+        )
+    return [
+        *cases,
+        Case("WhatsAppSlowAnswersBudgetBurn", 90, 0, tuple(_turns(8, "60", "0+0.1x400"))),  # too few to tell
+        *_gauge(
+            "WhatsAppOldestCustomerWaiting", 30, "chatvitals_oldest_open_turn_timestamp_seconds", NUMBER,
+            "60x60", "0+60x60",
+        ),
+        *pair("WhatsAppCustomersUnanswered", 90, _turns(1, "3600"), _turns(0, "3600")),
+    ]  # fmt: skip
+
+
+def _turns(late: int, threshold: str, opened: str = "0+10x400") -> list[Series]:
+    return [
+        Series("chatvitals_turns_opened_total", opened, {**NUMBER, "turn": "first"}),
+        Series(
+            "chatvitals_turns_overdue_total", f"0+{late}x400", {**NUMBER, "turn": "first", "threshold": threshold}
+        ),
+    ]
+
+
+def journeys() -> list[Case]:
+    """Return cases of runs that stall."""
+    open_runs = Series("chatvitals_journey_runs_open", "30x60", STEP)
+    stalled = "chatvitals_journey_runs_stalled"
+    return pair(
+        "WhatsAppJourneyStalls", 45,
+        [open_runs, Series(stalled, "20x60", STEP)], [open_runs, Series(stalled, "5x60", STEP)],
+    )  # fmt: skip
+
+
+def delivery() -> list[Case]:
+    """Return cases of sends that WhatsApp refuses."""
+    failures = "chatvitals_message_failures_total"
+    sends = "chatvitals_sends_total"
+    alert = "WhatsAppSendsRefusedForQuality"
+    rejected = {**NUMBER, "kind": "campaign", "result": "rejected", "code": "132015"}
+    return [
+        *pair(
+            alert, 10,
+            [Series(failures, "0x4 1x20", {**NUMBER, "code": "131048", "category": "marketing"})],
+            [Series(failures, "0x4 1x20", {**NUMBER, "code": "131026", "category": "marketing"})],
+        ),
+        *pair(
+            alert, 10, [Series(sends, "0x4 2x20", rejected)], [Series(sends, "0x4 2x20", {**rejected, "code": "100"})]
+        ),
+    ]  # fmt: skip
+
+
+def plumbing() -> list[Case]:
+    """Return cases of our own health."""
+    job = {"job": "bot"}
+    webhooks = "chatvitals_webhooks_total"
+    return [
+        Case("WhatsAppMetricsAbsent", 15, 1, (Series("up", "1x20", job),)),
+        Case("WhatsAppMetricsAbsent", 15, 0, (Series("chatvitals_build_info", "1x20", job),)),
+        *_gauge("WhatsAppStoreDown", 5, "chatvitals_store_up", job, "0x10", "1x10"),
+        *_gauge(
+            "WhatsAppQualityPollerStale", 30, "chatvitals_poller_last_success_timestamp_seconds", job,
+            "60x60", "0+60x60",
+        ),
+        *_gauge(
+            "WhatsAppWebhookSignatureFailures", 25, webhooks, {**job, "result": "bad_signature"}, "0+2x30", "0x30"
+        ),
+        *_gauge(
+            "WhatsAppInstrumentationErrors", 25, "chatvitals_internal_errors_total", {**job, "where": "reducer"},
+            "0+1x30", "3x30",
+        ),
+        *_gauge(
+            "WhatsAppEventsDropped", 10, "chatvitals_events_dropped_total", {**job, "reason": "queue_full"},
+            "0x5 9x20", "9x30",
+        ),
+    ]  # fmt: skip
+
+
+def slow() -> list[Case]:
+    """Return cases that compare with days before; values every four minutes keep them quick."""
+    every = 4
+
+    def counter(*phases: tuple[int, float]) -> str:
+        """Return a counter that grows by so much a minute for so many minutes, phase by phase."""
+        parts, value = [], 0.0
+        for minutes, per_minute in phases:
+            steps = minutes // every
+            parts.append(f"{value:g}+{per_minute * every:g}x{steps - 1}")
+            value += per_minute * every * steps
+        return " ".join(parts)
+
+    now = WEEK + 180
+    started = Series("chatvitals_journey_runs_started_total", counter((now, 1)), RUN)
+    completed = {**RUN, "outcome": "completed"}
+    runs = "chatvitals_journey_runs_total"
+    delivered = Series(
+        "chatvitals_message_statuses_total", counter((2000, 2)), {**NUMBER, "status": "delivered", "category": "service"}
+    )
+    read = {**NUMBER, "status": "read", "category": "service"}
+    opt_outs = {**NUMBER, "category": "marketing_messages"}
+    accepted = {"job": "bot", "result": "accepted"}
+    ended = Series("chatvitals_journey_step_ended_total", counter((2000, 1)), STEP)
+    dropped = {**STEP, "outcome": "abandoned_by_user"}
+    return [
+        *pair(
+            "WhatsAppJourneyCompletionDropped", now - 20,
+            [started, Series(runs, counter((WEEK + 60, 0.6), (120, 0.1)), completed)],
+            [started, Series(runs, counter((now, 0.6)), completed)],
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppJourneyStepDropOff", 1980,
+            [ended, Series("chatvitals_journey_step_dropped_total", counter((1600, 0.1), (400, 0.6)), dropped)],
+            [ended, Series("chatvitals_journey_step_dropped_total", counter((2000, 0.4)), dropped)],
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppReadRateDropped", 1980,
+            [delivered, Series("chatvitals_message_statuses_total", counter((1400, 1.6), (600, 0.4)), read)],
+            [delivered, Series("chatvitals_message_statuses_total", counter((2000, 1.6)), read)],
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppOptOutSurge", 1980,
+            [delivered, Series("chatvitals_opt_outs_total", counter((1700, 0.002), (300, 0.2)), opt_outs)],
+            [delivered, Series("chatvitals_opt_outs_total", counter((2000, 0.002)), opt_outs)],
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppWebhookSilent", now - 20,
+            [Series("chatvitals_webhooks_total", counter((WEEK + 60, 1), (120, 0)), accepted)],
+            [Series("chatvitals_webhooks_total", counter((now, 1)), accepted)],
+            interval=every,
+        ),
+    ]  # fmt: skip
+
+
+def quick() -> list[Case]:
+    """Return all cases that need no more than some hours of history."""
+    return [*quality(), *templates(), *responsiveness(), *journeys(), *delivery(), *plumbing()]
+
+
+def as_promtool(cases: list[Case]) -> str:
+    """Return a promtool test file."""
+    interval = cases[0].interval
+    lines = [
+        "# Made by grafana/build: for every alert a firing and a quiet case, each on two instances of one store.",
+        "rule_files:",
+        "  - ../recording.yml",
+        "  - ../alerting.yml",
+        f"evaluation_interval: {interval}m",
+        "tests:",
+    ]
+    for case in cases:
+        state = "fires" if case.firing else "is quiet"
+        lines += [f"  - name: {case.alert} {state}", f"    interval: {interval}m", "    input_series:"]
+        for series in case.series:
+            for instance in ("a", "b"):
+                labels = ", ".join(f'{k}="{v}"' for k, v in {**series.labels, "instance": instance}.items())
+                lines += [f"      - series: '{series.metric}{{{labels}}}'", f"        values: '{series.values}'"]
+        matchers = "".join(f', {k}="{v}"' for k, v in case.labels.items())
+        lines += [
+            "    promql_expr_test:",
+            f"      - expr: count(ALERTS{{alertname=\"{case.alert}\", alertstate=\"firing\"{matchers}}})",
+            f"        eval_time: {case.minute}m",
+        ]
+        if case.firing:
+            lines += ["        exp_samples:", "          - labels: '{}'", f"            value: {case.firing}"]
+        else:
+            lines.append("        exp_samples: []")
+    return "\n".join(lines) + "\n"
