@@ -1,0 +1,308 @@
+"""Months in minutes: customers, bot and platform on a virtual clock, through the real reducer."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.events import (
+    Call,
+    Echo,
+    Exposed,
+    GraphCall,
+    Handled,
+    Message,
+    Poll,
+    PollerState,
+    Preference,
+    Send,
+    Status,
+    Step,
+    Webhook,
+)
+from chatvitals.settings import Settings
+from chatvitals.simulator import story as the_story
+from chatvitals.simulator.story import DAY, HOUR, Feedback, Line, Story
+from chatvitals.stores import open_store
+from chatvitals.vitals import Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.core import Metric
+
+    from chatvitals.events import PersonEvent
+
+_STEPS: Final = ("menu", "item", "address", "payment")
+_TEMPLATES: Final = ("weekend_offer", "order_ready")
+_POLL_SECONDS: Final = 300.0
+_SPANS: Final = {"stalled_after": 1800.0, "abandoned_after": DAY, "expires_after": 7 * DAY}
+
+
+class History:
+    """One simulated period.
+
+    Args:
+        story: what happens.
+        start: when it begins, in Unix seconds.
+        days: how long it lasts.
+        seed: the same one gives the same history.
+        every: seconds between two samples.
+
+    """
+
+    def __init__(self, story: Story, *, start: float, days: float, seed: int, every: float) -> None:
+        self.start = start
+        self.end = start + days * DAY
+        self.now = start
+        self._story = story
+        self._every = every
+        self._random = Random(seed)
+        self._store = open_store("memory:")
+        self._vitals = self._deploy(story.version(0.0))
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._people = itertools.count(1)
+        self._ids = itertools.count(1)
+        self._feedback = {line.number: Feedback() for line in story.lines}
+        self._read_rate = dict.fromkeys((line.number for line in story.lines), 0.72)
+        self._version = story.version(0.0)
+        for line in story.lines:
+            self._at(start, partial(self._arrive, line))
+            self._at(start + 9 * HOUR, partial(self._campaign, line))
+        self._at(start, self._poll)
+
+    def play(self) -> Iterator[tuple[float, list[Metric]]]:
+        """Let the period pass; yield what `/metrics` shows at each sample's time."""
+        at = self.start
+        while at <= self.end:
+            while self._agenda and self._agenda[0][0] <= at:
+                self.now, _, act = heapq.heappop(self._agenda)
+                act()
+            self.now = at
+            self._deploy_if_due()
+            self._vitals.pipeline.drain()
+            yield at, list(self._vitals.collector.collect())
+            at += self._every
+
+    # The platform
+
+    def _poll(self) -> None:
+        """Ask for ratings as the poller does, every five minutes; templates every hour."""
+        story = self._story
+        ratings = {line.number: self._feedback[line.number].rating(self.now) for line in story.lines}
+        numbers: list[dict[str, object]] = [
+            {
+                "id": line.number,
+                "display_phone_number": f"+{line.display}",
+                "verified_name": line.name,
+                "quality_rating": ratings[line.number],
+                "status": "CONNECTED",
+                "whatsapp_business_manager_messaging_limit": "TIER_10K",
+                "health_status": {
+                    "can_send_message": "AVAILABLE",
+                    "entities": [
+                        {"entity_type": "PHONE_NUMBER", "id": line.number, "can_send_message": "AVAILABLE"},
+                        {"entity_type": "WABA", "id": story.waba, "can_send_message": "AVAILABLE"},
+                    ],
+                },
+            }
+            for line in story.lines
+        ]
+        hourly = (self.now - self.start) % HOUR < _POLL_SECONDS
+        self._emit(
+            Poll(
+                waba=story.waba,
+                received=self.now,
+                numbers=numbers,
+                templates=self._template_rows() if hourly else None,
+            )
+        )
+        self._emit(GraphCall(waba=story.waba, result="ok"))
+        self._emit(PollerState(interval=_POLL_SECONDS, last_success=self.now, received=self.now))
+        self._at(self.now + _POLL_SECONDS, self._poll)
+
+    def _template_rows(self) -> list[dict[str, object]]:
+        """A template falls before the number does: WhatsApp judges it on less feedback."""
+        troubled = next(line for line in self._story.lines if line.troubled)
+        offer = self._feedback[troubled.number].rating(self.now, yellow=0.015, red=0.09)
+        scores = {"weekend_offer": offer, "order_ready": "GREEN"}
+        paused = offer == "RED"
+        return [
+            {
+                "name": name,
+                "language": "en",
+                "status": "PAUSED" if paused and name == "weekend_offer" else "APPROVED",
+                "quality_score": {"score": scores[name]},
+            }
+            for name in _TEMPLATES
+        ]
+
+    # Customers and bot
+
+    def _arrive(self, line: Line) -> None:
+        """A customer writes; the next one comes by the hour's rate."""
+        rate = the_story.arrivals_per_hour(line.busiest, self.now) / HOUR
+        self._at(self.now + self._random.expovariate(rate), partial(self._arrive, line))
+        person = self._person(line)
+        self._feedback[line.number].met(self.now)
+        if self._random.random() < 0.6:
+            self._send(person, Exposed, experiment="greeting", goal="order",
+                       variant="emoji" if next(self._ids) % 2 else "plain")  # fmt: skip
+        self._ask(line, person, 0)
+
+    def _ask(self, line: Line, person: dict[str, str], step: int) -> None:
+        """The customer writes once or twice and waits; the bot answers, unless the customer has given up before."""
+        slow = self._story.is_slow(line, self._share())
+        self._write(person)
+        if self._random.random() < 0.25:
+            self._at(self.now + self._random.uniform(1.0, 6.0), partial(self._write, person))
+        wait = the_story.answer_seconds(self._random, slow=slow)
+        patience = the_story.patience_seconds(self._random)
+        if self._random.random() < (0.02 if slow else 0.004):
+            wait = 2 * DAY  # the bot fails; nobody ever answers
+        if wait < DAY:
+            self._at(self.now + wait, partial(self._answer, line, person, step, seconds=wait))
+        if wait > patience:
+            self._at(self.now + patience, partial(self._give_up, line, person))
+        elif self._random.random() < 0.004:
+            self._at(self.now + wait + 30.0, partial(self._give_up, line, person))
+
+    def _give_up(self, line: Line, person: dict[str, str]) -> None:
+        """A customer who is tired of waiting leaves; some block the number, some opt out."""
+        if self._random.random() < 0.35:
+            self._feedback[line.number].blocked(self.now)
+        if self._random.random() < 0.2:
+            self._opt_out(person)
+        person["left"] = "yes"
+
+    def _answer(self, line: Line, person: dict[str, str], step: int, *, seconds: float) -> None:
+        handler = _STEPS[min(step, 3)]
+        self._emit(Handled(number=line.number, handler=handler, seconds=min(seconds, 20.0) / 10, result=self._result()))
+        self._send(person, Step, journey="order", step=handler, completes=handler == "payment", **_SPANS)
+        if self._random.random() < 0.05:
+            self._send(person, Call, name="fallback")
+        self._reply(line, person)
+        if self._random.random() < 0.015:
+            self._send(person, Call, name="handover")
+            self._at(self.now + self._random.lognormvariate(6.0, 0.8), partial(self._person_answers, person))
+        if "left" in person or handler == "payment" or self._random.random() < 0.14:
+            return
+        again = step if self._random.random() < 0.12 else step + 1
+        self._at(self.now + self._random.uniform(8.0, 90.0), partial(self._go_on, line, person, again))
+
+    def _go_on(self, line: Line, person: dict[str, str], step: int) -> None:
+        if "left" not in person:
+            self._ask(line, person, step)
+
+    def _person_answers(self, person: dict[str, str]) -> None:
+        self._send(person, Echo, id=self._id(), type="text", timestamp=int(self.now))
+
+    def _campaign(self, line: Line) -> None:
+        """Every morning an offer goes to customers; who waited badly reads less."""
+        slow = self._story.is_slow(line, self._share())
+        target = 0.42 if slow else 0.72
+        self._read_rate[line.number] += 0.3 * (target - self._read_rate[line.number])
+        for _ in range(self._story.campaign_size):
+            self._at(self.now + self._random.uniform(0.0, 2 * HOUR), partial(self._offer, line))
+        self._at(self.now + DAY, partial(self._campaign, line))
+
+    def _offer(self, line: Line) -> None:
+        person = self._person(line)
+        message = self._id()
+        name = "weekend_offer" if line.troubled else "order_ready"
+        self._send(person, Send, kind="campaign", accepted=True, id=message, seconds=0.2, template=name, language="en")
+        refused = self._feedback[line.number].rating(self.now) == "RED" and self._random.random() < 0.08
+        if refused or self._random.random() < 0.02:
+            code = "131048" if refused else self._random.choice(("131026", "131049"))
+            self._status(person, message, "failed", 4.0, "marketing", code)
+            return
+        self._deliver(person, message, "marketing", self._read_rate[line.number])
+        if self._random.random() < (0.006 if self._story.is_slow(line, self._share()) else 0.0015):
+            self._at(self.now + 900.0, partial(self._opt_out, person))
+
+    def _reply(self, line: Line, person: dict[str, str]) -> None:
+        if self._random.random() < 0.004:
+            self._send(person, Send, kind="reply", accepted=False, code="131056", seconds=0.3)
+        message = self._id()
+        self._send(person, Send, kind="reply", accepted=True, id=message, seconds=self._random.uniform(0.08, 0.6))
+        if self._random.random() < 0.003:
+            self._status(person, message, "failed", self._random.choice((3.0, 45.0)), "service", "131026")
+        else:
+            self._deliver(person, message, "service", 0.9 * self._read_rate[line.number] / 0.72)
+
+    def _deliver(self, person: dict[str, str], message: str, category: str, read: float) -> None:
+        self._status(person, message, "sent", 0.4, category)
+        self._status(person, message, "delivered", self._random.uniform(0.8, 4.0), category)
+        if self._random.random() < read:
+            self._status(person, message, "read", self._random.lognormvariate(3.5, 1.2), category)
+
+    def _write(self, person: dict[str, str]) -> None:
+        kind = self._random.choices(("text", "interactive", "image"), (70, 25, 5))[0]
+        lag = 0.0 if self._random.random() < 0.97 else self._random.uniform(2.0, 20.0)
+        self._send(person, Message, id=self._id(), type=kind, timestamp=int(self.now - lag))
+
+    def _opt_out(self, person: dict[str, str]) -> None:
+        self._send(person, Preference, category="marketing_messages", value="stop", timestamp=int(self.now))
+
+    def _status(  # the ends of a message, as WhatsApp reports them
+        self, person: dict[str, str], message: str, status: str, after: float, category: str, code: str = ""
+    ) -> None:
+        def report() -> None:
+            self._send(
+                person, Status, id=message, status=status, timestamp=int(self.now), category=category, code=code
+            )
+
+        self._at(self.now + after, report)
+
+    # Machinery
+
+    def _at(self, when: float, act: Callable[[], None]) -> None:
+        if when <= self.end:
+            heapq.heappush(self._agenda, (when, next(self._order), act))
+
+    def _share(self) -> float:
+        return (self.now - self.start) / (self.end - self.start)
+
+    def _id(self) -> str:
+        return f"wamid.{next(self._ids)}"
+
+    def _result(self) -> str:
+        return "error" if self._random.random() < 0.004 else "ok"
+
+    def _person(self, line: Line) -> dict[str, str]:
+        """Most customers are new; some have written before."""
+        latest = next(self._people)
+        index = self._random.randint(max(1, latest - 3000), latest) if self._random.random() < 0.3 else latest
+        return {"number": line.number, "phone": f"1555{index:07d}"}
+
+    def _send(self, person: dict[str, str], kind: type[PersonEvent], **more: object) -> None:
+        event = kind(number=person["number"], phone=person["phone"], received=self.now, **more)  # type: ignore[arg-type]
+        if kind in {Message, Status, Echo, Preference}:
+            field = {Echo: "smb_message_echoes", Preference: "user_preferences"}.get(kind, "messages")  # type: ignore[call-overload]
+            self._emit(Webhook(result="accepted", received=self.now, events=[event], fields={(field, True): 1}))
+        else:
+            self._emit(event)
+
+    def _emit(self, event: object) -> None:
+        self._vitals.emit(event)  # type: ignore[arg-type]
+
+    def _deploy_if_due(self) -> None:
+        version = self._story.version(self._share())
+        if version != self._version:
+            self._version = version
+            self._vitals.pipeline.drain()
+            self._vitals = self._deploy(version)
+
+    def _deploy(self, version: str) -> Vitals:
+        """Start the bot as a new process on the same store."""
+        settings = Settings.load(
+            {"store": "memory:", "hooks": False, "app_version": version, "queue_size": 1_000_000}, environ={}
+        )
+        vitals = Vitals(settings, store=self._store, clock=lambda: self.now, background=False)
+        order = vitals.journey("order", _STEPS, completed_by="payment")
+        vitals.experiment("greeting", {"plain": 1, "emoji": 1}, goal=order)
+        return vitals

@@ -1,0 +1,118 @@
+"""A month in the life of two business numbers: what happens when, and how customers and WhatsApp react to it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from random import Random
+
+DAY: Final = 86_400.0
+HOUR: Final = 3_600.0
+WEEK: Final = 7 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A business number of the story: its ids, and how many customers write to it in its busiest hour."""
+
+    number: str
+    display: str
+    name: str
+    busiest: float
+    troubled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """When what happens, as shares of the whole period, and how bad it gets."""
+
+    name: str
+    about: str
+    slow_from: float = 2.0  # never
+    fixed_at: float = 2.0
+    lines: tuple[Line, ...] = (
+        Line("990005556667778", "15550001234", "Corner Bakery", 26.0, troubled=True),
+        Line("990005556667779", "15550001235", "Corner Bakery Events", 16.0),
+    )
+    waba: str = "990001112223334"
+    campaign_size: int = 120
+
+    def version(self, share: float) -> str:
+        """Return the bot's version after this share of the period."""
+        if share >= self.fixed_at:
+            return "1.4.1"
+        return "1.4.0" if share >= self.slow_from else "1.3.2"
+
+    def is_slow(self, line: Line, share: float) -> bool:
+        """Say whether this number's answers are slow."""
+        return line.troubled and self.slow_from <= share < self.fixed_at
+
+
+STORIES: Final = {
+    "quality-drop": Story(
+        "quality-drop",
+        "a deploy makes one number slow; customers leave and block; the rating falls; a fix, and recovery",
+        slow_from=0.42,
+        fixed_at=0.7,
+    ),
+    "calm": Story("calm", "a quiet month"),
+}
+
+
+def arrivals_per_hour(busiest: float, at: float) -> float:
+    """Return how many customers an hour write at `at`: a day has a noon and an evening peak, a Sunday is quiet."""
+    hour = at % DAY / HOUR
+    daily = 0.08 + 0.62 * math.exp(-(((hour - 12.5) / 2.6) ** 2)) + 0.92 * math.exp(-(((hour - 19.0) / 2.2) ** 2))
+    weekday = int(at // DAY + 3) % 7  # the epoch was a Thursday
+    return busiest * min(daily, 1.0) * (0.55 if weekday == 6 else 1.15 if weekday == 4 else 1.0)
+
+
+def answer_seconds(random: Random, *, slow: bool) -> float:
+    """Return how long the bot takes for an answer, in seconds."""
+    if slow and random.random() < 0.45:
+        return random.lognormvariate(math.log(150.0), 0.9)
+    return random.lognormvariate(math.log(2.2), 0.7)
+
+
+def patience_seconds(random: Random) -> float:
+    """Return after how long a customer gives up on an answer, in seconds."""
+    return random.lognormvariate(math.log(240.0), 0.8)
+
+
+@dataclass(slots=True)
+class Feedback:
+    """What customers think of a number, over the last 7 days: WhatsApp's rating follows from it.
+
+    Meta does not say how; this is a share of customers who blocked or reported, weighted to the recent.
+    """
+
+    contacts: deque[float] = field(default_factory=deque)
+    blocks: deque[float] = field(default_factory=deque)
+
+    def met(self, at: float) -> None:
+        """Note a conversation."""
+        self.contacts.append(at)
+
+    def blocked(self, at: float) -> None:
+        """Note that a customer blocked or reported the number."""
+        self.blocks.append(at)
+
+    def share(self, at: float) -> float:
+        """Return the weighted share of blocks among conversations."""
+        for times in (self.contacts, self.blocks):
+            while times and times[0] < at - WEEK:
+                times.popleft()
+        return _weight(self.blocks, at) / max(_weight(self.contacts, at), 20.0)
+
+    def rating(self, at: float, yellow: float = 0.025, red: float = 0.06) -> str:
+        """Return GREEN, YELLOW or RED."""
+        share = self.share(at)
+        return "RED" if share > red else "YELLOW" if share > yellow else "GREEN"
+
+
+def _weight(times: deque[float], at: float) -> float:
+    return sum(math.exp((time - at) / (2 * DAY)) for time in times)
