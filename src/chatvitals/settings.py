@@ -136,7 +136,10 @@ def _from_text(name: str, text: str) -> object:
             raise _wrong(name, "one of 1, true, yes, on, 0, false, no, off", text)
         return lowered in {"1", "true", "yes", "on"}
     if name in {"app_secret", "phone_number_id"}:
-        return [part.strip() for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if not parts:  # a blank secret must not pass for none: then everybody's webhooks would count
+            raise _wrong(name, "one or several texts with commas between them", text)
+        return parts
     if name == "in_hours":
         raise SettingsError("in_hours can be set by keyword only, not by CHATVITALS_IN_HOURS")
     try:
@@ -157,15 +160,19 @@ def _checked(name: str, value: object) -> object:
 
 def _texts(name: str, value: object) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
-    if not isinstance(items, (list, tuple, set, frozenset)) or not all(isinstance(i, str) and i for i in items):
-        raise _wrong(name, "a text or a list of texts, none of them empty", value)
+    if not isinstance(items, (list, tuple, set, frozenset)) or not all(_is_printable(i) and i for i in items):
+        raise _wrong(name, "a text or a list of texts, printable and none of them empty", value)
     return tuple(items)
 
 
 def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise _wrong(name, "a text", value)
-    return value
+    if not _is_printable(value):  # as a label value, half a surrogate pair would break every scrape
+        raise _wrong(name, "a printable text", value)
+    return str(value)
+
+
+def _is_printable(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 def _secret_text(name: str, value: object) -> str:
@@ -178,14 +185,15 @@ def _store(name: str, value: object) -> str:
     text = _text(name, value)
     if text == "memory:" or (text.startswith("sqlite:///") and len(text) > len("sqlite:///")):
         return text
+    scheme, colon, _ = text.partition(":")
+    given = f"one with the scheme {scheme!r}" if colon else "one without a scheme"  # the rest may hold a password
     raise SettingsError(
-        f"{name} must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path), "
-        f"not one with the scheme {text.partition(':')[0]!r}"
+        f"{name} must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path), not {given}"
     )
 
 
 def _identity_key(name: str, value: object) -> bytes:
-    key = value.encode() if isinstance(value, str) else value
+    key = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
     if not isinstance(key, bytes) or not 16 <= len(key) <= 64:  # BLAKE2b takes keys up to 64 bytes
         raise _wrong(name, "16 to 64 bytes (or a text of that length)", value)
     return key
@@ -247,7 +255,7 @@ def _opening_hours(name: str, value: object) -> OpeningHours:
     for day in _DAYS:
         try:
             spans = tuple((_minute(start), _minute(end)) for start, end in value["days"].get(day, ()))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError):
             raise SettingsError(f"{name}: the times of {day!r} must look like [['09:00', '18:00']]") from None
         if any(start >= end for start, end in spans):
             raise SettingsError(f"{name}: on {day!r} a start is not before its end; split spans at midnight")
