@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from chatvitals.context import Contact
-    from chatvitals.events import CallName, PersonEvent
+    from chatvitals.events import CallName, Poll
+    from chatvitals.pipeline import Queued
     from chatvitals.stores.base import Store
 
 
@@ -184,7 +185,19 @@ class Vitals:
 
     # Running
 
-    def emit(self, event: Webhook | PersonEvent) -> None:
+    def record_poll(self, poll: Poll) -> None:
+        """Tell what a poll of the Graph API found, for bots that poll by themselves.
+
+        Args:
+            poll: the rows as Meta sent them; without `received` it was made now.
+
+        """
+        with self.guard("record_poll"):
+            if not poll.received:
+                poll.received = self.clock()
+            self.emit(poll)
+
+    def emit(self, event: Queued) -> None:
         """Hand an event to the pipeline; never raises and never waits."""
         with self.guard("emit"):
             self.pipeline.put(event)
