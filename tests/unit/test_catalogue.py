@@ -55,9 +55,10 @@ PAGE: dict[str, tuple[str, str]] = {
     "quality_updated_timestamp_seconds": ("gauge", N),
     "quality_changed_timestamp_seconds": ("gauge", N),
     "quality_events_total": ("counter", f"{N} event"),
+    "quality_events_waiting": ("gauge", ""),  # not on the page: nothing may wait unseen
     "number_status": ("gauge", f"{N} status"),
     "number_flagged_timestamp_seconds": ("gauge", N),
-    "messaging_limit": ("gauge", f"{N} waba_id scope"),
+    "messaging_limit": ("gauge", f"waba_id {N} scope"),
     "health_status": ("gauge", f"{N} entity"),
     "restriction_expires_timestamp_seconds": ("gauge", "waba_id restriction"),
     "number_info": ("gauge", f"{N} waba_id display_phone_number verified_name"),

@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "queue_size": 10_000,
     "max_body": 4 * 1024 * 1024,
     "label_cap": 200,
+    "acknowledge_account_events": False,
     "metrics_token": None,
     "app_version": "",
 }
@@ -75,7 +76,7 @@ FROM_TEXT: list[tuple[str, str, Any]] = [
 ]
 
 _WRONG_THRESHOLDS: list[Any] = [
-    "10", None, [0], [-1], [2, 1], [1, 1], [True], [float("nan")], [1.0, float("inf")], [float(i) for i in range(1, 18)]
+    "10", None, [0], [-1], [2, 1], [1, 1], [True], [float("nan")], [1.0, float("inf")], list(map(float, range(1, 18)))
 ]  # fmt: skip
 _WRONG_HOURS: list[Any] = ["9-18", {}, {"timezone": "Europe/Rome"}, []]
 WRONG: list[tuple[str, Any]] = [
@@ -178,7 +179,10 @@ def test_opening_hours_in_a_variable_are_refused_with_what_to_do() -> None:
 
 def test_an_unknown_setting_is_refused_with_the_list_of_those_that_are() -> None:
     """A misspelt keyword does not go unnoticed."""
-    with pytest.raises(SettingsError, match="there is no setting 'app_secrets'; the settings are: app_secret, "):
+    with pytest.raises(
+        SettingsError,
+        match="there is no setting 'app_secrets'; the settings are: acknowledge_account_events, app_secret, ",
+    ):
         load(app_secrets="x")
 
 
