@@ -54,6 +54,9 @@ class JourneyPlan:
                 f"journey {self.name!r}: completed_by must be one of its steps ({', '.join(self.steps)}), "
                 f"not {self.completed_by!r}"
             )
+        times = (self.stalled_after, self.abandoned_after, self.expires_after)
+        if not all(isinstance(time, (int, float)) and not isinstance(time, bool) for time in times):
+            raise ValueError(f"journey {self.name!r}: times must be numbers of seconds, not {times!r}")
         if not 0 < self.stalled_after <= self.abandoned_after <= self.expires_after <= 7 * DAY:
             raise ValueError(
                 f"journey {self.name!r}: times must rise, 0 < stalled_after <= abandoned_after <= expires_after, "

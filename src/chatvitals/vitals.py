@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from chatvitals import asgi, clients, context, handlers, signatures, webhooks
@@ -20,7 +20,7 @@ from chatvitals.stores import open_store
 from chatvitals.whose import Whose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -78,7 +78,7 @@ class Vitals:
         self.experiments: dict[str, Experiment] = {}
         self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys)
         self._whose = Whose(self.guard, self._default_number)
-        self._assignments = Assignments(self.store, self.pipeline.hasher)
+        self._assignments = Assignments(self.store, self.pipeline.hasher, settings.identity_key)
         self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)
         self._undo: list[Callable[[], None]] = []
         self._closed = False
@@ -200,8 +200,8 @@ class Vitals:
             ValueError: a name or time is not allowed, or the name stands for another journey already.
 
         """
-        if isinstance(steps, str):
-            raise ValueError(f"journey {name!r}: steps must be a list of names, not one text")  # noqa: TRY004 - as documented
+        if isinstance(steps, str) or not isinstance(steps, Iterable):
+            raise ValueError(f"journey {name!r}: steps must be a list of names, not {steps!r}")  # noqa: TRY004 - as documented
         plan = JourneyPlan(name, tuple(steps), completed_by, stalled_after, abandoned_after, expires_after)
         known = self.journeys.get(name)
         if known is not None and known.plan != plan:
@@ -220,6 +220,10 @@ class Vitals:
             ValueError: a name or weight is not allowed, or the name stands for another experiment already.
 
         """
+        if not isinstance(variants, Mapping):
+            raise ValueError(f"experiment {name!r}: variants must be weights by name, not {variants!r}")  # noqa: TRY004 - as documented
+        if goal is not None and not isinstance(goal, Journey):
+            raise ValueError(f"experiment {name!r}: goal must be what vitals.journey() returned, not {goal!r}")
         plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name)
         known = self.experiments.get(name)
         if known is not None and known.plan != plan:
