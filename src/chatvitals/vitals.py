@@ -14,6 +14,7 @@ from chatvitals.experiments import Experiment, ExperimentPlan
 from chatvitals.exposition import MetricsApp, VitalsCollector
 from chatvitals.guard import Guard
 from chatvitals.journeys import Journey, JourneyPlan, check_name
+from chatvitals.moments import Moments
 from chatvitals.pipeline import Pipeline
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
@@ -77,6 +78,7 @@ class Vitals:
         self.journeys: dict[str, Journey] = {}
         self.experiments: dict[str, Experiment] = {}
         self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys)
+        self._moment = Moments(clock)
         self._whose = Whose(self.guard, self._default_number)
         self._assignments = Assignments(self.store, self.pipeline.hasher, settings.identity_key)
         self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)
@@ -171,7 +173,7 @@ class Vitals:
             if person is not None:
                 number, phone, user = person
                 self.emit(
-                    Reply(number=number, phone=phone, user=user, received=self.clock(), id=message_id, actor=actor)
+                    Reply(number=number, phone=phone, user=user, received=self._moment(), id=message_id, actor=actor)
                 )
 
     # The planned path
@@ -206,7 +208,7 @@ class Vitals:
         known = self.journeys.get(name)
         if known is not None and known.plan != plan:
             raise ValueError(f"journey {name!r} is declared already, otherwise: {known.plan}")
-        return self.journeys.setdefault(name, Journey(plan, self.emit, self.clock, self._whose, self.guard))
+        return self.journeys.setdefault(name, Journey(plan, self.emit, self._moment, self._whose, self.guard))
 
     def experiment(self, name: str, variants: Mapping[str, float], *, goal: Journey | None = None) -> Experiment:
         """Declare an experiment: each contact gets one of the variants, always the same.
@@ -228,7 +230,7 @@ class Vitals:
         known = self.experiments.get(name)
         if known is not None and known.plan != plan:
             raise ValueError(f"experiment {name!r} is declared already, otherwise: {known.plan}")
-        made = Experiment(plan, self.emit, self.clock, self._whose, self._assignments, self.guard)
+        made = Experiment(plan, self.emit, self._moment, self._whose, self._assignments, self.guard)
         return self.experiments.setdefault(name, made)
 
     def handler(self, name: str) -> Callable[[F], F]:
@@ -296,7 +298,7 @@ class Vitals:
             person = self._whose.named(f"{name}()", contact, phone_number_id)
             if person is not None:
                 number, phone, user = person
-                self.emit(Call(number=number, phone=phone, user=user, received=self.clock(), name=name))
+                self.emit(Call(number=number, phone=phone, user=user, received=self._moment(), name=name))
 
 
 class Observation:

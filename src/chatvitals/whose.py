@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatvitals import context
 from chatvitals.context import Contact
+from chatvitals.payloads import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,10 +41,10 @@ class Whose:
         """
         current = context.current()
         if contact:
-            person = context.named(phone_number_id, contact)
+            person = context.named(text(phone_number_id), text(contact))  # people pass ids as numbers, too
             handled = current or context.find(*person)  # of a batch, the one that is named
-            number = phone_number_id or (handled.number if handled is not None else self._default_number)
-            if number:
+            number = person.number or (handled.number if handled is not None else self._default_number)
+            if number and text(contact):
                 return person._replace(number=number)
         elif current is not None:
             return current
@@ -83,7 +84,7 @@ def _of_mapping(item: dict[Any, Any]) -> tuple[str, str, str]:
     for level in ("entry", "changes", "value", "messages"):
         metadata = item.get("metadata")
         if isinstance(metadata, dict):
-            number = _text(metadata.get("phone_number_id"))
+            number = text(metadata.get("phone_number_id"))
         inner = item.get(level)
         found = inner if isinstance(inner, list) else [inner]
         if level == "messages" and len({_ids(each) for each in found}) == 1:
@@ -94,7 +95,7 @@ def _of_mapping(item: dict[Any, Any]) -> tuple[str, str, str]:
 
 
 def _ids(message: Any) -> tuple[str, str]:
-    return (_text(message.get("from")), _text(message.get("from_user_id"))) if isinstance(message, dict) else ("", "")
+    return (text(message.get("from")), text(message.get("from_user_id"))) if isinstance(message, dict) else ("", "")
 
 
 def _of_update(update: Any) -> tuple[str, str, str]:
@@ -102,9 +103,5 @@ def _of_update(update: Any) -> tuple[str, str, str]:
     person = getattr(update, "from_user", None)
     if person is None:
         return "", "", ""
-    number = _text(getattr(getattr(update, "metadata", None), "phone_number_id", None))
-    return number, _text(getattr(person, "wa_id", None)), _text(getattr(person, "bsuid", None))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    number = text(getattr(getattr(update, "metadata", None), "phone_number_id", None))
+    return number, text(getattr(person, "wa_id", None)), text(getattr(person, "bsuid", None))
