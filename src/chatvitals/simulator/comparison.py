@@ -174,7 +174,7 @@ def _journey(truth: Truth, reported: Reported) -> list[Row]:
     """
     ours, theirs = truth.order, reported.order
     lost = sum(turn.not_understood for turn in truth.turns)
-    seen = ours.reached[walks.STEPS[0]], ours.completed  # nobody orders twice
+    seen = len(ours.people), ours.completed  # nobody's second order is completed
     return [
         *(_counts(f"{walks.JOURNEY}: {step}", _step(ours, step), _step(theirs, step)) for step in walks.STEPS),
         _counts("lost: turns / loops", (lost, ours.loops.total()), (reported.not_understood, theirs.loops.total())),

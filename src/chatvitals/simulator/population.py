@@ -77,6 +77,8 @@ class Customer:
         if self._rng.random() < 0.5:
             return False
         await self._chat.arrived.wait()
+        if self._step == walks.STEPS[-1]:  # to the bot this order is done: whatever comes now begins another one
+            self._step = walks.STEPS[0]
         await self._write(walks.text("hello??"))
         return await self._wait()
 

@@ -78,6 +78,7 @@ async def play(scenario: Scenario, view: View, *, duration: float | None, port: 
             world = await _build(stack, scenario, truth, conditions, port=port, folder=Path(folder), seed=seed)
             began = time.monotonic()
             view.start(scenario, f"{world.bot.url}/metrics")
+            view.say(f"How far customers get: chatvitals journeys --metrics {world.bot.url}/metrics")
             try:
                 await _show(world, scenario, truth, view, stop=stop, began=began, duration=duration)
                 view.say("Nobody writes any more; the last numbers settle.")
@@ -193,7 +194,7 @@ def _notes(world: _World, reported: Reported) -> list[str]:
     delivery, api = world.delivery, world.api
     posted = f"{delivery.posts} webhooks posted, {delivery.retries} of them again"
     notes = [
-        "Orders: runs that reached a step / visits / runs that stopped there, dropped or still open (paid: completed).",
+        "Orders: reached / visits / stopped there, dropped or open (paid: completed).",
         f"{posted}; {api.accepted} sends accepted, {api.refused} refused.",
     ]
     if reported.internal_errors or reported.dropped:

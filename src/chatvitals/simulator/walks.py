@@ -129,11 +129,14 @@ class Progress:
     stopped: Counter[str] = field(default_factory=Counter)
     """Runs that got no further than a step: dropped there, or still open."""
     completed: int = 0
+    people: set[str] = field(default_factory=set)
+    """Whoever wrote; known on the customers' side only."""
     _runs: dict[str, Counter[str]] = field(default_factory=dict)
     _at: dict[str, str] = field(default_factory=dict)
 
     def entered(self, who: str, step: str) -> bool:
         """Note that a customer's message brings them to `step`, and say whether they were there already."""
+        self.people.add(who)
         run = self._runs.setdefault(who, Counter())
         run[step] += 1
         self.visits[step] += 1
