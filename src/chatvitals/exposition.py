@@ -138,7 +138,13 @@ class VitalsCollector(Collector):
         return family.closed
 
 
-def _by_family(cells: dict[Cell, float]) -> dict[str, _Values]:
+def families(cells: Mapping[Cell, float]) -> Iterator[Metric]:
+    """Yield what a store's cells alone say, without what only a running bot knows."""
+    for name, values in _by_family(cells).items():
+        yield _filled(catalogue.FAMILIES[name], values)
+
+
+def _by_family(cells: Mapping[Cell, float]) -> dict[str, _Values]:
     found: dict[str, _Values] = {}
     for (name, labels, field), value in cells.items():
         if name in catalogue.FAMILIES:  # a store may know families of a newer version
