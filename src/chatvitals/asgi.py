@@ -143,11 +143,13 @@ def instrument_app(
 
 
 class _Delivery:
-    """One POST on the webhook path, while the application handles it."""
+    """One POST on the webhook path, while the application handles it.
+
+    Each `except` here is the guard's fence without a context manager, whose calls cost as much as what they protect.
+    """
 
     __slots__ = (
         "_chunks",
-        "_fence",
         "_handling",
         "_receive",
         "_scope",
@@ -163,7 +165,6 @@ class _Delivery:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._fence = vitals.guard("asgi")  # one for all its uses: they never nest, and it costs time to make
         self._handling = context.Handling()
         self._chunks: list[bytes] | None = []  # None once nothing more is to be copied
         self._size = 0
@@ -178,44 +179,50 @@ class _Delivery:
         """
         scope = self._scope
         outer = scope.get(_SEEN)
-        binding = None
-        with self._fence:
-            binding = context.bound(self._handling)
-            binding.__enter__()
+        token = None
+        try:
+            token = context.bind(self._handling)
             scope[_SEEN] = (*outer, self._vitals) if isinstance(outer, tuple) else (self._vitals,)
+        except Exception as error:  # noqa: BLE001 - the fence
+            self._vitals.guard.report("asgi", error)
         try:
             await app(scope, self.receive, self.send)
         finally:
-            if self._webhook is not None:
-                with self._fence:
+            try:
+                if self._webhook is not None:
                     self._emit()
-            if binding is not None:
-                with self._fence:
-                    # The application's exception is not shown to the binding, which could only get in its way.
-                    binding.__exit__(None, None, None)
-            with self._fence:
+            except Exception as error:  # noqa: BLE001 - the fence
+                self._vitals.guard.report("asgi", error)
+            try:
+                if token is not None:
+                    context.unbind(token)
                 if outer is None:
                     scope.pop(_SEEN, None)
                 else:
                     scope[_SEEN] = outer
+            except Exception as error:  # noqa: BLE001 - the fence
+                self._vitals.guard.report("asgi", error)
 
     async def receive(self) -> Message:
         """Return the server's next message as it is, after a look at it."""
         message = await self._receive()
         if self._chunks is not None:
-            with self._fence:
+            try:
                 self._look(message)
-            if self._fence.failed:
+            except Exception as error:  # noqa: BLE001 - the fence
                 self._chunks = None
+                self._vitals.guard.report("asgi", error)
         return message
 
     async def send(self, message: Message) -> None:
         """Send the application's message as it is; the start of the response is the acknowledgement."""
         if self._status is None:
-            with self._fence:
+            try:
                 if message.get("type") == "http.response.start":
                     self._status = message.get("status")
                     self._emit()
+            except Exception as error:  # noqa: BLE001 - the fence
+                self._vitals.guard.report("asgi", error)
         await self._send(message)
 
     def _look(self, message: Message) -> None:
@@ -313,7 +320,8 @@ def _spellings(name: str, path: str) -> tuple[str, str]:
 
 
 def _values(headers: Iterable[tuple[bytes, bytes]] | None, name: bytes) -> list[bytes]:
-    return [value for key, value in headers or () if key.lower() == name]
+    length = len(name)  # comparing lengths first spares most names their lowering
+    return [value for key, value in headers or () if len(key) == length and key.lower() == name]
 
 
 def _signature(headers: Iterable[tuple[bytes, bytes]] | None) -> str | None:
