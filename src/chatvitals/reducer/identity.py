@@ -11,17 +11,18 @@ from chatvitals.reducer.state import OPEN, Contact
 if TYPE_CHECKING:
     from chatvitals.events import PersonEvent
 
-_KEYS_KEPT = 10_000
+_KEYS_KEPT = 10_000  # of people, and as many of messages: a hash costs as much as all else about a status
 _PUNCTUATION = str.maketrans("", "", "+ -()./")  # how people write a phone number, and bots send to it
 
 
 class Hasher:
     """Turns ids into 64-bit keys with BLAKE2b; without the key `secret` nobody can tell whose they are."""
 
-    __slots__ = ("_keys", "_message", "_person")
+    __slots__ = ("_keys", "_message", "_messages", "_person")
 
     def __init__(self, secret: bytes) -> None:
         self._keys: dict[tuple[str, str, str], tuple[int, ...]] = {}
+        self._messages: dict[str, int] = {}
         self._person = blake2b(digest_size=8, key=secret, person=b"person")
         self._message = blake2b(digest_size=8, key=secret, person=b"message")
 
@@ -33,9 +34,15 @@ class Hasher:
 
     def message(self, message_id: str) -> int:
         """Return the key of a message id, which holds the phone number in base64 and is as personal as it."""
-        digest = self._message.copy()
-        digest.update(message_id.encode())
-        return int.from_bytes(digest.digest(), "little", signed=True)
+        key = self._messages.get(message_id)  # a message's statuses come within seconds
+        if key is None:
+            digest = self._message.copy()
+            digest.update(message_id.encode())
+            key = int.from_bytes(digest.digest(), "little", signed=True)
+            if len(self._messages) >= _KEYS_KEPT:
+                self._messages.clear()
+            self._messages[message_id] = key
+        return key
 
     def keys(self, event: PersonEvent) -> tuple[int, ...]:
         """Return the keys of the person an event is about, the business-scoped id first.
