@@ -52,6 +52,11 @@ class Guard:
         if error is not None and self.on_error is not None:
             self.on_error(where, error)
 
+    def reset(self) -> None:
+        """Begin with no counts, in a forked child: its parent has them."""
+        self._lock = threading.Lock()
+        self.errors = Counter()
+
     def take(self) -> Counter[str]:
         """Return what was counted since the last call and start again at nothing."""
         with self._lock:

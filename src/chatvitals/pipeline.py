@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 import time
@@ -10,7 +9,7 @@ from collections import Counter, deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
-from chatvitals import catalogue
+from chatvitals import catalogue, forks
 from chatvitals.batch import DUE_GRAIN, Batch, count_handled, count_webhook, person_events
 from chatvitals.events import Handled, PersonEvent, Send, Webhook
 from chatvitals.labels import Labels
@@ -65,14 +64,16 @@ class Pipeline:
         self._background = background
         self._labels = Labels(settings.label_cap)
         self._hasher: Hasher | None = None
-        self._own = Measures()  # own health that waits for the next commit,
-        self._in_flight = Measures()  # and what the commit under way carries
-        self._dropped: Counter[str] = Counter()
+        self.chores: list[Callable[[], None]] = []  # done by the thread in each of its rounds, about once a second
+        self._closing = False
         self._reset()
+        forks.watch(self)
 
     def _reset(self) -> None:
         """Start with an empty queue and no thread: at first, and in a forked child (its parent keeps the events)."""
-        self._pid = os.getpid()
+        self._own = Measures()  # own health that waits for the next commit,
+        self._in_flight = Measures()  # and what the commit under way carries
+        self._dropped: Counter[str] = Counter()
         self._queue: deque[Queued] = deque()
         self._size = 0
         self._lock = threading.Lock()  # of the queue; held for moments only
@@ -82,12 +83,21 @@ class Pipeline:
         self._asked = 0  # how often someone has asked to have everything settled,
         self._answered = 0  # and which of these have been served
         self._thread: threading.Thread | None = None
-        self._closing = False
+
+    def before_fork(self) -> None:
+        """Do nothing: a child takes nothing over."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing: the parent goes on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: queue, counts and thread are the parent's, and a lock may have been held by who is not here."""
+        self._guard.reset()
+        self._labels.take_overflow()
+        self._reset()
 
     def put(self, event: Queued) -> None:
         """Enqueue an event; when the queue is full the oldest one makes room and is counted."""
-        if self._pid != os.getpid():
-            self._reset()
         weight = _weight(event)
         with self._lock:
             self._queue.append(event)
@@ -135,8 +145,6 @@ class Pipeline:
 
     def settle(self, timeout: float = 0.5) -> None:
         """Have everything received and due so far committed, as far as that takes at most `timeout` seconds."""
-        if self._pid != os.getpid():
-            self._reset()
         if not self._background:
             self.drain()
             self.sweep()
@@ -155,8 +163,6 @@ class Pipeline:
 
     def close(self, timeout: float = 2.0) -> None:
         """Commit what waits, within `timeout` seconds, and stop the thread; what cannot be committed is counted."""
-        if self._pid != os.getpid():
-            return
         thread = self._thread
         self._closing = True
         if thread is not None and thread.is_alive():
@@ -189,6 +195,8 @@ class Pipeline:
                 self._thread = None
                 self._background = False
                 self._guard.report("pipeline", error, message="no thread could be started")
+                return
+            forks.before_exit(self.close)
 
     def _run(self) -> None:
         pause = 0.0
@@ -200,6 +208,9 @@ class Pipeline:
             self._wake.clear()
             asked = self._asked
             done = False
+            for chore in self.chores:
+                with self._guard("pipeline"):
+                    chore()
             with self._guard("pipeline"):
                 done = self.drain()
                 exact = asked != self._answered

@@ -9,7 +9,9 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
+from chatvitals import forks
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -57,12 +59,50 @@ _RAISE_CELL = (
 _PUT_DOCUMENT = "INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
+class _Connection(sqlite3.Connection):
+    """One that can be referred to weakly: it is its thread's, and closes with it."""
+
+
+_copied: list[_Connection] = []
+"""Connections that a fork has copied in spite of all; to close one, even by forgetting it, would break its owner's."""
+
+
 class SQLiteStore:
-    """A file in WAL mode; each thread of each process has its own connection, and a fork opens new ones."""
+    """A file in WAL mode; each thread of each process has its own connection.
+
+    Before a fork all of them are closed: SQLite notes a process's locks in its memory, and a child would believe them
+    to be its own.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._begin()
+        forks.watch(self)
+
+    def _begin(self) -> None:
         self._local = threading.local()
+        self._open: WeakSet[_Connection] = WeakSet()
+        self._idle = threading.Condition()
+        self._uses = 0
+        self._forking = False
+
+    def before_fork(self) -> None:
+        """Wait until nobody uses the file, which takes moments, and close all connections."""
+        with self._idle:
+            self._forking = True
+            if self._idle.wait_for(lambda: not self._uses, _BUSY_SECONDS + 0.5):
+                self._close_all()
+
+    def after_fork_in_parent(self) -> None:
+        """Let threads open their connections again."""
+        with self._idle:
+            self._forking = False
+            self._idle.notify_all()
+
+    def after_fork_in_child(self) -> None:
+        """Begin without connections."""
+        _copied.extend(self._open)
+        self._begin()
 
     @contextmanager
     def transaction(self) -> Iterator[_SQLiteTransaction]:
@@ -108,26 +148,50 @@ class SQLiteStore:
         """Store `value` unless there is one, and return the one that is there."""
         with self._translated():
             connection = self._connection()
+            found = _document(connection, name)  # first: reading waits for nobody
+            if found is not None:
+                return found
             connection.execute("INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
             return _document(connection, name) or value
 
     def close(self) -> None:
-        """Close this thread's connection; those of other threads close with them."""
-        connection = getattr(self._local, "connection", None)
+        """Close all connections; while another thread uses its own, only this thread's."""
+        with self._idle:
+            if self._uses:
+                self._close_own()
+            else:
+                self._close_all()
+
+    def _close_own(self) -> None:
+        connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
             self._local.connection = None
-            if self._local.pid == os.getpid():
-                connection.close()
+            connection.close()
+
+    def _close_all(self) -> None:
+        for connection in list(self._open):
+            connection.close()
+        self._local = threading.local()
+        self._open = WeakSet()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn SQLite's and the system's errors into one that says what to do, and start afresh after them."""
+        with self._idle:
+            while self._forking:
+                self._idle.wait()
+            self._uses += 1
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             if not _is_busy(error):
-                self.close()
+                self._close_own()
             raise StoreUnavailableError(self._advice(error)) from error
+        finally:
+            with self._idle:
+                self._uses -= 1
+                if self._forking:
+                    self._idle.notify_all()
 
     def _advice(self, error: Exception) -> str:
         text = str(error)
@@ -144,20 +208,22 @@ class SQLiteStore:
 
     def _connection(self) -> sqlite3.Connection:
         local = self._local
-        connection: sqlite3.Connection | None = getattr(local, "connection", None)
+        connection: _Connection | None = getattr(local, "connection", None)
         if connection is not None:
-            if local.pid == os.getpid() and _inode(self.path) == local.inode:
+            if _inode(self.path) == local.inode:
                 return connection
-            if local.pid == os.getpid():
-                connection.close()  # the file was removed or replaced: what it is now counts
-            # a connection that a fork has copied is never touched again, not even to close it
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            connection.close()  # the file was removed or replaced: what it is now counts
+        connection = sqlite3.connect(
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
         try:
             self._prepare(connection)
         except BaseException:
             connection.close()
             raise
-        local.connection, local.pid, local.inode = connection, os.getpid(), _inode(self.path)
+        local.connection, local.inode = connection, _inode(self.path)
+        with self._idle:
+            self._open.add(connection)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
