@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from chatvitals.reducer.measures import Cell
@@ -37,6 +37,14 @@ class Changes:
     adds: dict[Cell, float] = field(default_factory=dict)
     latest: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
     documents: dict[str, bytes] = field(default_factory=dict)  # small and few: what is known of the business itself
+
+
+class About(NamedTuple):
+    """What a store is, for people."""
+
+    kind: str
+    version: int  # of the format in which it keeps things
+    size: int  # bytes that it takes, as far as it knows
 
 
 class Transaction(Protocol):
@@ -91,6 +99,29 @@ class Store(Protocol):
 
     def keep_first(self, name: str, value: bytes) -> bytes:
         """Store `value` under `name` unless there is one, and return the one that is there."""
+
+    def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
+        """Take or renew the lease `name` until `now` + `seconds`, unless somebody else holds it.
+
+        Args:
+            name: what only one may do at a time.
+            holder: who asks; the same holder renews.
+            seconds: how long it is valid; 0 gives it back.
+            now: Unix seconds of the caller's clock.
+
+        Returns:
+            Whether `holder` has the lease now.
+
+        """
+
+    def about(self) -> About:
+        """Return what this store is and how large."""
+
+    def dump(self) -> Iterator[Changes]:
+        """Return everything but leases in pieces, as of one moment; all of them committed make a copy."""
+
+    def compact(self) -> None:
+        """Give back room that is not needed any more; it may take long and hold up writers."""
 
     def close(self) -> None:
         """Release what is open; using the store again opens it again."""

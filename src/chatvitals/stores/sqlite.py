@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from chatvitals import forks
-from chatvitals.stores.base import StoreUnavailableError
+from chatvitals.stores.base import About, Changes, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from chatvitals.reducer.measures import Cell
-    from chatvitals.stores.base import Changes, Row
+    from chatvitals.stores.base import Row
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 2.0
 _MOST_PARAMETERS = 500
+_DUMPED_AT_ONCE = 1000
+_LEASE = "lease:"
 
 _SCHEMA = """
 CREATE TABLE contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL);
@@ -153,6 +155,48 @@ class SQLiteStore:
                 return found
             connection.execute("INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
             return _document(connection, name) or value
+
+    def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
+        """Take or renew the lease `name` unless somebody else holds it."""
+        key = _LEASE + name
+        with self._translated():
+            connection = self._connection()
+            if _held_by_other(connection, key, holder, now):
+                return False  # without a write: most ask in vain
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if _held_by_other(connection, key, holder, now):
+                    return False
+                connection.execute(_PUT_DOCUMENT, (key, json.dumps([holder, now + seconds]).encode()))
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        return seconds > 0
+
+    def about(self) -> About:
+        """Return the format of the file and how large it is with its log."""
+        with self._translated():
+            version = self._connection().execute("PRAGMA user_version").fetchone()[0]
+            files = (self.path, self.path.with_name(self.path.name + "-wal"))
+            return About("sqlite", version, sum(file.stat().st_size for file in files if file.exists()))
+
+    def dump(self) -> Iterator[Changes]:
+        """Return everything in pieces, read in one transaction that holds up no writer."""
+        with self._translated():
+            connection = self._connection()
+            connection.execute("BEGIN")
+            try:
+                yield from _pieces(connection)
+            finally:
+                connection.execute("ROLLBACK")
+
+    def compact(self) -> None:
+        """Write the file anew without the room that is free in it."""
+        with self._translated():
+            connection = self._connection()
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close all connections; while another thread uses its own, only this thread's."""
@@ -303,6 +347,32 @@ class _SQLiteTransaction:
 def _document(connection: sqlite3.Connection, name: str) -> bytes | None:
     row = connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
     return None if row is None else bytes(row[0])
+
+
+def _held_by_other(connection: sqlite3.Connection, key: str, holder: str, now: float) -> bool:
+    found = _document(connection, key)
+    if found is None:
+        return False
+    other, until = json.loads(found)
+    return bool(other != holder and now < until)
+
+
+def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
+    contacts = connection.execute("SELECT key, row, due FROM contacts")
+    while rows := contacts.fetchmany(_DUMPED_AT_ONCE):
+        yield Changes(
+            states={key: (row, due) for key, row, due in rows if isinstance(row, bytes)},
+            links={key: row for key, row, _ in rows if isinstance(row, int)},
+        )
+    marks = connection.execute("SELECT kind, number, key, at FROM marks")
+    while rows := marks.fetchmany(_DUMPED_AT_ONCE):
+        yield Changes(marks={(kind, number, key): at for kind, number, key, at in rows})
+    cells = connection.execute("SELECT family, labels, field, value FROM cells")
+    kept = connection.execute("SELECT name, value FROM kept")
+    yield Changes(
+        adds={(family, tuple(json.loads(labels)), field): value for family, labels, field, value in cells},
+        documents={name: value for name, value in kept if not name.startswith(_LEASE)},
+    )
 
 
 def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:
