@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chatvitals.catalogue import Family
     from chatvitals.guard import Guard
     from chatvitals.journeys import Journey
+    from chatvitals.leadership import Leadership
     from chatvitals.pipeline import Pipeline
     from chatvitals.reducer.measures import Cell
     from chatvitals.settings import Settings
@@ -44,22 +45,25 @@ class VitalsCollector(Collector):
     """Shows the store's numbers in any prometheus_client registry.
 
     Each collection first has the pipeline settle what is due, then reads all cells at once. When the store cannot be
-    reached, only own-health families are shown and `chatvitals_store_up` is 0.
+    reached, only own-health families are shown and `chatvitals_store_up` is 0. Without a pipeline (the exporter) it
+    shows what the workers have settled. With a leadership, only who leads shows more than this process's own health.
     """
 
     def __init__(
         self,
         settings: Settings,
         store: Store,
-        pipeline: Pipeline,
+        pipeline: Pipeline | None,
         guard: Guard,
         journeys: Mapping[str, Journey],
+        leadership: Leadership | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._pipeline = pipeline
         self._guard = guard
         self._journeys = journeys
+        self._leadership = leadership
         self._last_own: dict[Cell, float] = {}
 
     def describe(self) -> Iterable[Metric]:
@@ -68,11 +72,16 @@ class VitalsCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
-        self._pipeline.settle()
-        own = self._pipeline.own_measures()  # before the cells: a commit in between must not hide anything
+        if self._leadership is not None and not self._leadership.ask():
+            yield from _families(self._of_this_process(up=self._is_up()))
+            return
+        own = Measures()
+        if self._pipeline is not None:
+            self._pipeline.settle()
+            own = self._pipeline.own_measures()  # before the cells: a commit in between must not hide anything
         measures = Measures()
         earliest: dict[tuple[str, str], float] = {}
-        up = self._pipeline.store_up
+        up = self._pipeline is None or self._pipeline.store_up
         try:
             cells = self._store.cells()
             earliest = self._store.earliest()
@@ -88,19 +97,32 @@ class VitalsCollector(Collector):
         self._start_at_zero(values, with_numbers=bool(cells))
         for (name, number), at in earliest.items():
             values[name] = {**values.get(name, {}), (number,): {0: at}}
-        values[catalogue.STORE_UP.name] = {(): {0: float(up)}}
-        values[catalogue.QUEUE_EVENTS.name] = {(): {0: float(self._pipeline.waiting)}}
-        values[catalogue.QUEUE_CAPACITY.name] = {(): {0: float(self._pipeline.capacity)}}
+        values |= self._of_this_process(up=up)
         values[catalogue.JOURNEY_STEP_INFO.name] = {
             (journey.plan.name, step, str(index)): {0: 1.0}
             for journey in self._journeys.values()
             for index, step in enumerate(journey.plan.steps, 1)
         }
-        values[catalogue.BUILD_INFO.name] = {(__version__, self._settings.app_version): {0: 1.0}}
-        for family in catalogue.FAMILIES.values():
-            found = values.get(family.name)
-            if found:
-                yield _filled(family, found)
+        yield from _families(values)
+
+    def _of_this_process(self, *, up: bool) -> dict[str, _Values]:
+        """Return what differs from process to process and is in no store."""
+        values: dict[str, _Values] = {
+            catalogue.STORE_UP.name: {(): {0: float(up)}},
+            catalogue.BUILD_INFO.name: {(__version__, self._settings.app_version): {0: 1.0}},
+        }
+        if self._pipeline is not None:
+            values[catalogue.QUEUE_EVENTS.name] = {(): {0: float(self._pipeline.waiting)}}
+            values[catalogue.QUEUE_CAPACITY.name] = {(): {0: float(self._pipeline.capacity)}}
+        return values
+
+    def _is_up(self) -> bool:
+        """Try the store once more: without any event since the start, the pipeline has had no reason to."""
+        try:
+            self._store.earliest()
+        except StoreUnavailableError:
+            return False
+        return True
 
     def _start_at_zero(self, values: dict[str, _Values], *, with_numbers: bool) -> None:
         """Give counters of closed label sets their 0: `increase` does not see a series that begins above it."""
@@ -120,8 +142,7 @@ class VitalsCollector(Collector):
 
     def _starts(self, family: Family) -> Iterable[tuple[str, ...]]:
         if family is catalogue.TURNS_OVERDUE:  # its thresholds are a setting
-            thresholds = [self._pipeline.rules.threshold_label(i) for i in range(len(self._settings.overdue_after))]
-            return [(turn, threshold) for turn in catalogue.TURN for threshold in thresholds]
+            return [(turn, f"{after:g}") for turn in catalogue.TURN for after in self._settings.overdue_after]
         names = [journey.plan.name for journey in self._journeys.values()]
         if family is catalogue.JOURNEY_RUNS_STARTED:
             return [(name,) for name in names]
@@ -130,6 +151,13 @@ class VitalsCollector(Collector):
         if family in _PER_STEP:
             return [(journey.plan.name, step) for journey in self._journeys.values() for step in journey.plan.steps]
         return family.closed
+
+
+def _families(values: dict[str, _Values]) -> Iterator[Metric]:
+    for family in catalogue.FAMILIES.values():
+        found = values.get(family.name)
+        if found:
+            yield _filled(family, found)
 
 
 def _by_family(cells: dict[Cell, float]) -> dict[str, _Values]:
@@ -178,13 +206,18 @@ def render(collector: Collector, accept: str = "") -> tuple[bytes, str]:
     return encode(registry), content_type
 
 
+def allows(token: str | None, given: list[bytes]) -> bool:
+    """Say whether the `Authorization` headers of a request carry the bearer token; without one, all may look."""
+    return token is None or (len(given) == 1 and hmac.compare_digest(given[0], f"Bearer {token}".encode()))
+
+
 class MetricsApp:
     """An ASGI app that serves the collector; rendering runs on a thread of its own, not on the bot's event loop."""
 
     def __init__(self, collector: Collector, guard: Guard, token: str | None) -> None:
         self._collector = collector
         self._guard = guard
-        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._token = token
         self._executor: tuple[int, ThreadPoolExecutor] | None = None  # with the process that it belongs to
 
     async def __call__(
@@ -209,7 +242,7 @@ class MetricsApp:
         plain = (b"content-type", b"text/plain; charset=utf-8")
         if scope["method"] not in {"GET", "HEAD"}:
             return 405, [plain, (b"allow", b"GET, HEAD")], b"method not allowed\n"
-        if not self._allows(headers):
+        if not allows(self._token, _values(headers, b"authorization")):
             return 401, [plain, (b"www-authenticate", b"Bearer")], b"unauthorized\n"
         accept = b",".join(_values(headers, b"accept")).decode("latin-1")
         try:
@@ -223,12 +256,6 @@ class MetricsApp:
             self._guard.report("metrics", error)
             return 500, [plain], b"chatvitals could not render its metrics; see the log\n"
         return 200, [(b"content-type", content_type.encode())], body
-
-    def _allows(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        if self._expected is None:
-            return True
-        given = _values(headers, b"authorization")
-        return len(given) == 1 and hmac.compare_digest(given[0], self._expected)
 
     def _own_executor(self) -> ThreadPoolExecutor:
         if self._executor is None or self._executor[0] != os.getpid():

@@ -36,6 +36,7 @@ class SettingsKeywords(TypedDict, total=False):
     max_body: int
     label_cap: int
     metrics_token: str | None
+    expose: str
     app_version: str
 
 
@@ -86,6 +87,8 @@ class Settings:
     """Distinct values of one label at most; others show as `other`."""
     metrics_token: str | None = field(default=None, repr=False)
     """Bearer token that `/metrics` asks for; None leaves it open."""
+    expose: str = "all"
+    """Whose `/metrics` shows the shared numbers: `all`, or where every pod is scraped, the one `leader` of them."""
     app_version: str = ""
     """Version of the bot, shown on `chatvitals_build_info` to mark deploys."""
 
@@ -184,6 +187,13 @@ def _store(name: str, value: object) -> str:
     )
 
 
+def _expose(name: str, value: object) -> str:
+    text = _text(name, value)
+    if text not in {"all", "leader"}:
+        raise _wrong(name, "'all' or 'leader'", value)
+    return text
+
+
 def _identity_key(name: str, value: object) -> bytes:
     key = value.encode() if isinstance(value, str) else value
     if not isinstance(key, bytes) or not 16 <= len(key) <= 64:  # BLAKE2b takes keys up to 64 bytes
@@ -277,5 +287,6 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "max_body": _whole(1024, 256 * 1024 * 1024),
     "label_cap": _whole(1, 100_000),
     "metrics_token": _secret_text,
+    "expose": _expose,
     "app_version": _text,
 }

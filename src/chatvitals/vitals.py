@@ -14,6 +14,7 @@ from chatvitals.experiments import Experiment, ExperimentPlan
 from chatvitals.exposition import MetricsApp, VitalsCollector
 from chatvitals.guard import Guard
 from chatvitals.journeys import Journey, JourneyPlan, check_name
+from chatvitals.leadership import Leadership
 from chatvitals.pipeline import Pipeline
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
@@ -76,7 +77,12 @@ class Vitals:
         self.pipeline = Pipeline(settings, self.store, self.guard, clock, background=background)
         self.journeys: dict[str, Journey] = {}
         self.experiments: dict[str, Experiment] = {}
-        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys)
+        leadership = Leadership(self.store, clock) if settings.expose == "leader" else None
+        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys, leadership)
+        if leadership is not None:
+            self.pipeline.chores.append(leadership.renew)
+        if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
+            self.pipeline.chores.append(clients.refresh)
         self._whose = Whose(self.guard, self._default_number)
         self._assignments = Assignments(self.store, self.pipeline.hasher)
         self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from weakref import WeakSet
 
 from chatvitals import forks
 from chatvitals.stores.base import About, Changes, StoreUnavailableError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from chatvitals.reducer.measures import Cell
@@ -76,8 +77,9 @@ class SQLiteStore:
     to be its own.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path)
+        self._mode = "rwc" if create else "rw"
         self._begin()
         forks.watch(self)
 
@@ -247,7 +249,7 @@ class SQLiteStore:
             return f"the disk that holds the store file {self.path.name} is full"
         return (
             f"the store file {self.path.name} cannot be used ({type(error).__name__}: {text}); "
-            "check that its folder exists and may be written to"
+            "check that the file or its folder exists and may be written to"
         )
 
     def _connection(self) -> sqlite3.Connection:
@@ -258,7 +260,12 @@ class SQLiteStore:
                 return connection
             connection.close()  # the file was removed or replaced: what it is now counts
         connection = sqlite3.connect(
-            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=_Connection
+            f"file:{quote(str(self.path))}?mode={self._mode}",
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+            uri=True,
         )
         try:
             self._prepare(connection)
