@@ -277,6 +277,10 @@ class Vitals:
         """
         self.pipeline.settle(timeout)
 
+    def undo_on_close(self, undo: Callable[[], None]) -> None:
+        """Have `undo` called by `close`; integrations leave nothing behind that way."""
+        self._undo.append(undo)
+
     def close(self) -> None:
         """Stop watching, commit what waits within 2 s, and end the thread; calling it again does nothing."""
         if self._closed:

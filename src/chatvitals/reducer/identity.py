@@ -18,12 +18,13 @@ _PUNCTUATION = str.maketrans("", "", "+ -()./")  # how people write a phone numb
 class Hasher:
     """Turns ids into 64-bit keys with BLAKE2b; without the key `secret` nobody can tell whose they are."""
 
-    __slots__ = ("_keys", "_message", "_person")
+    __slots__ = ("_keys", "_message", "_person", "sealing_key")
 
     def __init__(self, secret: bytes) -> None:
         self._keys: dict[tuple[str, str, str], tuple[int, ...]] = {}
         self._person = blake2b(digest_size=8, key=secret, person=b"person")
         self._message = blake2b(digest_size=8, key=secret, person=b"message")
+        self.sealing_key = blake2b(digest_size=32, key=secret, person=b"sealing").digest()
 
     def person(self, number: str, person_id: str) -> int:
         """Return the key of a person id on a business number."""

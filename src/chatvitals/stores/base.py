@@ -18,6 +18,10 @@ Mark: TypeAlias = tuple[str, str, int]
 """(kind, label value of the business number, contact's key): one point in time of which the earliest is shown."""
 
 
+LEASE_TOLERANCE = 5.0
+"""Seconds by which the clocks of two hosts that share a store may differ."""
+
+
 class StoreUnavailableError(Exception):
     """The store cannot be reached or used now; the message says what to do, and trying again later is right."""
 
@@ -37,6 +41,12 @@ class Changes:
     adds: dict[Cell, float] = field(default_factory=dict)
     latest: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
     documents: dict[str, bytes] = field(default_factory=dict)  # small and few: what is known of the business itself
+
+
+def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
+    """Say whether `holder` may take a lease, which is (holder, given, ends) in Unix seconds."""
+    held_by, given, ends = lease
+    return held_by == holder or not given - LEASE_TOLERANCE <= now < ends
 
 
 class About(NamedTuple):
@@ -101,16 +111,16 @@ class Store(Protocol):
         """Store `value` under `name` unless there is one, and return the one that is there."""
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
-        """Take or renew the lease `name` until `now` + `seconds`, unless somebody else holds it.
+        """Give or renew a lease to `holder`; return False while somebody else has it.
 
         Args:
-            name: what only one may do at a time.
-            holder: who asks; the same holder renews.
-            seconds: how long it is valid; 0 gives it back.
-            now: Unix seconds of the caller's clock.
+            name: what is leased.
+            holder: who asks; unique among all processes.
+            seconds: for how long, from `now` on; 0 gives it back.
+            now: Unix seconds. A lease that was given after `now` counts for nothing: the clock has been set back.
 
-        Returns:
-            Whether `holder` has the lease now.
+        Raises:
+            StoreUnavailableError: the store cannot be used now.
 
         """
 

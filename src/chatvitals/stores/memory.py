@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chatvitals.stores.base import About, Changes
+from chatvitals.stores.base import About, Changes, is_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ class MemoryStore:
         self._cells: dict[Cell, float] = {}
         self._marks: dict[Mark, float] = {}
         self._kept: dict[str, bytes] = {}
-        self._leases: dict[str, tuple[str, float]] = {}
+        self._leases: dict[str, tuple[str, float, float]] = {}
 
     @contextmanager
     def transaction(self) -> Iterator[_MemoryTransaction]:
@@ -64,13 +64,12 @@ class MemoryStore:
             return self._kept.setdefault(name, value)
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
-        """Take or renew the lease `name` unless somebody else holds it."""
+        """Give or renew a lease; return False while somebody else has it."""
         with self._lock:
-            other, until = self._leases.get(name, (holder, 0.0))
-            if other != holder and now < until:
+            if not is_free(self._leases.get(name, ("", 0.0, 0.0)), holder, now):
                 return False
-            self._leases[name] = (holder, now + seconds)
-            return seconds > 0
+            self._leases[name] = (holder, now, now + seconds)
+            return True
 
     def about(self) -> About:
         """Say that this is memory; how much of it, Python does not tell."""

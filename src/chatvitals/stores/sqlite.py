@@ -12,7 +12,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from chatvitals import forks
-from chatvitals.stores.base import About, Changes, StoreUnavailableError
+from chatvitals.stores.base import About, Changes, StoreUnavailableError, is_free
 
 if TYPE_CHECKING:
     import os
@@ -159,22 +159,22 @@ class SQLiteStore:
             return _document(connection, name) or value
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
-        """Take or renew the lease `name` unless somebody else holds it."""
-        key = _LEASE + name
+        """Give or renew a lease; return False while somebody else has it, which takes no lock to find out."""
         with self._translated():
             connection = self._connection()
-            if _held_by_other(connection, key, holder, now):
-                return False  # without a write: most ask in vain
+            if not _is_free(connection, name, holder, now):
+                return False
             connection.execute("BEGIN IMMEDIATE")
             try:
-                if _held_by_other(connection, key, holder, now):
-                    return False
-                connection.execute(_PUT_DOCUMENT, (key, json.dumps([holder, now + seconds]).encode()))
+                free = _is_free(connection, name, holder, now)
+                if free:
+                    value = json.dumps([holder, now, now + seconds]).encode()
+                    connection.execute(_PUT_DOCUMENT, (_LEASE + name, value))
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-        return seconds > 0
+            return free
 
     def about(self) -> About:
         """Return the format of the file and how large it is with its log."""
@@ -356,12 +356,9 @@ def _document(connection: sqlite3.Connection, name: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-def _held_by_other(connection: sqlite3.Connection, key: str, holder: str, now: float) -> bool:
-    found = _document(connection, key)
-    if found is None:
-        return False
-    other, until = json.loads(found)
-    return bool(other != holder and now < until)
+def _is_free(connection: sqlite3.Connection, name: str, holder: str, now: float) -> bool:
+    lease = _document(connection, _LEASE + name)
+    return lease is None or is_free(tuple(json.loads(lease)), holder, now)
 
 
 def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
