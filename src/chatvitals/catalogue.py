@@ -445,7 +445,7 @@ BUILD_INFO = _family(
 )
 
 OWN_HEALTH = frozenset(
-    family.name for family in (EVENTS_DROPPED, INTERNAL_ERRORS, SERIES_OVERFLOW, STORE_COMMIT_SECONDS)
+    family.name for family in (CLOCK_SKEWS, EVENTS_DROPPED, INTERNAL_ERRORS, SERIES_OVERFLOW, STORE_COMMIT_SECONDS)
 )
 """Counted in each process and carried to the store by its next commit; shown even while the store is away."""
 

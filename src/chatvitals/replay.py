@@ -162,9 +162,12 @@ class _Replay:
 
     def _move(self, to: float) -> None:
         if self._spool is not None:
-            while self._next_sample <= to:
+            quiet = self._now + self._vitals.settings.unanswered_after + self._every  # nothing changes after it
+            while self._next_sample <= min(to, quiet):
                 self._sample(self._next_sample)
                 self._next_sample += self._every
+            if self._next_sample <= to:  # a gap in the log stays one in the history
+                self._next_sample = to
         self._now = max(self._now, to)
         self._vitals.pipeline.sweep()
 

@@ -36,6 +36,7 @@ class SettingsKeywords(TypedDict, total=False):
     max_body: int
     label_cap: int
     metrics_token: str | None
+    expose: str
     app_version: str
     acknowledge_account_events: bool
 
@@ -87,6 +88,8 @@ class Settings:
     """Distinct values of one label at most; others show as `other`."""
     metrics_token: str | None = field(default=None, repr=False)
     """Bearer token that `/metrics` asks for; None leaves it open."""
+    expose: str = "all"
+    """Whose `/metrics` shows the shared numbers: `all`, or where every pod is scraped, the one `leader` of them."""
     app_version: str = ""
     """Version of the bot, shown on `chatvitals_build_info` to mark deploys."""
     acknowledge_account_events: bool = False
@@ -110,10 +113,8 @@ class Settings:
                 raise SettingsError(f"there is no setting {name!r}; the settings are: {', '.join(sorted(known))}")
         values: dict[str, Any] = {}
         for name in sorted(known):
-            if name in given:
-                raw = given[name]
-                if raw is None and name in _NONE_MEANS_DEFAULT:
-                    continue
+            raw = given.get(name)
+            if raw is not None or (name in given and name not in _NONE_MEANS_NOT_GIVEN):
                 values[name] = _checked(name, raw)
             elif environ.get(f"CHATVITALS_{name.upper()}"):
                 values[name] = _checked(name, _from_text(name, environ[f"CHATVITALS_{name.upper()}"]))
@@ -126,7 +127,7 @@ class Settings:
         return settings
 
 
-_NONE_MEANS_DEFAULT = frozenset({"app_secret", "identity_key", "in_hours", "metrics_token"})
+_NONE_MEANS_NOT_GIVEN = frozenset({"app_secret", "identity_key", "in_hours", "metrics_token"})
 
 
 def _wrong(name: str, allowed: str, value: object) -> SettingsError:
@@ -196,6 +197,13 @@ def _store(name: str, value: object) -> str:
     raise SettingsError(
         f"{name} must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path), not {given}"
     )
+
+
+def _expose(name: str, value: object) -> str:
+    text = _text(name, value)
+    if text not in {"all", "leader"}:
+        raise _wrong(name, "'all' or 'leader'", value)
+    return text
 
 
 def _identity_key(name: str, value: object) -> bytes:
@@ -291,6 +299,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "max_body": _whole(1024, 256 * 1024 * 1024),
     "label_cap": _whole(1, 100_000),
     "metrics_token": _secret_text,
+    "expose": _expose,
     "app_version": _text,
     "acknowledge_account_events": _flag,
 }

@@ -14,6 +14,7 @@ from chatvitals.experiments import Experiment, ExperimentPlan
 from chatvitals.exposition import MetricsApp, VitalsCollector
 from chatvitals.guard import Guard
 from chatvitals.journeys import Journey, JourneyPlan, check_name
+from chatvitals.leadership import Leadership
 from chatvitals.moments import Moments
 from chatvitals.pipeline import Pipeline
 from chatvitals.settings import Settings, SettingsKeywords
@@ -77,8 +78,13 @@ class Vitals:
         self.pipeline = Pipeline(settings, self.store, self.guard, clock, background=background)
         self.journeys: dict[str, Journey] = {}
         self.experiments: dict[str, Experiment] = {}
-        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys)
         self._moment = Moments(clock)
+        leadership = Leadership(self.store, clock) if settings.expose == "leader" else None
+        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys, leadership)
+        if leadership is not None:
+            self.pipeline.chores.append(leadership.renew)
+        if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
+            self.pipeline.chores.append(clients.refresh)
         self._whose = Whose(self.guard, self._default_number)
         self._assignments = Assignments(self.store, self.pipeline.hasher, settings.identity_key)
         self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)
@@ -292,6 +298,10 @@ class Vitals:
 
         """
         self.pipeline.settle(timeout)
+
+    def undo_on_close(self, undo: Callable[[], None]) -> None:
+        """Have `undo` called by `close`; integrations leave nothing behind that way."""
+        self._undo.append(undo)
 
     def close(self) -> None:
         """Stop watching, commit what waits within 2 s, and end the thread; calling it again does nothing."""

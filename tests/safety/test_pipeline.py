@@ -268,9 +268,6 @@ def test_an_event_that_our_rules_choke_on_costs_only_itself(
     assert swallowed.take("reducer")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a webhook is one item of the queue: one poisonous event costs all of its events"
-)
 def test_one_poisonous_item_of_a_webhook_does_not_cost_the_others(
     swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +283,6 @@ def test_one_poisonous_item_of_a_webhook_does_not_cost_the_others(
     assert world.count(RECEIVED) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="sweep and scrape raise on a row that cannot be decoded, again and again")
 def test_a_state_that_cannot_be_read_does_not_hold_up_the_others(swallowed: Swallowed) -> None:
     """A damaged row costs its own contact: timers of all others strike, and a scrape raises nothing."""
     world = World()
@@ -323,7 +319,6 @@ def test_no_thread_runs_before_the_first_event(running: Callable[..., Pipeline])
     assert len(ours()) == before
 
 
-@pytest.mark.xfail(strict=True, reason="without threads, `put` only enqueues: nothing commits until a scrape or close")
 def test_where_no_thread_can_be_started_the_caller_s_own_commits(
     running: Callable[..., Pipeline], swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

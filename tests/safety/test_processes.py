@@ -121,7 +121,6 @@ def test_many_children_of_one_parent_lose_nothing(store: SQLiteStore) -> None:
     assert total(store, RECEIVED.name) == 5
 
 
-@pytest.mark.xfail(strict=True, reason="a child keeps what its parent has counted about itself and not committed yet")
 def test_own_health_that_waits_at_a_fork_is_counted_once(store: SQLiteStore) -> None:
     """What the parent dropped and the errors that it saw are the parent's to tell."""
     world = World(store, queue_size=1)

@@ -28,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "max_body": 4 * 1024 * 1024,
     "label_cap": 200,
     "acknowledge_account_events": False,
+    "expose": "all",
     "metrics_token": None,
     "app_version": "",
 }

@@ -34,9 +34,7 @@ class Record:
     __slots__ = ("api", "applied", "category", "counted", "failed", "key", "kind", "level", "position", "replied",
                  "seen", "template", "time")  # fmt: skip
 
-    def __init__(  # noqa: PLR0913 - the columns of an entry, in its order
-        self, key: int, time: int, bits: int = 0, seen: int = 0, category: int = 0, template: int = 0
-    ) -> None:
+    def __init__(self, key: int, time: int, bits: int = 0, seen: int = 0, category: int = 0, template: int = 0) -> None:
         self.key = key
         self.time = time  # received, whole seconds
         self.position = -1
