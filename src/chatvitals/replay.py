@@ -166,8 +166,7 @@ class _Replay:
             while self._next_sample <= min(to, quiet):
                 self._sample(self._next_sample)
                 self._next_sample += self._every
-            if self._next_sample <= to:  # a gap in the log stays one in the history
-                self._next_sample = to
+            self._next_sample = max(to, self._next_sample)  # a gap in the log stays one in the history
         self._now = max(self._now, to)
         self._vitals.pipeline.sweep()
 

@@ -8,6 +8,7 @@ import pytest
 
 from chatvitals import catalogue
 from chatvitals.catalogue import FAMILIES, Family
+from chatvitals.families import declare
 
 N = "phone_number_id"
 # name without prefix: (type, labels); `+` marks the families that carry `in_hours` when a schedule is set
@@ -188,7 +189,7 @@ def test_own_health_is_a_part_of_the_catalogue() -> None:
 def test_a_name_cannot_be_declared_twice() -> None:
     """Two declarations of one name would show one and count in the other."""
     with pytest.raises(ValueError, match="chatvitals_turns_open is declared twice"):
-        catalogue._family("turns_open", "gauge", "Again.")
+        declare("turns_open", "gauge", "Again.")
 
 
 def test_markdown_has_one_row_for_each_family() -> None:
