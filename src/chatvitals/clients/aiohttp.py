@@ -63,7 +63,8 @@ class _BodyWatch:
         self._ours = {"read": self._read, "release": self._release, "close": self._close}
         self._reading = False
         self._response = weakref.ref(response)
-        weakref.finalize(response, self._finish, None).atexit = False
+        self._gone = weakref.finalize(response, self._finish, None)
+        self._gone.atexit = False
         vars(response).update(self._ours)
         response.content.on_eof(self._ended)
 
@@ -103,6 +104,7 @@ class _BodyWatch:
         return None
 
     def _finish(self, body: bytes | None) -> None:
+        self._gone.detach()
         with self._pending.guard("clients"):
             response = self._response()
             attributes = {} if response is None else vars(response)
