@@ -128,7 +128,7 @@ class History:
     def _template_rows(self) -> list[dict[str, object]]:
         """A template falls before the number does: WhatsApp judges it on less feedback."""
         troubled = next(line for line in self._story.lines if line.troubled)
-        offer = self._feedback[troubled.number].rating(self.now, yellow=0.015, red=0.09)
+        offer = self._feedback[troubled.number].rating(self.now, yellow=0.015, red=0.12)
         scores = {"weekend_offer": offer, "order_ready": "GREEN"}
         paused = offer == "RED"
         return [
@@ -158,9 +158,9 @@ class History:
         """The customer writes once or twice and waits; the bot answers, unless the customer has given up before."""
         slow = self._story.is_slow(line, self._share())
         self._write(person)
-        if self._random.random() < 0.25:
-            self._at(self.now + self._random.uniform(1.0, 6.0), partial(self._write, person))
         wait = the_story.answer_seconds(self._random, slow=slow)
+        if self._random.random() < 0.25:  # a second message of the same burst
+            self._at(self.now + self._random.uniform(0.2, 0.9) * min(wait, 8.0), partial(self._write, person))
         patience = the_story.patience_seconds(self._random)
         if self._random.random() < (0.02 if slow else 0.004):
             wait = 2 * DAY  # the bot fails; nobody ever answers
@@ -279,10 +279,10 @@ class History:
         index = self._random.randint(max(1, latest - 3000), latest) if self._random.random() < 0.3 else latest
         return {"number": line.number, "phone": f"1555{index:07d}"}
 
-    def _send(self, person: dict[str, str], kind: type[PersonEvent], **more: object) -> None:
-        event = kind(number=person["number"], phone=person["phone"], received=self.now, **more)  # type: ignore[arg-type]
-        if kind in {Message, Status, Echo, Preference}:
-            field = {Echo: "smb_message_echoes", Preference: "user_preferences"}.get(kind, "messages")  # type: ignore[call-overload]
+    def _send(self, person: dict[str, str], of: type[PersonEvent], /, **more: object) -> None:
+        event = of(number=person["number"], phone=person["phone"], received=self.now, **more)  # type: ignore[arg-type]
+        if of in {Message, Status, Echo, Preference}:
+            field = {Echo: "smb_message_echoes", Preference: "user_preferences"}.get(of, "messages")  # type: ignore[call-overload]
             self._emit(Webhook(result="accepted", received=self.now, events=[event], fields={(field, True): 1}))
         else:
             self._emit(event)

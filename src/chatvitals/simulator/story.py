@@ -106,9 +106,9 @@ class Feedback:
         for times in (self.contacts, self.blocks):
             while times and times[0] < at - WEEK:
                 times.popleft()
-        return _weight(self.blocks, at) / max(_weight(self.contacts, at), 20.0)
+        return _weight(self.blocks, at) / max(_weight(self.contacts, at), 150.0)
 
-    def rating(self, at: float, yellow: float = 0.025, red: float = 0.06) -> str:
+    def rating(self, at: float, yellow: float = 0.025, red: float = 0.1) -> str:
         """Return GREEN, YELLOW or RED."""
         share = self.share(at)
         return "RED" if share > red else "YELLOW" if share > yellow else "GREEN"
