@@ -5,6 +5,8 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from chatvitals import catalogue, vocabulary
 from chatvitals.events import AccountEvent, Handled, IdentityChange, Message, Preference, Webhook
 from chatvitals.reducer import identity, settling, state, turns
@@ -92,9 +94,10 @@ class Batch:
         """Advance contacts that are due by `now`, at most `limit`; return how many there were."""
         rows = self._transaction.due(now, limit)
         for key, row in rows.items():
-            if key not in self._entries:
-                self._keep(key, row)
-            self._entries[key].touched = True
+            if key not in self._entries and not self._keep(key, row):
+                self._changes.removed.add(key)  # else it would be due for ever
+            else:
+                self._entries[key].touched = True
         return len(rows)
 
     def changes(self, now: float) -> Changes:
@@ -134,17 +137,24 @@ class Batch:
             rows = self._transaction.load(wanted)
             self._absent.update(wanted.difference(rows))
             for key, row in rows.items():
-                self._keep(key, row)
+                if not self._keep(key, row):
+                    self._absent.add(key)  # it begins anew, in the place of what could not be read
             wanted = self._unknown(row for row in rows.values() if isinstance(row, int))
 
     def _unknown(self, keys: Iterable[int]) -> set[int]:
         return set(keys).difference(self._entries, self._links, self._absent)
 
-    def _keep(self, key: int, row: Row) -> None:
+    def _keep(self, key: int, row: Row) -> bool:
+        """Take a row in; return False, and count it, where it is no state that this version can read."""
         if isinstance(row, int):
             self._links[key] = row
-        else:
+            return True
+        try:
             self._entries[key] = _Entry(key, state.decode(row), row)
+        except msgspec.MsgspecError:
+            self._measures.count(catalogue.INTERNAL_ERRORS, ("state",))
+            return False
+        return True
 
     def _find(self, key: int) -> _Entry | None:
         while key in self._links:
@@ -239,4 +249,3 @@ def person_events(webhook: Webhook, measures: Measures) -> list[PersonEvent]:
         else:
             events.append(event)  # type: ignore[arg-type]
     return events
-

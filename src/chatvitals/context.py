@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple  # Literal: msgspec reads the types of a Tag
 
 from chatvitals.events import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Literal
 
     from chatvitals.events import Event
 
@@ -73,6 +72,12 @@ def current() -> Contact | None:
     """Return the contact being handled, or None where there is none or a batch leaves it open."""
     handling = _handling.get()
     return handling.contacts[0] if handling is not None and len(handling.contacts) == 1 else None
+
+
+def handled() -> tuple[Contact, ...]:
+    """Return all contacts whose messages are being handled."""
+    handling = _handling.get()
+    return () if handling is None else handling.contacts
 
 
 def find(number: str, phone: str, user: str) -> Contact | None:

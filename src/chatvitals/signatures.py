@@ -41,6 +41,6 @@ def sign(body: bytes, secret: str) -> str:
 
 @lru_cache(maxsize=16)
 def _keyed(secret: str) -> hmac.HMAC:
-    """Return the hash that has taken in the key, half of the work of a body of some hundred bytes; take copies of it."""
+    """Return a hash that has taken in the key, half of the work of a short body; take copies of it."""
     # Settings read from the environment may hold surrogates where a byte was not UTF-8.
     return hmac.new(secret.encode("utf-8", "surrogateescape"), digestmod="sha256")

@@ -71,7 +71,9 @@ def _requests(folder: Path, scale: Scale) -> Iterator[Row]:
         ours = found[name]
         yield Row(f"added to a webhook, seen by the bot: {name}", ours.median, "µs", 12, f"p95 {ours.p95:.1f} µs")
         if name == apps.SQLITE:
-            yield Row(f"the same ÷ what {apps.EXPORTER} adds", ours.median / theirs, "", 0.35, f"it adds {theirs:.1f} µs")
+            yield Row(
+                f"the same ÷ what {apps.EXPORTER} adds", ours.median / theirs, "", 0.35, f"it adds {theirs:.1f} µs"
+            )
     load = requests.cpu(folder, scale.load_rounds, scale.load_each)
     for name, budget in ((apps.SQLITE, 45), (apps.MEMORY, 20)):
         yield Row(f"all CPU per webhook at full load, commits included: {name}", load[name].median, "µs", budget)

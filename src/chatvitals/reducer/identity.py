@@ -18,18 +18,19 @@ _PUNCTUATION = str.maketrans("", "", "+ -()./")  # how people write a phone numb
 class Hasher:
     """Turns ids into 64-bit keys with BLAKE2b; without the key `secret` nobody can tell whose they are."""
 
-    __slots__ = ("_keys", "_message", "_messages", "_person")
+    __slots__ = ("_keys", "_message", "_messages", "_person", "sealing_key")
 
     def __init__(self, secret: bytes) -> None:
         self._keys: dict[tuple[str, str, str], tuple[int, ...]] = {}
         self._messages: dict[str, int] = {}
         self._person = blake2b(digest_size=8, key=secret, person=b"person")
         self._message = blake2b(digest_size=8, key=secret, person=b"message")
+        self.sealing_key = blake2b(digest_size=32, key=secret, person=b"sealing").digest()
 
     def person(self, number: str, person_id: str) -> int:
         """Return the key of a person id on a business number."""
         digest = self._person.copy()
-        digest.update(f"{number}\0{person_id}".encode())
+        digest.update(f"{number}\0{person_id}".encode("utf-8", "surrogatepass"))
         return int.from_bytes(digest.digest(), "little", signed=True)
 
     def message(self, message_id: str) -> int:
@@ -37,7 +38,7 @@ class Hasher:
         key = self._messages.get(message_id)  # a message's statuses come within seconds
         if key is None:
             digest = self._message.copy()
-            digest.update(message_id.encode())
+            digest.update(message_id.encode("utf-8", "surrogatepass"))
             key = int.from_bytes(digest.digest(), "little", signed=True)
             if len(self._messages) >= _KEYS_KEPT:
                 self._messages.clear()
@@ -82,8 +83,13 @@ def merge(kept: Contact, other: Contact) -> None:
     kept.handovers = sorted([*kept.handovers, *other.handovers])
     kept.pending = [*kept.pending, *other.pending]
     kept.runs = sorted([*kept.runs, *other.runs], key=lambda run: run.started)
-    exposed = {exposure.experiment for exposure in kept.exposures}
-    kept.exposures += [exposure for exposure in other.exposures if exposure.experiment not in exposed]
+    known = {exposure.experiment: exposure for exposure in kept.exposures}
+    for exposure in other.exposures:
+        same = known.get(exposure.experiment)
+        if same is None:
+            kept.exposures.append(exposure)
+        else:  # each outcome counts once per contact, and this is one contact now
+            same.outcomes += [outcome for outcome in exposure.outcomes if outcome not in same.outcomes]
     kept.seen = memory.merge_seen(kept.seen, other.seen)
     numbers = [0, *(kept.template_index(template) for template in other.templates)]
     kept.records = memory.merge_records(kept.records, memory.renumber_templates(other.records, numbers))

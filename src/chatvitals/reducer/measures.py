@@ -44,12 +44,17 @@ class Measures:
 
     def observe_endless(self, family: Family, labels: tuple[str, ...], seconds: float) -> None:
         """Add an observation that counts in `+Inf` alone and adds its age `seconds` to the sum."""
-        self._observe(family, labels, len(family.buckets), max(seconds, 0.0))
+        if not 0.0 <= seconds < inf:
+            self.count(catalogue.CLOCK_SKEWS)
+            seconds = 0.0
+        self._observe(family, labels, len(family.buckets), seconds)
 
     def at_least(self, family: Family, labels: tuple[str, ...], value: float) -> None:
         """Raise a gauge to `value` where it is lower."""
         cell = (family.name, labels, 0)
-        if self.latest.get(cell, -inf) < value:
+        if not -inf < value < inf:
+            self.count(catalogue.CLOCK_SKEWS)
+        elif self.latest.get(cell, -inf) < value:
             self.latest[cell] = value
 
     def merge(self, adds: Mapping[Cell, float]) -> None:

@@ -173,8 +173,14 @@ class Rules:
 
     def threshold_label(self, index: int) -> str:
         """Return an overdue threshold as a label value."""
-        return f"{self.overdue_after[index]:g}"
+        return f"{self.overdue_after[index]:.15g}"
 
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Contact).decode
+
+
+def to_builtins(contact: Contact) -> dict[str, object]:
+    """Return a contact as plain values by name, with bytes in base64; for people, not for reading back."""
+    values: list[object] = msgspec.to_builtins(contact)
+    return dict(zip(contact.__struct_fields__, values, strict=True))
