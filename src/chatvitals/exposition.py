@@ -196,6 +196,8 @@ def _families(values: dict[str, _Values]) -> Iterator[Metric]:
         found = values.get(family.name)
         if found:
             yield _filled(family, found)
+            # Lets the bot's event loop go first: who does not give way keeps it waiting for Python's switch interval.
+            time.sleep(0)
 
 
 def _by_family(cells: Mapping[Cell, float]) -> dict[str, _Values]:

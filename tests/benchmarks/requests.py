@@ -58,9 +58,10 @@ def cpu(folder: Path, rounds: int, each: int) -> dict[str, Added]:
     subjects = [apps.bare(), apps.with_chatvitals(folder), apps.with_chatvitals()]
     spent: dict[str, list[float]] = {subject.name: [] for subject in subjects}
 
+    events = traffic.conversations(0, (rounds + 1) * each, _CONTACTS, 500.0)
+    size = len(events) // (rounds + 1)
+
     async def measure() -> None:
-        events = traffic.conversations(0, (rounds + 1) * each, _CONTACTS, 500.0)
-        size = len(events) // (rounds + 1)
         for turn in range(rounds + 1):
             part = events[turn * size :] if turn == rounds else events[turn * size : (turn + 1) * size]
             for subject in rotated(subjects, turn):

@@ -85,8 +85,8 @@ def _requests(folder: Path, scale: Scale) -> Iterator[Row]:
 
 def _stores(folder: Path, scale: Scale) -> Iterator[Row]:
     stall = stores.scrape(folder, scale.scrapes, scale.lines)
-    note = f"{stall.idle:.1f} ms without; a scrape takes {stall.render:.0f} ms"
-    yield Row(f"worst event-loop stall, scrapes of {stall.lines:,} lines", stall.worst, "ms", 10, note)
+    note = f"worst of {scale.scrapes}: {stall.worst:.1f} ms, without a scrape {stall.idle:.1f} ms"
+    yield Row(f"longest event-loop stall in a scrape of {stall.lines:,} lines", stall.usual, "ms", 10, note)
     yield Row("memory per live contact: memory store", stores.bytes_per_contact(scale.live), "B", 600)
     few, *more = scale.contacts
     for name in (apps.SQLITE, apps.MEMORY):
@@ -94,7 +94,7 @@ def _stores(folder: Path, scale: Scale) -> Iterator[Row]:
         yield Row(f"CPU per event, {few:,} contacts known: {name}", base, "µs")
         for contacts in more:
             cost = stores.event(folder, name, contacts, scale.messages)
-            yield Row(f"… {contacts:,} contacts", cost, "µs", _FLAT * base, f"{cost / base:.2f} ×")
+            yield Row(f"… {contacts:,} contacts", cost, "µs", _FLAT * base, f"{cost / base:.2f} times")
 
 
 def markdown(rows: Sequence[Row]) -> str:
