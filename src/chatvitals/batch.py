@@ -132,17 +132,17 @@ class Batch:
         return -(-due // grain) * grain
 
     def _load(self, keys: Iterable[int]) -> None:
-        wanted = {key for key in keys if not self._known(key)}
+        wanted = self._unknown(keys)
         while wanted:
             rows = self._transaction.load(wanted)
             self._absent.update(wanted.difference(rows))
             for key, row in rows.items():
                 if not self._keep(key, row):
                     self._absent.add(key)  # it begins anew, in the place of what could not be read
-            wanted = {row for row in rows.values() if isinstance(row, int) and not self._known(row)}
+            wanted = self._unknown(row for row in rows.values() if isinstance(row, int))
 
-    def _known(self, key: int) -> bool:
-        return key in self._entries or key in self._links or key in self._absent
+    def _unknown(self, keys: Iterable[int]) -> set[int]:
+        return set(keys).difference(self._entries, self._links, self._absent)
 
     def _keep(self, key: int, row: Row) -> bool:
         """Take a row in; return False, and count it, where it is no state that this version can read."""

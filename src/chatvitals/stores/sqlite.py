@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -406,7 +407,12 @@ def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
 
 
 def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:
-    return [(family, json.dumps(labels), field, value) for (family, labels, field), value in cells.items()]
+    return [(family, _text(labels), field, value) for (family, labels, field), value in cells.items()]
+
+
+@lru_cache(maxsize=4096)  # batch after batch adds to the same cells
+def _text(labels: tuple[str, ...]) -> str:
+    return json.dumps(labels)
 
 
 def _is_busy(error: Exception) -> bool:
