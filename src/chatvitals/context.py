@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Literal, NamedTuple  # Literal: msgspec reads the types of a Tag
 
 from chatvitals.events import Message
@@ -93,12 +93,22 @@ def find(number: str, phone: str, user: str) -> Contact | None:
 @contextmanager
 def bound(handling: Handling) -> Iterator[None]:
     """Bind `handling` for the body of the `with` statement."""
-    token = _handling.set(handling)
+    token = bind(handling)
     try:
         yield
     finally:
-        with suppress(ValueError):  # left in another context than it was entered in: that one ends with its task
-            _handling.reset(token)
+        unbind(token)
+
+
+def bind(handling: Handling) -> Token[Handling | None]:
+    """Bind `handling` until `unbind` is called with what this returns, as `bound` does at less cost."""
+    return _handling.set(handling)
+
+
+def unbind(token: Token[Handling | None]) -> None:
+    """Bind what was bound before."""
+    with suppress(ValueError):  # left in another context than it was entered in: that one ends with its task
+        _handling.reset(token)
 
 
 def tag() -> Tag:

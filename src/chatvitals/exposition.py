@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from chatvitals import catalogue
 from chatvitals._version import __version__
+from chatvitals.reducer import quality_state, quality_view
 from chatvitals.reducer.measures import SUM, Measures
 from chatvitals.stores.base import StoreUnavailableError
 
@@ -64,7 +66,8 @@ class VitalsCollector(Collector):
         self._guard = guard
         self._journeys = journeys
         self._leadership = leadership
-        self._last_own: dict[Cell, float] = {}
+        self._last_own: dict[Cell, float] = {}  # own health as it was last read from the store,
+        self._shown: dict[Cell, float] = {}  # and as it was last shown
 
     def describe(self) -> Iterable[Metric]:
         """Name the families without reading the store, so that registering is cheap and finds clashes."""
@@ -79,24 +82,17 @@ class VitalsCollector(Collector):
         if self._pipeline is not None:
             self._pipeline.settle()
             own = self._pipeline.own_measures()  # before the cells: a commit in between must not hide anything
-        measures = Measures()
-        earliest: dict[tuple[str, str], float] = {}
-        up = self._pipeline is None or self._pipeline.store_up
         try:
-            cells = self._store.cells()
-            earliest = self._store.earliest()
-            self._last_own = {cell: value for cell, value in cells.items() if cell[0] in catalogue.OWN_HEALTH}
+            measures, read = self._read()
         except StoreUnavailableError as error:
             self._guard.report("store", message=str(error))
-            up = False
-            cells = {}
-            measures.merge(own.adds)  # on top of what was last seen: a counter must never fall
-            measures.merge(self._last_own)
-        measures.merge(cells)
+            yield from _families(self._without_store(own))
+            return
         values = _by_family(measures.adds)
-        self._start_at_zero(values, with_numbers=bool(cells))
-        for (name, number), at in earliest.items():
-            values[name] = {**values.get(name, {}), (number,): {0: at}}
+        values |= read
+        self._start_at_zero(values)
+        self._keep_from_falling(values)
+        up = self._pipeline is None or self._pipeline.store_up
         values |= self._of_this_process(up=up)
         values[catalogue.JOURNEY_STEP_INFO.name] = {
             (journey.plan.name, step, str(index)): {0: 1.0}
@@ -104,6 +100,43 @@ class VitalsCollector(Collector):
             for index, step in enumerate(journey.plan.steps, 1)
         }
         yield from _families(values)
+
+    def _read(self) -> tuple[Measures, dict[str, _Values]]:
+        """Return the cells, and the gauges that are a view of marks and of what is known of the business."""
+        measures = Measures()
+        cells = self._store.cells()
+        self._last_own = {cell: value for cell, value in cells.items() if cell[0] in catalogue.OWN_HEALTH}
+        measures.merge(cells)
+        now = time.time() if self._pipeline is None else self._pipeline.clock()
+        known = quality_state.decode(self._store.document(quality_state.DOCUMENT))
+        gauges: dict[str, _Values] = {}
+        for family, labels, value in quality_view.gauges(known, now, self._settings.phone_number_id):
+            gauges.setdefault(family.name, {})[labels] = {0: value}
+        for (name, number), at in self._store.earliest().items():
+            if name in catalogue.FAMILIES:  # a newer version may know more marks
+                gauges.setdefault(name, {})[number,] = {0: at}
+        return measures, gauges
+
+    def _without_store(self, own: Measures) -> dict[str, _Values]:
+        """Return own health alone, on top of what was last seen of it."""
+        own.merge(self._last_own)
+        values = {name: found for name, found in _by_family(own.adds).items() if name in catalogue.OWN_HEALTH}
+        for name in catalogue.OWN_HEALTH:
+            for closed in catalogue.FAMILIES[name].closed:
+                values.setdefault(name, {}).setdefault(closed, {})
+        self._keep_from_falling(values)
+        return values | self._of_this_process(up=False)
+
+    def _keep_from_falling(self, values: dict[str, _Values]) -> None:
+        """Show own health never lower than before: what was told from memory may reach the store only later."""
+        for name in catalogue.OWN_HEALTH:
+            for labels, fields in values.get(name, {}).items():
+                for field, value in fields.items():
+                    cell = (name, labels, field)
+                    fields[field] = self._shown[cell] = max(value, self._shown.get(cell, 0.0))
+            for (shown, labels, field), value in self._shown.items():
+                if shown == name:
+                    values.setdefault(name, {}).setdefault(labels, {}).setdefault(field, value)
 
     def _of_this_process(self, *, up: bool) -> dict[str, _Values]:
         """Return what differs from process to process and is in no store."""
@@ -124,9 +157,9 @@ class VitalsCollector(Collector):
             return False
         return True
 
-    def _start_at_zero(self, values: dict[str, _Values], *, with_numbers: bool) -> None:
+    def _start_at_zero(self, values: dict[str, _Values]) -> None:
         """Give counters of closed label sets their 0: `increase` does not see a series that begins above it."""
-        numbers = set(self._settings.phone_number_id) if with_numbers else set()
+        numbers = set(self._settings.phone_number_id)
         for name, found in values.items():
             if catalogue.FAMILIES[name].per_number:
                 numbers.update(labels[0] for labels in found)
@@ -153,6 +186,12 @@ class VitalsCollector(Collector):
         return family.closed
 
 
+def families(cells: Mapping[Cell, float]) -> Iterator[Metric]:
+    """Yield what a store's cells alone say, without what only a running bot knows."""
+    for name, values in _by_family(cells).items():
+        yield _filled(catalogue.FAMILIES[name], values)
+
+
 def _families(values: dict[str, _Values]) -> Iterator[Metric]:
     for family in catalogue.FAMILIES.values():
         found = values.get(family.name)
@@ -160,7 +199,7 @@ def _families(values: dict[str, _Values]) -> Iterator[Metric]:
             yield _filled(family, found)
 
 
-def _by_family(cells: dict[Cell, float]) -> dict[str, _Values]:
+def _by_family(cells: Mapping[Cell, float]) -> dict[str, _Values]:
     found: dict[str, _Values] = {}
     for (name, labels, field), value in cells.items():
         if name in catalogue.FAMILIES:  # a store may know families of a newer version
@@ -202,7 +241,10 @@ def render(collector: Collector, accept: str = "") -> tuple[bytes, str]:
     """Return the exposition and its content type, as the `Accept` header asks: text or OpenMetrics."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # prometheus_client takes some headers that are none for a version number
+        encode, content_type = choose_encoder("")
     return encode(registry), content_type
 
 

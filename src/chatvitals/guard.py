@@ -78,8 +78,8 @@ class _Fence:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
-        if not isinstance(error, Exception):
-            return False
+        if not isinstance(error, Exception) or isinstance(error, BaseExceptionGroup):
+            return False  # a group holds what somebody else raised
         self.failed = True
         self._guard.report(self._where, error)
         return True

@@ -54,6 +54,9 @@ class JourneyPlan:
                 f"journey {self.name!r}: completed_by must be one of its steps ({', '.join(self.steps)}), "
                 f"not {self.completed_by!r}"
             )
+        times = (self.stalled_after, self.abandoned_after, self.expires_after)
+        if not all(isinstance(time, (int, float)) and not isinstance(time, bool) for time in times):
+            raise ValueError(f"journey {self.name!r}: times must be numbers of seconds, not {times!r}")
         if not 0 < self.stalled_after <= self.abandoned_after <= self.expires_after <= 7 * DAY:
             raise ValueError(
                 f"journey {self.name!r}: times must rise, 0 < stalled_after <= abandoned_after <= expires_after, "
@@ -97,7 +100,7 @@ class Journey:
     def reach(self, name: str, *, contact: str = "", phone_number_id: str = "") -> None:
         """Say that the contact has reached a step now; one that is not declared counts as `other`."""
         with self._guard("journey"):
-            person = self._whose.named(f"{self.plan.name}.reach({name!r})", contact, phone_number_id)
+            person = self._whose.named(f"{self.plan.name}.reach()", contact, phone_number_id)
             if person is not None:
                 self._reach(name if name in self.plan.steps else OTHER, person)
 
@@ -113,7 +116,8 @@ class Journey:
         """Say that the contact's run has ended as `completed`, `handed_over` or `restarted`."""
         with self._guard("journey"):
             if outcome not in _END_OUTCOMES:
-                self._guard.report("journey", message=f"a run cannot end as {outcome!r}: {', '.join(_END_OUTCOMES)}")
+                # neither here nor in `reach` is what was given logged: it may come from a customer
+                self._guard.report("journey", message=f"{self.plan.name}.end() takes {', '.join(_END_OUTCOMES)}")
                 return
             person = self._whose.named(f"{self.plan.name}.end({outcome!r})", contact, phone_number_id)
             if person is not None:

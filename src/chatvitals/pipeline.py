@@ -9,10 +9,14 @@ from collections import Counter, deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
+import msgspec
+
 from chatvitals import catalogue, forks
 from chatvitals.batch import DUE_GRAIN, Batch, count_handled, count_webhook, person_events
-from chatvitals.events import Handled, PersonEvent, Send, Webhook
+from chatvitals.business import Business, NamedNumbers
+from chatvitals.events import AccountEvent, GraphCall, Handled, PersonEvent, Poll, PollerState, Send, Webhook
 from chatvitals.labels import Labels
+from chatvitals.reducer import quality_state, quality_view
 from chatvitals.reducer.identity import Hasher
 from chatvitals.reducer.measures import Measures
 from chatvitals.reducer.state import Rules
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
 
-Queued: TypeAlias = Webhook | PersonEvent | Handled
+Queued: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
 
 _LINGER = 0.1  # seconds that a batch gathers: one commit then serves many events
 _SWEEP_EVERY = 1.0
@@ -60,10 +64,12 @@ class Pipeline:
         self._identity_key = settings.identity_key
         self._store = store
         self._guard = guard
-        self._clock = clock
+        self.clock = clock
         self._background = background
         self._labels = Labels(settings.label_cap)
         self._hasher: Hasher | None = None
+        self._named = NamedNumbers()
+        self._inline = False  # no thread can be had here: whoever puts an event commits it
         self.chores: list[Callable[[], None]] = []  # done by the thread in each of its rounds, about once a second
         self._closing = False
         self._reset()
@@ -98,7 +104,7 @@ class Pipeline:
 
     def put(self, event: Queued) -> None:
         """Enqueue an event; when the queue is full the oldest one makes room and is counted."""
-        weight = _weight(event)
+        weight = len(event.events) or 1 if type(event) is Webhook else 1  # `_weight`, without the call
         with self._lock:
             self._queue.append(event)
             self._size += weight
@@ -111,6 +117,8 @@ class Pipeline:
                 self._start()
             if not self._wake.is_set():
                 self._wake.set()
+        if self._inline:
+            self.drain()
 
     @property
     def waiting(self) -> int:
@@ -194,6 +202,7 @@ class Pipeline:
             except RuntimeError as error:  # no threads here, or the interpreter is ending: commit on the caller's
                 self._thread = None
                 self._background = False
+                self._inline = True
                 self._guard.report("pipeline", error, message="no thread could be started")
                 return
             forks.before_exit(self.close)
@@ -254,11 +263,13 @@ class Pipeline:
                 self._size += sum(map(_weight, batch))
             return False
         except Exception as error:  # noqa: BLE001 - one bad event must not hold up the others
-            self._guard.report("reducer", error)
-            self._one_by_one(batch)
+            if not self._one_by_one([piece for event in batch for piece in _pieces(event)]):
+                self._guard.report("reducer", error)  # nothing is wrong with any of them alone
         return True
 
-    def _one_by_one(self, batch: list[Queued]) -> None:
+    def _one_by_one(self, batch: list[Queued]) -> bool:
+        """Commit each event for itself; return whether the bad ones were found."""
+        found = False
         for position, event in enumerate(batch):
             try:
                 self._commit([event])
@@ -266,9 +277,11 @@ class Pipeline:
                 with self._lock:
                     self._queue.extendleft(reversed(batch[position:]))
                     self._size += sum(map(_weight, batch[position:]))
-                return
+                return True
             except Exception as error:  # noqa: BLE001
+                found = True
                 self._guard.report("reducer", error)
+        return found
 
     def _commit(self, batch: list[Queued], *, most_due: int = 0, ahead: float = 0.0) -> int:
         """Reduce and commit in one transaction; return how many contacts were due."""
@@ -282,12 +295,16 @@ class Pipeline:
         hasher = self.hasher()
         measures = Measures()
         events: list[PersonEvent] = []
+        business = Business(self._named, measures)
         for event in batch:
             if type(event) is Handled:
                 count_handled(event, self._labels, measures)
             elif type(event) is Webhook:
                 count_webhook(event, measures)
+                business.add_webhook(event)
                 events += person_events(event, measures)
+            elif isinstance(event, Poll | PollerState | GraphCall):
+                business.add(event)
             else:
                 if type(event) is Send and event.template:
                     event.template = self._labels.admit("template", event.template)
@@ -300,11 +317,13 @@ class Pipeline:
                 reduction = Batch(transaction, self.rules, hasher, self._labels, measures)
                 if events:
                     reduction.take(events)
-                now = self._clock()
+                now = self.clock()
                 due = reduction.settle(now + ahead, most_due) if most_due else 0
                 changes = reduction.changes(now)
-                if changes.states or changes.removed or changes.adds:
+                business.fold(transaction, changes, self._labels.admit, hasher)
+                if changes.states or changes.removed or changes.adds or changes.documents:
                     transaction.commit(changes)
+            business.committed()
         except BaseException:
             self._own.merge(own.adds)
             raise
@@ -335,6 +354,8 @@ class Pipeline:
         """Take the identity key from the settings, else from the store, where the first process has put it."""
         key = self._identity_key or self._store.keep_first("identity_key", secrets.token_bytes(32))
         self._labels.learn(self._store.cells())
+        known = quality_state.decode(self._store.document(quality_state.DOCUMENT))
+        self._labels.learn((family.name, labels, 0) for family, labels, _ in quality_view.gauges(known, 0.0))
         self._hasher = Hasher(key)
         return self._hasher
 
@@ -350,6 +371,14 @@ def _count_own(measures: Measures, errors: Counter[str], dropped: Counter[str], 
         measures.count(catalogue.EVENTS_DROPPED, (reason,), amount)
     for label, amount in overflow.items():
         measures.count(catalogue.SERIES_OVERFLOW, (label,), amount)
+
+
+def _pieces(event: Queued) -> list[Queued]:
+    """Return a webhook's events one by one, behind what else there is to count about it."""
+    if type(event) is not Webhook or len(event.events) < 2:
+        return [event]
+    whole = msgspec.structs.replace(event, events=[e for e in event.events if type(e) is AccountEvent])
+    return [whole, *(e for e in event.events if type(e) is not AccountEvent)]  # type: ignore[list-item]
 
 
 def _weight(event: Queued) -> int:

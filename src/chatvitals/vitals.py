@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from chatvitals import asgi, clients, context, handlers, signatures, webhooks
@@ -15,17 +15,18 @@ from chatvitals.exposition import MetricsApp, VitalsCollector
 from chatvitals.guard import Guard
 from chatvitals.journeys import Journey, JourneyPlan, check_name
 from chatvitals.leadership import Leadership
+from chatvitals.moments import Moments
 from chatvitals.pipeline import Pipeline
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
 from chatvitals.whose import Whose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from chatvitals.events import CallName
+    from chatvitals.events import CallName, Poll
     from chatvitals.pipeline import Queued
     from chatvitals.stores.base import Store
 
@@ -77,6 +78,7 @@ class Vitals:
         self.pipeline = Pipeline(settings, self.store, self.guard, clock, background=background)
         self.journeys: dict[str, Journey] = {}
         self.experiments: dict[str, Experiment] = {}
+        self._moment = Moments(clock)
         leadership = Leadership(self.store, clock) if settings.expose == "leader" else None
         self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys, leadership)
         if leadership is not None:
@@ -84,7 +86,7 @@ class Vitals:
         if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
             self.pipeline.chores.append(clients.refresh)
         self._whose = Whose(self.guard, self._default_number)
-        self._assignments = Assignments(self.store, self.pipeline.hasher)
+        self._assignments = Assignments(self.store, self.pipeline.hasher, settings.identity_key)
         self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)
         self._undo: list[Callable[[], None]] = []
         self._closed = False
@@ -120,13 +122,15 @@ class Vitals:
     def read_webhook(self, body: bytes, signature: str | None) -> Webhook:
         """Check a webhook's signature and decode it, without counting it yet; never raises."""
         received = self.clock()
-        with self.guard("webhook"):
+        try:
             if self.settings.hooks:
                 clients.refresh()  # the bot may have imported its HTTP client after `init`
             secrets = self.settings.app_secret
             if secrets and not signatures.check(body, signature, secrets):
                 return Webhook(result="bad_signature" if signature else "unsigned", received=received)
             return webhooks.decode(body, received)
+        except Exception as error:  # noqa: BLE001 - the guard's fence, without a context manager's cost per webhook
+            self.guard.report("webhook", error)
         return Webhook(result="undecodable", received=received)
 
     def metrics_app(self) -> MetricsApp:
@@ -177,7 +181,7 @@ class Vitals:
             if person is not None:
                 number, phone, user = person
                 self.emit(
-                    Reply(number=number, phone=phone, user=user, received=self.clock(), id=message_id, actor=actor)
+                    Reply(number=number, phone=phone, user=user, received=self._moment(), id=message_id, actor=actor)
                 )
 
     # The planned path
@@ -206,13 +210,13 @@ class Vitals:
             ValueError: a name or time is not allowed, or the name stands for another journey already.
 
         """
-        if isinstance(steps, str):
-            raise ValueError(f"journey {name!r}: steps must be a list of names, not one text")  # noqa: TRY004 - as documented
+        if isinstance(steps, str) or not isinstance(steps, Iterable):
+            raise ValueError(f"journey {name!r}: steps must be a list of names, not {steps!r}")  # noqa: TRY004 - as documented
         plan = JourneyPlan(name, tuple(steps), completed_by, stalled_after, abandoned_after, expires_after)
         known = self.journeys.get(name)
         if known is not None and known.plan != plan:
             raise ValueError(f"journey {name!r} is declared already, otherwise: {known.plan}")
-        return self.journeys.setdefault(name, Journey(plan, self.emit, self.clock, self._whose, self.guard))
+        return self.journeys.setdefault(name, Journey(plan, self.emit, self._moment, self._whose, self.guard))
 
     def experiment(self, name: str, variants: Mapping[str, float], *, goal: Journey | None = None) -> Experiment:
         """Declare an experiment: each contact gets one of the variants, always the same.
@@ -226,11 +230,15 @@ class Vitals:
             ValueError: a name or weight is not allowed, or the name stands for another experiment already.
 
         """
+        if not isinstance(variants, Mapping):
+            raise ValueError(f"experiment {name!r}: variants must be weights by name, not {variants!r}")  # noqa: TRY004 - as documented
+        if goal is not None and not isinstance(goal, Journey):
+            raise ValueError(f"experiment {name!r}: goal must be what vitals.journey() returned, not {goal!r}")
         plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name)
         known = self.experiments.get(name)
         if known is not None and known.plan != plan:
             raise ValueError(f"experiment {name!r} is declared already, otherwise: {known.plan}")
-        made = Experiment(plan, self.emit, self.clock, self._whose, self._assignments, self.guard)
+        made = Experiment(plan, self.emit, self._moment, self._whose, self._assignments, self.guard)
         return self.experiments.setdefault(name, made)
 
     def handler(self, name: str) -> Callable[[F], F]:
@@ -263,10 +271,24 @@ class Vitals:
 
     # Running
 
+    def record_poll(self, poll: Poll) -> None:
+        """Tell what a poll of the Graph API found, for bots that poll by themselves.
+
+        Args:
+            poll: the rows as Meta sent them; without `received` it was made now.
+
+        """
+        with self.guard("record_poll"):
+            if not poll.received:
+                poll.received = self.clock()
+            self.emit(poll)
+
     def emit(self, event: Queued) -> None:
         """Hand an event to the pipeline; never raises and never waits."""
-        with self.guard("emit"):
+        try:
             self.pipeline.put(event)
+        except Exception as error:  # noqa: BLE001 - as in `read_webhook`
+            self.guard.report("emit", error)
 
     def settle(self, timeout: float = 5.0) -> None:
         """Have what was received committed, and applied as far as its settling window has passed.
@@ -302,7 +324,7 @@ class Vitals:
             person = self._whose.named(f"{name}()", contact, phone_number_id)
             if person is not None:
                 number, phone, user = person
-                self.emit(Call(number=number, phone=phone, user=user, received=self.clock(), name=name))
+                self.emit(Call(number=number, phone=phone, user=user, received=self._moment(), name=name))
 
 
 class Observation:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from chatvitals import context
 from chatvitals.context import Contact
+from chatvitals.payloads import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,9 +41,11 @@ class Whose:
         """
         current = context.current()
         if contact:
-            number = phone_number_id or (current.number if current is not None else self._default_number)
-            if number:
-                return context.named(number, contact)
+            person = context.named(text(phone_number_id), text(contact))  # people pass ids as numbers, too
+            handled = current or context.find(*person)  # of a batch, the one that is named
+            number = person.number or (handled.number if handled is not None else self._default_number)
+            if number and text(contact):
+                return person._replace(number=number)
         elif current is not None:
             return current
         self._nobody(what)
@@ -57,7 +61,9 @@ class Whose:
     def in_arguments(self, arguments: Iterable[Any]) -> Contact | None:
         """Return the contact that a pywa update or an item of a webhook among `arguments` is from."""
         for argument in arguments:
-            number, phone, user = _of_mapping(argument) if isinstance(argument, dict) else _of_update(argument)
+            number = phone = user = ""
+            with suppress(Exception):  # a foreign object, such as a proxy outside its request: then it is no update
+                number, phone, user = _of_mapping(argument) if isinstance(argument, dict) else _of_update(argument)
             if phone or user:
                 handled = context.find(number, phone, user)
                 if handled is not None:
@@ -73,13 +79,23 @@ class Whose:
 
 
 def _of_mapping(item: dict[Any, Any]) -> tuple[str, str, str]:
-    """Read an item of `messages[]`, or a value that holds one message, as plain JSON."""
-    metadata = item.get("metadata")
-    number = _text(metadata.get("phone_number_id")) if isinstance(metadata, dict) else ""
-    messages = item.get("messages")
-    if isinstance(messages, list) and len(messages) == 1 and isinstance(messages[0], dict):
-        item = messages[0]
-    return number, _text(item.get("from")), _text(item.get("from_user_id"))
+    """Read an item of `messages[]` as plain JSON, or a value, change, entry or body with messages of one person."""
+    number = ""
+    for level in ("entry", "changes", "value", "messages"):
+        metadata = item.get("metadata")
+        if isinstance(metadata, dict):
+            number = text(metadata.get("phone_number_id"))
+        inner = item.get(level)
+        found = inner if isinstance(inner, list) else [inner]
+        if level == "messages" and len({_ids(each) for each in found}) == 1:
+            found = found[:1]
+        if len(found) == 1 and isinstance(found[0], dict):
+            item = found[0]
+    return number, *_ids(item)
+
+
+def _ids(message: Any) -> tuple[str, str]:
+    return (text(message.get("from")), text(message.get("from_user_id"))) if isinstance(message, dict) else ("", "")
 
 
 def _of_update(update: Any) -> tuple[str, str, str]:
@@ -87,9 +103,5 @@ def _of_update(update: Any) -> tuple[str, str, str]:
     person = getattr(update, "from_user", None)
     if person is None:
         return "", "", ""
-    number = _text(getattr(getattr(update, "metadata", None), "phone_number_id", None))
-    return number, _text(getattr(person, "wa_id", None)), _text(getattr(person, "bsuid", None))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    number = text(getattr(getattr(update, "metadata", None), "phone_number_id", None))
+    return number, text(getattr(person, "wa_id", None)), text(getattr(person, "bsuid", None))

@@ -135,6 +135,7 @@ class Contact(msgspec.Struct, array_like=True):
     aliases: list[int] = []  # other keys that lead here
     runs: list[Run] = []  # open ones
     exposures: list[Exposure] = []
+    due: float = 0.0  # as it is kept: when something is to be applied next, in Unix seconds
 
     def oldest_open_turn(self) -> float | None:
         """Return when the oldest turn that waits for a reply began, or None."""
@@ -170,7 +171,7 @@ class Rules:
 
     def threshold_label(self, index: int) -> str:
         """Return an overdue threshold as a label value."""
-        return f"{self.overdue_after[index]:g}"
+        return f"{self.overdue_after[index]:.15g}"
 
 
 encode = msgspec.msgpack.Encoder().encode
