@@ -113,7 +113,8 @@ class VitalsCollector(Collector):
         for family, labels, value in quality_view.gauges(known, now, self._settings.phone_number_id):
             gauges.setdefault(family.name, {})[labels] = {0: value}
         for (name, number), at in self._store.earliest().items():
-            gauges.setdefault(name, {})[number,] = {0: at}
+            if name in catalogue.FAMILIES:  # a newer version may know more marks
+                gauges.setdefault(name, {})[number,] = {0: at}
         return measures, gauges
 
     def _without_store(self, own: Measures) -> dict[str, _Values]:

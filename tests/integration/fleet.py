@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import time
@@ -59,7 +60,7 @@ class WhatsApp:
 
     def __init__(self) -> None:
         self.diaries: dict[str, Diary] = {}
-        self.url = ""
+        self.urls: list[str] = []  # of the hosts, behind each of which workers take turns
         self.app = Starlette(routes=[Route("/{number}/messages", self._take, methods=["POST"])])
 
     async def _take(self, request: Request) -> JSONResponse:
@@ -81,7 +82,8 @@ class WhatsApp:
         for _ in range(100):
             with suppress(httpx.TransportError):
                 # a connection of its own: another worker may take each message
-                answer = await client.post(f"{self.url}/webhook", content=body, headers={"connection": "close"})
+                url = f"{random.choice(self.urls)}/webhook"
+                answer = await client.post(url, content=body, headers={"connection": "close"})
                 if answer.status_code == 200:
                     diary.touched.append((int(answer.headers["x-worker"]), time.monotonic()))
                     return
