@@ -297,32 +297,6 @@ class SQLiteStore:
         connection.execute("COMMIT")
 
 
-def read_cells(path: str | os.PathLike[str]) -> dict[Cell, float]:
-    """Return all metric cells of a store's file, which is opened for reading only and never made.
-
-    Raises:
-        StoreUnavailableError: there is no such file, or it is no store that this version can read.
-
-    """
-    if not Path(path).is_file():
-        raise StoreUnavailableError(f"there is no store file {path}: is this the folder in which the bot runs?")
-    try:
-        connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != SCHEMA_VERSION:
-                raise StoreUnavailableError(
-                    f"{path} is no store that this chatvitals can read (format {version}, this one knows "
-                    f"{SCHEMA_VERSION})"
-                )
-            rows = connection.execute("SELECT family, labels, field, value FROM cells").fetchall()
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise StoreUnavailableError(f"the store file {path} cannot be read ({error})") from None
-    return {(family, tuple(json.loads(labels)), field): value for family, labels, field, value in rows}
-
-
 class _SQLiteTransaction:
     """Reads and one commit on a connection that holds the write lock."""
 
