@@ -143,12 +143,14 @@ def instrument_app(
 
 
 class _Delivery:
-    """One POST on the webhook path, while the application handles it."""
+    """One POST on the webhook path, while the application handles it.
+
+    Each `except` here is the guard's fence without a context manager, whose calls cost as much as what they protect.
+    """
 
     __slots__ = (
         "_acknowledges",
         "_chunks",
-        "_fence",
         "_handling",
         "_receive",
         "_scope",
@@ -164,7 +166,6 @@ class _Delivery:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._fence = vitals.guard("asgi")  # one for all its uses: they never nest, and it costs time to make
         self._handling = context.Handling()
         self._chunks: list[bytes] | None = []  # None once nothing more is to be copied
         self._size = 0
@@ -180,40 +181,44 @@ class _Delivery:
         """
         scope = self._scope
         outer = scope.get(_SEEN)
-        binding = None
-        with self._fence:
-            binding = context.bound(self._handling)
-            binding.__enter__()
+        token = None
+        try:
+            token = context.bind(self._handling)
             scope[_SEEN] = (*outer, self._vitals) if isinstance(outer, tuple) else (self._vitals,)
+        except Exception as error:  # noqa: BLE001 - the fence
+            self._vitals.guard.report("asgi", error)
         try:
             await app(scope, self.receive, self.send)
         except Exception:
             if self._acknowledges and self._status is None:
-                with self._fence:
+                with self._vitals.guard("asgi"):
                     await self._acknowledge()
             raise
         finally:
-            if self._webhook is not None:
-                with self._fence:
+            try:
+                if self._webhook is not None:
                     self._emit()
-            if binding is not None:
-                with self._fence:
-                    # The application's exception is not shown to the binding, which could only get in its way.
-                    binding.__exit__(None, None, None)
-            with self._fence:
+            except Exception as error:  # noqa: BLE001 - the fence
+                self._vitals.guard.report("asgi", error)
+            try:
+                if token is not None:
+                    context.unbind(token)
                 if outer is None:
                     scope.pop(_SEEN, None)
                 else:
                     scope[_SEEN] = outer
+            except Exception as error:  # noqa: BLE001 - the fence
+                self._vitals.guard.report("asgi", error)
 
     async def receive(self) -> Message:
         """Return the server's next message as it is, after a look at it."""
         message = await self._receive()
         if self._chunks is not None:
-            with self._fence:
+            try:
                 self._look(message)
-            if self._fence.failed:
+            except Exception as error:  # noqa: BLE001 - the fence
                 self._chunks = None
+                self._vitals.guard.report("asgi", error)
         return message
 
     async def send(self, message: Message) -> None:
@@ -222,12 +227,14 @@ class _Delivery:
         Only where `acknowledge_account_events` says so, an error about account events goes out with the status 200.
         """
         if self._status is None:
-            with self._fence:
+            try:
                 if message.get("type") == "http.response.start":
                     self._status = status = message.get("status")
                     self._emit()
                     if self._acknowledges and isinstance(status, int) and status >= 400:
                         message = {**message, "status": 200}
+            except Exception as error:  # noqa: BLE001 - the fence
+                self._vitals.guard.report("asgi", error)
         await self._send(message)
 
     async def _acknowledge(self) -> None:
@@ -342,7 +349,8 @@ def _spellings(name: str, path: str) -> tuple[str, str]:
 
 
 def _values(headers: Iterable[tuple[bytes, bytes]] | None, name: bytes) -> list[bytes]:
-    return [value for key, value in headers or () if key.lower() == name]
+    length = len(name)  # comparing lengths first spares most names their lowering
+    return [value for key, value in headers or () if len(key) == length and key.lower() == name]
 
 
 def _signature(headers: Iterable[tuple[bytes, bytes]] | None) -> str | None:

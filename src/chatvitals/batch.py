@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from chatvitals import catalogue, vocabulary
-from chatvitals.events import AccountEvent, IdentityChange, Message, Preference, Webhook
+from chatvitals.events import AccountEvent, Handled, IdentityChange, Message, Preference, Webhook
 from chatvitals.reducer import identity, settling, state, turns
 from chatvitals.reducer.fold import fold
 from chatvitals.reducer.state import Contact, Rules
@@ -38,11 +41,11 @@ class _Entry:
 
     __slots__ = ("contact", "due", "key", "oldest_handover", "oldest_turn", "row", "touched")
 
-    def __init__(self, key: int, contact: Contact, due: float = 0.0, row: bytes = b"") -> None:
+    def __init__(self, key: int, contact: Contact, row: bytes = b"") -> None:
         self.key = key
         self.contact = contact
         self.row = row
-        self.due = due  # nothing is due before
+        self.due = contact.due  # nothing is due before
         self.oldest_turn = contact.oldest_open_turn()
         self.oldest_handover = contact.oldest_open_handover()
         self.touched = False
@@ -66,30 +69,35 @@ class Batch:
 
     def take(self, events: Sequence[PersonEvent]) -> None:
         """Fold events in, in the order in which they were received."""
-        keyed = [(event, self._hasher.keys(event)) for event in sorted(events, key=_received)]
+        keyed = [(event, self._hasher.keys(event)) for event in sorted(events, key=attrgetter("received"))]
         self._load({keys[0] for _, keys in keyed})
         second: set[int] = set()
         for event, keys in keyed:
-            second.update(self._unknown_aliases(keys[0], keys[1:]))
+            if len(keys) > 1:
+                second.update(self._unknown_aliases(keys[0], keys[1:]))
             if type(event) is IdentityChange:
                 second.update(self._new_keys(event))
         self._load(second)
         for event, keys in keyed:
-            entry = self._resolve(event.number, (*keys, *self._new_keys(event)))
+            if type(event) is IdentityChange:
+                keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
+            entry = self._resolve(event.number, keys)
             if entry.due <= event.received:
                 self._advance(entry, event.received)
             fold(entry.contact, event, self._hasher, self._measures)
             entry.touched = True
             settled = event.received + self._rules.settle_after
-            entry.due = min(entry.due, settled)
+            if settled < entry.due:  # noqa: PLR1730 - `min` is a call, and this is hot
+                entry.due = settled
 
     def settle(self, now: float, limit: int) -> int:
         """Advance contacts that are due by `now`, at most `limit`; return how many there were."""
         rows = self._transaction.due(now, limit)
         for key, row in rows.items():
-            if key not in self._entries:
-                self._keep(key, row)
-            self._entries[key].touched = True
+            if key not in self._entries and not self._keep(key, row):
+                self._changes.removed.add(key)  # else it would be due for ever
+            else:
+                self._entries[key].touched = True
         return len(rows)
 
     def changes(self, now: float) -> Changes:
@@ -101,9 +109,10 @@ class Batch:
             if entry.due <= now and not self._advance(entry, now):
                 changes.removed.update((entry.key, *entry.contact.aliases))
             else:
+                entry.contact.due = due = settling.next_due(entry.contact, self._rules)
                 row = state.encode(entry.contact)
                 if row != entry.row:
-                    changes.states[entry.key] = (row, self._stored_due(entry.contact))
+                    changes.states[entry.key] = (row, self._stored_due(entry.contact, due))
             self._mark(entry)
         return changes
 
@@ -117,29 +126,35 @@ class Batch:
         entry.due = settling.next_due(entry.contact, self._rules)
         return not forgotten
 
-    def _stored_due(self, contact: Contact) -> float:
-        due = settling.next_due(contact, self._rules)
-        grain = _EXPIRY_GRAIN if due >= contact.touched + state.FORGET_AFTER else DUE_GRAIN
+    @staticmethod
+    def _stored_due(contact: Contact, due: float) -> float:
+        grain = _EXPIRY_GRAIN if due >= settling.forgotten_at(contact) else DUE_GRAIN
         return -(-due // grain) * grain
 
     def _load(self, keys: Iterable[int]) -> None:
-        wanted = {key for key in keys if not self._known(key)}
+        wanted = self._unknown(keys)
         while wanted:
             rows = self._transaction.load(wanted)
             self._absent.update(wanted.difference(rows))
             for key, row in rows.items():
-                self._keep(key, row)
-            wanted = {row for row in rows.values() if isinstance(row, int) and not self._known(row)}
+                if not self._keep(key, row):
+                    self._absent.add(key)  # it begins anew, in the place of what could not be read
+            wanted = self._unknown(row for row in rows.values() if isinstance(row, int))
 
-    def _known(self, key: int) -> bool:
-        return key in self._entries or key in self._links or key in self._absent
+    def _unknown(self, keys: Iterable[int]) -> set[int]:
+        return set(keys).difference(self._entries, self._links, self._absent)
 
-    def _keep(self, key: int, row: Row) -> None:
+    def _keep(self, key: int, row: Row) -> bool:
+        """Take a row in; return False, and count it, where it is no state that this version can read."""
         if isinstance(row, int):
             self._links[key] = row
-        else:
-            contact = state.decode(row)
-            self._entries[key] = _Entry(key, contact, settling.next_due(contact, self._rules), row)
+            return True
+        try:
+            self._entries[key] = _Entry(key, state.decode(row), row)
+        except msgspec.MsgspecError:
+            self._measures.count(catalogue.INTERNAL_ERRORS, ("state",))
+            return False
+        return True
 
     def _find(self, key: int) -> _Entry | None:
         while key in self._links:
@@ -153,9 +168,7 @@ class Batch:
         entry = self._find(first)
         return [key for key in others if entry is None or (key != entry.key and key not in entry.contact.aliases)]
 
-    def _new_keys(self, event: PersonEvent) -> tuple[int, ...]:
-        if type(event) is not IdentityChange:
-            return ()
+    def _new_keys(self, event: IdentityChange) -> tuple[int, ...]:
         new = (event.new_user, event.new_phone)
         return tuple(self._hasher.person(event.number, person_id) for person_id in new if person_id)
 
@@ -174,7 +187,7 @@ class Batch:
             entry = _Entry(keys[0], Contact(number=self._labels.admit(catalogue.NUMBER, number)))
             self._entries[keys[0]] = entry
             self._absent.discard(keys[0])
-        for key in keys:
+        for key in keys[1:] if entry.key == keys[0] else keys:
             if key != entry.key and key not in entry.contact.aliases:
                 self._link(key, entry)
         return entry
@@ -219,6 +232,12 @@ def count_webhook(webhook: Webhook, measures: Measures) -> None:
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",), webhook.malformed)
 
 
+def count_handled(event: Handled, labels: Labels, measures: Measures) -> None:
+    """Count a handler's call; its number is empty where it is not known whose message it handled."""
+    number = labels.admit(catalogue.NUMBER, event.number)
+    measures.observe(catalogue.HANDLER_SECONDS_FAMILY, (number, event.handler, event.result), event.seconds)
+
+
 def person_events(webhook: Webhook, measures: Measures) -> list[PersonEvent]:
     """Return the events of a webhook that are about a person; one that names nobody is malformed."""
     events: list[PersonEvent] = []
@@ -230,7 +249,3 @@ def person_events(webhook: Webhook, measures: Measures) -> list[PersonEvent]:
         else:
             events.append(event)  # type: ignore[arg-type]
     return events
-
-
-def _received(event: PersonEvent) -> float:
-    return event.received

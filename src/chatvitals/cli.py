@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from chatvitals import store_cli
 from chatvitals._version import __version__
 
 _SCENARIOS = ("calm", "slow", "outage")
@@ -64,6 +65,37 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds between samples in OUT (default: %(default)g)",
     )
     replay.set_defaults(run=_replay)
+
+    journeys = commands.add_parser(
+        "journeys",
+        help="show how far customers get",
+        description="Show each journey as a funnel: runs that reached a step, their share of the first one, drop-off "
+        "(runs abandoned there, of the ended ones that reached it), median time in the step, and runs that are open or "
+        "stalled there now. Counts are since the store was begun.",
+    )
+    source = journeys.add_mutually_exclusive_group()
+    source.add_argument("--metrics", metavar="URL", help="read a bot's metrics, such as http://127.0.0.1:8000/metrics")
+    source.add_argument("--store", metavar="URL", help="read a store's file (default: CHATVITALS_STORE)")
+    journeys.add_argument(
+        "--token", metavar="T", help="bearer token of the metrics (default: CHATVITALS_METRICS_TOKEN)"
+    )
+    journeys.add_argument("--number", metavar="N", help="the phone_number_id to show (default: all, added up)")
+    journeys.add_argument("--journey", metavar="NAME", help="the journey to show (default: all)")
+    journeys.set_defaults(run=_journeys)
+
+    exporter = commands.add_parser(
+        "exporter",
+        help="serve a store's numbers on a port of their own",
+        description="Serve /metrics from a store, for one target per store whatever the number of workers and hosts. "
+        "Other settings are CHATVITALS_* variables, best the bot's.",
+    )
+    exporter.add_argument("--store", required=True, metavar="URL", help="the bot's store, such as sqlite:////data/v.db")
+    exporter.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    exporter.add_argument("--port", type=_port, default=9464, metavar="N", help="port (default: %(default)s)")
+    exporter.add_argument("--token", metavar="T", help="bearer token to ask for (default: CHATVITALS_METRICS_TOKEN)")
+    exporter.set_defaults(run=_exporter)
+
+    store_cli.add_commands(commands)
     return parser
 
 
@@ -77,6 +109,18 @@ def _replay(options: argparse.Namespace) -> int:
     from chatvitals import replay  # noqa: PLC0415
 
     return replay.run(options.file, options.openmetrics, every=options.every)
+
+
+def _journeys(options: argparse.Namespace) -> int:
+    from chatvitals import funnel  # noqa: PLC0415
+
+    return funnel.run(options.metrics, options.store, options.token, options.number, options.journey)
+
+
+def _exporter(options: argparse.Namespace) -> int:
+    from chatvitals import exporter  # noqa: PLC0415
+
+    return exporter.run(options.store, options.host, options.port, options.token)
 
 
 def _seconds(text: str) -> float:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Literal, NamedTuple  # Literal: msgspec reads the types of a Tag
 
 from chatvitals.events import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Literal
 
     from chatvitals.events import Event
 
@@ -75,6 +74,12 @@ def current() -> Contact | None:
     return handling.contacts[0] if handling is not None and len(handling.contacts) == 1 else None
 
 
+def handled() -> tuple[Contact, ...]:
+    """Return all contacts whose messages are being handled."""
+    handling = _handling.get()
+    return () if handling is None else handling.contacts
+
+
 def find(number: str, phone: str, user: str) -> Contact | None:
     """Return the contact being handled that these ids name, or None; an empty `number` matches any."""
     handling = _handling.get()
@@ -88,12 +93,22 @@ def find(number: str, phone: str, user: str) -> Contact | None:
 @contextmanager
 def bound(handling: Handling) -> Iterator[None]:
     """Bind `handling` for the body of the `with` statement."""
-    token = _handling.set(handling)
+    token = bind(handling)
     try:
         yield
     finally:
-        with suppress(ValueError):  # left in another context than it was entered in: that one ends with its task
-            _handling.reset(token)
+        unbind(token)
+
+
+def bind(handling: Handling) -> Token[Handling | None]:
+    """Bind `handling` until `unbind` is called with what this returns, as `bound` does at less cost."""
+    return _handling.set(handling)
+
+
+def unbind(token: Token[Handling | None]) -> None:
+    """Bind what was bound before."""
+    with suppress(ValueError):  # left in another context than it was entered in: that one ends with its task
+        _handling.reset(token)
 
 
 def tag() -> Tag:

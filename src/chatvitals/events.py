@@ -12,6 +12,7 @@ import msgspec
 
 SendKind: TypeAlias = Literal["reply", "campaign", "other"]
 CallName: TypeAlias = Literal["handover", "fallback", "dismiss", "resolve"]
+RunOutcome: TypeAlias = Literal["completed", "handed_over", "restarted"]
 Actor: TypeAlias = Literal["bot", "human", "unknown"]
 
 
@@ -100,6 +101,41 @@ class Call(_PersonEvent):
     name: CallName
 
 
+class Step(_PersonEvent):
+    """A step of a journey was reached; the times are the journey's, in seconds."""
+
+    journey: str
+    step: str
+    completes: bool
+    stalled_after: float
+    abandoned_after: float
+    expires_after: float
+
+
+class RunEnd(_PersonEvent):
+    """The code ended the contact's open run of a journey."""
+
+    journey: str
+    outcome: RunOutcome
+
+
+class Exposed(_PersonEvent):
+    """The contact was given a variant of an experiment; `goal` is the journey that it is about, or empty."""
+
+    experiment: str
+    variant: str
+    goal: str
+
+
+class Handled(msgspec.Struct, gc=False, kw_only=True):
+    """A handler of the bot ran; `number` is empty where it is not known whose message it handled."""
+
+    number: str
+    handler: str
+    seconds: float
+    result: Literal["ok", "error", "cancelled"]
+
+
 class AccountEvent(msgspec.Struct, gc=False, kw_only=True):
     """A change that is about a number, a template or an account, as Meta sent it; time is `entry.time` in seconds."""
 
@@ -156,6 +192,8 @@ class Webhook(msgspec.Struct, gc=False, kw_only=True):
     malformed: int = 0
 
 
-PersonEvent: TypeAlias = Message | IdentityChange | Status | Echo | Preference | Send | Reply | Call
+PersonEvent: TypeAlias = (
+    Message | IdentityChange | Status | Echo | Preference | Send | Reply | Call | Step | RunEnd | Exposed
+)
 Event: TypeAlias = PersonEvent | AccountEvent
 BusinessEvent: TypeAlias = AccountEvent | Poll | PollerState

@@ -52,6 +52,11 @@ class Guard:
         if error is not None and self.on_error is not None:
             self.on_error(where, error)
 
+    def reset(self) -> None:
+        """Begin with no counts, in a forked child: its parent has them."""
+        self._lock = threading.Lock()
+        self.errors = Counter()
+
     def take(self) -> Counter[str]:
         """Return what was counted since the last call and start again at nothing."""
         with self._lock:
@@ -73,8 +78,8 @@ class _Fence:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
-        if not isinstance(error, Exception):
-            return False
+        if not isinstance(error, Exception) or isinstance(error, BaseExceptionGroup):
+            return False  # a group holds what somebody else raised
         self.failed = True
         self._guard.report(self._where, error)
         return True

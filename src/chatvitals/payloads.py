@@ -155,7 +155,7 @@ def text(value: Any) -> str:
 
 def word(value: Any) -> str:
     """Return the text of an open enumeration, cut where no real value reaches."""
-    return text(value)[:64]
+    return value[:64] if type(value) is str else text(value)[:64]
 
 
 def digits(value: Any) -> str:
@@ -167,7 +167,7 @@ def seconds(value: Any) -> int | None:
     """Return a time in whole Unix seconds, or None for what is none: milliseconds, negatives, junk."""
     if type(value) is str:
         # Every decimal is one that `int` reads; the length keeps `int` fast.
-        if not value.isdecimal() or len(value) > 12:
+        if len(value) > 12 or not value.isdecimal():
             return None
         value = int(value)
     elif type(value) is float and math.isfinite(value):

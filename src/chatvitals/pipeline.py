@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 import time
@@ -10,10 +9,12 @@ from collections import Counter, deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
-from chatvitals import catalogue
-from chatvitals.batch import DUE_GRAIN, Batch, count_webhook, person_events
+import msgspec
+
+from chatvitals import catalogue, forks
+from chatvitals.batch import DUE_GRAIN, Batch, count_handled, count_webhook, person_events
 from chatvitals.business import Business, NamedNumbers
-from chatvitals.events import GraphCall, PersonEvent, Poll, PollerState, Send, Webhook
+from chatvitals.events import AccountEvent, GraphCall, Handled, PersonEvent, Poll, PollerState, Send, Webhook
 from chatvitals.labels import Labels
 from chatvitals.reducer import quality_state, quality_view
 from chatvitals.reducer.identity import Hasher
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
 
-Queued: TypeAlias = Webhook | PersonEvent | Poll | PollerState | GraphCall
+Queued: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
 
 _LINGER = 0.1  # seconds that a batch gathers: one commit then serves many events
 _SWEEP_EVERY = 1.0
@@ -68,14 +69,17 @@ class Pipeline:
         self._labels = Labels(settings.label_cap)
         self._hasher: Hasher | None = None
         self._named = NamedNumbers()
-        self._own = Measures()  # own health that waits for the next commit,
-        self._in_flight = Measures()  # and what the commit under way carries
-        self._dropped: Counter[str] = Counter()
+        self._inline = False  # no thread can be had here: whoever puts an event commits it
+        self.chores: list[Callable[[], None]] = []  # done by the thread in each of its rounds, about once a second
+        self._closing = False
         self._reset()
+        forks.watch(self)
 
     def _reset(self) -> None:
         """Start with an empty queue and no thread: at first, and in a forked child (its parent keeps the events)."""
-        self._pid = os.getpid()
+        self._own = Measures()  # own health that waits for the next commit,
+        self._in_flight = Measures()  # and what the commit under way carries
+        self._dropped: Counter[str] = Counter()
         self._queue: deque[Queued] = deque()
         self._size = 0
         self._lock = threading.Lock()  # of the queue; held for moments only
@@ -85,13 +89,22 @@ class Pipeline:
         self._asked = 0  # how often someone has asked to have everything settled,
         self._answered = 0  # and which of these have been served
         self._thread: threading.Thread | None = None
-        self._closing = False
+
+    def before_fork(self) -> None:
+        """Do nothing: a child takes nothing over."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing: the parent goes on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: queue, counts and thread are the parent's, and a lock may have been held by who is not here."""
+        self._guard.reset()
+        self._labels.take_overflow()
+        self._reset()
 
     def put(self, event: Queued) -> None:
         """Enqueue an event; when the queue is full the oldest one makes room and is counted."""
-        if self._pid != os.getpid():
-            self._reset()
-        weight = _weight(event)
+        weight = len(event.events) or 1 if type(event) is Webhook else 1  # `_weight`, without the call
         with self._lock:
             self._queue.append(event)
             self._size += weight
@@ -104,6 +117,8 @@ class Pipeline:
                 self._start()
             if not self._wake.is_set():
                 self._wake.set()
+        if self._inline:
+            self.drain()
 
     @property
     def waiting(self) -> int:
@@ -138,8 +153,6 @@ class Pipeline:
 
     def settle(self, timeout: float = 0.5) -> None:
         """Have everything received and due so far committed, as far as that takes at most `timeout` seconds."""
-        if self._pid != os.getpid():
-            self._reset()
         if not self._background:
             self.drain()
             self.sweep()
@@ -158,8 +171,6 @@ class Pipeline:
 
     def close(self, timeout: float = 2.0) -> None:
         """Commit what waits, within `timeout` seconds, and stop the thread; what cannot be committed is counted."""
-        if self._pid != os.getpid():
-            return
         thread = self._thread
         self._closing = True
         if thread is not None and thread.is_alive():
@@ -191,7 +202,10 @@ class Pipeline:
             except RuntimeError as error:  # no threads here, or the interpreter is ending: commit on the caller's
                 self._thread = None
                 self._background = False
+                self._inline = True
                 self._guard.report("pipeline", error, message="no thread could be started")
+                return
+            forks.before_exit(self.close)
 
     def _run(self) -> None:
         pause = 0.0
@@ -203,6 +217,9 @@ class Pipeline:
             self._wake.clear()
             asked = self._asked
             done = False
+            for chore in self.chores:
+                with self._guard("pipeline"):
+                    chore()
             with self._guard("pipeline"):
                 done = self.drain()
                 exact = asked != self._answered
@@ -246,11 +263,13 @@ class Pipeline:
                 self._size += sum(map(_weight, batch))
             return False
         except Exception as error:  # noqa: BLE001 - one bad event must not hold up the others
-            self._guard.report("reducer", error)
-            self._one_by_one(batch)
+            if not self._one_by_one([piece for event in batch for piece in _pieces(event)]):
+                self._guard.report("reducer", error)  # nothing is wrong with any of them alone
         return True
 
-    def _one_by_one(self, batch: list[Queued]) -> None:
+    def _one_by_one(self, batch: list[Queued]) -> bool:
+        """Commit each event for itself; return whether the bad ones were found."""
+        found = False
         for position, event in enumerate(batch):
             try:
                 self._commit([event])
@@ -258,9 +277,11 @@ class Pipeline:
                 with self._lock:
                     self._queue.extendleft(reversed(batch[position:]))
                     self._size += sum(map(_weight, batch[position:]))
-                return
+                return True
             except Exception as error:  # noqa: BLE001
+                found = True
                 self._guard.report("reducer", error)
+        return found
 
     def _commit(self, batch: list[Queued], *, most_due: int = 0, ahead: float = 0.0) -> int:
         """Reduce and commit in one transaction; return how many contacts were due."""
@@ -271,12 +292,14 @@ class Pipeline:
 
     def _attempt(self, batch: list[Queued], most_due: int, ahead: float) -> int:
         began = time.perf_counter()
-        hasher = self._hasher or self._identify()
+        hasher = self.hasher()
         measures = Measures()
         events: list[PersonEvent] = []
         business = Business(self._named, measures)
         for event in batch:
-            if type(event) is Webhook:
+            if type(event) is Handled:
+                count_handled(event, self._labels, measures)
+            elif type(event) is Webhook:
                 count_webhook(event, measures)
                 business.add_webhook(event)
                 events += person_events(event, measures)
@@ -318,6 +341,15 @@ class Pipeline:
         self._in_flight = own
         return own
 
+    def hasher(self) -> Hasher:
+        """Return what turns ids into keys.
+
+        Raises:
+            StoreUnavailableError: its secret is in the store, which has not been reached yet.
+
+        """
+        return self._hasher or self._identify()
+
     def _identify(self) -> Hasher:
         """Take the identity key from the settings, else from the store, where the first process has put it."""
         key = self._identity_key or self._store.keep_first("identity_key", secrets.token_bytes(32))
@@ -339,6 +371,14 @@ def _count_own(measures: Measures, errors: Counter[str], dropped: Counter[str], 
         measures.count(catalogue.EVENTS_DROPPED, (reason,), amount)
     for label, amount in overflow.items():
         measures.count(catalogue.SERIES_OVERFLOW, (label,), amount)
+
+
+def _pieces(event: Queued) -> list[Queued]:
+    """Return a webhook's events one by one, behind what else there is to count about it."""
+    if type(event) is not Webhook or len(event.events) < 2:
+        return [event]
+    whole = msgspec.structs.replace(event, events=[e for e in event.events if type(e) is AccountEvent])
+    return [whole, *(e for e in event.events if type(e) is not AccountEvent)]  # type: ignore[list-item]
 
 
 def _weight(event: Queued) -> int:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from chatvitals.reducer.measures import Cell
 
-_LATEST = 1e11  # beyond it, a time in seconds is one in milliseconds
+_LATEST = 2.0**32  # what a contact's memory can hold (the year 2106); milliseconds lie beyond it
 
 
 class Line(NamedTuple):
@@ -162,9 +162,11 @@ class _Replay:
 
     def _move(self, to: float) -> None:
         if self._spool is not None:
-            while self._next_sample <= to:
+            quiet = self._now + self._vitals.settings.unanswered_after + self._every  # nothing changes after it
+            while self._next_sample <= min(to, quiet):
                 self._sample(self._next_sample)
                 self._next_sample += self._every
+            self._next_sample = max(to, self._next_sample)  # a gap in the log stays one in the history
         self._now = max(self._now, to)
         self._vitals.pipeline.sweep()
 
@@ -180,18 +182,18 @@ class _Spool:
     """Samples by family, in files until the end: OpenMetrics wants each family in one piece."""
 
     def __init__(self, target: Path) -> None:
+        target.open("w", encoding="utf-8").close()  # complain now, not after an hour
         self._target = target
         self._folder = tempfile.TemporaryDirectory(prefix="chatvitals-")
         self._files: dict[str, IO[str]] = {}
         self._heads: dict[str, str] = {}
 
     def __enter__(self) -> _Spool:  # noqa: PYI034 - private and final
-        self._target.open("w").close()  # complain now, not after an hour
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            with self._target.open("w") as out:
+            with self._target.open("w", encoding="utf-8") as out:
                 for name, spooled in self._files.items():
                     out.write(self._heads[name])
                     spooled.seek(0)
@@ -204,7 +206,7 @@ class _Spool:
     def add(self, metric: Metric, at: float) -> None:
         """Add a family's samples as of `at`."""
         if metric.name not in self._files:
-            self._files[metric.name] = (Path(self._folder.name) / metric.name).open("w+")
+            self._files[metric.name] = (Path(self._folder.name) / metric.name).open("w+", encoding="utf-8")
             self._heads[metric.name] = (
                 f"# HELP {metric.name} {metric.documentation}\n# TYPE {metric.name} {metric.type}\n"
             )

@@ -36,6 +36,7 @@ class SettingsKeywords(TypedDict, total=False):
     max_body: int
     label_cap: int
     metrics_token: str | None
+    expose: str
     app_version: str
     acknowledge_account_events: bool
 
@@ -87,6 +88,8 @@ class Settings:
     """Distinct values of one label at most; others show as `other`."""
     metrics_token: str | None = field(default=None, repr=False)
     """Bearer token that `/metrics` asks for; None leaves it open."""
+    expose: str = "all"
+    """Whose `/metrics` shows the shared numbers: `all`, or where every pod is scraped, the one `leader` of them."""
     app_version: str = ""
     """Version of the bot, shown on `chatvitals_build_info` to mark deploys."""
     acknowledge_account_events: bool = False
@@ -110,10 +113,8 @@ class Settings:
                 raise SettingsError(f"there is no setting {name!r}; the settings are: {', '.join(sorted(known))}")
         values: dict[str, Any] = {}
         for name in sorted(known):
-            if name in given:
-                raw = given[name]
-                if raw is None and name in _NONE_MEANS_DEFAULT:
-                    continue
+            raw = given.get(name)
+            if raw is not None or (name in given and name not in _NONE_MEANS_NOT_GIVEN):
                 values[name] = _checked(name, raw)
             elif environ.get(f"CHATVITALS_{name.upper()}"):
                 values[name] = _checked(name, _from_text(name, environ[f"CHATVITALS_{name.upper()}"]))
@@ -126,7 +127,7 @@ class Settings:
         return settings
 
 
-_NONE_MEANS_DEFAULT = frozenset({"app_secret", "identity_key", "in_hours", "metrics_token"})
+_NONE_MEANS_NOT_GIVEN = frozenset({"app_secret", "identity_key", "in_hours", "metrics_token"})
 
 
 def _wrong(name: str, allowed: str, value: object) -> SettingsError:
@@ -142,7 +143,10 @@ def _from_text(name: str, text: str) -> object:
             raise _wrong(name, "one of 1, true, yes, on, 0, false, no, off", text)
         return lowered in {"1", "true", "yes", "on"}
     if name in {"app_secret", "phone_number_id"}:
-        return [part.strip() for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if not parts:  # a blank secret must not pass for none: then everybody's webhooks would count
+            raise _wrong(name, "one or several texts with commas between them", text)
+        return parts
     if name == "in_hours":
         raise SettingsError("in_hours can be set by keyword only, not by CHATVITALS_IN_HOURS")
     try:
@@ -163,15 +167,19 @@ def _checked(name: str, value: object) -> object:
 
 def _texts(name: str, value: object) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
-    if not isinstance(items, (list, tuple, set, frozenset)) or not all(isinstance(i, str) and i for i in items):
-        raise _wrong(name, "a text or a list of texts, none of them empty", value)
+    if not isinstance(items, (list, tuple, set, frozenset)) or not all(_is_printable(i) and i for i in items):
+        raise _wrong(name, "a text or a list of texts, printable and none of them empty", value)
     return tuple(items)
 
 
 def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise _wrong(name, "a text", value)
-    return value
+    if not _is_printable(value):  # as a label value, half a surrogate pair would break every scrape
+        raise _wrong(name, "a printable text", value)
+    return str(value)
+
+
+def _is_printable(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 def _secret_text(name: str, value: object) -> str:
@@ -184,14 +192,22 @@ def _store(name: str, value: object) -> str:
     text = _text(name, value)
     if text == "memory:" or (text.startswith("sqlite:///") and len(text) > len("sqlite:///")):
         return text
+    scheme, colon, _ = text.partition(":")
+    given = f"one with the scheme {scheme!r}" if colon else "one without a scheme"  # the rest may hold a password
     raise SettingsError(
-        f"{name} must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path), "
-        f"not one with the scheme {text.partition(':')[0]!r}"
+        f"{name} must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path), not {given}"
     )
 
 
+def _expose(name: str, value: object) -> str:
+    text = _text(name, value)
+    if text not in {"all", "leader"}:
+        raise _wrong(name, "'all' or 'leader'", value)
+    return text
+
+
 def _identity_key(name: str, value: object) -> bytes:
-    key = value.encode() if isinstance(value, str) else value
+    key = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
     if not isinstance(key, bytes) or not 16 <= len(key) <= 64:  # BLAKE2b takes keys up to 64 bytes
         raise _wrong(name, "16 to 64 bytes (or a text of that length)", value)
     return key
@@ -253,7 +269,7 @@ def _opening_hours(name: str, value: object) -> OpeningHours:
     for day in _DAYS:
         try:
             spans = tuple((_minute(start), _minute(end)) for start, end in value["days"].get(day, ()))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError):
             raise SettingsError(f"{name}: the times of {day!r} must look like [['09:00', '18:00']]") from None
         if any(start >= end for start, end in spans):
             raise SettingsError(f"{name}: on {day!r} a start is not before its end; split spans at midnight")
@@ -283,6 +299,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "max_body": _whole(1024, 256 * 1024 * 1024),
     "label_cap": _whole(1, 100_000),
     "metrics_token": _secret_text,
+    "expose": _expose,
     "app_version": _text,
     "acknowledge_account_events": _flag,
 }

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
-from chatvitals import asgi, clients, context, signatures, webhooks
+from chatvitals import asgi, clients, context, handlers, signatures, webhooks
+from chatvitals.assignments import Assignments
 from chatvitals.events import Call, Reply, Webhook
+from chatvitals.experiments import Experiment, ExperimentPlan
 from chatvitals.exposition import MetricsApp, VitalsCollector
 from chatvitals.guard import Guard
+from chatvitals.journeys import Journey, JourneyPlan, check_name
+from chatvitals.leadership import Leadership
+from chatvitals.moments import Moments
 from chatvitals.pipeline import Pipeline
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
+from chatvitals.whose import Whose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from chatvitals.context import Contact
     from chatvitals.events import CallName, Poll
     from chatvitals.pipeline import Queued
     from chatvitals.stores.base import Store
+
+    F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
 
 
 def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
@@ -69,7 +76,17 @@ class Vitals:
         self.guard = Guard(on_error)
         self.store = open_store(settings.store) if store is None else store
         self.pipeline = Pipeline(settings, self.store, self.guard, clock, background=background)
-        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard)
+        self.journeys: dict[str, Journey] = {}
+        self.experiments: dict[str, Experiment] = {}
+        self._moment = Moments(clock)
+        leadership = Leadership(self.store, clock) if settings.expose == "leader" else None
+        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys, leadership)
+        if leadership is not None:
+            self.pipeline.chores.append(leadership.renew)
+        if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
+            self.pipeline.chores.append(clients.refresh)
+        self._whose = Whose(self.guard, self._default_number)
+        self._assignments = Assignments(self.store, self.pipeline.hasher, settings.identity_key)
         self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)
         self._undo: list[Callable[[], None]] = []
         self._closed = False
@@ -105,13 +122,15 @@ class Vitals:
     def read_webhook(self, body: bytes, signature: str | None) -> Webhook:
         """Check a webhook's signature and decode it, without counting it yet; never raises."""
         received = self.clock()
-        with self.guard("webhook"):
+        try:
             if self.settings.hooks:
                 clients.refresh()  # the bot may have imported its HTTP client after `init`
             secrets = self.settings.app_secret
             if secrets and not signatures.check(body, signature, secrets):
                 return Webhook(result="bad_signature" if signature else "unsigned", received=received)
             return webhooks.decode(body, received)
+        except Exception as error:  # noqa: BLE001 - the guard's fence, without a context manager's cost per webhook
+            self.guard.report("webhook", error)
         return Webhook(result="undecodable", received=received)
 
     def metrics_app(self) -> MetricsApp:
@@ -158,12 +177,79 @@ class Vitals:
 
         """
         with self.guard("record_reply"):
-            person = self._contact("record_reply", contact, phone_number_id)
+            person = self._whose.named("record_reply()", contact, phone_number_id)
             if person is not None:
                 number, phone, user = person
                 self.emit(
-                    Reply(number=number, phone=phone, user=user, received=self.clock(), id=message_id, actor=actor)
+                    Reply(number=number, phone=phone, user=user, received=self._moment(), id=message_id, actor=actor)
                 )
+
+    # The planned path
+
+    def journey(
+        self,
+        name: str,
+        steps: Sequence[str],
+        *,
+        completed_by: str | None = None,
+        stalled_after: float = 1800.0,
+        abandoned_after: float = 86_400.0,
+        expires_after: float = 604_800.0,
+    ) -> Journey:
+        """Declare a journey: a planned path through the bot, whose steps may branch and repeat.
+
+        Args:
+            name: 1 to 64 characters; a label value.
+            steps: their names, in the order in which dashboards show them.
+            completed_by: the step that completes a run; without it, `journey.complete()` does.
+            stalled_after: seconds of silence after which a run is stalled.
+            abandoned_after: seconds of silence after which it ends as abandoned.
+            expires_after: seconds after which it ends in any case; at most 7 days.
+
+        Raises:
+            ValueError: a name or time is not allowed, or the name stands for another journey already.
+
+        """
+        if isinstance(steps, str) or not isinstance(steps, Iterable):
+            raise ValueError(f"journey {name!r}: steps must be a list of names, not {steps!r}")  # noqa: TRY004 - as documented
+        plan = JourneyPlan(name, tuple(steps), completed_by, stalled_after, abandoned_after, expires_after)
+        known = self.journeys.get(name)
+        if known is not None and known.plan != plan:
+            raise ValueError(f"journey {name!r} is declared already, otherwise: {known.plan}")
+        return self.journeys.setdefault(name, Journey(plan, self.emit, self._moment, self._whose, self.guard))
+
+    def experiment(self, name: str, variants: Mapping[str, float], *, goal: Journey | None = None) -> Experiment:
+        """Declare an experiment: each contact gets one of the variants, always the same.
+
+        Args:
+            name: 1 to 64 characters; a label value.
+            variants: weight by name, such as `{"plain": 1, "emoji": 1}`; the first is the control.
+            goal: the journey whose completion counts as success.
+
+        Raises:
+            ValueError: a name or weight is not allowed, or the name stands for another experiment already.
+
+        """
+        if not isinstance(variants, Mapping):
+            raise ValueError(f"experiment {name!r}: variants must be weights by name, not {variants!r}")  # noqa: TRY004 - as documented
+        if goal is not None and not isinstance(goal, Journey):
+            raise ValueError(f"experiment {name!r}: goal must be what vitals.journey() returned, not {goal!r}")
+        plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name)
+        known = self.experiments.get(name)
+        if known is not None and known.plan != plan:
+            raise ValueError(f"experiment {name!r} is declared already, otherwise: {known.plan}")
+        made = Experiment(plan, self.emit, self._moment, self._whose, self._assignments, self.guard)
+        return self.experiments.setdefault(name, made)
+
+    def handler(self, name: str) -> Callable[[F], F]:
+        """Return a decorator that measures a handler: seconds per call, and whether it ended ok, in error or cancelled.
+
+        Raises:
+            ValueError: the name cannot be a label value.
+
+        """
+        check_name("a handler", name)
+        return lambda function: handlers.measured(function, name, self.emit, self._whose, self.guard)
 
     # What the code says about a conversation
 
@@ -199,8 +285,10 @@ class Vitals:
 
     def emit(self, event: Queued) -> None:
         """Hand an event to the pipeline; never raises and never waits."""
-        with self.guard("emit"):
+        try:
             self.pipeline.put(event)
+        except Exception as error:  # noqa: BLE001 - as in `read_webhook`
+            self.guard.report("emit", error)
 
     def settle(self, timeout: float = 5.0) -> None:
         """Have what was received committed, and applied as far as its settling window has passed.
@@ -210,6 +298,10 @@ class Vitals:
 
         """
         self.pipeline.settle(timeout)
+
+    def undo_on_close(self, undo: Callable[[], None]) -> None:
+        """Have `undo` called by `close`; integrations leave nothing behind that way."""
+        self._undo.append(undo)
 
     def close(self) -> None:
         """Stop watching, commit what waits within 2 s, and end the thread; calling it again does nothing."""
@@ -229,24 +321,10 @@ class Vitals:
 
     def _call(self, name: CallName, contact: str, phone_number_id: str) -> None:
         with self.guard(name):
-            person = self._contact(name, contact, phone_number_id)
+            person = self._whose.named(f"{name}()", contact, phone_number_id)
             if person is not None:
                 number, phone, user = person
-                self.emit(Call(number=number, phone=phone, user=user, received=self.clock(), name=name))
-
-    def _contact(self, name: str, contact: str, phone_number_id: str) -> Contact | None:
-        current = context.current()
-        if not contact:
-            if current is not None:
-                return current
-        else:
-            number = phone_number_id or (current.number if current is not None else self._default_number)
-            if number:
-                return context.named(number, contact)
-        self.guard.report(
-            "no_contact", message=f"{name}() was called without a contact: give contact= and phone_number_id="
-        )
-        return None
+                self.emit(Call(number=number, phone=phone, user=user, received=self._moment(), name=name))
 
 
 class Observation:

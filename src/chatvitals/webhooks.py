@@ -46,6 +46,7 @@ _DIGITS: Final = frozenset("0123456789")
 _MESSAGES: Final = "messages"
 _ECHOES: Final = frozenset({"smb_message_echoes", "message_echoes"})
 _PREFERENCES: Final = "user_preferences"
+_ABOUT: Final = frozenset({"reaction", "edit", "revoke"})  # messages about another one
 # About people, yet nothing that a turn or a message's fate depends on: old messages, threads that another responder
 # owns, calls, address books. Their values must not travel further, and their `messages` and `statuses` are none.
 _PRIVATE: Final = frozenset(
@@ -84,22 +85,20 @@ def decode(body: bytes, received: float = 0.0) -> Webhook:
 class _Reading:
     """The reading of one body."""
 
-    __slots__ = (
-        "_body", "_contacts", "_index", "_left", "_number", "_place", "_plain", "_received", "_value", "_webhook",
-    )  # fmt: skip
+    # What is being read: a change by its places in the lists of entries and changes, and the place of an item in it.
+    # These and the next are mostly left at what they are here, which costs nothing per body.
+    _place = (0, 0)
+    _index = 0
+    _plain: Any = None
+    _contacts: tuple[dict[str, str], dict[str, str]] | None = None
+    _number = ""
+    _value: Value
 
     def __init__(self, webhook: Webhook, body: bytes) -> None:
         self._webhook = webhook
         self._received = webhook.received
         self._body = body
         self._left = _MAX_ITEMS
-        self._plain: Any = None
-        # What is being read: a change by its places in the lists of entries and changes, and the place of an item in it
-        self._place = (0, 0)
-        self._index = 0
-        self._value = Value()
-        self._number = ""
-        self._contacts: tuple[dict[str, str], dict[str, str]] | None = None
 
     def document(self, document: Document) -> bool:
         """Read everything; return False where there is no list of entries."""
@@ -131,15 +130,18 @@ class _Reading:
         field: str = change.field if type(change.field) is str else ""
         known = field in KNOWN_FIELDS
         name = field if known else _field_name(field)
-        webhook.fields[name, known] = webhook.fields.get((name, known), 0) + 1
+        counted = (name, known)
+        webhook.fields[counted] = webhook.fields.get(counted, 0) + 1
         value = change.value
         if type(value) is not Value or not field:
             webhook.malformed += 1
             return
         self._metadata(value)
-        if field == _MESSAGES:
-            self._items(value.messages, MessageItem, self._message)
-            self._items(value.statuses, StatusItem, self._status)
+        if field == _MESSAGES:  # mostly it holds one of the two
+            if value.messages is not None:
+                self._items(value.messages, MessageItem, self._message)
+            if value.statuses is not None:
+                self._items(value.statuses, StatusItem, self._status)
         elif field in _ECHOES:
             self._items(value.message_echoes, MessageItem, self._echo)
         elif field == _PREFERENCES:
@@ -200,7 +202,7 @@ class _Reading:
             id=message_id,
             type=kind,
             timestamp=seconds(item.timestamp),
-            of=_of(item, kind),
+            of=_of(item, kind) if kind in _ABOUT else "",
             group=bool(item.group_id),
             only_errors=bool(item.errors) and kind != "unsupported" and not self._has_content(kind),
         )
@@ -300,7 +302,8 @@ class _Reading:
 
     def _person(self, phone_id: Any, user_id: Any) -> tuple[str, str]:
         """Return both ids of a person; one that the item leaves out is taken from the contact that has the other."""
-        phone, user = text(phone_id), text(user_id)
+        phone = phone_id if type(phone_id) is str else text(phone_id)
+        user = user_id if type(user_id) is str else text(user_id)
         if (phone and user) or type(self._value.contacts) is not list:
             return phone, user
         if self._contacts is None:
@@ -369,9 +372,7 @@ def _of(item: MessageItem, kind: str) -> str:
         return text(item.reaction.message_id) if type(item.reaction) is About else ""
     if kind == "edit":
         return text(item.edit.original_message_id) if type(item.edit) is About else ""
-    if kind == "revoke":
-        return text(item.revoke.original_message_id) if type(item.revoke) is About else ""
-    return ""
+    return text(item.revoke.original_message_id) if type(item.revoke) is About else ""
 
 
 def _code(errors: Any) -> str:

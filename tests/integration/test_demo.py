@@ -12,23 +12,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatvitals import demo
-from chatvitals.simulator import servers
+from chatvitals.simulator import servers, walks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-RUN = "import sys; from chatvitals.demo import run; sys.exit(run({duration}, {scenario!r}, True, {port}))"
+COMMAND = [sys.executable, "-c", "import sys; from chatvitals.cli import main; sys.exit(main(sys.argv[1:]))"]
 
 
 def _start(duration: float | None, scenario: str = "calm", port: int = 0) -> subprocess.Popen[str]:
-    code = RUN.format(duration=duration, scenario=scenario, port=port)
+    words = ["demo", "--plain", "--scenario", scenario, "--port", f"{port}"]
+    if duration is not None:
+        words += ["--duration", f"{duration}"]
     return subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
 
 
-DURATIONS = {"calm": 4, "slow": 8, "outage": 13}
+DURATIONS = {"calm": 15, "slow": 8, "outage": 13}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,11 @@ def test_customers_and_metrics_agree(scenario: str, demos: dict[str, subprocess.
     assert "Customers and metrics agree." in out
     assert "Inside chatvitals" not in out
     assert err == ""
+    funnel = [text for text in out.splitlines() if text.startswith("order: ")]
+    assert [text.split()[1] for text in funnel] == list(walks.STEPS)
+    assert all(text.endswith("yes") for text in funnel)
+    if scenario == "calm":  # there is time for somebody to reach each step of the demo that people see first
+        assert not [text for text in funnel if text.split()[2] == "0"]
 
 
 def test_metrics_are_served_while_it_runs_and_ctrl_c_ends_it_with_the_table() -> None:
@@ -63,6 +70,8 @@ def test_metrics_are_served_while_it_runs_and_ctrl_c_ends_it_with_the_table() ->
                 break
         with urllib.request.urlopen(url, timeout=5) as answer:
             assert b"chatvitals_turns_opened_total" in answer.read()
+        shown = subprocess.run([*COMMAND, "journeys", "--metrics", url], capture_output=True, text=True, check=True)
+        assert "order: " in shown.stdout
         demo_process.send_signal(signal.SIGINT)
         out, err = demo_process.communicate(timeout=30)
     assert demo_process.returncode == demo.AGREED, out + err

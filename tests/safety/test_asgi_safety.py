@@ -74,7 +74,7 @@ def echo_app(**more: Any) -> Starlette:
 # The host's exceptions
 
 
-@pytest.mark.parametrize("broken", ["read_webhook", "emit", "clock", "settings", "contacts_of", "bound"])
+@pytest.mark.parametrize("broken", ["read_webhook", "emit", "clock", "settings", "contacts_of", "bind"])
 def test_01_a_bug_in_ours_leaves_everything_as_bare(
     asgi: AsgiDriver,
     door: type[DoorVitals],
@@ -89,7 +89,7 @@ def test_01_a_bug_in_ours_leaves_everything_as_bare(
 
     vitals = door(max_body=1024)
     body = b" " * 2000 if broken == "clock" else asgi.body
-    if broken in {"contacts_of", "bound"}:
+    if broken in {"contacts_of", "bind"}:
         monkeypatch.setattr(context, broken, fail)
     else:
         monkeypatch.setattr(vitals, broken, None if broken == "settings" else fail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import re
@@ -464,11 +465,28 @@ def test_44_aiohttp_s_base_address_may_hold_the_number(api: Api, ear: Ear) -> No
 
     async def main() -> None:
         base = f"http://127.0.0.1:{api.port}/ok/{NUMBER}/"
-        async with aiohttp.ClientSession(base, raise_for_status=True) as session:
-            await session.post("messages", json=BODY)
+        async with (
+            aiohttp.ClientSession(base, raise_for_status=True) as session,
+            session.post("messages", json=BODY),
+        ):
+            pass
 
     asyncio.run(main())
-    assert ear.events[0].number == NUMBER
+    assert [event.number for event in ear.events] == [NUMBER]
+
+
+@pytest.mark.filterwarnings("ignore")  # aiohttp's own, of a connection that nobody has given back
+def test_44_an_answer_of_aiohttp_that_is_dropped_unread_is_counted(api: Api, ear: Ear) -> None:
+    """It is known to be over when the response goes, at the latest."""
+    clients.install(ear)
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            await session.post(api.url("ok"), json=BODY)
+
+    asyncio.run(main())
+    gc.collect()
+    assert [event.accepted for event in ear.events] == [True]
 
 
 def test_44_one_aiohttp_session_is_watched_without_a_warning(api: Api, ear: Ear) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 import random
 import selectors
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -20,14 +21,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from chatvitals import events, webhooks
-from chatvitals.simulator import comparison, payloads
+from chatvitals.simulator import comparison, payloads, walks
 from chatvitals.simulator.cloud_api import Chat, CloudApi
 from chatvitals.simulator.delivery import Address, Delivery
 from chatvitals.simulator.people import BusinessNumber, Person, person
-from chatvitals.simulator.population import Population
+from chatvitals.simulator.population import Customer, Population
 from chatvitals.simulator.scenarios import CALM, OUTAGE, SCENARIOS, Conditions, Scenario
 from chatvitals.simulator.truth import Truth
 from chatvitals.simulator.view import Moment, RichView, line, table_lines
+from chatvitals.simulator.walks import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -140,7 +142,7 @@ class World:
             return PlainTextResponse("", status_code=self.answers.pop(0))
         if self.think is not None:
             for message in json.loads(self.bodies[-1])["entry"][0]["changes"][0]["value"].get("messages", []):
-                if message["type"] == "text":
+                if message["type"] in {"text", "interactive"}:
                     self._tasks.add(asyncio.create_task(self._reply(message.get("from") or message["from_user_id"])))
         return PlainTextResponse("ok")
 
@@ -492,6 +494,33 @@ def test_a_seed_fixes_the_story() -> None:
     virtually(story())
     virtually(story())
     assert told[0] == told[1]
+
+
+def test_whoever_asks_again_after_the_last_step_begins_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bot the order is done: where its thanks got lost, a nudge is a first message again."""
+    entered, orders = Progress.entered, Counter[int]()
+    monkeypatch.setattr(walks, "plan", lambda _: walks.Walk(picks_up=False, lost={}, leaves_at="paid"))
+
+    async def story(seed: int) -> None:
+        world, truth = World(), Truth()
+        world.think = 0.5
+
+        def silenced(progress: Progress, who: str, step: str) -> bool:
+            if step == "paid":
+                world.think = None
+            return entered(progress, who, step)
+
+        monkeypatch.setattr(Progress, "entered", silenced)
+        rng = random.Random(seed)
+        await Customer(BOTH, api=world.api, truth=truth, rng=rng, scenario=OUTAGE, clock=world.clock).live()
+        assert (truth.order.completed, truth.gave_up) == (1, 1)
+        assert truth.order.reached["menu"] == 1 + truth.order.stopped["menu"]
+        orders[truth.order.reached["menu"]] += 1
+        await world.close()
+
+    for seed in range(8):
+        virtually(story(seed))
+    assert set(orders) == {1, 2}
 
 
 class _NotingTruth(Truth):

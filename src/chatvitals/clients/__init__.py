@@ -25,6 +25,7 @@ _METHODS: tuple[Method, ...] = (*_httpx.METHODS, *_requests.METHODS, *_aiohttp.M
 _observers: tuple[SendObserver, ...] = ()  # in order of installation; the last one gets the sends
 _patches: dict[Method, Patch] = {}
 _waiting: tuple[Method, ...] = ()  # methods of libraries that were not yet imported at the last look
+_modules = 0  # how many modules there were then
 
 
 def install(observer: SendObserver) -> None:
@@ -49,13 +50,18 @@ def remove(observer: SendObserver) -> None:
 
 
 def refresh() -> None:
-    """Hook the libraries that were imported since the last look; with nothing to do it costs some look-ups."""
+    """Hook the libraries that were imported since the last look; with nothing to do it costs next to nothing."""
+    global _modules  # noqa: PLW0603 - as in `install`
+    modules = len(sys.modules)
+    if modules == _modules:
+        return
     for method in _waiting:
         if method.module in sys.modules:
             with lock:
                 if _observers:
                     _patch(_waiting)
-            return
+            return  # and look again next time: a library that is only half imported may have no class yet
+    _modules = modules
 
 
 def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]:

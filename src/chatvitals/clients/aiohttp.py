@@ -8,6 +8,7 @@ look: at the response's buffer once it is complete and nobody has taken from it,
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -48,25 +49,29 @@ def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) 
 
 
 class _BodyWatch:
-    """Waits for the body of one response; it leaves the response when it knows, so no reference cycle stays.
+    """Waits for the body of one response; it leaves the response when it knows.
 
     It stands before `read`, `release` and `close` of this one object; a body that ends while nobody reads is seen by
-    the stream's own callback. Only a connection lost in mid-body on a response that the bot dropped goes unseen.
+    the stream's own callback. It holds the response weakly: one that the bot drops unread goes as it would without us,
+    and then counts by its status.
     """
 
     def __init__(self, pending: Pending, response: Any) -> None:
         self._pending = pending
-        self._response = response
-        self._bare = {name: getattr(response, name) for name in ("read", "release", "close")}
+        self._status = response.status
+        self._before = {name: vars(response).get(name) for name in ("read", "release", "close")}
         self._ours = {"read": self._read, "release": self._release, "close": self._close}
         self._reading = False
+        self._response = weakref.ref(response)
+        self._gone = weakref.finalize(response, self._finish, None)
+        self._gone.atexit = False
         vars(response).update(self._ours)
         response.content.on_eof(self._ended)
 
     async def _read(self) -> Any:
         self._reading = True
         try:
-            body = await self._bare["read"]()
+            body = await self._bare("read")()
         except BaseException:
             self._finish(None)
             raise
@@ -75,11 +80,17 @@ class _BodyWatch:
 
     def _release(self) -> Any:
         self._finish(self._peek())
-        return self._bare["release"]()
+        return self._bare("release")()
 
     def _close(self) -> Any:
         self._finish(self._peek())
-        return self._bare["close"]()
+        return self._bare("close")()
+
+    def _bare(self, name: str) -> Any:
+        """Return what the response has under `name` without us; whoever calls it holds the response."""
+        before = self._before[name]
+        response = self._response()
+        return getattr(type(response), name).__get__(response) if before is None else before
 
     def _ended(self) -> None:
         body = self._peek()
@@ -88,16 +99,19 @@ class _BodyWatch:
 
     def _peek(self) -> bytes | None:
         with self._pending.guard("clients"):
-            return _untouched(self._response.content)
+            response = self._response()
+            return None if response is None else _untouched(response.content)
         return None
 
     def _finish(self, body: bytes | None) -> None:
+        self._gone.detach()
         with self._pending.guard("clients"):
-            attributes = vars(self._response)
+            response = self._response()
+            attributes = {} if response is None else vars(response)
             for name, ours in self._ours.items():
-                if attributes.get(name) is ours:
+                if attributes.get(name) == ours:
                     del attributes[name]
-            self._pending.finish(self._response.status, body)
+            self._pending.finish(self._status, body)
 
 
 def _untouched(content: Any) -> bytes | None:

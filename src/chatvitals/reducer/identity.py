@@ -11,31 +11,39 @@ from chatvitals.reducer.state import OPEN, Contact
 if TYPE_CHECKING:
     from chatvitals.events import PersonEvent
 
-_KEYS_KEPT = 10_000
+_KEYS_KEPT = 10_000  # of people, and as many of messages: a hash costs as much as all else about a status
 _PUNCTUATION = str.maketrans("", "", "+ -()./")  # how people write a phone number, and bots send to it
 
 
 class Hasher:
     """Turns ids into 64-bit keys with BLAKE2b; without the key `secret` nobody can tell whose they are."""
 
-    __slots__ = ("_keys", "_message", "_person")
+    __slots__ = ("_keys", "_message", "_messages", "_person", "sealing_key")
 
     def __init__(self, secret: bytes) -> None:
         self._keys: dict[tuple[str, str, str], tuple[int, ...]] = {}
+        self._messages: dict[str, int] = {}
         self._person = blake2b(digest_size=8, key=secret, person=b"person")
         self._message = blake2b(digest_size=8, key=secret, person=b"message")
+        self.sealing_key = blake2b(digest_size=32, key=secret, person=b"sealing").digest()
 
     def person(self, number: str, person_id: str) -> int:
         """Return the key of a person id on a business number."""
         digest = self._person.copy()
-        digest.update(f"{number}\0{person_id}".encode())
+        digest.update(f"{number}\0{person_id}".encode("utf-8", "surrogatepass"))
         return int.from_bytes(digest.digest(), "little", signed=True)
 
     def message(self, message_id: str) -> int:
         """Return the key of a message id, which holds the phone number in base64 and is as personal as it."""
-        digest = self._message.copy()
-        digest.update(message_id.encode())
-        return int.from_bytes(digest.digest(), "little", signed=True)
+        key = self._messages.get(message_id)  # a message's statuses come within seconds
+        if key is None:
+            digest = self._message.copy()
+            digest.update(message_id.encode("utf-8", "surrogatepass"))
+            key = int.from_bytes(digest.digest(), "little", signed=True)
+            if len(self._messages) >= _KEYS_KEPT:
+                self._messages.clear()
+            self._messages[message_id] = key
+        return key
 
     def keys(self, event: PersonEvent) -> tuple[int, ...]:
         """Return the keys of the person an event is about, the business-scoped id first.
@@ -74,6 +82,14 @@ def merge(kept: Contact, other: Contact) -> None:
     kept.ended = max(kept.ended, other.ended)
     kept.handovers = sorted([*kept.handovers, *other.handovers])
     kept.pending = [*kept.pending, *other.pending]
+    kept.runs = sorted([*kept.runs, *other.runs], key=lambda run: run.started)
+    known = {exposure.experiment: exposure for exposure in kept.exposures}
+    for exposure in other.exposures:
+        same = known.get(exposure.experiment)
+        if same is None:
+            kept.exposures.append(exposure)
+        else:  # each outcome counts once per contact, and this is one contact now
+            same.outcomes += [outcome for outcome in exposure.outcomes if outcome not in same.outcomes]
     kept.seen = memory.merge_seen(kept.seen, other.seen)
     numbers = [0, *(kept.template_index(template) for template in other.templates)]
     kept.records = memory.merge_records(kept.records, memory.renumber_templates(other.records, numbers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -27,13 +28,12 @@ class Measures:
     __slots__ = ("adds", "latest")
 
     def __init__(self) -> None:
-        self.adds: dict[Cell, float] = {}
+        self.adds: defaultdict[Cell, float] = defaultdict(float)
         self.latest: dict[Cell, float] = {}
 
     def count(self, family: Family, labels: tuple[str, ...] = NO_LABELS, amount: float = 1.0) -> None:
         """Add `amount` to a counter or a gauge."""
-        cell = (family.name, labels, 0)
-        self.adds[cell] = self.adds.get(cell, 0.0) + amount
+        self.adds[family.name, labels, 0] += amount
 
     def observe(self, family: Family, labels: tuple[str, ...], seconds: float) -> None:
         """Add one observation to a histogram; what is not a finite number of at least 0 becomes 0 and a skew."""
@@ -44,22 +44,24 @@ class Measures:
 
     def observe_endless(self, family: Family, labels: tuple[str, ...], seconds: float) -> None:
         """Add an observation that counts in `+Inf` alone and adds its age `seconds` to the sum."""
-        self._observe(family, labels, len(family.buckets), max(seconds, 0.0))
+        if not 0.0 <= seconds < inf:
+            self.count(catalogue.CLOCK_SKEWS)
+            seconds = 0.0
+        self._observe(family, labels, len(family.buckets), seconds)
 
     def at_least(self, family: Family, labels: tuple[str, ...], value: float) -> None:
         """Raise a gauge to `value` where it is lower."""
         cell = (family.name, labels, 0)
-        self.latest[cell] = max(self.latest.get(cell, value), value)
+        if not -inf < value < inf:
+            self.count(catalogue.CLOCK_SKEWS)
+        elif self.latest.get(cell, -inf) < value:
+            self.latest[cell] = value
 
     def merge(self, adds: Mapping[Cell, float]) -> None:
         """Add another batch's amounts."""
         for cell, amount in adds.items():
-            self.adds[cell] = self.adds.get(cell, 0.0) + amount
+            self.adds[cell] += amount
 
     def _observe(self, family: Family, labels: tuple[str, ...], bucket: int, seconds: float) -> None:
-        name = family.name
-        adds = self.adds
-        cell = (name, labels, bucket)
-        adds[cell] = adds.get(cell, 0.0) + 1.0
-        cell = (name, labels, SUM)
-        adds[cell] = adds.get(cell, 0.0) + seconds
+        self.adds[family.name, labels, bucket] += 1.0
+        self.adds[family.name, labels, SUM] += seconds

@@ -34,20 +34,20 @@ class Record:
     __slots__ = ("api", "applied", "category", "counted", "failed", "key", "kind", "level", "position", "replied",
                  "seen", "template", "time")  # fmt: skip
 
-    def __init__(self, key: int, time: int) -> None:
+    def __init__(self, key: int, time: int, bits: int = 0, seen: int = 0, category: int = 0, template: int = 0) -> None:
         self.key = key
         self.time = time  # received, whole seconds
         self.position = -1
-        self.seen = 0  # bit i: status i of vocabulary.STATUSES came
-        self.level = 0  # how many of sent, delivered, read, played are counted
-        self.kind = UNKNOWN
-        self.category = 0  # 0 not known yet, else 1 + index into the categories
-        self.template = 0  # 0 none, else 1 + index into the contact's templates
-        self.api = False  # a watched client sent it
-        self.counted = False  # a status of it has been counted after its window: the labels are final
-        self.failed = False
-        self.applied = False  # its evidence has been applied: what comes later changes no turn
-        self.replied = False  # and it was a reply
+        self.seen = seen  # bit i: status i of vocabulary.STATUSES came
+        self.level = bits >> 7 & 7  # how many of sent, delivered, read, played are counted
+        self.kind = bits >> 5 & 3  # UNKNOWN, REPLY, CAMPAIGN or OTHER
+        self.category = category  # 0 not known yet, else 1 + index into the categories
+        self.template = template  # 0 none, else 1 + index into the contact's templates
+        self.api = bits & _API > 0  # a watched client sent it
+        self.counted = bits & _COUNTED > 0  # a status of it has been counted after its window: the labels are final
+        self.failed = bits & _FAILED > 0
+        self.applied = bits & _APPLIED > 0  # its evidence has been applied: what comes later changes no turn
+        self.replied = bits & _REPLIED > 0  # and it was a reply
 
     def pack(self) -> bytes:
         """Return the entry as it is kept."""
@@ -80,19 +80,8 @@ def find_record(records: bytes, key: int) -> Record | None:
     position = _position(records, key, _RECORD.size)
     if position < 0:
         return None
-    _, time, bits, seen, category, template = _RECORD.unpack_from(records, position)
-    record = Record(key, time)
+    record = Record(*_RECORD.unpack_from(records, position))
     record.position = position
-    record.seen = seen
-    record.level = bits >> 7 & 7
-    record.kind = bits >> 5 & 3
-    record.category = category
-    record.template = template
-    record.api = bool(bits & _API)
-    record.counted = bool(bits & _COUNTED)
-    record.failed = bool(bits & _FAILED)
-    record.applied = bool(bits & _APPLIED)
-    record.replied = bool(bits & _REPLIED)
     return record
 
 

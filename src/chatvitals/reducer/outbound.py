@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatvitals import catalogue, vocabulary
-from chatvitals.reducer import clocks, memory
+from chatvitals.reducer import clocks, experiments, memory
 from chatvitals.reducer.memory import Record
 from chatvitals.reducer.state import ACTOR_LABELS, Contact, Evidence, Item, Kind
 
@@ -51,7 +51,7 @@ def status(contact: Contact, event: Status, key: int, measures: Measures) -> Non
         evidence = Item(Kind.REPLY, event.received, moment.at, key, moment.second, Evidence.STATUS,
                         ACTOR_LABELS.index("unknown"))  # fmt: skip
         _add_evidence(contact, record, evidence)
-    if record.category and (record.counted or record.api):
+    if record.category and (record.counted or record.api) and index != _FAILED:
         _count(contact, record, item, measures)
     else:
         contact.pending.append(item)
@@ -144,6 +144,7 @@ def _count(contact: Contact, record: Record, item: Item, measures: Measures) -> 
         if template is not None and (level <= _READ or level == _FAILED):
             measures.count(catalogue.TEMPLATE_MESSAGES, (contact.number, *template, name))
     if item.status == _FAILED:
+        experiments.outcome(contact, "send_failed", measures)
         measures.count(catalogue.MESSAGE_FAILURES, (contact.number, item.code, category))
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from chatvitals.reducer import outbound, turns
-from chatvitals.reducer.state import FORGET_AFTER, OPEN, Contact, Item, Kind, Rules
+from chatvitals.reducer import experiments, journeys, outbound, turns
+from chatvitals.reducer.state import FORGET_AFTER, FORGET_EXPOSED_AFTER, OPEN, Contact, Item, Kind, Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chatvitals.reducer.measures import Measures
 
 
@@ -29,7 +31,7 @@ def advance(contact: Contact, now: float, rules: Rules, measures: Measures) -> N
         for item in contact.pending:
             if item.received + window < due:
                 due, point = item.received + window, item.at
-        timer = turns.next_timer(contact, rules)
+        timer = _next_timer(contact, rules)
         if timer is not None and timer + window < due:
             due, point = timer + window, timer
         if due > now:
@@ -40,23 +42,29 @@ def advance(contact: Contact, now: float, rules: Rules, measures: Measures) -> N
 
 def next_due(contact: Contact, rules: Rules) -> float:
     """Return when `advance` has something to do again; at the latest, when the contact may be forgotten."""
-    due = contact.touched + FORGET_AFTER
+    due = forgotten_at(contact)
     for item in contact.pending:
         settled = item.received + rules.settle_after
         if settled < due:  # noqa: PLR1730 - `min` is a call, and this is the hottest loop
             due = settled
-    timer = turns.next_timer(contact, rules)
+    timer = _next_timer(contact, rules)
     if timer is not None and timer + rules.settle_after < due:
         due = timer + rules.settle_after
     return due
 
 
+def forgotten_at(contact: Contact) -> float:
+    """Return when a contact that stays silent is forgotten, in Unix seconds."""
+    return contact.touched + (FORGET_EXPOSED_AFTER if contact.exposures else FORGET_AFTER)
+
+
 def is_forgotten(contact: Contact, now: float) -> bool:
-    """Say whether nothing has been received for 8 days and nothing is open."""
+    """Say whether nothing has been received for long and nothing is open."""
     return (
         contact.touched > 0.0
-        and now >= contact.touched + FORGET_AFTER
+        and now >= forgotten_at(contact)
         and not contact.pending
+        and not contact.runs
         and all(turn.outcome != OPEN for turn in contact.turns)
     )
 
@@ -72,9 +80,10 @@ def _apply_up_to(contact: Contact, point: float, known_by: float, rules: Rules, 
                 and (first is None or (item.at, item.kind, item.key) < (first.at, first.kind, first.key))
             ):
                 first = item
-        timer = turns.next_timer(contact, rules)
+        timer = _next_timer(contact, rules)
         if timer is not None and timer <= point and (first is None or timer < first.at):
             turns.strike(contact, timer, rules, measures)
+            journeys.strike(contact, timer, measures)
         elif first is not None:
             contact.pending.remove(first)
             _apply(contact, first, rules, measures)
@@ -82,21 +91,33 @@ def _apply_up_to(contact: Contact, point: float, known_by: float, rules: Rules, 
             return
 
 
+def _next_timer(contact: Contact, rules: Rules) -> float | None:
+    timer = turns.next_timer(contact, rules)
+    if contact.runs:
+        other = journeys.next_timer(contact)
+        if timer is None or (other is not None and other < timer):
+            return other
+    return timer
+
+
 def _apply(contact: Contact, item: Item, rules: Rules, measures: Measures) -> None:
-    match item.kind:
-        case Kind.MESSAGE:
-            turns.message(contact, item, rules, measures)
-        case Kind.REVOKE:
-            turns.revoke(contact, item, measures)
-        case Kind.FALLBACK:
-            turns.fallback(contact, measures)
-        case Kind.HANDOVER:
-            turns.handover(contact, item, measures)
-        case Kind.DISMISS:
-            turns.dismiss(contact, item, measures)
-        case Kind.RESOLVE:
-            turns.resolve(contact, item, measures)
-        case Kind.REPLY:
-            turns.reply(contact, item, measures)
-        case Kind.STATUS:
-            outbound.count_status(contact, item, measures)
+    if item.kind == Kind.MESSAGE:
+        turns.message(contact, item, rules, measures)
+    else:
+        _APPLY[item.kind](contact, item, measures)
+
+
+_APPLY: dict[int, Callable[[Contact, Item, Measures], None]] = {
+    Kind.REVOKE: turns.revoke,
+    Kind.FALLBACK: turns.fallback,
+    Kind.HANDOVER: turns.handover,
+    Kind.DISMISS: turns.dismiss,
+    Kind.RESOLVE: turns.resolve,
+    Kind.REPLY: turns.reply,
+    Kind.STATUS: outbound.count_status,
+    Kind.STEP: journeys.step,
+    Kind.RUN_END: journeys.end,
+    Kind.EXPOSURE: experiments.expose,
+    Kind.OPT_OUT: experiments.opt_out,
+    Kind.SEND_FAILED: experiments.send_failed,
+}

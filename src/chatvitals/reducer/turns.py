@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatvitals import catalogue
-from chatvitals.reducer import memory
+from chatvitals.reducer import experiments, journeys, memory
 from chatvitals.reducer.state import (
     ACTOR_LABELS,
     ANSWERED,
@@ -66,6 +66,7 @@ def strike(contact: Contact, at: float, rules: Rules, measures: Measures) -> Non
 
 def message(contact: Contact, item: Item, rules: Rules, measures: Measures) -> None:
     """Open a turn, join the open one, or join a closed one silently (it was written before the last reply)."""
+    journeys.activity(contact, item.at, measures)
     if item.at <= contact.ended:
         return
     starts_conversation = contact.over or not contact.last or item.at - contact.last >= DAY
@@ -110,7 +111,7 @@ def dismiss(contact: Contact, item: Item, measures: Measures) -> None:
     for turn in contact.turns:
         if turn.outcome == OPEN and turn.start <= item.at:
             _end(contact, turn, DISMISSED, item.at, measures)
-            measures.observe(catalogue.WAIT_SECONDS, _wait_labels(contact, turn), item.at - turn.start)
+            _observe_wait(contact, turn, item.at - turn.start, measures)
     _drop_ended(contact)
 
 
@@ -131,7 +132,7 @@ def revoke(contact: Contact, item: Item, measures: Measures) -> None:
             return
 
 
-def fallback(contact: Contact, measures: Measures) -> None:
+def fallback(contact: Contact, _: Item, measures: Measures) -> None:
     """Mark the latest turn as not understood, once per turn."""
     if not contact.turns:
         measures.count(catalogue.EVENTS_DROPPED, ("no_turn",))
@@ -148,6 +149,8 @@ def handover(contact: Contact, item: Item, measures: Measures) -> None:
     contact.handovers.append(item.at)
     measures.count(catalogue.HANDOVERS, (contact.number,))
     measures.count(catalogue.HANDOVERS_OPEN, (contact.number,))
+    journeys.hand_over(contact, item.at, measures)
+    experiments.outcome(contact, "handover", measures)
 
 
 def drop_handovers(contact: Contact, measures: Measures) -> None:
@@ -177,7 +180,7 @@ def _open(contact: Contact, item: Item, rules: Rules, measures: Measures, *, lab
     turn = Turn(start=item.at, second=item.second, last=item.at, label=label, hours=hours, messages=[item.key])
     contact.turns.append(turn)
     _drop_ended(contact)
-    measures.count(catalogue.TURNS_OPENED, _wait_labels(contact, turn))
+    measures.count(catalogue.TURNS_OPENED, _turn_labels(contact, turn))
     measures.count(catalogue.TURNS_OPEN, (contact.number,))
 
 
@@ -207,12 +210,14 @@ def _answer(contact: Contact, turn: Turn, item: Item, measures: Measures) -> Non
         (contact.number, name, ACTOR_LABELS[item.actor], EVIDENCE_LABELS[item.evidence], HOURS_LABELS[turn.hours]),
         seconds,
     )
-    measures.observe(catalogue.WAIT_SECONDS, _wait_labels(contact, turn), seconds)
+    _observe_wait(contact, turn, seconds, measures)
 
 
 def _give_up(contact: Contact, turn: Turn, at: float, measures: Measures) -> None:
     _end(contact, turn, FAILED if turn.failed else UNANSWERED, at, measures)
-    measures.observe_endless(catalogue.WAIT_SECONDS, _wait_labels(contact, turn), at - turn.start)
+    measures.observe_endless(catalogue.WAIT_SECONDS, _turn_labels(contact, turn), at - turn.start)
+    experiments.waited(contact, at - turn.start, measures, answered=False)
+    experiments.outcome(contact, "unanswered", measures)
 
 
 def _end(contact: Contact, turn: Turn, outcome: int, at: float, measures: Measures) -> None:
@@ -224,6 +229,11 @@ def _end(contact: Contact, turn: Turn, outcome: int, at: float, measures: Measur
     turn.messages = []
 
 
+def _observe_wait(contact: Contact, turn: Turn, seconds: float, measures: Measures) -> None:
+    measures.observe(catalogue.WAIT_SECONDS, _turn_labels(contact, turn), seconds)
+    experiments.waited(contact, seconds, measures)
+
+
 def _answer_handovers(contact: Contact, at: float, measures: Measures) -> None:
     answered = [since for since in contact.handovers if since <= at]
     for since in answered:
@@ -233,7 +243,7 @@ def _answer_handovers(contact: Contact, at: float, measures: Measures) -> None:
         contact.handovers = [since for since in contact.handovers if since > at]
 
 
-def _wait_labels(contact: Contact, turn: Turn) -> tuple[str, ...]:
+def _turn_labels(contact: Contact, turn: Turn) -> tuple[str, ...]:
     return (contact.number, TURN_LABELS[turn.label], HOURS_LABELS[turn.hours])
 
 

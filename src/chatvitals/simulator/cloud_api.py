@@ -57,7 +57,7 @@ class CloudApi:
 
     """
 
-    def __init__(  # noqa: PLR0913 - the class docstring names them
+    def __init__(
         self,
         number: BusinessNumber,
         access_token: str,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from chatvitals.simulator import walks
 from chatvitals.simulator.truth import at_rank
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class Reported:
     buckets: dict[float, float] = field(default_factory=dict)
     internal_errors: float = 0
     dropped: float = 0
+    not_understood: float = 0
+    order: walks.Progress = field(default_factory=walks.Progress)
+    exposed: float = 0
+    goals: float = 0
 
     @property
     def answered(self) -> float:
@@ -93,7 +98,19 @@ def _add(reported: Reported, name: str, labels: dict[str, str], value: float) ->
         case "events_dropped_total":
             reported.dropped += value
         case _:
-            pass
+            _add_journey(reported, name, labels, value)
+
+
+def _add_journey(reported: Reported, name: str, labels: dict[str, str], value: float) -> None:
+    match name:
+        case "fallbacks_total":
+            reported.not_understood += value
+        case "experiment_contacts_total":
+            reported.exposed += value
+        case "experiment_outcomes_total" if labels.get("outcome") == "goal":
+            reported.goals += value
+        case _:
+            reported.order.add(name, labels, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +142,7 @@ def compare(truth: Truth, reported: Reported) -> list[Row]:
         _mean(truth.mean, reported.mean, least, most),
         _quantile(0.5, truth, reported, least, most),
         _quantile(0.95, truth, reported, least, most),
+        *_journey(truth, reported),
     ]
 
 
@@ -147,6 +165,31 @@ def seconds(value: float | None) -> str:
 
 def _count(name: str, measured: int, reported: float) -> Row:
     return Row(name, f"{measured}", f"{reported:g}", "exact", measured == reported)
+
+
+def _journey(truth: Truth, reported: Reported) -> list[Row]:
+    """Compare the funnel step by step, and what belongs to it.
+
+    A run that stopped at a step was dropped there or is still open: which of the two depends on when one looks.
+    """
+    ours, theirs = truth.order, reported.order
+    lost = sum(turn.not_understood for turn in truth.turns)
+    seen = len(ours.people), ours.completed  # nobody's second order is completed
+    return [
+        *(_counts(f"{walks.JOURNEY}: {step}", _step(ours, step), _step(theirs, step)) for step in walks.STEPS),
+        _counts("lost: turns / loops", (lost, ours.loops.total()), (reported.not_understood, theirs.loops.total())),
+        _counts(f"{walks.EXPERIMENT}: seen / goal", seen, (reported.exposed, reported.goals)),
+    ]
+
+
+def _counts(name: str, measured: tuple[float, ...], reported: tuple[float, ...]) -> Row:
+    said, heard = (" / ".join(f"{count:g}" for count in counts) for counts in (measured, reported))
+    return Row(name, said, heard, "exact", measured == reported)
+
+
+def _step(progress: walks.Progress, step: str) -> tuple[int, int, int]:
+    rest = progress.completed if step == walks.STEPS[-1] else progress.stopped[step]
+    return progress.reached[step], progress.visits[step], rest
 
 
 def _mean(measured: float | None, reported: float | None, least: list[float], most: list[float]) -> Row:

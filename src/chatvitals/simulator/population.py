@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from chatvitals.simulator import walks
 from chatvitals.simulator.people import person
 
 if TYPE_CHECKING:
@@ -13,22 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.simulator.cloud_api import CloudApi
+    from chatvitals.simulator.payloads import Json
     from chatvitals.simulator.people import Person
     from chatvitals.simulator.scenarios import Scenario
     from chatvitals.simulator.truth import Truth
 
 _READING_SECONDS = 1.0
 _FIRST_CUSTOMERS = 4
-_QUESTIONS = (
-    "hello",
-    "are you open today?",
-    "where is my order?",
-    "can I pay on delivery?",
-    "do you ship abroad? 🌍",
-    "è possibile cambiare l'indirizzo?",
-    "one more thing",
-    "the blue one, please",
-)
 
 
 class Customer:
@@ -38,7 +30,7 @@ class Customer:
     a reply in the last moment, where the two sides could not agree on which came first.
     """
 
-    def __init__(  # noqa: PLR0913 - who they are, the world they live in, and their diary
+    def __init__(
         self,
         who: Person,
         *,
@@ -57,31 +49,37 @@ class Customer:
         self._chat = api.join(who, self._phone_shows_reply)
         self._replied = asyncio.Event()
         self._last_reply = -_READING_SECONDS
+        self._step = ""
 
     async def live(self) -> None:
-        """Have a conversation of some turns, or leave when nobody answers."""
-        for turn in range(self._rng.randint(1, 4)):
-            if turn:
-                await asyncio.sleep(self._rng.uniform(1.5, 4.0))
-            await self._type_burst()
+        """Order as far as planned, or leave when nobody answers."""
+        for move in walks.plan(self._rng).moves(self._rng):
+            if self._step:
+                await asyncio.sleep(self._rng.uniform(*walks.PAUSE))
+            self._step = move.step
+            await self._type_burst(move.contents)
             if not await self._wait() and not await self._ask_again():
                 self._truth.gave_up += 1
                 return
         if self._rng.random() < 0.2:
             await self._react()
 
-    async def _type_burst(self) -> None:
+    async def _type_burst(self, contents: tuple[Json, ...]) -> None:
         self._replied.clear()
-        for number in range(self._rng.choice((1, 1, 1, 2, 2, 3))):
+        await self._chat.arrived.wait()  # two grey ticks: an answer never overtakes what was written before it
+        for number, content in enumerate(contents):
             if number:
                 await asyncio.sleep(self._rng.uniform(0.7, 2.5))
-            await self._write(self._rng.choice(_QUESTIONS))
+            await self._write(content)
 
     async def _ask_again(self) -> bool:
         """Nudge once, if there is patience left for it, and say whether that brought a reply."""
         if self._rng.random() < 0.5:
             return False
-        await self._write("hello??")
+        await self._chat.arrived.wait()
+        if self._step == walks.STEPS[-1]:  # to the bot this order is done: whatever comes now begins another one
+            self._step = walks.STEPS[0]
+        await self._write(walks.text("hello??"))
         return await self._wait()
 
     async def _wait(self) -> bool:
@@ -93,19 +91,20 @@ class Customer:
             return False
         return True
 
-    async def _write(self, text: str) -> None:
+    async def _write(self, content: Json) -> None:
         await self._read_first()
         at = self._clock()
         turn = self._truth.wrote(self._who.key, at)
+        turn.not_understood |= self._truth.order.entered(self._who.key, self._step)
         if turn.start < at:
-            self._api.hand_over(self._chat, {"type": "text", "text": {"body": text}})
+            self._api.hand_over(self._chat, content)
             return
 
         def arrived() -> None:
             turn.unknown = min(self._clock() - at, 1.0)
 
         self._replied.clear()
-        self._api.hand_over(self._chat, {"type": "text", "text": {"body": text}}, arrived)
+        self._api.hand_over(self._chat, content, arrived)
 
     async def _react(self) -> None:
         await self._read_first()

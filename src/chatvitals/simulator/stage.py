@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
-from chatvitals.simulator import comparison
+from chatvitals.simulator import comparison, walks
 from chatvitals.simulator.cloud_api import CloudApi
 from chatvitals.simulator.delivery import Address, Delivery
 from chatvitals.simulator.people import BusinessNumber
@@ -78,6 +78,7 @@ async def play(scenario: Scenario, view: View, *, duration: float | None, port: 
             world = await _build(stack, scenario, truth, conditions, port=port, folder=Path(folder), seed=seed)
             began = time.monotonic()
             view.start(scenario, f"{world.bot.url}/metrics")
+            view.say(f"How far customers get: chatvitals journeys --metrics {world.bot.url}/metrics")
             try:
                 await _show(world, scenario, truth, view, stop=stop, began=began, duration=duration)
                 view.say("Nobody writes any more; the last numbers settle.")
@@ -110,11 +111,12 @@ async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
         "WHATSAPP_ACCESS_TOKEN": _ACCESS_TOKEN,
         "WHATSAPP_VERIFY_TOKEN": _VERIFY_TOKEN,
         "GRAPH_URL": f"http://127.0.0.1:{sock.getsockname()[1]}/v24.0",
+        "WHATSAPP_PHONE_NUMBER_ID": number.phone_number_id,
+        "ORDER_ABANDONED_AFTER": f"{walks.longest_silence(scenario):g}",
         "BOT_THINK_SECONDS": " ".join(f"{low:g}-{high:g}" for low, high in scenario.think),
         "CHATVITALS_STORE": f"sqlite:///{folder / 'chatvitals.db'}",
         "CHATVITALS_SETTLE_AFTER": f"{SETTLE_SECONDS:g}",
         "CHATVITALS_UNANSWERED_AFTER": "3600",
-        "CHATVITALS_PHONE_NUMBER_ID": number.phone_number_id,
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
     }
@@ -191,7 +193,10 @@ def _notes(world: _World, reported: Reported) -> list[str]:
     """Say what is worth a sentence besides the table."""
     delivery, api = world.delivery, world.api
     posted = f"{delivery.posts} webhooks posted, {delivery.retries} of them again"
-    notes = [f"{posted}; {api.accepted} sends accepted, {api.refused} refused."]
+    notes = [
+        "Orders: reached / visits / stopped there, dropped or open (paid: completed).",
+        f"{posted}; {api.accepted} sends accepted, {api.refused} refused.",
+    ]
     if reported.internal_errors or reported.dropped:
         notes.append(f"Inside chatvitals: {reported.internal_errors:g} errors, {reported.dropped:g} events not used.")
     warnings = [text for text in world.bot.words.splitlines() if text.startswith("chatvitals: ")]

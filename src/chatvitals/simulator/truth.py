@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from chatvitals.simulator.walks import Progress
+
 
 @dataclass(slots=True)
 class MeasuredTurn:
@@ -19,6 +21,8 @@ class MeasuredTurn:
 
     WhatsApp's whole seconds are all that tells of a delay on the way (SEMANTICS.md 3).
     """
+    not_understood: bool = False
+    """Whether any of its messages was none of the answers that the bot had asked for."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,8 @@ class Truth:
     customers: int = 0
     gave_up: int = 0
     """How many customers left without having been answered."""
+    order: Progress = field(default_factory=Progress)
+    """How far they got in the bot's journey."""
     _open: dict[str, MeasuredTurn] = field(default_factory=dict)
 
     def wrote(self, who: str, at: float) -> MeasuredTurn:

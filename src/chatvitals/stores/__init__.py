@@ -8,12 +8,18 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
 
 
-def open_store(url: str) -> Store:
-    """Return the store of a URL that `Settings` has checked: `memory:` or `sqlite:///PATH`."""
+def open_store(url: str, *, create: bool = True) -> Store:
+    """Return the store of a URL that `Settings` has checked: `memory:` or `sqlite:///PATH`.
+
+    Args:
+        url: where the store is.
+        create: whether to begin a file that is not there; who only looks must not.
+
+    """
     if url == "memory:":
         from chatvitals.stores.memory import MemoryStore  # noqa: PLC0415 - only the store in use is imported
 
         return MemoryStore()
     from chatvitals.stores.sqlite import SQLiteStore  # noqa: PLC0415
 
-    return SQLiteStore(url.removeprefix("sqlite:///"))
+    return SQLiteStore(url.removeprefix("sqlite:///"), create=create)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from chatvitals.reducer.measures import Cell
@@ -16,6 +16,10 @@ Row: TypeAlias = bytes | int
 
 Mark: TypeAlias = tuple[str, str, int]
 """(kind, label value of the business number, contact's key): one point in time of which the earliest is shown."""
+
+
+LEASE_TOLERANCE = 5.0
+"""Seconds by which the clocks of two hosts that share a store may differ."""
 
 
 class StoreUnavailableError(Exception):
@@ -37,6 +41,20 @@ class Changes:
     adds: dict[Cell, float] = field(default_factory=dict)
     latest: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
     documents: dict[str, bytes] = field(default_factory=dict)  # small and few: what is known of the business itself
+
+
+def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
+    """Say whether `holder` may take a lease, which is (holder, given, ends) in Unix seconds."""
+    held_by, given, ends = lease
+    return held_by == holder or not given - LEASE_TOLERANCE <= now < ends
+
+
+class About(NamedTuple):
+    """What a store is, for people."""
+
+    kind: str
+    version: int  # of the format in which it keeps things
+    size: int  # bytes that it takes, as far as it knows
 
 
 class Transaction(Protocol):
@@ -72,6 +90,14 @@ class Store(Protocol):
 
         """
 
+    def rows(self, keys: Iterable[int]) -> dict[int, Row]:
+        """Return the rows of those keys that have one, without waiting for anyone who writes.
+
+        Raises:
+            StoreUnavailableError: they cannot be read at once.
+
+        """
+
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells, as one consistent picture."""
 
@@ -83,6 +109,29 @@ class Store(Protocol):
 
     def keep_first(self, name: str, value: bytes) -> bytes:
         """Store `value` under `name` unless there is one, and return the one that is there."""
+
+    def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
+        """Give or renew a lease to `holder`; return False while somebody else has it.
+
+        Args:
+            name: what is leased.
+            holder: who asks; unique among all processes.
+            seconds: for how long, from `now` on; 0 gives it back.
+            now: Unix seconds. A lease that was given after `now` counts for nothing: the clock has been set back.
+
+        Raises:
+            StoreUnavailableError: the store cannot be used now.
+
+        """
+
+    def about(self) -> About:
+        """Return what this store is and how large."""
+
+    def dump(self) -> Iterator[Changes]:
+        """Return everything but leases in pieces, as of one moment; all of them committed make a copy."""
+
+    def compact(self) -> None:
+        """Give back room that is not needed any more; it may take long and hold up writers."""
 
     def close(self) -> None:
         """Release what is open; using the store again opens it again."""

@@ -7,11 +7,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from chatvitals.stores.base import About, Changes, is_free
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from chatvitals.reducer.measures import Cell
-    from chatvitals.stores.base import Changes, Mark, Row
+    from chatvitals.stores.base import Mark, Row
 
 
 class MemoryStore:
@@ -25,12 +27,18 @@ class MemoryStore:
         self._cells: dict[Cell, float] = {}
         self._marks: dict[Mark, float] = {}
         self._kept: dict[str, bytes] = {}
+        self._leases: dict[str, tuple[str, float, float]] = {}
 
     @contextmanager
     def transaction(self) -> Iterator[_MemoryTransaction]:
         """Begin a transaction: the lock is held until it ends, so nothing can conflict."""
         with self._lock:
             yield _MemoryTransaction(self)
+
+    def rows(self, keys: Iterable[int]) -> dict[int, Row]:
+        """Return the rows of those keys that have one."""
+        with self._lock:
+            return self._load(keys)
 
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells."""
@@ -54,6 +62,32 @@ class MemoryStore:
         """Store `value` unless there is one, and return the one that is there."""
         with self._lock:
             return self._kept.setdefault(name, value)
+
+    def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
+        """Give or renew a lease; return False while somebody else has it."""
+        with self._lock:
+            if not is_free(self._leases.get(name, ("", 0.0, 0.0)), holder, now):
+                return False
+            self._leases[name] = (holder, now, now + seconds)
+            return True
+
+    def about(self) -> About:
+        """Say that this is memory; how much of it, Python does not tell."""
+        return About("memory", 1, 0)
+
+    def dump(self) -> Iterator[Changes]:
+        """Return everything as one piece."""
+        with self._lock:
+            yield Changes(
+                states={key: (row, self._due[key]) for key, row in self._rows.items() if isinstance(row, bytes)},
+                links={key: row for key, row in self._rows.items() if isinstance(row, int)},
+                marks=dict(self._marks),
+                adds=dict(self._cells),
+                documents=dict(self._kept),
+            )
+
+    def compact(self) -> None:
+        """Do nothing: memory is given back at once."""
 
     def close(self) -> None:
         """Do nothing: memory is released with the object."""

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from weakref import WeakSet
 
-from chatvitals.stores.base import StoreUnavailableError
+from chatvitals import forks
+from chatvitals.stores.base import About, Changes, StoreUnavailableError, is_free
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from chatvitals.reducer.measures import Cell
-    from chatvitals.stores.base import Changes, Row
+    from chatvitals.stores.base import Row
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 2.0
 _MOST_PARAMETERS = 500
+_DUMPED_AT_ONCE = 1000
+_LEASE = "lease:"
 
 _SCHEMA = """
 CREATE TABLE contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL);
@@ -57,12 +63,51 @@ _RAISE_CELL = (
 _PUT_DOCUMENT = "INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
-class SQLiteStore:
-    """A file in WAL mode; each thread of each process has its own connection, and a fork opens new ones."""
+class _Connection(sqlite3.Connection):
+    """One that can be referred to weakly: it is its thread's, and closes with it."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+
+_copied: list[_Connection] = []
+"""Connections that a fork has copied in spite of all; to close one, even by forgetting it, would break its owner's."""
+
+
+class SQLiteStore:
+    """A file in WAL mode; each thread of each process has its own connection.
+
+    Before a fork all of them are closed: SQLite notes a process's locks in its memory, and a child would believe them
+    to be its own.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path)
+        self._mode = "rwc" if create else "rw"
+        self._begin()
+        forks.watch(self)
+
+    def _begin(self) -> None:
         self._local = threading.local()
+        self._open: WeakSet[_Connection] = WeakSet()
+        self._idle = threading.Condition()
+        self._uses = 0
+        self._forking = False
+
+    def before_fork(self) -> None:
+        """Wait until nobody uses the file, which takes moments, and close all connections."""
+        with self._idle:
+            self._forking = True
+            if self._idle.wait_for(lambda: not self._uses, _BUSY_SECONDS + 0.5):
+                self._close_all()
+
+    def after_fork_in_parent(self) -> None:
+        """Let threads open their connections again."""
+        with self._idle:
+            self._forking = False
+            self._idle.notify_all()
+
+    def after_fork_in_child(self) -> None:
+        """Begin without connections."""
+        _copied.extend(self._open)
+        self._begin()
 
     @contextmanager
     def transaction(self) -> Iterator[_SQLiteTransaction]:
@@ -75,6 +120,16 @@ class SQLiteStore:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+
+    def rows(self, keys: Iterable[int]) -> dict[int, Row]:
+        """Return the rows of those keys that have one; a locked file is no reason to wait on the bot's path."""
+        with self._translated():
+            connection = self._connection()
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                return _SQLiteTransaction(connection).load(keys)
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
 
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells, read in one statement and so from one moment."""
@@ -98,26 +153,92 @@ class SQLiteStore:
         """Store `value` unless there is one, and return the one that is there."""
         with self._translated():
             connection = self._connection()
+            found = _document(connection, name)  # first: reading waits for nobody
+            if found is not None:
+                return found
             connection.execute("INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
             return _document(connection, name) or value
 
+    def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
+        """Give or renew a lease; return False while somebody else has it, which takes no lock to find out."""
+        with self._translated():
+            connection = self._connection()
+            if not _is_free(connection, name, holder, now):
+                return False
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                free = _is_free(connection, name, holder, now)
+                if free:
+                    value = json.dumps([holder, now, now + seconds]).encode()
+                    connection.execute(_PUT_DOCUMENT, (_LEASE + name, value))
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            return free
+
+    def about(self) -> About:
+        """Return the format of the file and how large it is with its log."""
+        with self._translated():
+            version = self._connection().execute("PRAGMA user_version").fetchone()[0]
+            files = (self.path, self.path.with_name(self.path.name + "-wal"))
+            return About("sqlite", version, sum(file.stat().st_size for file in files if file.exists()))
+
+    def dump(self) -> Iterator[Changes]:
+        """Return everything in pieces, read in one transaction that holds up no writer."""
+        with self._translated():
+            connection = self._connection()
+            connection.execute("BEGIN")
+            try:
+                yield from _pieces(connection)
+            finally:
+                connection.execute("ROLLBACK")
+
+    def compact(self) -> None:
+        """Write the file anew without the room that is free in it."""
+        with self._translated():
+            connection = self._connection()
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
-        """Close this thread's connection; those of other threads close with them."""
-        connection = getattr(self._local, "connection", None)
+        """Close all connections; while another thread uses its own, only this thread's."""
+        with self._idle:
+            if self._uses:
+                self._close_own()
+            else:
+                self._close_all()
+
+    def _close_own(self) -> None:
+        connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
             self._local.connection = None
-            if self._local.pid == os.getpid():
-                connection.close()
+            connection.close()
+
+    def _close_all(self) -> None:
+        for connection in list(self._open):
+            connection.close()
+        self._local = threading.local()
+        self._open = WeakSet()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn SQLite's and the system's errors into one that says what to do, and start afresh after them."""
+        with self._idle:
+            while self._forking:
+                self._idle.wait()
+            self._uses += 1
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             if not _is_busy(error):
-                self.close()
+                self._close_own()
             raise StoreUnavailableError(self._advice(error)) from error
+        finally:
+            with self._idle:
+                self._uses -= 1
+                if self._forking:
+                    self._idle.notify_all()
 
     def _advice(self, error: Exception) -> str:
         text = str(error)
@@ -129,25 +250,32 @@ class SQLiteStore:
             return f"the disk that holds the store file {self.path.name} is full"
         return (
             f"the store file {self.path.name} cannot be used ({type(error).__name__}: {text}); "
-            "check that its folder exists and may be written to"
+            "check that the file or its folder exists and may be written to"
         )
 
     def _connection(self) -> sqlite3.Connection:
         local = self._local
-        connection: sqlite3.Connection | None = getattr(local, "connection", None)
+        connection: _Connection | None = getattr(local, "connection", None)
         if connection is not None:
-            if local.pid == os.getpid() and _inode(self.path) == local.inode:
+            if _inode(self.path) == local.inode:
                 return connection
-            if local.pid == os.getpid():
-                connection.close()  # the file was removed or replaced: what it is now counts
-            # a connection that a fork has copied is never touched again, not even to close it
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            connection.close()  # the file was removed or replaced: what it is now counts
+        connection = sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode={self._mode}",
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+            uri=True,
+        )
         try:
             self._prepare(connection)
         except BaseException:
             connection.close()
             raise
-        local.connection, local.pid, local.inode = connection, os.getpid(), _inode(self.path)
+        local.connection, local.inode = connection, _inode(self.path)
+        with self._idle:
+            self._open.add(connection)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -229,8 +357,36 @@ def _document(connection: sqlite3.Connection, name: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+def _is_free(connection: sqlite3.Connection, name: str, holder: str, now: float) -> bool:
+    lease = _document(connection, _LEASE + name)
+    return lease is None or is_free(tuple(json.loads(lease)), holder, now)
+
+
+def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
+    contacts = connection.execute("SELECT key, row, due FROM contacts")
+    while rows := contacts.fetchmany(_DUMPED_AT_ONCE):
+        yield Changes(
+            states={key: (row, due) for key, row, due in rows if isinstance(row, bytes)},
+            links={key: row for key, row, _ in rows if isinstance(row, int)},
+        )
+    marks = connection.execute("SELECT kind, number, key, at FROM marks")
+    while rows := marks.fetchmany(_DUMPED_AT_ONCE):
+        yield Changes(marks={(kind, number, key): at for kind, number, key, at in rows})
+    cells = connection.execute("SELECT family, labels, field, value FROM cells")
+    kept = connection.execute("SELECT name, value FROM kept")
+    yield Changes(
+        adds={(family, tuple(json.loads(labels)), field): value for family, labels, field, value in cells},
+        documents={name: value for name, value in kept if not name.startswith(_LEASE)},
+    )
+
+
 def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:
-    return [(family, json.dumps(labels), field, value) for (family, labels, field), value in cells.items()]
+    return [(family, _text(labels), field, value) for (family, labels, field), value in cells.items()]
+
+
+@lru_cache(maxsize=4096)  # batch after batch adds to the same cells
+def _text(labels: tuple[str, ...]) -> str:
+    return json.dumps(labels)
 
 
 def _is_busy(error: Exception) -> bool:

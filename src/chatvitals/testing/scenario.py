@@ -101,7 +101,15 @@ class _Run:
         if number not in self._workers:
             vitals = Vitals(self._settings, store=self._shared, clock=self._clock, background=False, on_error=_raise)
             self._workers[number] = _Worker(vitals, self._clock)
+            self._declare(vitals)
         return self._workers[number]
+
+    def _declare(self, vitals: Vitals) -> None:
+        for journey in self._scenario.get("journeys", ()):
+            vitals.journey(**journey)
+        for experiment in self._scenario.get("experiments", ()):
+            goal = experiment.get("goal")
+            vitals.experiment(**{**experiment, "goal": vitals.journeys[goal] if goal else None})
 
     def _kill(self) -> None:
         """End all workers without a goodbye: what they had not committed is gone."""
@@ -120,6 +128,8 @@ class _Run:
             self._in_context(number, step, lambda: worker.send(step))
         elif "call" in step:
             self._in_context(number, step, lambda: worker.call(step))
+        elif {"step", "end", "expose"} & step.keys():
+            self._in_context(number, step, lambda: worker.go(step))
         elif "poll" in step:
             worker.vitals.record_poll(bodies.poll(step["poll"]))
         elif "webhook" in step:
@@ -188,11 +198,7 @@ class _Worker:
 
     def call(self, step: Step) -> None:
         """Call the library's function of a `call` step."""
-        given: dict[str, str] = {}
-        if not step.get("in_context"):
-            who = person(step["contact"])
-            given["contact"] = who.user if step.get("ids") == "bsuid" else who.phone
-            given["phone_number_id"] = place(step.get("number", "N1")).phone_number_id
+        given = _whose(step)
         match step["call"]:
             case "reply":
                 if "id" in step:
@@ -202,6 +208,16 @@ class _Worker:
                 getattr(self.vitals, name)(**given)
             case other:
                 raise ValueError(f"there is no call {other!r}")
+
+    def go(self, step: Step) -> None:
+        """Reach a step, end a run or ask for a variant."""
+        given = _whose(step)
+        if "expose" in step:
+            self.vitals.experiments[step["expose"]].variant(**given)
+        elif "end" in step:
+            self.vitals.journeys[step["journey"]].end(step["end"], **given)
+        else:
+            self.vitals.journeys[step["journey"]].reach(step["step"], **given)
 
     def _answer(self, _: httpx.Request) -> httpx.Response:
         self._clock.now = self._step["ended"]
@@ -213,6 +229,15 @@ class _Worker:
         self._context = contextvars.copy_context()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _whose(step: Step) -> dict[str, str]:
+    """Return the arguments by which a call names its contact; in the context it needs none."""
+    if step.get("in_context"):
+        return {}
+    who = person(step["contact"])
+    contact = who.user if step.get("ids") == "bsuid" else who.phone
+    return {"contact": contact, "phone_number_id": place(step.get("number", "N1")).phone_number_id}
 
 
 def _drive(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,63 @@
+"""Around a fork: nothing half done is copied, and a child begins anew (HOST_SAFETY.md 29)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Forkable(Protocol):
+    """Something that a fork must not simply copy; none of its methods may raise."""
+
+    def before_fork(self) -> None:
+        """Come to rest."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew; no other thread exists here."""
+
+
+_watched: WeakSet[Forkable] = WeakSet()
+
+
+def watch(something: Forkable) -> None:
+    """Tell `something` of each fork, for as long as it exists."""
+    _watched.add(something)
+
+
+def before_exit(close: Callable[[], None]) -> None:
+    """Have `close` called before this process ends, where it is a child of multiprocessing.
+
+    Such a child ends by `os._exit`, past `atexit`; what waits in its queue would be lost.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize  # noqa: PLC0415 - in such a child it is imported already
+
+        Finalize(None, close, exitpriority=100)
+
+
+def _before() -> None:
+    for something in list(_watched):
+        something.before_fork()
+
+
+def _in_parent() -> None:
+    for something in list(_watched):
+        something.after_fork_in_parent()
+
+
+def _in_child() -> None:
+    for something in list(_watched):
+        something.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -1,0 +1,125 @@
+"""Celery: a task knows whose message it is about, as the code does that sent it.
+
+The contacts and what `vitals.sending(…)` said travel in a header of the task, sealed with a key that only processes on
+the same store have: Celery writes headers into its log when it does not know a task.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from celery import signals
+
+from chatvitals import clients, context, sealing
+from chatvitals.context import Contact, Handling, Tag
+from chatvitals.stores.base import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+    from celery import Celery
+
+    from chatvitals.vitals import Vitals
+
+_HEADER = "chatvitals"
+_MOST_CONTACTS = 50  # of a batch; a longer header would cost the broker more than it is worth
+
+
+class _Carried(msgspec.Struct, array_like=True):
+    """What a header holds."""
+
+    contacts: list[Contact]
+    tag: Tag
+
+
+def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
+    """Let tasks carry the contact from where they are sent to where they run; call it in both processes.
+
+    Args:
+        vitals: what `chatvitals.init` returned; both processes name the same store.
+        app: the Celery app whose tasks take it over; None means all of this process.
+
+    Returns:
+        A function that undoes it; `vitals.close()` does so too.
+
+    """
+    carrier = _Carrier(vitals, app)
+    connected = (
+        (signals.before_task_publish, carrier.publish),
+        (signals.task_prerun, carrier.begin),
+        (signals.task_postrun, carrier.end),
+        (signals.worker_process_shutdown, carrier.shut_down),
+    )
+    for signal, receiver in connected:
+        signal.connect(receiver, weak=False)
+
+    def undo() -> None:
+        for signal, receiver in connected:
+            signal.disconnect(receiver)
+
+    vitals.undo_on_close(undo)
+    return undo
+
+
+class _Carrier:
+    """The receivers of Celery's signals; none of them raises."""
+
+    def __init__(self, vitals: Vitals, app: Celery | None) -> None:
+        self._vitals = vitals
+        self._app = app
+        self._running: dict[str, ExitStack] = {}  # by task id: one thread may run a task within a task
+
+    def publish(self, headers: MutableMapping[str, Any] | None = None, **_: Any) -> None:
+        """Write what is known here into the task's header."""
+        with self._vitals.guard("celery"):
+            contacts, tag = context.handled(), context.tag()
+            if headers is None or (not contacts and tag == Tag()):
+                return
+            carried = _Carried(list(contacts[:_MOST_CONTACTS]), tag)
+            try:
+                key = self._vitals.pipeline.hasher().sealing_key
+            except StoreUnavailableError:
+                return  # the task runs without; its sends still name whom they are to
+            headers[_HEADER] = sealing.seal(key, msgspec.msgpack.encode(carried))
+
+    def begin(self, task_id: str = "", task: Any = None, **_: Any) -> None:
+        """Bind what the header says, for the time of the task."""
+        with self._vitals.guard("celery"):
+            if self._vitals.settings.hooks:
+                clients.refresh()  # the task's module may have brought an HTTP client
+            carried = self._read(task)
+            if carried is not None:
+                stack = self._running[task_id] = ExitStack()
+                stack.enter_context(context.bound(Handling(tuple(carried.contacts))))
+                stack.enter_context(context.tagged(carried.tag))
+
+    def end(self, task_id: str = "", **_: Any) -> None:
+        """Release what was bound."""
+        with self._vitals.guard("celery"):
+            stack = self._running.pop(task_id, None)
+            if stack is not None:
+                stack.close()
+
+    def shut_down(self, **_: Any) -> None:
+        """Commit what waits: a child of a prefork pool ends past `atexit`."""
+        with self._vitals.guard("celery"):
+            self._vitals.pipeline.close()
+
+    def _read(self, task: Any) -> _Carried | None:
+        if self._app is not None and task.app is not self._app:
+            return None
+        header = task.request.get(_HEADER)
+        if not isinstance(header, str):
+            return None
+        try:
+            content = sealing.unseal(self._vitals.pipeline.hasher().sealing_key, header)
+        except StoreUnavailableError:
+            return None
+        if content is None:
+            self._vitals.guard.report(
+                "celery", message="a task came with a contact that was sealed with another store's key"
+            )
+            return None
+        return msgspec.msgpack.decode(content, type=_Carried)

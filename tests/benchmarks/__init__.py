@@ -1,0 +1,1 @@
+"""What chatvitals costs: `python -m tests.benchmarks` measures it against the budgets of the design."""

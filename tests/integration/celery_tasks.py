@@ -1,0 +1,40 @@
+"""The tasks of a bot that answers from Celery; run by a real worker in `test_celery.py`."""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+from celery import Celery
+
+import chatvitals
+from chatvitals.integrations import celery as carrying
+
+vitals = chatvitals.init()  # CHATVITALS_* variables name the store
+app = Celery("bot", broker=os.environ["BROKER_URL"], backend=os.environ["BROKER_URL"])
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    worker_hijack_root_logger=False,
+    worker_prefetch_multiplier=1,
+    task_send_sent_event=True,
+)
+carrying.instrument(vitals, app)
+order = vitals.journey("order", steps=["menu", "paid"], completed_by="paid")
+
+
+@app.task(name="answer")  # type: ignore[untyped-decorator]  # Celery has no types
+def answer(number: str, phone: str, kind: str = "template") -> int:
+    """Reach a step, hand over, answer; return the process that did it."""
+    order.reach("menu")
+    vitals.handover()
+    httpx.post(
+        f"{os.environ['GRAPH_URL']}/{number}/messages",
+        json={"messaging_product": "whatsapp", "to": phone, "type": kind, kind: {"name": "menu"}},
+    ).raise_for_status()
+    return os.getpid()
+
+
+@app.task(name="first", bind=True)  # type: ignore[untyped-decorator]
+def first(self: object, number: str, phone: str) -> str:
+    """Send the next task from within this one."""
+    return str(answer.delay(number, phone).id)

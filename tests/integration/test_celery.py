@@ -1,0 +1,154 @@
+"""A web process that receives, Celery's prefork workers that answer: one set of numbers, and no `contact=`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from tests import services
+
+from chatvitals.simulator import payloads
+from chatvitals.simulator.people import BusinessNumber, Person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.requests import Request
+
+    from chatvitals.asgi import ASGIApp
+    from chatvitals.vitals import Vitals
+
+HERE = Path(__file__).parent
+
+
+def graph() -> Starlette:
+    """Return an API that takes every send."""
+
+    async def take(request: Request) -> JSONResponse:
+        asked = (await request.json())["to"]
+        return JSONResponse(payloads.accepted(Person("", phone=asked), asked, f"wamid.{asked}"))
+
+    return Starlette(routes=[Route("/{number}/messages", take, methods=["POST"])])
+
+
+class Bot:
+    """The web process's side of a bot, on a business number of its own; the tasks run in a worker beside it."""
+
+    def __init__(self, tasks: Any, number: str) -> None:
+        self.tasks = tasks
+        self.vitals: Vitals = tasks.vitals
+        self.number = BusinessNumber(number)
+
+    def receive(self, person: Person) -> Any:
+        """Take in a message, as a webhook's handler does."""
+        content = {"type": "text", "text": {"body": "hello"}}
+        message_id = f"wamid.{self.number.phone_number_id}{person.phone}"
+        update = payloads.message(person, message_id, content, at=self.vitals.clock())
+        return self.vitals.observe_webhook(payloads.webhook(self.number, [update]))
+
+    def receive_and_delegate(self, person: Person, task: str) -> Any:
+        """Take in a message and send a task; nothing names the contact."""
+        with self.receive(person):
+            return getattr(self.tasks, task).delay(self.number.phone_number_id, person.phone)
+
+    def settled(self) -> Counter[str]:
+        """Return the cells, once their settling window is over; cells of several fields are added up."""
+        time.sleep(0.3)
+        self.vitals.settle()
+        found: Counter[str] = Counter()
+        for (family, labels, _), value in self.vitals.store.cells().items():
+            found[" ".join((family.removeprefix("chatvitals_"), *labels)).strip()] += int(value)
+        return found
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The bot's tasks with a broker; what they need to know is in the environment, as workers get it."""
+    folder = tmp_path_factory.mktemp("celery")
+    with services.redis_server() as broker, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BROKER_URL", broker)
+        patch.setenv("CHATVITALS_STORE", f"sqlite:///{folder / 'fleet.db'}")
+        patch.setenv("CHATVITALS_SETTLE_AFTER", "0.2")
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        module = importlib.import_module("tests.integration.celery_tasks")
+        yield module
+        module.vitals.close()
+        module.app.close()
+
+
+@pytest.fixture
+def worker(
+    tasks: Any, serve: Callable[[ASGIApp], int], tmp_path: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A real worker with two children, and its log, with all that Celery has to say."""
+    log = tmp_path / "worker.log"
+    command = [sys.executable, "-m", "celery", "-A", "tests.integration.celery_tasks", "worker", "--pool", "prefork"]
+    flags = ["-c", "2", "-l", "debug", "--without-gossip", "--without-mingle"]
+    environ = {**os.environ, "GRAPH_URL": f"http://127.0.0.1:{serve(graph())}"}
+    with log.open("wb") as out:
+        process = subprocess.Popen([*command, *flags], stdout=out, stderr=out, cwd=HERE.parent.parent, env=environ)
+    yield process, log
+    stop(process)
+
+
+def stop(worker: subprocess.Popen[bytes]) -> None:
+    """End a worker as a deploy does: it finishes its tasks, its children end."""
+    worker.terminate()
+    worker.wait(20)
+
+
+def test_tasks_know_whose_message_they_are_about(tasks: Any, worker: tuple[subprocess.Popen[bytes], Path]) -> None:
+    """Steps, handovers and a template as the reply count for the contact whose webhook sent the task, or its parent."""
+    bot = Bot(tasks, "1001")
+    people = [Person("", phone=f"1555000{i:04d}") for i in range(6)]
+    results = [bot.receive_and_delegate(person, "answer") for person in people[:5]]
+    pids = {result.get(timeout=30) for result in results}
+    chained = bot.receive_and_delegate(people[5], "first")
+    tasks.app.AsyncResult(chained.get(timeout=30)).get(timeout=30)
+    stop(worker[0])  # at once: what the children have not yet committed is committed now
+    found = bot.settled()
+    assert os.getpid() not in pids
+    assert found["turns_opened_total 1001 first"] == 6
+    assert found["turns_total 1001 first answered"] == 6
+    assert found["sends_total 1001 reply accepted"] == 6
+    assert found["journey_runs_started_total 1001 order"] == 6
+    assert found["handovers_total 1001"] == 6
+    assert not [name for name in found if name.startswith("internal_errors_total")]
+
+
+def test_a_worker_that_is_not_told_the_contact_still_closes_turns(
+    tasks: Any, worker: tuple[subprocess.Popen[bytes], Path]
+) -> None:
+    """`chatvitals.init` in the worker is enough for its sends; calls that need a contact are counted as without one."""
+    bot = Bot(tasks, "1002")
+    person = Person("", phone="15551112222")
+    bot.receive(person)
+    before = bot.settled()["internal_errors_total no_contact"]
+    tasks.answer.delay("1002", person.phone, "text").get(timeout=30)
+    stop(worker[0])
+    found = bot.settled()
+    assert found["turns_total 1002 first answered"] == 1
+    assert found["internal_errors_total no_contact"] == before + 2
+
+
+def test_a_header_that_a_worker_logs_shows_nobody(tasks: Any, worker: tuple[subprocess.Popen[bytes], Path]) -> None:
+    """Celery writes all headers of a task that it does not know into its log."""
+    bot = Bot(tasks, "1003")
+    person = Person("", phone="15553334444")
+    with bot.receive(person):
+        tasks.app.send_task("nobody_knows")
+    tasks.answer.delay("1003", "15559999999", "text").get(timeout=30)  # the worker has come past it
+    words = worker[1].read_text()
+    assert "unregistered task of type 'nobody_knows'" in words
+    assert "'chatvitals': '" in words
+    assert person.phone not in words

@@ -1,0 +1,384 @@
+"""HOST_SAFETY.md 24 to 33: what becomes of events when the store or the process is in trouble."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.world import EPOCH, NUMBER, PHONE, World
+
+from chatvitals import catalogue
+from chatvitals.events import Message, Webhook
+from chatvitals.guard import Guard
+from chatvitals.pipeline import Pipeline
+from chatvitals.reducer.fold import fold
+from chatvitals.settings import Settings
+from chatvitals.stores.memory import MemoryStore
+from chatvitals.stores.sqlite import SQLiteStore
+from chatvitals.testing import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import Swallowed
+
+    from chatvitals.events import PersonEvent
+    from chatvitals.stores.base import Store
+
+RECEIVED = catalogue.MESSAGES_RECEIVED
+DROPPED = catalogue.EVENTS_DROPPED
+POISON = "wamid.poison"
+
+
+def message(index: int, kind: str = "text") -> Message:
+    return Message(
+        number=NUMBER, phone=str(int(PHONE) + index), id=f"wamid.{index}", type=kind, timestamp=EPOCH, received=EPOCH
+    )
+
+
+@pytest.fixture
+def running() -> Iterator[Callable[..., Pipeline]]:
+    """Start pipelines with their thread, and close them."""
+    started: list[Pipeline] = []
+
+    def start(store: Store, **settings: Any) -> Pipeline:
+        loaded = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef", **settings}, environ={})
+        started.append(Pipeline(loaded, store, Guard(), FakeClock(EPOCH)))
+        return started[-1]
+
+    yield start
+    for pipeline in started:
+        pipeline.close()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[SQLiteStore]:
+    """A store whose folder `home` can be moved away and back."""
+    (tmp_path / "home").mkdir()
+    store = SQLiteStore(tmp_path / "home" / "store.db")
+    yield store
+    store.close()
+
+
+def total(store: Store, name: str, *labels: str) -> float:
+    return sum(
+        value
+        for (family, values, field), value in store.cells().items()
+        if family == name and field == 0 and all(label in values for label in labels)
+    )
+
+
+# The queue
+
+
+def test_a_full_queue_drops_the_oldest_and_counts_them() -> None:
+    """The latest events are the ones that matter when the store comes back."""
+    world = World(queue_size=3)
+    for index, kind in enumerate(("audio", "video", "text", "text", "image")):
+        world.pipeline.put(message(index, kind))
+    assert world.pipeline.waiting == 3
+    assert world.pipeline.drain()
+    world.at(0)
+    assert world.count(RECEIVED) == 3
+    assert world.count(RECEIVED, "audio") == world.count(RECEIVED, "video") == 0
+    assert world.count(DROPPED, "queue_full") == 2
+
+
+def test_the_events_of_a_webhook_count_one_by_one_against_the_bound() -> None:
+    """A POST of a thousand updates does not pass for one event; one larger than the queue still goes through."""
+    world = World(queue_size=4)
+    for start in (0, 10, 20):
+        world.pipeline.put(Webhook(result="accepted", received=EPOCH, events=[message(start + i) for i in range(3)]))
+    assert world.pipeline.waiting == 3
+    world.pipeline.put(Webhook(result="accepted", received=EPOCH, events=[message(40 + i) for i in range(9)]))
+    assert world.pipeline.drain()
+    world.at(0)
+    assert world.count(RECEIVED) == 9
+    assert world.count(DROPPED, "queue_full") == 9
+
+
+def test_memory_is_bounded_while_the_store_is_away(tmp_path: Path) -> None:
+    """Whatever is put back after a failed commit stays within the bound too."""
+    world = World(SQLiteStore(tmp_path / "no" / "store.db"), queue_size=10)
+    for index in range(50):
+        world.pipeline.put(message(index))
+        if index % 7 == 0:
+            assert not world.pipeline.drain()
+        assert world.pipeline.waiting <= 10
+        assert len(world.pipeline._queue) <= 10
+
+
+# The store in trouble
+
+
+def _folder_away(store: SQLiteStore) -> None:
+    store.path.parent.rename(store.path.parent.with_name("away"))
+
+
+def _folder_back(store: SQLiteStore) -> None:
+    store.path.parent.with_name("away").rename(store.path.parent)
+
+
+def _garbage(store: SQLiteStore) -> None:
+    for path in store.path.parent.glob("store.db*"):
+        path.rename(path.with_name("kept-" + path.name))
+    store.path.write_bytes(b"garbage" * 1000)
+
+
+def _garbage_gone(store: SQLiteStore) -> None:
+    for path in store.path.parent.glob("kept-*"):
+        path.rename(path.with_name(path.name.removeprefix("kept-")))
+
+
+@pytest.mark.parametrize(
+    ("breaks", "repairs"), [(_folder_away, _folder_back), (_garbage, _garbage_gone)], ids=["folder", "garbage"]
+)
+def test_nothing_is_lost_while_the_store_is_away(
+    sqlite: SQLiteStore,
+    breaks: Callable[[SQLiteStore], None],
+    repairs: Callable[[SQLiteStore], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Events wait, `store_up` is 0, the log says what to do; afterwards everything is there, without a restart."""
+    world = World(sqlite)
+    world.hears(0, "m0")
+    assert world.pipeline.store_up
+    sqlite.close()
+    breaks(sqlite)
+    for index in range(1, 6):
+        world.pipeline.put(message(index))
+        assert not world.pipeline.drain()
+    assert not world.pipeline.sweep()
+    assert not world.pipeline.store_up
+    assert world.pipeline.waiting == 5
+    assert "the store file store.db" in caplog.text
+    repairs(sqlite)
+    assert world.pipeline.drain()
+    assert world.pipeline.store_up
+    world.at(20)
+    assert world.count(RECEIVED) == 6
+    assert world.count(catalogue.TURNS_OPENED) == 6
+    assert world.count(catalogue.INTERNAL_ERRORS, "store") == 6
+
+
+def test_a_file_that_is_damaged_under_a_running_process_is_begun_anew_once_it_is_moved_away(
+    sqlite: SQLiteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was in it is lost, what comes then is not."""
+    world = World(sqlite)
+    world.hears(0, "m0")
+    sqlite.close()
+    sqlite.path.write_bytes(b"garbage" * 1000)
+    world.pipeline.put(message(1))
+    assert not world.pipeline.drain()
+    assert "is damaged: move it away" in caplog.text
+    sqlite.path.unlink()
+    assert world.pipeline.drain()
+    assert world.count(RECEIVED) == 1
+
+
+def test_a_full_disk_degrades_and_recovers(sqlite: SQLiteStore) -> None:
+    """A write that the system refuses undoes the whole commit; it is made again when there is room."""
+    world = World(sqlite)
+    world.hears(0, "m0")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for index in range(1, 40):
+        world.pipeline.put(message(index))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        taken = world.pipeline.drain()
+        up = world.pipeline.store_up
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not taken
+    assert not up
+    assert world.pipeline.waiting == 39
+    assert world.pipeline.drain()
+    world.at(20)
+    assert world.count(RECEIVED) == 40
+    assert world.count(catalogue.TURNS_OPENED) == 40
+
+
+_LOCKS = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.readline()
+connection.execute("ROLLBACK")
+"""
+
+
+def test_a_file_that_another_process_has_locked_holds_nobody_up(
+    sqlite: SQLiteStore, running: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bot's puts return while the file is locked; once it is free everything is counted."""
+    monkeypatch.setattr("chatvitals.stores.sqlite._BUSY_SECONDS", 0.05)
+    pipeline = running(sqlite)
+    pipeline.put(message(0))
+    pipeline.settle(10)
+    command = [sys.executable, "-c", _LOCKS, str(sqlite.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        for index in range(1, 100):
+            pipeline.put(message(index))
+        pipeline.settle(10)
+        assert not pipeline.store_up
+        assert total(sqlite, RECEIVED.name) == 1
+        other.communicate("go\n")
+    pipeline.settle(20)
+    assert pipeline.store_up
+    assert total(sqlite, RECEIVED.name) == 100
+    assert total(sqlite, DROPPED.name, "queue_full") == 0
+
+
+# Poison
+
+
+def _poisoned(contact: Any, event: PersonEvent, *rest: Any) -> None:
+    if getattr(event, "id", "") == POISON:
+        contact.pending.append("nonsense")
+        raise KeyError(POISON)
+    fold(contact, event, *rest)
+
+
+@pytest.mark.parametrize("after_the_poison", [0, 5])
+def test_an_event_that_our_rules_choke_on_costs_only_itself(
+    swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch, after_the_poison: int
+) -> None:
+    """The others of its batch are counted, its contact stays as it was, and the error is counted."""
+    monkeypatch.setattr("chatvitals.batch.fold", _poisoned)
+    world = World()
+    events = [message(0), message(1), Message(number=NUMBER, phone=PHONE, id=POISON, type="text", received=EPOCH)]
+    events += [message(10 + index) for index in range(after_the_poison)]
+    for event in events:
+        world.pipeline.put(event)
+    assert world.pipeline.drain()
+    world.at(20)
+    assert world.count(RECEIVED) == 2 + after_the_poison
+    assert world.count(catalogue.TURNS_OPENED) == 2 + after_the_poison
+    assert world.count(catalogue.INTERNAL_ERRORS, "reducer") >= 1
+    assert swallowed.take("reducer")
+
+
+def test_one_poisonous_item_of_a_webhook_does_not_cost_the_others(
+    swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A POST may hold a thousand updates of many people."""
+    monkeypatch.setattr("chatvitals.batch.fold", _poisoned)
+    world = World()
+    bad = Message(number=NUMBER, phone=PHONE, id=POISON, type="text", received=EPOCH)
+    world.pipeline.put(Webhook(result="accepted", received=EPOCH, events=[message(1), bad, message(2)]))
+    assert world.pipeline.drain()
+    world.at(20)
+    swallowed.take("reducer")
+    assert world.count(catalogue.WEBHOOKS, "accepted") == 1
+    assert world.count(RECEIVED) == 2
+
+
+def test_a_state_that_cannot_be_read_does_not_hold_up_the_others(swallowed: Swallowed) -> None:
+    """A damaged row costs its own contact: timers of all others strike, and a scrape raises nothing."""
+    world = World()
+    world.hears(0, "m1")
+    assert isinstance(world.store, MemoryStore)
+    other = World(world.store)
+    other.hears(1, "m2", phone="15550009999")
+    victim = next(iter(world.store._rows))
+    world.store._rows[victim] = b"garbage"
+    world.clock.now = EPOCH + 100
+    assert world.pipeline.sweep()
+    assert world.count(catalogue.TURNS_OVERDUE, "60") == 1
+    assert world.count(catalogue.INTERNAL_ERRORS) >= 1
+    swallowed.errors.clear()
+
+
+# Threads
+
+
+def test_no_thread_runs_before_the_first_event(running: Callable[..., Pipeline]) -> None:
+    """Importing and configuring in a parent that will fork starts nothing; then there is one daemon thread."""
+
+    def ours() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "chatvitals" and thread.is_alive()]
+
+    before = len(ours())
+    pipeline = running(MemoryStore())
+    assert len(ours()) == before
+    for index in range(3):
+        pipeline.put(message(index))
+    assert len(ours()) == before + 1
+    assert all(thread.daemon for thread in ours())
+    pipeline.close()
+    assert len(ours()) == before
+
+
+def test_where_no_thread_can_be_started_the_caller_s_own_commits(
+    running: Callable[..., Pipeline], swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers without threads lose no number, and need no scrape in each of their processes for it."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    store = MemoryStore()
+    pipeline = running(store)
+    for index in range(3):
+        pipeline.put(message(index))
+    assert len(swallowed.take("pipeline")) == 1
+    assert pipeline.waiting == 0
+    assert total(store, RECEIVED.name) == 3
+    pipeline.settle()
+    assert total(store, catalogue.INTERNAL_ERRORS.name, "pipeline") == 1
+
+
+def test_the_thread_outlives_what_goes_wrong_in_it(
+    running: Callable[..., Pipeline], swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error outside any single event costs one round."""
+    store = MemoryStore()
+    pipeline = running(store)
+    sweep = pipeline.sweep
+    failing = True
+
+    def once(**more: bool) -> bool:
+        nonlocal failing
+        if failing:
+            failing = False
+            raise OSError("once")
+        return sweep(**more)
+
+    monkeypatch.setattr(pipeline, "sweep", once)
+    pipeline.put(message(0))
+    pipeline.settle(10)
+    pipeline.put(message(1))
+    pipeline.settle(10)
+    assert total(store, RECEIVED.name) == 2
+    assert len(swallowed.take("pipeline")) == 1
+
+
+def test_what_a_commit_holds_takes_effect_or_waits_as_a_whole(sqlite: SQLiteStore) -> None:
+    """A transaction that another process prevents leaves neither states nor cells behind."""
+    world = World(sqlite)
+    world.hears(0, "m0")
+    cells = sqlite.cells()
+    world.pipeline.put(message(1))
+    with sqlite3.connect(sqlite.path) as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    sqlite.close()
+    assert not world.pipeline.drain()
+    with sqlite3.connect(sqlite.path) as other:
+        other.execute("PRAGMA user_version = 1")
+    other.close()
+    assert sqlite.cells() == cells
+    assert world.pipeline.drain()
+    world.at(20)
+    assert world.count(catalogue.TURNS_OPENED) == 2

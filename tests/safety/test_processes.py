@@ -1,0 +1,225 @@
+"""HOST_SAFETY.md 27 to 31: forks, kills and the end of a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.world import EPOCH, NUMBER, PHONE, World
+
+from chatvitals import catalogue
+from chatvitals.events import Message
+from chatvitals.guard import Guard
+from chatvitals.pipeline import Pipeline
+from chatvitals.settings import Settings
+from chatvitals.stores.sqlite import SQLiteStore
+from chatvitals.testing import FakeClock
+from chatvitals.vitals import Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RECEIVED = catalogue.MESSAGES_RECEIVED
+CHOSEN = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef"}, environ={})
+
+
+def message(name: str) -> Message:
+    return Message(number=NUMBER, phone=PHONE, id=name, type="text", timestamp=EPOCH, received=EPOCH)
+
+
+def total(store: SQLiteStore, name: str, *labels: str) -> float:
+    return sum(
+        value
+        for (family, values, field), value in store.cells().items()
+        if family == name and field == 0 and all(label in values for label in labels)
+    )
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Run `work` in a forked child and return its exit status; 0 is success."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # later Pythons warn of forks beside threads: our subject
+        pid = os.fork()
+    if pid == 0:  # pragma: no cover - in the child
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SQLiteStore:
+    """An empty SQLite store."""
+    return SQLiteStore(tmp_path / "store.db")
+
+
+# Forks
+
+
+def test_a_forked_child_has_its_own_thread_and_leaves_its_parent_s_events_to_the_parent(store: SQLiteStore) -> None:
+    """What waited at the fork is committed once, by the parent; what comes later by whoever received it."""
+    pipeline = Pipeline(CHOSEN, store, Guard(), FakeClock(EPOCH))
+    pipeline.put(message("before"))
+    pipeline.settle(10)
+    with pipeline._work:  # the parent's thread cannot commit while the fork is made
+        pipeline.put(message("waiting"))
+
+        def child() -> None:
+            pipeline.put(message("child"))
+            pipeline.settle(10)
+            assert pipeline.waiting == 0
+            assert pipeline._thread is not None
+            assert pipeline._thread.is_alive()
+            pipeline.close()
+
+        assert in_child(child) == 0
+        assert total(store, RECEIVED.name) == 2
+    pipeline.put(message("parent"))
+    pipeline.settle(10)
+    pipeline.close()
+    assert total(store, RECEIVED.name) == 4
+    assert total(store, catalogue.DUPLICATES.name) == 0
+
+
+def test_a_child_that_does_nothing_changes_nothing(store: SQLiteStore) -> None:
+    """A fork that only runs another program may close what it has inherited."""
+    vitals = Vitals(CHOSEN, store=store)
+    vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
+    vitals.settle()
+    assert in_child(vitals.close) == 0
+    vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
+    vitals.settle()
+    assert vitals.pipeline.waiting == 0
+    vitals.close()
+
+
+def test_many_children_of_one_parent_lose_nothing(store: SQLiteStore) -> None:
+    """A server that loads the app before it forks its workers."""
+    pipeline = Pipeline(CHOSEN, store, Guard(), FakeClock(EPOCH))
+    pipeline.put(message("parent"))
+    pipeline.settle(10)
+    for index in range(4):
+
+        def child(name: str = f"child{index}") -> None:
+            pipeline.put(message(name))
+            pipeline.settle(10)
+            pipeline.close()
+
+        assert in_child(child) == 0
+    pipeline.close()
+    assert total(store, RECEIVED.name) == 5
+
+
+def test_own_health_that_waits_at_a_fork_is_counted_once(store: SQLiteStore) -> None:
+    """What the parent dropped and the errors that it saw are the parent's to tell."""
+    world = World(store, queue_size=1)
+    world.pipeline.put(message("m1"))
+    world.pipeline.put(message("m2"))
+    world.pipeline._guard.report("somewhere")
+
+    def child() -> None:
+        world.pipeline.put(message("m3"))
+        assert world.pipeline.drain()
+
+    assert in_child(child) == 0
+    assert world.pipeline.drain()
+    assert world.count(catalogue.EVENTS_DROPPED, "queue_full") == 1
+    assert world.count(catalogue.INTERNAL_ERRORS, "somewhere") == 1
+
+
+# Ends
+
+_BOT = """
+import sys, time
+import chatvitals
+from chatvitals.events import Message
+vitals = chatvitals.init(store="sqlite:///" + sys.argv[1], app_secret="s", hooks=False)
+number = "990005556667778"
+for index in range(int(sys.argv[2])):
+    now = time.time()
+    phone = str(15550000000 + index % 50)
+    vitals.emit(Message(number=number, phone=phone, id=f"m{index}", type="text", timestamp=int(now), received=now))
+    if index % 3:
+        vitals.record_reply(contact=phone, phone_number_id=number)
+    if index % 100 == 0:
+        print(index, flush=True)
+        time.sleep(0.01)
+"""
+
+
+def test_a_process_that_ends_without_a_goodbye_has_committed_what_it_received(store: SQLiteStore) -> None:
+    """`atexit` flushes; nothing is printed at the interpreter's exit."""
+    command = [sys.executable, "-c", _BOT, str(store.path), "250"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert total(store, RECEIVED.name) == 250
+
+
+@pytest.mark.parametrize("lines", [2, 7])
+def test_a_kill_at_any_moment_leaves_the_laws_of_conservation_intact(store: SQLiteStore, lines: int) -> None:
+    """States and cells move together, so turns opened = turns ended + turns open in what the store has."""
+    command = [sys.executable, "-c", _BOT, str(store.path), "1000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as bot:
+        assert bot.stdout is not None
+        for _ in range(lines):
+            bot.stdout.readline()
+        while not store.path.exists() or not total(store, RECEIVED.name):
+            bot.stdout.readline()
+        bot.send_signal(signal.SIGKILL)
+        bot.communicate()
+    world = World(store)
+    world.clock.now = time.time() + 60
+    assert world.pipeline.sweep()
+    world.conserve()
+    assert world.count(RECEIVED) > 0
+    assert world.count(catalogue.TURNS_OPENED) > 0
+
+
+def test_closing_takes_two_seconds_at_most_when_the_store_is_dead(tmp_path: Path) -> None:
+    """A deploy is not held up; what could not be committed is counted, and closing again does nothing."""
+    settings = Settings.load({"store": f"sqlite:///{tmp_path}/no/store.db", "hooks": False}, environ={})
+    vitals = Vitals(settings)
+    for _ in range(5):
+        vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
+    began = time.monotonic()
+    vitals.close()
+    vitals.close()
+    assert time.monotonic() - began < 4  # two, and what a loaded machine adds
+    assert vitals.pipeline.waiting == 0
+    assert vitals.pipeline.own_measures().adds[catalogue.EVENTS_DROPPED.name, ("store",), 0] == 5
+
+
+def test_closing_takes_two_seconds_at_most_when_a_commit_hangs(store: SQLiteStore) -> None:
+    """A thread that waits for a lock is left behind; it is a daemon."""
+    pipeline = Pipeline(CHOSEN, store, Guard(), FakeClock(EPOCH))
+    with pipeline._work:
+        pipeline.put(message("m1"))
+        began = time.monotonic()
+        pipeline.close()
+        assert time.monotonic() - began < 4  # two, and what a loaded machine adds
+    for thread in threading.enumerate():
+        if thread.name == "chatvitals":
+            thread.join(10)
+
+
+def test_what_comes_after_closing_harms_nobody(store: SQLiteStore) -> None:
+    """A request that is still under way when the app shuts down may emit."""
+    vitals = Vitals(CHOSEN, store=store)
+    vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
+    vitals.close()
+    for _ in range(3):
+        vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
+    vitals.settle(0.1)
+    assert vitals.pipeline.waiting <= vitals.settings.queue_size
+    assert not [thread for thread in threading.enumerate() if thread.name == "chatvitals" and thread.is_alive()]

@@ -1,0 +1,98 @@
+"""SEMANTICS.md 6 and 7 as properties: whatever happens, in whatever order it reaches us, the numbers fit together."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatvitals import catalogue
+from chatvitals.events import Message, Step
+from chatvitals.stores import open_store
+from tests.scenarios.journeys import BY_ANY_ID, GAPS, NUMBER, PHONES, STEPS, JourneyWorld, by, histories, step
+from tests.scenarios.test_order_independence import EPOCH, LONGEST, Delivery, disturbances, same
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.data())
+def test_the_laws_hold_at_every_commit_and_order_changes_no_number(data: st.DataObject) -> None:
+    """With workers, held commits, copies, kills and sweeps, all numbers are those of the quiet course of things."""
+    history = data.draw(histories())
+    expected = JourneyWorld(open_store("memory:")).play(history)
+    disturbed, idle = data.draw(disturbances(history))
+    same(JourneyWorld(open_store("memory:")).play(disturbed, idle), expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_the_same_on_a_file_that_workers_share(data: st.DataObject) -> None:
+    """SQLite's rows are not kept in memory between two commits."""
+    history = data.draw(histories())
+    expected = JourneyWorld(open_store("memory:")).play(history)
+    disturbed, idle = data.draw(disturbances(history))
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"sqlite:///{Path(folder) / 'property.db'}")
+        same(JourneyWorld(store).play(disturbed, idle), expected)
+        store.close()
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories(), st.lists(st.floats(0.0, LONGEST), max_size=20))
+def test_everything_ends_and_nothing_is_left_open(history: list[Delivery], idle: list[float]) -> None:
+    """After a week of silence every run has one outcome, every step reached has ended, and no gauge is above 0."""
+    cells = JourneyWorld(open_store("memory:")).play(history, idle)
+    assert not by(cells, catalogue.JOURNEY_RUNS_OPEN, 1)
+    assert not by(cells, catalogue.JOURNEY_RUNS_STALLED, 1)
+    assert by(cells, catalogue.JOURNEY_STEP_ENDED, 1, 2) == by(cells, catalogue.JOURNEY_STEP_REACHED, 1, 2)
+    assert by(cells, catalogue.JOURNEY_RUNS, 1) == by(cells, catalogue.JOURNEY_RUNS_STARTED, 1)
+    visits = sum(type(delivery.event) is Step for delivery in history)
+    assert sum(by(cells, catalogue.JOURNEY_STEP_VISITS, 1).values()) == visits
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories(BY_ANY_ID), st.lists(st.floats(0.0, LONGEST), max_size=6))
+def test_the_laws_hold_for_people_with_several_ids(history: list[Delivery], idle: list[float]) -> None:
+    """Contacts that turn out to be one person keep what is open, and nothing that was counted is taken back."""
+    world = JourneyWorld(open_store("memory:"))
+    world.merging = True
+    cells = world.play(history, idle)
+    assert by(cells, catalogue.JOURNEY_RUNS, 1) == by(cells, catalogue.JOURNEY_RUNS_STARTED, 1)
+    assert by(cells, catalogue.JOURNEY_STEP_ENDED, 1, 2) == by(cells, catalogue.JOURNEY_STEP_REACHED, 1, 2)
+
+
+@st.composite
+def walks(draw: st.DrawFn) -> tuple[list[Delivery], list[int]]:
+    """Draw contacts that each walk the linear journey once from its start, write meanwhile, and stop somewhere."""
+    out: list[Delivery] = []
+    lengths = []
+    for phone in PHONES:
+        now = draw(st.sampled_from([0.2, 7.7, 500.3]))
+        length = draw(st.integers(0, len(STEPS["order"])))
+        lengths.append(length)
+        for index in range(length):
+            who: dict[str, Any] = {"number": NUMBER, "phone": phone, "received": EPOCH + now}
+            if draw(st.booleans()):
+                out.append(Delivery(now, Message(**who, id=f"wamid.{phone}{now}", type="text", timestamp=None)))
+            out.append(Delivery(now, step(who, "order", STEPS["order"][index])))
+            now = round(now + min(draw(GAPS), 80_000.0), 3)
+    return out, lengths
+
+
+@settings(max_examples=100, deadline=None)
+@given(walks(), st.data())
+def test_a_linear_journey_narrows(walked: tuple[list[Delivery], list[int]], data: st.DataObject) -> None:
+    """Without re-entry no step is reached by more than the one before, and the funnel is what was walked."""
+    history, lengths = walked
+    disturbed, idle = data.draw(disturbances(sorted(history, key=lambda delivery: delivery.at)))
+    cells = JourneyWorld(open_store("memory:")).play(disturbed, idle)
+    reached = by(cells, catalogue.JOURNEY_STEP_REACHED, 2)
+    funnel = [reached[name] for name in STEPS["order"]]
+    assert funnel == sorted(funnel, reverse=True)
+    assert funnel == [sum(length > index for length in lengths) for index in range(4)]
+    dropped = by(cells, catalogue.JOURNEY_STEP_DROPPED, 2)
+    assert [dropped[name] for name in STEPS["order"]] == [lengths.count(index + 1) for index in range(3)] + [0]
+    assert by(cells, catalogue.JOURNEY_RUNS, 2)["completed"] == lengths.count(4)
+    assert not by(cells, catalogue.JOURNEY_STEP_LOOPS, 2)
