@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from chatvitals import context
-from chatvitals.events import Webhook
+from chatvitals import context, vocabulary
+from chatvitals.events import AccountEvent, Webhook
 from chatvitals.guard import logger
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ class _Delivery:
     """One POST on the webhook path, while the application handles it."""
 
     __slots__ = (
+        "_acknowledges",
         "_chunks",
         "_fence",
         "_handling",
@@ -169,6 +170,7 @@ class _Delivery:
         self._size = 0
         self._webhook: Webhook | None = None  # read, and not yet emitted
         self._status: object = None  # of the response, once it has started
+        self._acknowledges = False  # an error of the application becomes 200: a setting, for account events alone
 
     async def run(self, app: ASGIApp) -> None:
         """Call the application with the contacts of this webhook bound and the request marked as counted.
@@ -185,6 +187,11 @@ class _Delivery:
             scope[_SEEN] = (*outer, self._vitals) if isinstance(outer, tuple) else (self._vitals,)
         try:
             await app(scope, self.receive, self.send)
+        except Exception:
+            if self._acknowledges and self._status is None:
+                with self._fence:
+                    await self._acknowledge()
+            raise
         finally:
             if self._webhook is not None:
                 with self._fence:
@@ -210,13 +217,23 @@ class _Delivery:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send the application's message as it is; the start of the response is the acknowledgement."""
+        """Send the application's message as it is; the start of the response is the acknowledgement.
+
+        Only where `acknowledge_account_events` says so, an error about account events goes out with the status 200.
+        """
         if self._status is None:
             with self._fence:
                 if message.get("type") == "http.response.start":
-                    self._status = message.get("status")
+                    self._status = status = message.get("status")
                     self._emit()
+                    if self._acknowledges and isinstance(status, int) and status >= 400:
+                        message = {**message, "status": 200}
         await self._send(message)
+
+    async def _acknowledge(self) -> None:
+        """Answer in place of an application that raised; its server then sees the exception and sends nothing more."""
+        await self.send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await self.send({"type": "http.response.body", "body": b""})
 
     def _look(self, message: Message) -> None:
         """Copy a piece of the body; with the last one the webhook is read, before the application has it."""
@@ -245,6 +262,7 @@ class _Delivery:
         webhook = self._vitals.read_webhook(body, _signature(self._scope.get("headers")))
         self._webhook = webhook
         self._handling.contacts = context.contacts_of(webhook.events)
+        self._acknowledges = self._vitals.settings.acknowledge_account_events and _about_account_only(webhook)
         if webhook.result != "accepted" or self._vitals.settings.app_secret or self._status is not None:
             self._emit()
 
@@ -261,6 +279,17 @@ class _Delivery:
             self._handling.contacts = ()
             webhook = Webhook(result="rejected", received=webhook.received)
         self._vitals.emit(webhook)
+
+
+def _about_account_only(webhook: Webhook) -> bool:
+    """Say whether a webhook can be read whole and concerns no person: nothing is lost when it is not repeated."""
+    return (
+        webhook.result == "accepted"
+        and not webhook.malformed
+        and bool(webhook.events)
+        and all(type(event) is AccountEvent for event in webhook.events)
+        and all(field in vocabulary.BUSINESS_FIELDS for field, _ in webhook.fields)
+    )
 
 
 class _Metrics:

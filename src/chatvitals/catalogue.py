@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from chatvitals import vocabulary
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 PREFIX = "chatvitals_"
 NUMBER = "phone_number_id"
@@ -61,14 +64,16 @@ def _family(  # noqa: PLR0913 - a declaration names all there is
     *,
     number: bool = True,
     buckets: tuple[float, ...] = (),
-    closed: Mapping[str, Iterable[str]] | None = None,
+    closed: Mapping[str, Iterable[str]] | Iterable[tuple[str, ...]] | None = None,
     hours: bool = False,
 ) -> Family:
     own = tuple(labels.split())
     all_labels = (NUMBER, *own) if number else own
     starts: tuple[tuple[str, ...], ...] = ()
-    if closed is not None:
+    if isinstance(closed, Mapping):
         starts = tuple(itertools.product(*(tuple(closed[label]) for label in own)))
+    elif closed is not None:
+        starts = tuple(closed)
     elif kind == "counter" and not own:
         starts = ((),)
     family = Family(PREFIX + name, kind, help_text, all_labels, buckets, starts, hours)
@@ -258,6 +263,117 @@ EXPERIMENT_WAIT = _family(
     "experiment variant",
     buckets=HUMAN_SECONDS,
 )
+QUALITY_RATING = _family(
+    "quality_rating",
+    "gauge",
+    "How WhatsApp rates the number, by the last poll: 3 GREEN, 2 YELLOW, 1 RED, 0 UNKNOWN (also where never polled).",
+)
+QUALITY_CHANGES = _family(
+    "quality_changes_total",
+    "counter",
+    "Changes of a number's rating from one poll to the next; the first poll is no change.",
+    "from to",
+    closed=tuple(itertools.permutations(vocabulary.RATINGS, 2)),
+)
+QUALITY_UPDATED = _family(
+    "quality_updated_timestamp_seconds",
+    "gauge",
+    "When a poll last confirmed the rating (Unix time); absent where none has.",
+)
+QUALITY_CHANGED = _family(
+    "quality_changed_timestamp_seconds",
+    "gauge",
+    "When the rating last changed (Unix time); absent where it has not.",
+)
+QUALITY_EVENTS = _family(
+    "quality_events_total",
+    "counter",
+    "Webhooks about a number's quality, limit or throughput, by event; they never carry the rating.",
+    "event",
+    closed={"event": vocabulary.QUALITY_EVENTS},
+)
+QUALITY_EVENTS_WAITING = _family(
+    "quality_events_waiting",
+    "gauge",
+    "Webhooks about a number whose display number nothing has named yet; counted in quality_events_total once it is.",
+    number=False,
+)
+NUMBER_STATUS = _family(
+    "number_status", "gauge", "1 for the status that the last poll found for the number, 0 for all others.", "status"
+)
+NUMBER_FLAGGED = _family(
+    "number_flagged_timestamp_seconds",
+    "gauge",
+    "Since when WhatsApp flags the number (Unix time); absent unless flagged.",
+)
+MESSAGING_LIMIT = _family(
+    "messaging_limit",
+    "gauge",
+    "People who may be written to first within 24 h; +Inf is unlimited. A portfolio's limit is shown by waba_id.",
+    "waba_id phone_number_id scope",
+    number=False,
+)
+HEALTH_STATUS = _family(
+    "health_status",
+    "gauge",
+    "Whether each link of the chain lets the number send: 2 AVAILABLE, 1 LIMITED, 0 BLOCKED.",
+    "entity",
+)
+RESTRICTION_EXPIRES = _family(
+    "restriction_expires_timestamp_seconds",
+    "gauge",
+    "When a restriction of the account ends (Unix time), +Inf where it does not; absent when unrestricted.",
+    "waba_id restriction",
+    number=False,
+)
+NUMBER_INFO = _family(
+    "number_info", "gauge", "Always 1; names the number.", "waba_id display_phone_number verified_name"
+)
+TEMPLATE_QUALITY = _family(
+    "template_quality",
+    "gauge",
+    "How WhatsApp rates the template: 3 GREEN, 2 YELLOW, 1 RED, 0 UNKNOWN.",
+    "waba_id template language",
+    number=False,
+)
+TEMPLATE_STATUS = _family(
+    "template_status",
+    "gauge",
+    "1 for the template's status, 0 for all others.",
+    "waba_id template language status",
+    number=False,
+)
+TEMPLATE_STATUS_CHANGES = _family(
+    "template_status_changes_total",
+    "counter",
+    "Webhooks about a template's status, with WhatsApp's reason.",
+    "waba_id template language status reason",
+    number=False,
+)
+ACCOUNT_EVENTS = _family(
+    "account_events_total",
+    "counter",
+    "Webhooks about an account, by field and event; each counts once.",
+    "waba_id field event",
+    number=False,
+)
+GRAPH_REQUESTS = _family(
+    "graph_requests_total",
+    "counter",
+    "Requests of the quality poller to the Graph API, by result.",
+    "result",
+    number=False,
+    closed={"result": vocabulary.GRAPH_RESULTS},
+)
+POLLER_LAST_SUCCESS = _family(
+    "poller_last_success_timestamp_seconds",
+    "gauge",
+    "When the quality poller last had an answer (Unix time).",
+    number=False,
+)
+POLLER_INTERVAL = _family(
+    "poller_interval_seconds", "gauge", "Seconds between two polls, as they are set.", number=False
+)
 WEBHOOKS = _family(
     "webhooks_total",
     "counter",
@@ -275,7 +391,7 @@ DUPLICATES = _family(
     "Deliveries that had been seen before and changed nothing.",
     "kind",
     number=False,
-    closed={"kind": ("message", "status", "echo", "preference")},
+    closed={"kind": ("message", "status", "echo", "preference", "account_event")},
 )
 EVENTS_DROPPED = _family(
     "events_dropped_total",
@@ -283,7 +399,7 @@ EVENTS_DROPPED = _family(
     "Events that were not used, by reason.",
     "reason",
     number=False,
-    closed={"reason": ("malformed", "stale", "no_turn", "queue_full", "store")},
+    closed={"reason": ("malformed", "stale", "unknown_tier", "no_turn", "queue_full", "store")},
 )
 INTERNAL_ERRORS = _family(
     "internal_errors_total",

@@ -146,6 +146,37 @@ class AccountEvent(msgspec.Struct, gc=False, kw_only=True):
     received: float = 0.0
 
 
+class Poll(msgspec.Struct, gc=False, kw_only=True):
+    """What one poll of the Graph API found for one WABA.
+
+    `numbers` are rows of the edge `phone_numbers`, as Meta sent them (id, display_phone_number, verified_name,
+    quality_rating, status, whatsapp_business_manager_messaging_limit, messaging_limit_tier, throughput, health_status
+    and so on). `templates` is the complete list of `message_templates` (name, language, status, quality_score),
+    `account` the WABA's node (id, health_status). None: not asked this time.
+    """
+
+    waba: str
+    received: float = 0.0
+    numbers: list[dict[str, object]] | None = None
+    templates: list[dict[str, object]] | None = None
+    account: dict[str, object] | None = None
+
+
+class GraphCall(msgspec.Struct, gc=False, kw_only=True):
+    """One request of ours to the Graph API, answered or not; `result` is one of `vocabulary.GRAPH_RESULTS`."""
+
+    waba: str
+    result: str
+
+
+class PollerState(msgspec.Struct, gc=False, kw_only=True):
+    """How the poller is set: seconds between two polls; `last_success` where one succeeded that found no rows."""
+
+    interval: float
+    last_success: float = 0.0
+    received: float = 0.0
+
+
 class Webhook(msgspec.Struct, gc=False, kw_only=True):
     """One POST on the webhook path, with what became of it.
 
@@ -165,3 +196,4 @@ PersonEvent: TypeAlias = (
     Message | IdentityChange | Status | Echo | Preference | Send | Reply | Call | Step | RunEnd | Exposed
 )
 Event: TypeAlias = PersonEvent | AccountEvent
+BusinessEvent: TypeAlias = AccountEvent | Poll | PollerState

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from chatvitals import catalogue
 from chatvitals._version import __version__
+from chatvitals.reducer import quality_state, quality_view
 from chatvitals.reducer.measures import SUM, Measures
 from chatvitals.stores.base import StoreUnavailableError
 
@@ -72,19 +73,24 @@ class VitalsCollector(Collector):
         own = self._pipeline.own_measures()  # before the cells: a commit in between must not hide anything
         measures = Measures()
         earliest: dict[tuple[str, str], float] = {}
+        gauges: list[quality_view.Gauge] = []
         up = self._pipeline.store_up
         try:
             cells = self._store.cells()
             earliest = self._store.earliest()
+            known = quality_state.decode(self._store.document(quality_state.DOCUMENT))
+            gauges = list(quality_view.gauges(known, self._pipeline.clock(), self._settings.phone_number_id))
             self._last_own = {cell: value for cell, value in cells.items() if cell[0] in catalogue.OWN_HEALTH}
         except StoreUnavailableError as error:
             self._guard.report("store", message=str(error))
             up = False
-            cells = {}
+            cells, gauges = {}, []
             measures.merge(own.adds)  # on top of what was last seen: a counter must never fall
             measures.merge(self._last_own)
         measures.merge(cells)
         values = _by_family(measures.adds)
+        for family, labels, value in gauges:
+            values.setdefault(family.name, {})[labels] = {0: value}
         self._start_at_zero(values, with_numbers=bool(cells))
         for (name, number), at in earliest.items():
             values[name] = {**values.get(name, {}), (number,): {0: at}}

@@ -49,4 +49,4 @@ class Labels:
         return taken
 
 
-_CAPPED = frozenset({catalogue.NUMBER, "template", "language"})
+_CAPPED = frozenset({catalogue.NUMBER, "waba_id", "verified_name", "template", "language"})

@@ -17,6 +17,7 @@ _Wrong: TypeAlias = list[Any] | _Scalar  # what may stand where an object should
 
 _MAX_TIMESTAMP: Final = 100_000_000_000  # seconds; above it, it is milliseconds
 _MAX_INTEGER: Final = 10**30  # an id that is a larger number is no id
+_DIGITS: Final = frozenset("0123456789")
 _MAX_DIGITS: Final = 40  # of an integer that is kept by `clean`
 
 
@@ -155,6 +156,11 @@ def text(value: Any) -> str:
 def word(value: Any) -> str:
     """Return the text of an open enumeration, cut where no real value reaches."""
     return text(value)[:64]
+
+
+def digits(value: Any) -> str:
+    """Return the digits of a display number, by which it is compared: Meta's forms with plus and spaces differ."""
+    return "".join(filter(_DIGITS.__contains__, value[:64])) if type(value) is str else ""
 
 
 def seconds(value: Any) -> int | None:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from chatvitals import catalogue
 from chatvitals.batch import DUE_GRAIN, Batch, count_handled, count_webhook, person_events
-from chatvitals.events import Handled, PersonEvent, Send, Webhook
+from chatvitals.business import Business, NamedNumbers
+from chatvitals.events import GraphCall, Handled, PersonEvent, Poll, PollerState, Send, Webhook
 from chatvitals.labels import Labels
+from chatvitals.reducer import quality_state, quality_view
 from chatvitals.reducer.identity import Hasher
 from chatvitals.reducer.measures import Measures
 from chatvitals.reducer.state import Rules
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
 
-Queued: TypeAlias = Webhook | PersonEvent | Handled
+Queued: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
 
 _LINGER = 0.1  # seconds that a batch gathers: one commit then serves many events
 _SWEEP_EVERY = 1.0
@@ -61,10 +63,11 @@ class Pipeline:
         self._identity_key = settings.identity_key
         self._store = store
         self._guard = guard
-        self._clock = clock
+        self.clock = clock
         self._background = background
         self._labels = Labels(settings.label_cap)
         self._hasher: Hasher | None = None
+        self._named = NamedNumbers()
         self._own = Measures()  # own health that waits for the next commit,
         self._in_flight = Measures()  # and what the commit under way carries
         self._dropped: Counter[str] = Counter()
@@ -271,12 +274,16 @@ class Pipeline:
         hasher = self.hasher()
         measures = Measures()
         events: list[PersonEvent] = []
+        business = Business(self._named, measures)
         for event in batch:
             if type(event) is Handled:
                 count_handled(event, self._labels, measures)
             elif type(event) is Webhook:
                 count_webhook(event, measures)
+                business.add_webhook(event)
                 events += person_events(event, measures)
+            elif isinstance(event, Poll | PollerState | GraphCall):
+                business.add(event)
             else:
                 if type(event) is Send and event.template:
                     event.template = self._labels.admit("template", event.template)
@@ -289,11 +296,13 @@ class Pipeline:
                 reduction = Batch(transaction, self.rules, hasher, self._labels, measures)
                 if events:
                     reduction.take(events)
-                now = self._clock()
+                now = self.clock()
                 due = reduction.settle(now + ahead, most_due) if most_due else 0
                 changes = reduction.changes(now)
-                if changes.states or changes.removed or changes.adds:
+                business.fold(transaction, changes, self._labels.admit, hasher)
+                if changes.states or changes.removed or changes.adds or changes.documents:
                     transaction.commit(changes)
+            business.committed()
         except BaseException:
             self._own.merge(own.adds)
             raise
@@ -324,6 +333,8 @@ class Pipeline:
         """Take the identity key from the settings, else from the store, where the first process has put it."""
         key = self._identity_key or self._store.keep_first("identity_key", secrets.token_bytes(32))
         self._labels.learn(self._store.cells())
+        known = quality_state.decode(self._store.document(quality_state.DOCUMENT))
+        self._labels.learn((family.name, labels, 0) for family, labels, _ in quality_view.gauges(known, 0.0))
         self._hasher = Hasher(key)
         return self._hasher
 

@@ -37,6 +37,7 @@ class SettingsKeywords(TypedDict, total=False):
     label_cap: int
     metrics_token: str | None
     app_version: str
+    acknowledge_account_events: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,11 @@ class Settings:
     """Bearer token that `/metrics` asks for; None leaves it open."""
     app_version: str = ""
     """Version of the bot, shown on `chatvitals_build_info` to mark deploys."""
+    acknowledge_account_events: bool = False
+    """Whether webhooks about the account alone are answered with 200 where the bot answers with an error.
+
+    WhatsApp repeats what was not answered with 200 for days, and bots that only know messages answer so.
+    """
 
     @classmethod
     def load(cls, given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
@@ -130,7 +136,7 @@ def _wrong(name: str, allowed: str, value: object) -> SettingsError:
 
 def _from_text(name: str, text: str) -> object:
     """Turn the text of an environment variable into what the keyword would take."""
-    if name == "hooks":
+    if name in {"hooks", "acknowledge_account_events"}:
         lowered = text.strip().lower()
         if lowered not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
             raise _wrong(name, "one of 1, true, yes, on, 0, false, no, off", text)
@@ -278,4 +284,5 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "label_cap": _whole(1, 100_000),
     "metrics_token": _secret_text,
     "app_version": _text,
+    "acknowledge_account_events": _flag,
 }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from chatvitals.events import CallName
+    from chatvitals.events import CallName, Poll
     from chatvitals.pipeline import Queued
     from chatvitals.stores.base import Store
 
@@ -256,6 +256,18 @@ class Vitals:
         self._call("resolve", contact, phone_number_id)
 
     # Running
+
+    def record_poll(self, poll: Poll) -> None:
+        """Tell what a poll of the Graph API found, for bots that poll by themselves.
+
+        Args:
+            poll: the rows as Meta sent them; without `received` it was made now.
+
+        """
+        with self.guard("record_poll"):
+            if not poll.received:
+                poll.received = self.clock()
+            self.emit(poll)
 
     def emit(self, event: Queued) -> None:
         """Hand an event to the pipeline; never raises and never waits."""

@@ -42,6 +42,104 @@ KNOWN_FIELDS = frozenset(
     "phone_number_name_update phone_number_quality_update security smb_app_state_sync smb_message_echoes standby "
     "template_category_update template_correct_category_detection tracking_events user_preferences".split()
 )
+RATINGS = ("UNKNOWN", "RED", "YELLOW", "GREEN")
+"""Ratings of numbers and templates; the place in this tuple is the value of the gauge."""
+NO_RATING = frozenset({"NA", "UNKNOWN", ""})
+QUALITY_EVENTS = ("FLAGGED", "UNFLAGGED", "UPGRADE", "DOWNGRADE", "ONBOARDING", "THROUGHPUT_UPGRADE")
+NUMBER_STATUSES = (
+    "PENDING",
+    "DELETED",
+    "MIGRATED",
+    "BANNED",
+    "RESTRICTED",
+    "RATE_LIMITED",
+    "FLAGGED",
+    "CONNECTED",
+    "DISCONNECTED",
+    "UNKNOWN",
+    "UNVERIFIED",
+    "LINKED",
+    OTHER,
+)
+TEMPLATE_STATUSES = (
+    "APPROVED",
+    "ARCHIVED",
+    "UNARCHIVED",
+    "DELETED",
+    "DISABLED",
+    "FLAGGED",
+    "IN_APPEAL",
+    "LIMIT_EXCEEDED",
+    "LOCKED",
+    "PAUSED",
+    "PENDING",
+    "PENDING_DELETION",
+    "REJECTED",
+    OTHER,
+)
+TEMPLATE_REASONS = frozenset(
+    "ABUSIVE_CONTENT CATEGORY_NOT_AVAILABLE INCORRECT_CATEGORY INVALID_FORMAT NONE PROMOTIONAL SCAM "
+    "TAG_CONTENT_MISMATCH".split()
+)
+HEALTH = ("BLOCKED", "LIMITED", "AVAILABLE")
+"""Values of `can_send_message`; the place in this tuple is the value of the gauge."""
+HEALTH_ENTITIES = {"PHONE_NUMBER": "number", "WABA": "waba", "BUSINESS": "business", "APP": "app"}
+RESTRICTIONS = frozenset(
+    "RESTRICTED_ADD_PHONE_NUMBER_ACTION RESTRICTED_BIZ_INITIATED_MESSAGING RESTRICTED_CUSTOMER_INITIATED_MESSAGING "
+    "RESTRICTED_UTILITY_TEMPLATES RESTRICTED_DIRECT_SEND_UTILITY_TEMPLATES RESTRICTED_BUSINESS_INITIATED_CALLING "
+    "RESTRICTED_USER_INITIATED_CALLING RESTRICTED_BIZ_INITIATED_AND_USER_INITIATED_CALLING "
+    "RESTRICTED_USER_INITIATED_CALLING_CALL_BUTTON_HIDDEN".split()
+)
+BAN = "DISABLED"
+_UPDATE = frozenset({"UPDATE"})
+_DECISIONS = frozenset("APPROVED REJECTED PENDING DEFERRED".split())
+ACCOUNT_EVENTS = {
+    "account_update": frozenset(
+        "ACCOUNT_VIOLATION ACCOUNT_RESTRICTION DISABLED_UPDATE ACCOUNT_DELETED ACCOUNT_OFFBOARDED ACCOUNT_RECONNECTED "
+        "PARTNER_ADDED PARTNER_REMOVED PARTNER_APP_INSTALLED PARTNER_APP_UNINSTALLED "
+        "PARTNER_CLIENT_CERTIFICATION_STATUS_UPDATE PARTNER_CLIENT_CERTIFICATION_NEEDED AD_ACCOUNT_LINKED "
+        "MM_LITE_TERMS_SIGNED AUTH_INTL_PRICE_ELIGIBILITY_UPDATE VOLUME_BASED_PRICING_TIER_UPDATE "
+        "BUSINESS_PRIMARY_LOCATION_COUNTRY_UPDATE VERIFIED_ACCOUNT ACCOUNT_DISABLE ACCOUNT_REINSTATE "
+        "BUSINESS_VERIFICATION_STATUS_UPDATE".split()
+    ),
+    "account_alerts": frozenset(
+        "INCREASED_CAPABILITIES_ELIGIBILITY_DEFERRED INCREASED_CAPABILITIES_ELIGIBILITY_FAILED "
+        "INCREASED_CAPABILITIES_ELIGIBILITY_NEED_MORE_INFO OBA_APPROVED OBA_REJECTED PROFILE_PICTURE_LOST".split()
+    ),
+    "account_review_update": _DECISIONS,
+    "phone_number_name_update": _DECISIONS,
+    "security": frozenset("PIN_CHANGED PIN_RESET_REQUEST PIN_REQUEST_SUCCESS".split()),
+    "flows": frozenset(
+        "FLOW_STATUS_CHANGE CLIENT_ERROR_RATE ENDPOINT_ERROR_RATE ENDPOINT_LATENCY ENDPOINT_AVAILABILITY "
+        "FLOW_VERSION_EXPIRY_WARNING".split()
+    ),
+    "group_status_update": frozenset({"group_suspend", "group_suspend_cleared"}),
+    "partner_solutions": frozenset({"SOLUTION_CREATED", "SOLUTION_UPDATED"}),
+    "business_capability_update": _UPDATE,
+    "business_username_update": _UPDATE,
+    "business_username_updates": _UPDATE,
+    "account_settings_update": _UPDATE,
+    "payment_configuration_update": _UPDATE,
+    "template_category_update": _UPDATE,
+    "template_correct_category_detection": _UPDATE,
+    "message_template_components_update": _UPDATE,
+}
+"""The events of each field that is counted in `account_events_total`; a field without event names has `UPDATE`."""
+NUMBER_FIELD = "phone_number_quality_update"
+TEMPLATE_FIELDS = frozenset({"message_template_status_update", "message_template_quality_update"})
+BUSINESS_FIELDS = frozenset({*ACCOUNT_EVENTS, *TEMPLATE_FIELDS, NUMBER_FIELD})
+"""Fields that tell of the business itself and of no person."""
+GRAPH_RESULTS = (
+    "ok",
+    "rate_limited",
+    "unauthorized",
+    "error",
+    "malformed",
+    "timeout",
+    "connection",
+    "budget",
+    OTHER,
+)
 
 
 def category_label(text: str) -> str:

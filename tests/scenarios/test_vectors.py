@@ -12,7 +12,7 @@ from chatvitals.testing import differences, run_scenario
 from chatvitals.testing.__main__ import main
 
 FILES = sorted((Path(__file__).parent / "vectors").glob("*.json"))
-BUILT = {"turns", "journeys", "experiments"}
+BUILT = {"turns", "journeys", "experiments", "quality"}
 
 
 def scenarios() -> list[Any]:

@@ -70,9 +70,9 @@ def has_seen(seen: bytes, key: int) -> bool:
     return _position(seen, key, _SEEN.size) >= 0
 
 
-def add_seen(seen: bytes, key: int, received: float) -> bytes:
-    """Return `seen` with `key`, less what is too old or too much."""
-    return _pruned(seen, _SEEN.size, received) + _SEEN.pack(key, int(received))
+def add_seen(seen: bytes, key: int, received: float, most: int = REMEMBER_ENTRIES) -> bytes:
+    """Return `seen` with `key`, less what is too old or more than `most` entries."""
+    return _pruned(seen, _SEEN.size, received, most) + _SEEN.pack(key, int(received))
 
 
 def find_record(records: bytes, key: int) -> Record | None:
@@ -132,8 +132,8 @@ def _merged(one: bytes, two: bytes, width: int) -> bytes:
     return b"".join(ordered[-REMEMBER_ENTRIES:])
 
 
-def _pruned(entries: bytes, width: int, now: float) -> bytes:
-    start = max(0, len(entries) - (REMEMBER_ENTRIES - 1) * width)
+def _pruned(entries: bytes, width: int, now: float, most: int = REMEMBER_ENTRIES) -> bytes:
+    start = max(0, len(entries) - (most - 1) * width)
     oldest = now - REMEMBER_SECONDS
     while start < len(entries) and _U32.unpack_from(entries, start + 8)[0] < oldest:
         start += width

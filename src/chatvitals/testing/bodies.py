@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.testing.people import Place, person, place, wamid
+from chatvitals.events import Poll
+from chatvitals.testing.people import Place, person, place, waba, wamid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,6 +76,19 @@ def answer(step: Step) -> tuple[int, dict[str, Any]]:
         contact["user_id"] = who.user
     messages = [{"id": wamid(who.phone, step["id"])}] if "id" in step else []
     return 200, {"messaging_product": "whatsapp", "contacts": [contact], "messages": messages}
+
+
+def poll(step: Mapping[str, Any]) -> Poll:
+    """Return the poll of a `poll` step, with display numbers in the form that the Graph API gives them."""
+    rows = None
+    if "numbers" in step:
+        rows = []
+        for row in step["numbers"]:
+            where = place(row.get("number", "N1"))
+            display = f"+{where.display[0]} {where.display[1:4]}-{where.display[4:7]}-{where.display[7:]}"
+            names = {"id": where.phone_number_id, "display_phone_number": display, "verified_name": "Example Ltd"}
+            rows.append({**names, **{key: value for key, value in row.items() if key != "number"}})
+    return Poll(waba=waba(step["waba"]), numbers=rows, templates=step.get("templates"), account=step.get("account"))
 
 
 def message_id(step: Step) -> str:

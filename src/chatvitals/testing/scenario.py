@@ -130,6 +130,8 @@ class _Run:
             self._in_context(number, step, lambda: worker.call(step))
         elif {"step", "end", "expose"} & step.keys():
             self._in_context(number, step, lambda: worker.go(step))
+        elif "poll" in step:
+            worker.vitals.record_poll(bodies.poll(step["poll"]))
         elif "webhook" in step:
             worker.post(step["webhook"])
         elif "batch" in step or {"in", "status", "echo", "preference"} & step.keys():
