@@ -18,6 +18,10 @@ Mark: TypeAlias = tuple[str, str, int]
 """(kind, label value of the business number, contact's key): one point in time of which the earliest is shown."""
 
 
+LEASE_TOLERANCE = 5.0
+"""Seconds by which the clocks of two hosts that share a store may differ."""
+
+
 class StoreUnavailableError(Exception):
     """The store cannot be reached or used now; the message says what to do, and trying again later is right."""
 
@@ -37,6 +41,12 @@ class Changes:
     adds: dict[Cell, float] = field(default_factory=dict)
     latest: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
     documents: dict[str, bytes] = field(default_factory=dict)  # small and few: what is known of the business itself
+
+
+def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
+    """Say whether `holder` may take a lease, which is (holder, given, ends) in Unix seconds."""
+    held_by, given, ends = lease
+    return held_by == holder or not given - LEASE_TOLERANCE <= now < ends
 
 
 class Transaction(Protocol):
@@ -91,6 +101,20 @@ class Store(Protocol):
 
     def keep_first(self, name: str, value: bytes) -> bytes:
         """Store `value` under `name` unless there is one, and return the one that is there."""
+
+    def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
+        """Give or renew a lease to `holder`; return False while somebody else has it.
+
+        Args:
+            name: what is leased.
+            holder: who asks; unique among all processes.
+            seconds: for how long, from `now` on; 0 gives it back.
+            now: Unix seconds. A lease that was given after `now` counts for nothing: the clock has been set back.
+
+        Raises:
+            StoreUnavailableError: the store cannot be used now.
+
+        """
 
     def close(self) -> None:
         """Release what is open; using the store again opens it again."""

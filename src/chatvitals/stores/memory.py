@@ -7,6 +7,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from chatvitals.stores.base import is_free
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -25,6 +27,7 @@ class MemoryStore:
         self._cells: dict[Cell, float] = {}
         self._marks: dict[Mark, float] = {}
         self._kept: dict[str, bytes] = {}
+        self._leases: dict[str, tuple[str, float, float]] = {}
 
     @contextmanager
     def transaction(self) -> Iterator[_MemoryTransaction]:
@@ -59,6 +62,14 @@ class MemoryStore:
         """Store `value` unless there is one, and return the one that is there."""
         with self._lock:
             return self._kept.setdefault(name, value)
+
+    def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
+        """Give or renew a lease; return False while somebody else has it."""
+        with self._lock:
+            if not is_free(self._leases.get(name, ("", 0.0, 0.0)), holder, now):
+                return False
+            self._leases[name] = (holder, now, now + seconds)
+            return True
 
     def close(self) -> None:
         """Do nothing: memory is released with the object."""

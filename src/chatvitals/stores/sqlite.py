@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.stores.base import StoreUnavailableError
+from chatvitals.stores.base import StoreUnavailableError, is_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,6 +54,7 @@ _RAISE_CELL = (
     "ON CONFLICT (family, labels, field) DO UPDATE SET value = max(value, excluded.value)"
 )
 
+_LEASE = "lease:"
 _PUT_DOCUMENT = "INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
@@ -110,6 +111,24 @@ class SQLiteStore:
             connection = self._connection()
             connection.execute("INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
             return _document(connection, name) or value
+
+    def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
+        """Give or renew a lease; return False while somebody else has it, which takes no lock to find out."""
+        with self._translated():
+            connection = self._connection()
+            if not _is_free(connection, name, holder, now):
+                return False
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                free = _is_free(connection, name, holder, now)
+                if free:
+                    value = json.dumps([holder, now, now + seconds]).encode()
+                    connection.execute(_PUT_DOCUMENT, (_LEASE + name, value))
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            return free
 
     def close(self) -> None:
         """Close this thread's connection; those of other threads close with them."""
@@ -237,6 +256,11 @@ class _SQLiteTransaction:
 def _document(connection: sqlite3.Connection, name: str) -> bytes | None:
     row = connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
     return None if row is None else bytes(row[0])
+
+
+def _is_free(connection: sqlite3.Connection, name: str, holder: str, now: float) -> bool:
+    lease = _document(connection, _LEASE + name)
+    return lease is None or is_free(tuple(json.loads(lease)), holder, now)
 
 
 def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:
