@@ -71,7 +71,7 @@ def bot(serve: Callable[[ASGIApp], int], tmp_path: Path) -> Bot:
 def test_signed_webhooks_count_exactly_and_forged_ones_not_at_all(bot: Bot) -> None:
     """The bot answers both, as it did before; the numbers are those of the customers' diaries with a true signature."""
     with bot.running():
-        bot.hear(range(100, 103), secret="guessed")  # noqa: S106 - that is the point
+        bot.hear(range(100, 103), secret="guessed")
         bot.whatsapp.diaries.clear()
         bot.hear(range(10), turns=2)
         time.sleep(SETTLE_SECONDS + 0.2)
