@@ -21,8 +21,9 @@ def test_the_benchmark_prints_its_rows(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_missed_budget_is_said() -> None:
     """The table hides nothing."""
-    rows = [Row("quick", 3.25, "µs", 12), Row("slow", 30.0, "µs", 12, "sorry"), Row("size", 504, "B")]
-    table = webhook.markdown(rows)
+    table = webhook.markdown(
+        [Row("quick", 3.25, "µs", 12), Row("slow", 30.0, "µs", 12, "sorry"), Row("size", 504, "B")]
+    )
     assert table.splitlines()[2:] == [
         "| quick | 3.2 µs | 12 µs | met |  |",
         "| slow | 30 µs | 12 µs | **budget not met** | sorry |",
