@@ -39,6 +39,7 @@ class Diary:
     """What one customer lived through."""
 
     person: Person
+    loop: asyncio.AbstractEventLoop  # the customer's
     messages: int = 0
     turns: int = 0
     waits: list[float] = field(default_factory=list)
@@ -71,7 +72,8 @@ class WhatsApp:
         if diary.asked is not None:
             diary.waits.append(now - diary.asked)
             diary.asked = None
-            diary.replied.set()
+            # This runs in the server's thread: the customer's event loop must be woken, or it sleeps until its timeout.
+            diary.loop.call_soon_threadsafe(diary.replied.set)
         message_id = f"wamid.out{asked}.{len(diary.touched)}"
         return JSONResponse(payloads.accepted(diary.person, asked, message_id))
 
@@ -92,7 +94,7 @@ class WhatsApp:
 
     async def converse(self, client: httpx.AsyncClient, index: int, turns: int) -> None:
         """Let one customer ask, wait for the answer, and ask again."""
-        diary = Diary(Person("", phone=f"1555{index:07d}"))
+        diary = Diary(Person("", phone=f"1555{index:07d}"), asyncio.get_running_loop())
         self.diaries[diary.person.phone] = diary
         for turn in range(turns):
             diary.replied.clear()
