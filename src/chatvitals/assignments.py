@@ -9,6 +9,7 @@ from chatvitals.events import Message
 from chatvitals.reducer import state
 from chatvitals.reducer.state import Kind
 from chatvitals.stores.base import StoreUnavailableError
+from chatvitals.stores.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ class Assignments:
     def __init__(self, store: Store, hasher: Callable[[], Hasher]) -> None:
         self._store = store
         self._hasher = hasher
+        self._patience = Patience()  # the first one that asks has the identity key fetched
         self._known: dict[tuple[str, Person], str] = {}
         self._lock = threading.Lock()
 
@@ -37,7 +39,7 @@ class Assignments:
         if known is not None:
             return known
         try:
-            hasher = self._hasher()
+            hasher = self._patience.run(self._hasher) if self._store.remote else self._hasher()
             keys = hasher.keys(Message(number=person.number, phone=person.phone, user=person.user, id="", type=""))
             key, contact = self._find(keys)
         except StoreUnavailableError:
@@ -56,7 +58,7 @@ class Assignments:
             row = rows.get(key)
             while isinstance(row, int):
                 key = row  # noqa: PLW2901 - follow the link
-                row = self._store.rows((key,)).get(key)
+                row = rows[key] if key in rows else self._store.rows((key,)).get(key)
             if row is not None:
                 return key, state.decode(row)
         return keys[0], None

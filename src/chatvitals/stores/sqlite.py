@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from chatvitals.stores.base import StoreUnavailableError
 
@@ -59,6 +59,8 @@ _PUT_DOCUMENT = "INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT (name)
 
 class SQLiteStore:
     """A file in WAL mode; each thread of each process has its own connection, and a fork opens new ones."""
+
+    remote: ClassVar[bool] = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -181,6 +183,8 @@ class SQLiteStore:
 
 class _SQLiteTransaction:
     """Reads and one commit on a connection that holds the write lock."""
+
+    remote: ClassVar[bool] = False
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
