@@ -46,6 +46,16 @@ _SENTENCES = {
     "NOPERM": "does not let this user do what is needed: allow it +@all on the keys of the store's prefix",
     "WRONGTYPE": "holds other data under the store's keys: give this bot its own ?prefix=NAME",
 }
+_WORDS = {  # of errors from which redis-py takes the word away
+    "OutOfMemoryError": "OOM",
+    "ReadOnlyError": "READONLY",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+    "TryAgainError": "TRYAGAIN",
+    "MovedError": "MOVED",
+    "ClusterCrossSlotError": "CROSSSLOT",
+    "NoPermissionError": "NOPERM",
+}
 
 
 class LostReplyError(StoreUnavailableError):
@@ -114,24 +124,28 @@ class Link:
             given["socket_connect_timeout"] = _CONNECT_SECONDS
             given["socket_keepalive"] = True
         try:
-            if address.kind == "single":
-                client: Any = redis.Redis.from_url(address.url, **given)
-                client.connection_pool.make_connection()  # refuses options that redis-py does not know
-                return client
-            given |= parse_url(f"redis://?{address.options}")  # type: ignore[no-untyped-call]  # as numbers and flags where they are
-            if address.username or address.password:
-                given |= {"username": address.username, "password": address.password}
-            if address.tls:
-                given["ssl"] = True
+            if address.kind == "cluster":
+                nodes = [ClusterNode(host, port) for host, port in address.nodes]  # type: ignore[no-untyped-call]
+                return RedisCluster(startup_nodes=nodes, **given, **self._details())
             if address.kind == "sentinel":
-                return self._master(given)
-            nodes = [ClusterNode(host, port) for host, port in address.nodes]  # type: ignore[no-untyped-call]
-            return RedisCluster(startup_nodes=nodes, **given)
+                client = self._master(given | self._details())
+            else:
+                client = redis.Redis.from_url(address.url, **given)
+            client.connection_pool.make_connection()  # refuses options that redis-py does not know
+            return client  # noqa: TRY300 - one place for all that a URL may hold
         except (TypeError, ValueError) as error:
             raise StoreUnavailableError(
                 f"the options after the ? of the store's URL are none that redis-py takes ({type(error).__name__}); "
                 "see `redis.Redis` for their names"
             ) from None
+
+    def _details(self) -> dict[str, Any]:
+        """Return login and options of a URL that redis-py cannot read itself."""
+        address = self._address
+        found: dict[str, Any] = parse_url(f"redis://?{address.options}")  # type: ignore[no-untyped-call]
+        if address.username or address.password:
+            found |= {"username": address.username, "password": address.password}
+        return found | ({"ssl": True} if address.tls else {})
 
     def _master(self, given: dict[str, Any]) -> Any:
         """Return a client that asks the Sentinels for the master; they may have a login of their own."""
@@ -145,6 +159,7 @@ class Link:
     def _advice(self, error: Exception) -> str:
         """Say what to do, by the kind of error: the texts of redis-py may hold anything."""
         words = str(error).replace("-", " ").split()  # Redis 6 wraps the errors of a script in a sentence of its own
+        words.append(_WORDS.get(type(error).__name__, ""))
         named = next((sentence for word, sentence in _SENTENCES.items() if word in words), "")
         if isinstance(error, AuthenticationError):
             told = "refuses the login: check user and password in the store's URL"

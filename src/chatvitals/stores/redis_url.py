@@ -62,6 +62,14 @@ def parse(url: str) -> Address:
     return Address("single", shown, _prefix(query), url=plain)
 
 
+def with_prefix(url: str, prefix: str) -> str:
+    """Return the URL of another store on the same Redis; one that has a prefix already stays as it is."""
+    base, _, query = url.partition("?")
+    if any(name == "prefix" for name, _ in parse_qsl(query, keep_blank_values=True)):
+        return url
+    return f"{base}?{query}&prefix={prefix}" if query else f"{base}?prefix={prefix}"
+
+
 class _PlainError(ValueError):
     """An error whose message holds nothing of the URL's secrets."""
 
