@@ -17,9 +17,11 @@ from chatvitals.events import Message as InboundMessage
 from chatvitals.events import Webhook
 from chatvitals.guard import Guard
 from chatvitals.settings import Settings
+from tests.redis_servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from chatvitals.asgi import ASGIApp, Message, Receive, Scope, Send
     from chatvitals.events import PersonEvent
@@ -285,3 +287,25 @@ def serve() -> Iterator[Callable[[ASGIApp], int]]:
     for server, thread in running:
         server.should_exit = True
         thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis server for all tests of a session; each uses a prefix of its own."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of the kind that the test's `indirect` parameter names."""
+    if request.param == "redis":
+        url: str = request.getfixturevalue("redis_url")
+        return url
+    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of an empty store on a Redis server."""
+    return redis_server.fresh_url()

@@ -20,7 +20,7 @@ from chatvitals.reducer import quality_state, quality_view
 from chatvitals.reducer.identity import Hasher
 from chatvitals.reducer.measures import Measures
 from chatvitals.reducer.state import Rules
-from chatvitals.stores.base import ConflictError, StoreUnavailableError
+from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,7 @@ class Pipeline:
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
         self._served = threading.Condition(self._lock)
+        self._unsure: list[tuple[UncertainError, list[Queued], Measures]] = []  # commits whose answer was lost
         self._asked = 0  # how often someone has asked to have everything settled,
         self._answered = 0  # and which of these have been served
         self._thread: threading.Thread | None = None
@@ -128,6 +129,8 @@ class Pipeline:
     def drain(self) -> bool:
         """Commit what is in the queue now; return False when the store could not take it."""
         with self._work:
+            if not self._ask_again():
+                return False
             while self._queue:
                 batch = self._next_batch()
                 if not self._commit_or_keep(batch):
@@ -140,6 +143,8 @@ class Pipeline:
         Due times are rounded up in the store; `exact` applies all that is due to the moment nevertheless.
         """
         with self._work:
+            if not self._ask_again():
+                return False
             try:
                 for _ in range(_MOST_SWEEPS):
                     if self._commit([], most_due=_MOST_DUE) < _MOST_DUE:
@@ -179,9 +184,10 @@ class Pipeline:
         elif not self._background:
             self.drain()
         with self._lock:
-            if self._queue:
+            if self._queue or self._unsure:
                 self._dropped["store"] += self._size
                 self._queue.clear()
+                self._unsure.clear()
                 self._size = 0
 
     def own_measures(self) -> Measures:
@@ -253,9 +259,31 @@ class Pipeline:
             self._size -= size
         return batch
 
+    def _ask_again(self) -> bool:
+        """Send commits whose answer was lost once more; return False while the store does not answer."""
+        while self._unsure:
+            unsure, batch, own = self._unsure[0]
+            try:
+                unsure.again()
+            except ConflictError:  # it did not take effect: the events are as new
+                self._own.merge(own.adds)
+                with self._lock:
+                    self._queue.extendleft(reversed(batch))
+            except StoreUnavailableError as error:
+                self._down(error)
+                return False
+            else:
+                with self._lock:
+                    self._size -= sum(map(_weight, batch))
+            del self._unsure[0]
+        return True
+
     def _commit_or_keep(self, batch: list[Queued]) -> bool:
         try:
             self._commit(batch)
+        except UncertainError as error:
+            self._down(error)
+            return False
         except StoreUnavailableError as error:
             self._down(error)
             with self._lock:
@@ -273,10 +301,11 @@ class Pipeline:
         for position, event in enumerate(batch):
             try:
                 self._commit([event])
-            except StoreUnavailableError:
+            except StoreUnavailableError as error:
+                left = batch[position + isinstance(error, UncertainError) :]
                 with self._lock:
-                    self._queue.extendleft(reversed(batch[position:]))
-                    self._size += sum(map(_weight, batch[position:]))
+                    self._queue.extendleft(reversed(left))
+                    self._size += sum(map(_weight, left))
                 return True
             except Exception as error:  # noqa: BLE001
                 found = True
@@ -324,6 +353,11 @@ class Pipeline:
                 if changes.states or changes.removed or changes.adds or changes.documents:
                     transaction.commit(changes)
             business.committed()
+        except UncertainError as error:
+            self._unsure.append((error, batch, own))
+            with self._lock:
+                self._size += sum(map(_weight, batch))
+            raise
         except BaseException:
             self._own.merge(own.adds)
             raise

@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 from weakref import WeakSet
 
@@ -77,6 +77,8 @@ class SQLiteStore:
     Before a fork all of them are closed: SQLite notes a process's locks in its memory, and a child would believe them
     to be its own.
     """
+
+    remote: ClassVar[bool] = False
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path)
@@ -299,6 +301,8 @@ class SQLiteStore:
 
 class _SQLiteTransaction:
     """Reads and one commit on a connection that holds the write lock."""
+
+    remote: ClassVar[bool] = False
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
