@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import threading
 import time
@@ -34,6 +35,7 @@ _MOST_EVENTS = 500
 _MOST_DUE = 500
 _MOST_SWEEPS = 20  # per scrape or round; what is left comes with the next
 _ATTEMPTS = 8
+_CONFLICT_PAUSE = 0.002
 _LONGEST_PAUSE = 5.0
 
 
@@ -290,9 +292,10 @@ class Pipeline:
 
     def _commit(self, batch: list[Queued], *, most_due: int = 0, ahead: float = 0.0) -> int:
         """Reduce and commit in one transaction; return how many contacts were due."""
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             with suppress(ConflictError):
                 return self._attempt(batch, most_due, ahead)
+            time.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only so that workers part ways
         raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
 
     def _attempt(self, batch: list[Queued], most_due: int, ahead: float) -> int:
