@@ -214,9 +214,9 @@ def test_a_batch_takes_two_round_trips(store: RedisStore, redis_server: RedisSer
         for contact in range(start, start + 40):
             first = message(clock, contact, f"wamid.{clock.now}.{contact}")
             worker.put(Webhook(result="accepted", received=clock.now, events=[first]))
-            who: dict[str, Any] = {"number": "990", "phone": first.phone, "received": clock.now}
+            who: dict[str, Any] = {"number": "990", "user": first.user, "received": clock.now}
             worker.put(Send(**who, id=f"bot.{contact}", kind="reply", accepted=True, seconds=0.1))
-            worker.put(Status(**who, user=first.user, id=f"bot.{contact}", status="sent", timestamp=int(clock.now)))
+            worker.put(Status(**who, phone=first.phone, id=f"bot.{contact}", status="sent", timestamp=int(clock.now)))
 
     for start in (0, 20):  # the first time, the server learns the scripts; then half of the contacts are new
         events(start)
