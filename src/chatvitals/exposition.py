@@ -81,7 +81,7 @@ class VitalsCollector(Collector):
         own = Measures()
         if self._pipeline is not None:
             self._pipeline.settle()
-            own = self._pipeline.own_measures()  # before the cells: a commit in between must not hide anything
+            own = self._pipeline.own.measures()  # before the cells: a commit in between must not hide anything
         try:
             measures, read = self._read()
         except StoreUnavailableError as error:

@@ -6,7 +6,7 @@ import atexit
 import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from chatvitals import asgi, clients, context, handlers, signatures, webhooks
 from chatvitals.assignments import Assignments
@@ -17,6 +17,7 @@ from chatvitals.guard import Guard
 from chatvitals.journeys import Journey, JourneyPlan, check_name
 from chatvitals.leadership import Leadership
 from chatvitals.moments import Moments
+from chatvitals.observation import Observation, signature_of
 from chatvitals.pipeline import Pipeline
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
@@ -25,11 +26,10 @@ from chatvitals.whose import Whose
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
     from chatvitals.events import CallName, Poll
-    from chatvitals.pipeline import Queued
     from chatvitals.poller import Poller
+    from chatvitals.queued import Queued
     from chatvitals.stores.base import Store
 
     F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
@@ -118,7 +118,7 @@ class Vitals:
             if len(body) > self.settings.max_body:
                 webhook = Webhook(result="oversize", received=webhook.received)
             else:
-                webhook = self.read_webhook(body, _signature(headers or {}))
+                webhook = self.read_webhook(body, signature_of(headers or {}))
         self.emit(webhook)
         return Observation(webhook)
 
@@ -372,32 +372,3 @@ class Vitals:
             if person is not None:
                 number, phone, user = person
                 self.emit(Call(number=number, phone=phone, user=user, received=self._moment(), name=name))
-
-
-class Observation:
-    """A webhook that was taken in; as a context manager it binds the contact while the webhook is handled."""
-
-    __slots__ = ("_bound", "_handling", "result")
-
-    def __init__(self, webhook: Webhook) -> None:
-        self.result = webhook.result
-        accepted = webhook.result == "accepted"
-        self._handling = context.Handling(context.contacts_of(webhook.events) if accepted else ())
-        self._bound: AbstractContextManager[None] | None = None
-
-    def __enter__(self) -> Self:
-        self._bound = context.bound(self._handling)
-        self._bound.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._bound is not None:
-            self._bound.__exit__(None, None, None)  # the handler's exception is none of the binding's business
-            self._bound = None
-
-
-def _signature(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> str | None:
-    """Return the signature header, whatever its case; several are joined, so that none of them passes."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    values = [value for name, value in pairs if name.lower() == "x-hub-signature-256"]
-    return ", ".join(values) if values else None

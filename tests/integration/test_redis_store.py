@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.redis_servers import Proxy, RedisServer
+from tests.services import free_port
 
 from chatvitals import catalogue
 from chatvitals.events import Message, Send, Status, Webhook
@@ -209,16 +210,16 @@ def test_a_batch_takes_two_round_trips(store: RedisStore, redis_server: RedisSer
     clock = FakeClock(EPOCH)
     worker = pipeline(store, clock)
 
-    def events() -> None:
-        for contact in range(40):
+    def events(start: int) -> None:
+        for contact in range(start, start + 40):
             first = message(clock, contact, f"wamid.{clock.now}.{contact}")
             worker.put(Webhook(result="accepted", received=clock.now, events=[first]))
-            who: dict[str, Any] = {"number": "990", "phone": first.phone, "received": clock.now}
+            who: dict[str, Any] = {"number": "990", "user": first.user, "received": clock.now}
             worker.put(Send(**who, id=f"bot.{contact}", kind="reply", accepted=True, seconds=0.1))
-            worker.put(Status(**who, user=first.user, id=f"bot.{contact}", status="sent", timestamp=int(clock.now)))
+            worker.put(Status(**who, phone=first.phone, id=f"bot.{contact}", status="sent", timestamp=int(clock.now)))
 
-    for _ in range(2):  # the first time, the server learns the scripts
-        events()
+    for start in (0, 20):  # the first time, the server learns the scripts; then half of the contacts are new
+        events(start)
         before = redis_server.calls()
         assert worker.drain()
         after = redis_server.calls()
@@ -494,7 +495,8 @@ def test_data_of_a_newer_version_are_refused(store: RedisStore, redis_server: Re
 
 def test_everything_works_on_a_cluster(tmp_path: Path) -> None:
     """One node with all slots refuses what a larger cluster refuses: keys of several slots in one script."""
-    with RedisServer(tmp_path, "--cluster-enabled", "yes") as node:
+    bus = str(free_port())  # by default 10,000 above the port, which may be none
+    with RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", bus) as node:
         with node.client() as client:
             client.execute_command("CLUSTER ADDSLOTSRANGE", "0", "16383")
             give_up = time.monotonic() + 10.0
