@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from chatvitals import catalogue
 from chatvitals.events import Webhook
-from chatvitals.observation import Observation
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
+    from chatvitals.observation import Observation
     from chatvitals.queued import Queued
     from chatvitals.reducer.measures import Cell
     from chatvitals.stores.base import Store
