@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from starlette.requests import Request
-    from tests.conftest import FakeClock
 
     from chatvitals.asgi import ASGIApp
     from chatvitals.stores.base import Store
+    from chatvitals.testing import FakeClock
 
 NUMBER = BusinessNumber()
 RECEIVED = ("chatvitals_messages_received_total", (NUMBER.phone_number_id, "text"), 0)

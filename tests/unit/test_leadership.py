@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.conftest import FakeClock
-
     from chatvitals.stores.base import Store
+    from chatvitals.testing import FakeClock
 
 OWN = {f"chatvitals_{name}" for name in ("store_up", "queue_events", "queue_capacity_events", "build_info")}
 

@@ -19,9 +19,8 @@ from chatvitals.vitals import Vitals
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import FakeClock
-
     from chatvitals.stores.base import Store
+    from chatvitals.testing import FakeClock
 
 DAY = 86_400.0
 PHONE, USER = "15550001111", "US.90000000000000000001"
