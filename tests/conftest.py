@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import threading
 from dataclasses import dataclass, field
@@ -13,13 +12,18 @@ import msgspec
 import pytest
 import uvicorn
 
+from chatvitals import signatures
 from chatvitals.events import Message as InboundMessage
 from chatvitals.events import Webhook
 from chatvitals.guard import Guard
 from chatvitals.settings import Settings
+from chatvitals.testing import FakeClock
+from chatvitals.vitals import Vitals
+from tests.redis_servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from chatvitals.asgi import ASGIApp, Message, Receive, Scope, Send
     from chatvitals.events import PersonEvent
@@ -27,25 +31,10 @@ if TYPE_CHECKING:
 SECRET = "the-app-secret"
 
 
-class FakeClock:
-    """A clock that moves only when told to."""
-
-    def __init__(self, now: float = 1_700_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
-
-
 @pytest.fixture
 def clock() -> FakeClock:
     """A clock that stands still at a Unix second until the test moves it."""
-    return FakeClock()
+    return FakeClock(1_700_000_000.0)
 
 
 class Swallowed:
@@ -89,7 +78,7 @@ class DoorVitals:
     def __init__(self, **settings: Any) -> None:
         self.settings = Settings.load(settings, environ={})
         self.guard = Guard()
-        self.clock: Callable[[], float] = FakeClock()
+        self.clock: Callable[[], float] = FakeClock(1_700_000_000.0)
         self.emitted: list[Webhook | PersonEvent] = []
         self.read: list[tuple[bytes, str | None]] = []
 
@@ -142,7 +131,7 @@ def door() -> type[DoorVitals]:
 
 def sign(body: bytes, secret: str = SECRET) -> str:
     """Return the value of `X-Hub-Signature-256` for `body`."""
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return signatures.sign(body, secret)
 
 
 @dataclass
@@ -285,3 +274,40 @@ def serve() -> Iterator[Callable[[ASGIApp], int]]:
     for server, thread in running:
         server.should_exit = True
         thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis server for all tests of a session; each uses a prefix of its own."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of the kind that the test's `indirect` parameter names."""
+    if request.param == "redis":
+        url: str = request.getfixturevalue("redis_url")
+        return url
+    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of an empty store on a Redis server."""
+    return redis_server.fresh_url()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Vitals]]:
+    """Start a `Vitals` without a thread, on a clock that stands still; keywords are settings."""
+    started: list[Vitals] = []
+
+    def make(**settings: Any) -> Vitals:
+        loaded = Settings.load({"store": "memory:", "hooks": False, **settings}, environ={})
+        started.append(Vitals(loaded, clock=FakeClock(1_795_392_000.0), background=False))
+        return started[-1]
+
+    yield make
+    for vitals in started:
+        vitals.close()

@@ -10,10 +10,11 @@ from chatvitals.events import Webhook
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
-from chatvitals.vitals import Observation, Vitals
+from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
-    from chatvitals.pipeline import Queued
+    from chatvitals.observation import Observation
+    from chatvitals.queued import Queued
     from chatvitals.reducer.measures import Cell
     from chatvitals.stores.base import Store
 

@@ -221,10 +221,11 @@ class _Delivery:
                 self._vitals.guard.report("asgi", error)
         return message
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Send the application's message as it is; the start of the response is the acknowledgement.
 
         Only where `acknowledge_account_events` says so, an error about account events goes out with the status 200.
+        What is awaited is the server's own: a coroutine between would cost as much as the look at the message.
         """
         if self._status is None:
             try:
@@ -235,7 +236,7 @@ class _Delivery:
                         message = {**message, "status": 200}
             except Exception as error:  # noqa: BLE001 - the fence
                 self._vitals.guard.report("asgi", error)
-        await self._send(message)
+        return self._send(message)
 
     async def _acknowledge(self) -> None:
         """Answer in place of an application that raised; its server then sees the exception and sends nothing more."""

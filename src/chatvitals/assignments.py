@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chatvitals.events import Message
@@ -10,6 +11,7 @@ from chatvitals.reducer import state
 from chatvitals.reducer.identity import Hasher
 from chatvitals.reducer.state import Kind
 from chatvitals.stores.base import StoreUnavailableError
+from chatvitals.stores.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +40,13 @@ class Assignments:
         self._identity_key = identity_key
         self._hasher: Hasher | None = None
         self._known: dict[tuple[str, int], str] = {}
+        self._patience = Patience()  # the first one that asks has the identity key fetched
         self._lock = threading.Lock()
 
     def variant(self, plan: ExperimentPlan, person: Person) -> str | None:
         """Return the variant of `person`, or None where the store cannot tell who that is."""
         try:
-            keys = self._keys(person)
+            keys = self._patience.run(partial(self._keys, person)) if self._is_far() else self._keys(person)
             # by key and not by person: the next call may name the same contact by its other id, before any commit
             known = [self._known.get((plan.name, key)) for key in keys]
             if known[0] is not None and len(set(known)) == 1:
@@ -60,6 +63,10 @@ class Assignments:
             self._known.update({(plan.name, key): variant for key in keys})
         return variant
 
+    def _is_far(self) -> bool:
+        """Say whether the identity key must still be fetched from another host."""
+        return self._hasher is None and self._store.remote
+
     def _keys(self, person: Person) -> tuple[int, ...]:
         if self._hasher is None:
             # reading waits for nobody; making the key takes the store's lock, but once in the store's life
@@ -74,7 +81,7 @@ class Assignments:
             row = rows.get(key)
             while isinstance(row, int):
                 key = row  # noqa: PLW2901 - follow the link
-                row = self._store.rows((key,)).get(key)
+                row = rows[key] if key in rows else self._store.rows((key,)).get(key)
             if row is not None:
                 return key, state.decode(row)
         return keys[0], None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Row, Transaction
 
 _EXPIRY_GRAIN = 3600.0  # an hour sooner or later makes no difference to forgetting, but costs a write each time
+_KEEP_OPEN = 90 * state.DAY
 DUE_GRAIN = 4.0
 """Due times are rounded up to this many seconds: what falls due close together is then one visit and not several.
 
@@ -70,7 +71,11 @@ class Batch:
     def take(self, events: Sequence[PersonEvent]) -> None:
         """Fold events in, in the order in which they were received."""
         keyed = [(event, self._hasher.keys(event)) for event in sorted(events, key=attrgetter("received"))]
-        self._load({keys[0] for _, keys in keyed})
+        first = {keys[0] for _, keys in keyed}
+        if self._transaction.remote:  # rows that turn out not to be needed are cheaper than another round trip
+            for event, keys in keyed:
+                first.update(keys, self._new_keys(event) if type(event) is IdentityChange else ())
+        self._load(first)
         second: set[int] = set()
         for event, keys in keyed:
             if len(keys) > 1:
@@ -112,7 +117,10 @@ class Batch:
                 entry.contact.due = due = settling.next_due(entry.contact, self._rules)
                 row = state.encode(entry.contact)
                 if row != entry.row:
-                    changes.states[entry.key] = (row, self._stored_due(entry.contact, due))
+                    due = self._stored_due(entry.contact, due)
+                    changes.states[entry.key] = (row, due)
+                    if self._transaction.remote:
+                        changes.keep[entry.key] = (_keep_seconds(entry.contact, due, now), entry.contact.aliases)
             self._mark(entry)
         return changes
 
@@ -132,17 +140,17 @@ class Batch:
         return -(-due // grain) * grain
 
     def _load(self, keys: Iterable[int]) -> None:
-        wanted = {key for key in keys if not self._known(key)}
+        wanted = self._unknown(keys)
         while wanted:
             rows = self._transaction.load(wanted)
             self._absent.update(wanted.difference(rows))
             for key, row in rows.items():
                 if not self._keep(key, row):
                     self._absent.add(key)  # it begins anew, in the place of what could not be read
-            wanted = {row for row in rows.values() if isinstance(row, int) and not self._known(row)}
+            wanted = self._unknown(row for row in rows.values() if isinstance(row, int))
 
-    def _known(self, key: int) -> bool:
-        return key in self._entries or key in self._links or key in self._absent
+    def _unknown(self, keys: Iterable[int]) -> set[int]:
+        return set(keys).difference(self._entries, self._links, self._absent)
 
     def _keep(self, key: int, row: Row) -> bool:
         """Take a row in; return False, and count it, where it is no state that this version can read."""
@@ -217,6 +225,15 @@ class Batch:
         oldest = contact.oldest_open_handover()
         if oldest != entry.oldest_handover:
             marks[_OLDEST_HANDOVER, contact.number, entry.key] = oldest
+
+
+def _keep_seconds(contact: Contact, due: float, now: float) -> float:
+    """Return how long a store that forgets by itself must keep a contact: past the sweep that would remove it.
+
+    What is open must end and be counted, even when no process has run for weeks; but nobody is kept for ever.
+    """
+    open_still = due < settling.forgotten_at(contact)
+    return max(due - now, 0.0) + (_KEEP_OPEN if open_still else state.DAY)
 
 
 def count_webhook(webhook: Webhook, measures: Measures) -> None:

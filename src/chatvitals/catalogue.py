@@ -57,6 +57,7 @@ RESPONSE_SECONDS = declare(
     "From a turn's first message to its first reply; answered turns only. turn=first is the first response time.",
     "turn actor evidence",
     buckets=HUMAN_SECONDS,
+    closed={"turn": TURN, "actor": ("bot",), "evidence": ("api",)},  # the usual ones; others begin with their first
     hours=True,
 )
 WAIT_SECONDS = declare(

@@ -45,7 +45,8 @@ def run(store: str, host: str, port: int, token: str | None, environ: Mapping[st
     except (OSError, OverflowError) as error:
         return _not_started(f"{host}:{port} cannot be used ({error}): choose others with --host and --port")
     opened = open_store(settings.store, create=False)
-    server.collector = VitalsCollector(settings, opened, None, Guard(), {})
+    server.guard = Guard()
+    server.collector = VitalsCollector(settings, opened, None, server.guard, {})
     server.token = settings.metrics_token
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -61,8 +62,9 @@ def run(store: str, host: str, port: int, token: str | None, environ: Mapping[st
 
 
 class _Server(ThreadingHTTPServer):
-    """A thread per connection; `collector` and `token` are set before the first one."""
+    """A thread per connection; `guard`, `collector` and `token` are set before the first one."""
 
+    guard: Guard
     collector: Collector
     token: str | None
     daemon_threads = True
@@ -87,8 +89,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif not allows(self.server.token, [value.encode() for value in self.headers.get_all("Authorization", [])]):
             self._answer(401, b"unauthorized\n", ("WWW-Authenticate", "Bearer"))
         else:
-            body, content_type = render(self.server.collector, ",".join(self.headers.get_all("Accept", [])))
-            self._answer(200, body, ("Content-Type", content_type))
+            with self.server.guard("metrics") as fence:
+                body, content_type = render(self.server.collector, ",".join(self.headers.get_all("Accept", [])))
+            if fence.failed:
+                self._answer(500, b"chatvitals could not render its metrics; see the log\n")
+            else:
+                self._answer(200, body, ("Content-Type", content_type))
 
     do_HEAD = do_GET  # noqa: N815 - named by the base class
 

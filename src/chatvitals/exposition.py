@@ -81,7 +81,7 @@ class VitalsCollector(Collector):
         own = Measures()
         if self._pipeline is not None:
             self._pipeline.settle()
-            own = self._pipeline.own_measures()  # before the cells: a commit in between must not hide anything
+            own = self._pipeline.own.measures()  # before the cells: a commit in between must not hide anything
         try:
             measures, read = self._read()
         except StoreUnavailableError as error:
@@ -113,7 +113,8 @@ class VitalsCollector(Collector):
         for family, labels, value in quality_view.gauges(known, now, self._settings.phone_number_id):
             gauges.setdefault(family.name, {})[labels] = {0: value}
         for (name, number), at in self._store.earliest().items():
-            gauges.setdefault(name, {})[number,] = {0: at}
+            if name in catalogue.FAMILIES:  # a newer version may know more marks
+                gauges.setdefault(name, {})[number,] = {0: at}
         return measures, gauges
 
     def _without_store(self, own: Measures) -> dict[str, _Values]:
@@ -196,6 +197,8 @@ def _families(values: dict[str, _Values]) -> Iterator[Metric]:
         found = values.get(family.name)
         if found:
             yield _filled(family, found)
+            # Lets the bot's event loop go first: who does not give way keeps it waiting for Python's switch interval.
+            time.sleep(0)
 
 
 def _by_family(cells: Mapping[Cell, float]) -> dict[str, _Values]:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from chatvitals import catalogue, forks
+from chatvitals import forks
 from chatvitals.batch import DUE_GRAIN, Batch, count_handled, count_webhook, person_events
 from chatvitals.business import Business, NamedNumbers
-from chatvitals.events import AccountEvent, GraphCall, Handled, PersonEvent, Poll, PollerState, Send, Webhook
+from chatvitals.events import GraphCall, Handled, PersonEvent, Poll, PollerState, Send, Webhook
 from chatvitals.labels import Labels
+from chatvitals.own_health import OwnHealth
+from chatvitals.queued import Queued, pieces, weight
 from chatvitals.reducer import quality_state, quality_view
 from chatvitals.reducer.identity import Hasher
 from chatvitals.reducer.measures import Measures
 from chatvitals.reducer.state import Rules
-from chatvitals.stores.base import ConflictError, StoreUnavailableError
+from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,14 +30,13 @@ if TYPE_CHECKING:
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
 
-Queued: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
-
 _LINGER = 0.1  # seconds that a batch gathers: one commit then serves many events
 _SWEEP_EVERY = 1.0
 _MOST_EVENTS = 500
 _MOST_DUE = 500
 _MOST_SWEEPS = 20  # per scrape or round; what is left comes with the next
 _ATTEMPTS = 8
+_CONFLICT_PAUSE = 0.002
 _LONGEST_PAUSE = 5.0
 
 
@@ -77,15 +77,14 @@ class Pipeline:
 
     def _reset(self) -> None:
         """Start with an empty queue and no thread: at first, and in a forked child (its parent keeps the events)."""
-        self._own = Measures()  # own health that waits for the next commit,
-        self._in_flight = Measures()  # and what the commit under way carries
-        self._dropped: Counter[str] = Counter()
+        self.own = OwnHealth(self._guard, self._labels)
         self._queue: deque[Queued] = deque()
         self._size = 0
         self._lock = threading.Lock()  # of the queue; held for moments only
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
         self._served = threading.Condition(self._lock)
+        self._unsure: list[tuple[UncertainError, list[Queued], Measures]] = []  # commits whose answer was lost
         self._asked = 0  # how often someone has asked to have everything settled,
         self._answered = 0  # and which of these have been served
         self._thread: threading.Thread | None = None
@@ -104,14 +103,14 @@ class Pipeline:
 
     def put(self, event: Queued) -> None:
         """Enqueue an event; when the queue is full the oldest one makes room and is counted."""
-        weight = len(event.events) or 1 if type(event) is Webhook else 1  # `_weight`, without the call
+        size = len(event.events) or 1 if type(event) is Webhook else 1  # `weight`, without the call
         with self._lock:
             self._queue.append(event)
-            self._size += weight
+            self._size += size
             while self._size > self.capacity and len(self._queue) > 1:
-                oldest = _weight(self._queue.popleft())
+                oldest = weight(self._queue.popleft())
                 self._size -= oldest
-                self._dropped["queue_full"] += oldest
+                self.own.drop("queue_full", oldest)
         if self._background:
             if self._thread is None:
                 self._start()
@@ -128,6 +127,8 @@ class Pipeline:
     def drain(self) -> bool:
         """Commit what is in the queue now; return False when the store could not take it."""
         with self._work:
+            if not self._ask_again():
+                return False
             while self._queue:
                 batch = self._next_batch()
                 if not self._commit_or_keep(batch):
@@ -140,6 +141,8 @@ class Pipeline:
         Due times are rounded up in the store; `exact` applies all that is due to the moment nevertheless.
         """
         with self._work:
+            if not self._ask_again():
+                return False
             try:
                 for _ in range(_MOST_SWEEPS):
                     if self._commit([], most_due=_MOST_DUE) < _MOST_DUE:
@@ -179,18 +182,11 @@ class Pipeline:
         elif not self._background:
             self.drain()
         with self._lock:
-            if self._queue:
-                self._dropped["store"] += self._size
+            if self._queue or self._unsure:
+                self.own.drop("store", self._size)
                 self._queue.clear()
+                self._unsure.clear()
                 self._size = 0
-
-    def own_measures(self) -> Measures:
-        """Return own-health amounts that have not reached the store yet."""
-        measures = Measures()
-        measures.merge(self._own.adds)
-        measures.merge(self._in_flight.adds)
-        _count_own(measures, self._guard.errors, self._dropped, self._labels.overflow)
-        return measures
 
     def _start(self) -> None:
         with self._lock:
@@ -248,22 +244,44 @@ class Pipeline:
         with self._lock:
             while self._queue and size < _MOST_EVENTS:
                 event = self._queue.popleft()
-                size += _weight(event)
+                size += weight(event)
                 batch.append(event)
             self._size -= size
         return batch
 
+    def _ask_again(self) -> bool:
+        """Send commits whose answer was lost once more; return False while the store does not answer."""
+        while self._unsure:
+            unsure, batch, own = self._unsure[0]
+            try:
+                unsure.again()
+            except ConflictError:  # it did not take effect: the events are as new
+                self.own.give_back(own)
+                with self._lock:
+                    self._queue.extendleft(reversed(batch))
+            except StoreUnavailableError as error:
+                self._down(error)
+                return False
+            else:
+                with self._lock:
+                    self._size -= sum(map(weight, batch))
+            del self._unsure[0]
+        return True
+
     def _commit_or_keep(self, batch: list[Queued]) -> bool:
         try:
             self._commit(batch)
+        except UncertainError as error:
+            self._down(error)
+            return False
         except StoreUnavailableError as error:
             self._down(error)
             with self._lock:
                 self._queue.extendleft(reversed(batch))
-                self._size += sum(map(_weight, batch))
+                self._size += sum(map(weight, batch))
             return False
         except Exception as error:  # noqa: BLE001 - one bad event must not hold up the others
-            if not self._one_by_one([piece for event in batch for piece in _pieces(event)]):
+            if not self._one_by_one([piece for event in batch for piece in pieces(event)]):
                 self._guard.report("reducer", error)  # nothing is wrong with any of them alone
         return True
 
@@ -273,10 +291,11 @@ class Pipeline:
         for position, event in enumerate(batch):
             try:
                 self._commit([event])
-            except StoreUnavailableError:
+            except StoreUnavailableError as error:
+                left = batch[position + isinstance(error, UncertainError) :]
                 with self._lock:
-                    self._queue.extendleft(reversed(batch[position:]))
-                    self._size += sum(map(_weight, batch[position:]))
+                    self._queue.extendleft(reversed(left))
+                    self._size += sum(map(weight, left))
                 return True
             except Exception as error:  # noqa: BLE001
                 found = True
@@ -285,17 +304,50 @@ class Pipeline:
 
     def _commit(self, batch: list[Queued], *, most_due: int = 0, ahead: float = 0.0) -> int:
         """Reduce and commit in one transaction; return how many contacts were due."""
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             with suppress(ConflictError):
                 return self._attempt(batch, most_due, ahead)
+            time.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only so that workers part ways
         raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
 
     def _attempt(self, batch: list[Queued], most_due: int, ahead: float) -> int:
         began = time.perf_counter()
         hasher = self.hasher()
         measures = Measures()
-        events: list[PersonEvent] = []
         business = Business(self._named, measures)
+        events = self._sorted(batch, business, measures)
+        own = self.own.take()
+        measures.merge(own.adds)
+        try:
+            with self._store.transaction() as transaction:
+                reduction = Batch(transaction, self.rules, hasher, self._labels, measures)
+                if events:
+                    reduction.take(events)
+                now = self.clock()
+                due = reduction.settle(now + ahead, most_due) if most_due else 0
+                changes = reduction.changes(now)
+                business.fold(transaction, changes, self._labels.admit, hasher)
+                if changes.states or changes.removed or changes.adds or changes.documents:
+                    transaction.commit(changes)
+            business.committed()
+        except UncertainError as error:
+            self._unsure.append((error, batch, own))
+            with self._lock:
+                self._size += sum(map(weight, batch))
+            raise
+        except BaseException:
+            self.own.give_back(own)
+            raise
+        finally:
+            self.own.landed()
+        self.store_up = True
+        if batch or due:
+            self.own.committed_within(time.perf_counter() - began)
+        return due
+
+    def _sorted(self, batch: list[Queued], business: Business, measures: Measures) -> list[PersonEvent]:
+        """Count what is about no person, hand on what is about the business, and return what is about people."""
+        events: list[PersonEvent] = []
         for event in batch:
             if type(event) is Handled:
                 count_handled(event, self._labels, measures)
@@ -310,36 +362,7 @@ class Pipeline:
                     event.template = self._labels.admit("template", event.template)
                     event.language = self._labels.admit("language", event.language)
                 events.append(event)  # type: ignore[arg-type]
-        own = self._take_own()
-        measures.merge(own.adds)
-        try:
-            with self._store.transaction() as transaction:
-                reduction = Batch(transaction, self.rules, hasher, self._labels, measures)
-                if events:
-                    reduction.take(events)
-                now = self.clock()
-                due = reduction.settle(now + ahead, most_due) if most_due else 0
-                changes = reduction.changes(now)
-                business.fold(transaction, changes, self._labels.admit, hasher)
-                if changes.states or changes.removed or changes.adds or changes.documents:
-                    transaction.commit(changes)
-            business.committed()
-        except BaseException:
-            self._own.merge(own.adds)
-            raise
-        finally:
-            self._in_flight = Measures()
-        self.store_up = True
-        if batch or due:
-            self._own.observe(catalogue.STORE_COMMIT_SECONDS, (), time.perf_counter() - began)
-        return due
-
-    def _take_own(self) -> Measures:
-        own, self._own = self._own, Measures()
-        dropped, self._dropped = self._dropped, Counter()
-        _count_own(own, self._guard.take(), dropped, self._labels.take_overflow())
-        self._in_flight = own
-        return own
+        return events
 
     def hasher(self) -> Hasher:
         """Return what turns ids into keys.
@@ -362,25 +385,3 @@ class Pipeline:
     def _down(self, error: StoreUnavailableError) -> None:
         self.store_up = False
         self._guard.report("store", message=str(error))
-
-
-def _count_own(measures: Measures, errors: Counter[str], dropped: Counter[str], overflow: Counter[str]) -> None:
-    for where, amount in errors.items():
-        measures.count(catalogue.INTERNAL_ERRORS, (where,), amount)
-    for reason, amount in dropped.items():
-        measures.count(catalogue.EVENTS_DROPPED, (reason,), amount)
-    for label, amount in overflow.items():
-        measures.count(catalogue.SERIES_OVERFLOW, (label,), amount)
-
-
-def _pieces(event: Queued) -> list[Queued]:
-    """Return a webhook's events one by one, behind what else there is to count about it."""
-    if type(event) is not Webhook or len(event.events) < 2:
-        return [event]
-    whole = msgspec.structs.replace(event, events=[e for e in event.events if type(e) is AccountEvent])
-    return [whole, *(e for e in event.events if type(e) is not AccountEvent)]  # type: ignore[list-item]
-
-
-def _weight(event: Queued) -> int:
-    """Return how many events wait with this one."""
-    return len(event.events) or 1 if type(event) is Webhook else 1

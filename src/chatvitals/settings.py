@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from chatvitals.stores import redis_url
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -65,7 +67,19 @@ class Settings:
     app_secret: tuple[str, ...] = field(default=(), repr=False)
     """App secrets that sign webhooks; with several, any may match. Without one, unsigned webhooks count."""
     store: str = field(default="sqlite:///chatvitals.db", repr=False)
-    """`memory:` or `sqlite:///PATH` (four slashes for an absolute path). All workers of a bot share one."""
+    """Where states and numbers live. All workers of a bot share one.
+
+    - `memory:` this process, until it ends
+    - `sqlite:///PATH` a file on this host; four slashes for an absolute path
+    - `redis://USER:PASSWORD@HOST:PORT/DB`, `rediss://…` with TLS, `unix:///PATH?db=DB&password=PASSWORD`: a Redis or
+      Valkey for several hosts, with the extra `chatvitals[redis]`
+    - `redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/MASTER/DB` through Sentinels, whose own login goes into
+      `?sentinel_username=…&sentinel_password=…`; `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT` a cluster;
+      `rediss+sentinel://` and `rediss+cluster://` with TLS
+
+    Special characters in user and password are percent-encoded. `?prefix=NAME` tells bots on one Redis apart (default
+    `chatvitals`); further options after the `?` go to redis-py, such as `ssl_ca_certs=PATH`.
+    """
     identity_key: bytes = field(default=b"", repr=False)
     """Key of the hashes that stand for people, at least 16 bytes; by default created once and kept in the store."""
     hooks: bool = True
@@ -193,9 +207,16 @@ def _store(name: str, value: object) -> str:
     if text == "memory:" or (text.startswith("sqlite:///") and len(text) > len("sqlite:///")):
         return text
     scheme, colon, _ = text.partition(":")
+    if scheme.lower() in redis_url.SCHEMES and text[len(scheme) :].startswith("://"):
+        try:
+            redis_url.parse(text)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from None
+        return text
     given = f"one with the scheme {scheme!r}" if colon else "one without a scheme"  # the rest may hold a password
     raise SettingsError(
-        f"{name} must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path), not {given}"
+        f"{name} must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path) or one of a Redis such as "
+        f"'redis://HOST:PORT/DB', not {given}"
     )
 
 

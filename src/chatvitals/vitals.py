@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from chatvitals import asgi, clients, context, handlers, signatures, webhooks
 from chatvitals.assignments import Assignments
@@ -16,6 +17,7 @@ from chatvitals.guard import Guard
 from chatvitals.journeys import Journey, JourneyPlan, check_name
 from chatvitals.leadership import Leadership
 from chatvitals.moments import Moments
+from chatvitals.observation import Observation, signature_of
 from chatvitals.pipeline import Pipeline
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
@@ -24,10 +26,10 @@ from chatvitals.whose import Whose
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
     from chatvitals.events import CallName, Poll
-    from chatvitals.pipeline import Queued
+    from chatvitals.poller import Poller
+    from chatvitals.queued import Queued
     from chatvitals.stores.base import Store
 
     F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
@@ -88,6 +90,7 @@ class Vitals:
         self._whose = Whose(self.guard, self._default_number)
         self._assignments = Assignments(self.store, self.pipeline.hasher, settings.identity_key)
         self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)
+        self._poller: Poller | None = None
         self._undo: list[Callable[[], None]] = []
         self._closed = False
 
@@ -115,7 +118,7 @@ class Vitals:
             if len(body) > self.settings.max_body:
                 webhook = Webhook(result="oversize", received=webhook.received)
             else:
-                webhook = self.read_webhook(body, _signature(headers or {}))
+                webhook = self.read_webhook(body, signature_of(headers or {}))
         self.emit(webhook)
         return Observation(webhook)
 
@@ -123,6 +126,8 @@ class Vitals:
         """Check a webhook's signature and decode it, without counting it yet; never raises."""
         received = self.clock()
         try:
+            if self._poller is not None:
+                self._poller.ensure()  # the server may have forked since
             if self.settings.hooks:
                 clients.refresh()  # the bot may have imported its HTTP client after `init`
             secrets = self.settings.app_secret
@@ -269,6 +274,46 @@ class Vitals:
         """Say that the conversation is over: an open turn is dismissed, the next message starts another one."""
         self._call("resolve", contact, phone_number_id)
 
+    # What WhatsApp thinks of the business
+
+    def watch_quality(
+        self,
+        *,
+        access_token: str | Mapping[str, str] | None = None,
+        waba_ids: str | Sequence[str] | None = None,
+        graph_url: str | None = None,
+        api_version: str | None = None,
+        every: float | None = None,
+        hourly_calls: int | None = None,
+    ) -> None:
+        """Poll how WhatsApp rates numbers and templates, from a thread of its own; of all workers, one polls.
+
+        It may be called several times, for several WABAs. Of what is not given, `CHATVITALS_ACCESS_TOKEN`,
+        `CHATVITALS_WABA_IDS` (with commas), `CHATVITALS_GRAPH_URL`, `CHATVITALS_API_VERSION`, `CHATVITALS_POLL_EVERY`
+        and `CHATVITALS_HOURLY_CALLS` tell.
+
+        Args:
+            access_token: a token with the permission whatsapp_business_management, or tokens by WABA id.
+            waba_ids: ids of WhatsApp Business Accounts; with tokens by WABA id, these are the default.
+            graph_url: where the Graph API is, without a version.
+            api_version: such as `v26.0`, the default.
+            every: seconds between two polls of a WABA, 300 by default; webhooks about quality bring one forward.
+            hourly_calls: requests per WABA and hour at most, 100 by default; each poll takes two and more.
+
+        Raises:
+            SettingsError: a value is missing or not allowed; no message shows a token.
+            ModuleNotFoundError: httpx is not installed, which the extra `graph` brings.
+
+        """
+        from chatvitals import watching  # noqa: PLC0415 - only who polls needs an HTTP client
+
+        given = watching.Given(access_token, waba_ids, graph_url, api_version, every, hourly_calls)
+        targets = watching.targets(given, os.environ)
+        if self._poller is None:
+            self._poller = watching.poller(self.store, self.emit, self.guard, self.clock)
+        for target in targets:
+            self._poller.add(target)
+
     # Running
 
     def record_poll(self, poll: Poll) -> None:
@@ -311,6 +356,8 @@ class Vitals:
         clients.remove(self.observer)
         for undo in self._undo:
             undo()
+        if self._poller is not None:
+            self._poller.close()
         self.pipeline.close()
         self.store.close()
         atexit.unregister(self.close)
@@ -325,32 +372,3 @@ class Vitals:
             if person is not None:
                 number, phone, user = person
                 self.emit(Call(number=number, phone=phone, user=user, received=self._moment(), name=name))
-
-
-class Observation:
-    """A webhook that was taken in; as a context manager it binds the contact while the webhook is handled."""
-
-    __slots__ = ("_bound", "_handling", "result")
-
-    def __init__(self, webhook: Webhook) -> None:
-        self.result = webhook.result
-        accepted = webhook.result == "accepted"
-        self._handling = context.Handling(context.contacts_of(webhook.events) if accepted else ())
-        self._bound: AbstractContextManager[None] | None = None
-
-    def __enter__(self) -> Self:
-        self._bound = context.bound(self._handling)
-        self._bound.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._bound is not None:
-            self._bound.__exit__(None, None, None)  # the handler's exception is none of the binding's business
-            self._bound = None
-
-
-def _signature(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> str | None:
-    """Return the signature header, whatever its case; several are joined, so that none of them passes."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    values = [value for name, value in pairs if name.lower() == "x-hub-signature-256"]
-    return ", ".join(values) if values else None

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import Request  # noqa: TC002 - Starlette looks at a handler's annotations
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette_exporter import PrometheusMiddleware

@@ -23,10 +23,9 @@ from tests.benchmarks.requests import SETTLED
 from tests.benchmarks.traffic import NUMBER, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
     from pathlib import Path
 
-    from chatvitals.asgi import ASGIApp
     from chatvitals.asgi import Message as AsgiMessage
 
 _BATCH = 500
@@ -35,8 +34,9 @@ _BATCH = 500
 class Stall(NamedTuple):
     """The longest time in which the event loop came to nothing else, in ms, beside what was rendered meanwhile."""
 
+    usual: float  # the median of all scrapes' longest
     worst: float
-    idle: float  # without a scrape
+    idle: float  # the worst as long without a scrape: what else runs on the machine
     lines: int
     render: float  # ms of a scrape
 
@@ -53,23 +53,7 @@ def scrape(folder: Path, scrapes: int, lines: int) -> Stall:
                           type="text", timestamp=int(subject.clock.now))  # fmt: skip
         vitals.emit(Webhook(result="accepted", received=message.received, events=[message]))
         subject.catch_up(SETTLED)
-    try:
-        worst, idle, seconds = asyncio.run(_scrape(vitals.metrics_app(), scrapes))
-    finally:
-        subject.close()
-    return Stall(worst * 1e3, idle * 1e3, amount, seconds * 1e3)
-
-
-async def _scrape(app: ASGIApp, scrapes: int) -> tuple[float, float, float]:
-    stop = False
-
-    async def longest_gap() -> float:
-        longest, last = 0.0, perf_counter()
-        while not stop:
-            await asyncio.sleep(0)
-            now = perf_counter()
-            longest, last = max(longest, now - last), now
-        return longest
+    app = vitals.metrics_app()
 
     async def receive() -> AsgiMessage:
         return {"type": "http.disconnect"}
@@ -77,17 +61,34 @@ async def _scrape(app: ASGIApp, scrapes: int) -> tuple[float, float, float]:
     async def discard(_: AsgiMessage) -> None:
         pass
 
-    gaps, seconds = [], []
-    for busy in (False, True):
-        stop = False
-        ticking = asyncio.create_task(longest_gap())
+    async def measure() -> tuple[list[float], float, float]:
+        gaps, took = [], []
         for _ in range(scrapes):
-            began = perf_counter()
-            await (app(traffic.get("/metrics"), receive, discard) if busy else asyncio.sleep(0.05))
-            seconds.append(perf_counter() - began)
-        stop = True
-        gaps.append(await ticking)
-    return gaps[1], gaps[0], statistics.median(seconds[scrapes:])
+            gap, seconds = await _longest_gap(app(traffic.get("/metrics"), receive, discard))
+            gaps.append(gap * 1e3)
+            took.append(seconds * 1e3)
+        seconds = statistics.median(took)
+        idle = [(await _longest_gap(asyncio.sleep(seconds / 1e3)))[0] * 1e3 for _ in range(scrapes)]
+        return gaps, max(idle), seconds
+
+    try:
+        gaps, idle, took = asyncio.run(measure())
+    finally:
+        subject.close()
+    return Stall(statistics.median(gaps), max(gaps), idle, amount, took)
+
+
+async def _longest_gap(work: Awaitable[None]) -> tuple[float, float]:
+    """Return the longest time between two turns of the event loop while something is awaited, and all its time."""
+    waiting = asyncio.ensure_future(work)
+    began = last = perf_counter()
+    longest = 0.0
+    while not waiting.done():
+        await asyncio.sleep(0)
+        now = perf_counter()
+        longest, last = max(longest, now - last), now
+    await waiting
+    return longest, last - began
 
 
 def bytes_per_contact(contacts: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import time
@@ -38,6 +39,7 @@ class Diary:
     """What one customer lived through."""
 
     person: Person
+    loop: asyncio.AbstractEventLoop  # the customer's
     messages: int = 0
     turns: int = 0
     waits: list[float] = field(default_factory=list)
@@ -59,7 +61,7 @@ class WhatsApp:
 
     def __init__(self) -> None:
         self.diaries: dict[str, Diary] = {}
-        self.url = ""
+        self.urls: list[str] = []  # of the hosts, behind each of which workers take turns
         self.app = Starlette(routes=[Route("/{number}/messages", self._take, methods=["POST"])])
 
     async def _take(self, request: Request) -> JSONResponse:
@@ -70,7 +72,8 @@ class WhatsApp:
         if diary.asked is not None:
             diary.waits.append(now - diary.asked)
             diary.asked = None
-            diary.replied.set()
+            # This runs in the server's thread: the customer's event loop must be woken, or it sleeps until its timeout.
+            diary.loop.call_soon_threadsafe(diary.replied.set)
         message_id = f"wamid.out{asked}.{len(diary.touched)}"
         return JSONResponse(payloads.accepted(diary.person, asked, message_id))
 
@@ -81,7 +84,8 @@ class WhatsApp:
         for _ in range(100):
             with suppress(httpx.TransportError):
                 # a connection of its own: another worker may take each message
-                answer = await client.post(f"{self.url}/webhook", content=body, headers={"connection": "close"})
+                url = f"{random.choice(self.urls)}/webhook"
+                answer = await client.post(url, content=body, headers={"connection": "close"})
                 if answer.status_code == 200:
                     diary.touched.append((int(answer.headers["x-worker"]), time.monotonic()))
                     return
@@ -90,7 +94,7 @@ class WhatsApp:
 
     async def converse(self, client: httpx.AsyncClient, index: int, turns: int) -> None:
         """Let one customer ask, wait for the answer, and ask again."""
-        diary = Diary(Person("", phone=f"1555{index:07d}"))
+        diary = Diary(Person("", phone=f"1555{index:07d}"), asyncio.get_running_loop())
         self.diaries[diary.person.phone] = diary
         for turn in range(turns):
             diary.replied.clear()

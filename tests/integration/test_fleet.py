@@ -8,15 +8,17 @@ import random
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from tests import services
 from tests.integration.fleet import SETTLE_SECONDS, WhatsApp, children, conserved, scrape, served
 
+from chatvitals.settings import Settings, SettingsError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from chatvitals.asgi import ASGIApp
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 CUSTOMERS = int(os.environ.get("CHATVITALS_FLEET_CUSTOMERS", "150"))  # those of the test with kill -9
 APP = "tests.integration.fleet_bot:app"
 SERVERS = {
-    "uvicorn": ["-m", "uvicorn", APP, "--workers", "4", "--port", "{port}", "--log-level", "warning"],
+    "uvicorn": ["-m", "uvicorn", APP, "--workers", "{workers}", "--port", "{port}", "--log-level", "warning"],
     "gunicorn": ["-m", "gunicorn", APP, "-w", "3", "-k", "uvicorn.workers.UvicornWorker", "-b", "127.0.0.1:{port}"],
     "gunicorn-preload": [
         *("-m", "gunicorn", APP, "--preload", "-w", "3", "-k", "uvicorn.workers.UvicornWorker"),
@@ -34,29 +36,46 @@ SERVERS = {
 }
 
 
-def command(server: str, port: int) -> list[str]:
-    return [sys.executable, *(word.format(port=port) for word in SERVERS[server])]
+def command(server: str, port: int, workers: int = 4) -> list[str]:
+    return [sys.executable, *(word.format(port=port, workers=workers) for word in SERVERS[server])]
 
 
-def environment(graph_port: int, folder: Path) -> dict[str, str]:
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'fleet.db'}"
+        return
+    with services.redis_server() as url:
+        try:
+            Settings.load({"store": url}, {})
+        except SettingsError:
+            pytest.skip("this chatvitals has no Redis store")
+        yield url
+
+
+def environment(graph_port: int, store: str) -> dict[str, str]:
     return {
         "GRAPH_URL": f"http://127.0.0.1:{graph_port}",
-        "CHATVITALS_STORE": f"sqlite:///{folder / 'fleet.db'}",
+        "CHATVITALS_STORE": store,
         "CHATVITALS_SETTLE_AFTER": f"{SETTLE_SECONDS:g}",
         "NO_PROXY": "127.0.0.1",
     }
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_workers_count_everything_once(server: str, serve: Callable[[ASGIApp], int], tmp_path: Path) -> None:
+def test_workers_count_everything_once(
+    server: str, store: str, serve: Callable[[ASGIApp], int], tmp_path: Path
+) -> None:
     """Messages and answers of one customer go through different processes, forked or spawned; numbers are exact."""
     whatsapp, port = WhatsApp(), services.free_port()
-    environ = environment(serve(whatsapp.app), tmp_path)
-    whatsapp.url = f"http://127.0.0.1:{port}"
+    environ = environment(serve(whatsapp.app), store)
+    whatsapp.urls = [f"http://127.0.0.1:{port}"]
     with served(command(server, port), port, environ, tmp_path / "log"):
+        scrape(whatsapp.urls[0])  # a worker answers: the port is open before, and customers would queue
         asyncio.run(whatsapp.day(customers=40, turns=2, at_once=20))
         time.sleep(SETTLE_SECONDS + 0.5)
-        seen = [scrape(whatsapp.url) for _ in range(8)]
+        seen = [scrape(whatsapp.urls[0]) for _ in range(8)]
     workers = {pid for diary in whatsapp.diaries.values() for pid, _ in diary.touched}
     assert len(workers) > 1, "one process did it all: the test shows nothing"
     last = seen[-1]
@@ -71,50 +90,61 @@ def test_workers_count_everything_once(server: str, serve: Callable[[ASGIApp], i
     assert all(other.shared() == last.shared() for other in seen), "workers tell different numbers"
 
 
-def test_what_waits_is_committed_when_a_server_ends(serve: Callable[[ASGIApp], int], tmp_path: Path) -> None:
+def test_what_waits_is_committed_when_a_server_ends(
+    store: str, serve: Callable[[ASGIApp], int], tmp_path: Path
+) -> None:
     """SIGTERM right after the last answer loses nothing, in no worker."""
     whatsapp, port = WhatsApp(), services.free_port()
-    environ = environment(serve(whatsapp.app), tmp_path)
-    whatsapp.url = f"http://127.0.0.1:{port}"
+    environ = environment(serve(whatsapp.app), store)
+    whatsapp.urls = [f"http://127.0.0.1:{port}"]
     with served(command("uvicorn", port), port, environ, tmp_path / "log") as process:
         asyncio.run(whatsapp.day(customers=20, turns=1, at_once=20))
         process.terminate()
         process.wait(10)
     with served(command("uvicorn", port), port, environ, tmp_path / "log"):
         time.sleep(SETTLE_SECONDS)
-        after = scrape(whatsapp.url)
+        after = scrape(whatsapp.urls[0])
     assert after("messages_received_total") == after("turns_total", outcome="answered") == 20
 
 
-def test_kill_9_of_workers_breaks_no_law(serve: Callable[[ASGIApp], int], tmp_path: Path) -> None:
-    """Conservation laws hold, and whoever's bot was not killed counts as the customer's diary says."""
-    whatsapp, port = WhatsApp(), services.free_port()
-    environ = environment(serve(whatsapp.app), tmp_path)
-    whatsapp.url = f"http://127.0.0.1:{port}"
+def test_kill_9_of_workers_breaks_no_law(store: str, serve: Callable[[ASGIApp], int], tmp_path: Path) -> None:
+    """Conservation laws hold, and whoever's bot was not killed counts as the customer's diary says.
+
+    On Redis the four workers are those of two hosts: two servers that share nothing but the store.
+    """
+    whatsapp, ports = WhatsApp(), [services.free_port() for _ in range(1 if store.startswith("sqlite") else 2)]
+    environ = environment(serve(whatsapp.app), store)
+    whatsapp.urls = [f"http://127.0.0.1:{port}" for port in ports]
     kills: list[tuple[int, float]] = []
     rng = random.Random(4)
 
-    async def kill_now_and_then(supervisor: int) -> None:
+    async def kill_now_and_then(supervisors: Sequence[int]) -> None:
         while True:
             await asyncio.sleep(1.5)
-            workers = children(supervisor)
-            if len(workers) > 2:  # uvicorn brings up new ones; some always answer
+            workers = children(rng.choice(supervisors))
+            if len(workers) > 2 // len(supervisors):  # uvicorn brings up new ones; some always answer
                 pid = rng.choice(workers)
                 kills.append((pid, time.monotonic()))
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
-    async def day(supervisor: int) -> None:
-        killing = asyncio.create_task(kill_now_and_then(supervisor))
-        await whatsapp.day(customers=CUSTOMERS, turns=2, at_once=24)
+    async def day(supervisors: Sequence[int]) -> None:
+        killing = asyncio.create_task(kill_now_and_then(supervisors))
+        await whatsapp.day(customers=CUSTOMERS, turns=2, at_once=12)
         killing.cancel()
         with suppress(asyncio.CancelledError):
             await killing
 
-    with served(command("uvicorn", port), port, environ, tmp_path / "log") as process:
-        asyncio.run(day(process.pid))
+    with ExitStack() as stack:
+        hosts = [
+            stack.enter_context(served(command("uvicorn", port, 4 // len(ports)), port, environ, tmp_path / f"{port}"))
+            for port in ports
+        ]
+        asyncio.run(day([host.pid for host in hosts]))
         time.sleep(SETTLE_SECONDS + 1.5)
-        after = scrape(whatsapp.url)
+        seen = [scrape(url) for url in whatsapp.urls]
+    after = seen[0]
+    assert all(other.shared() == after.shared() for other in seen), "hosts tell different numbers"
     assert len(kills) >= 3, "hardly anybody was killed: the test shows nothing"
     diaries = list(whatsapp.diaries.values())
     sure = [diary for diary in diaries if not diary.in_doubt(kills)]

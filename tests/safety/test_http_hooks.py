@@ -465,9 +465,11 @@ def test_44_aiohttp_s_base_address_may_hold_the_number(api: Api, ear: Ear) -> No
 
     async def main() -> None:
         base = f"http://127.0.0.1:{api.port}/ok/{NUMBER}/"
-        async with aiohttp.ClientSession(base, raise_for_status=True) as session:
-            async with session.post("messages", json=BODY):
-                pass
+        async with (
+            aiohttp.ClientSession(base, raise_for_status=True) as session,
+            session.post("messages", json=BODY),
+        ):
+            pass
 
     asyncio.run(main())
     assert [event.number for event in ear.events] == [NUMBER]

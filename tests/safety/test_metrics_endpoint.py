@@ -18,36 +18,20 @@ from tests.world import EPOCH, NUMBER, PHONE
 from chatvitals import catalogue
 from chatvitals.events import Message, Webhook
 from chatvitals.exposition import render
-from chatvitals.settings import Settings
-from chatvitals.testing import FakeClock
-from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import AsgiDriver, Exchange, Swallowed
+
+    from chatvitals.vitals import Vitals
 
 TOKEN = "s3cret-token"
 ALWAYS_SHOWN = {
     "events_dropped_total", "internal_errors_total", "series_overflow_total", "clock_skews_total",
     "store_commit_seconds", "store_up", "queue_events", "queue_capacity_events", "build_info", "journey_step_info",
 }  # fmt: skip
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Vitals]]:
-    """Start a `Vitals` without a thread, on a clock that stands still; keywords are settings."""
-    started: list[Vitals] = []
-
-    def make(**settings: Any) -> Vitals:
-        loaded = Settings.load({"store": "memory:", "hooks": False, **settings}, environ={})
-        started.append(Vitals(loaded, clock=FakeClock(EPOCH), background=False))
-        return started[-1]
-
-    yield make
-    for vitals in started:
-        vitals.close()
 
 
 def ask(asgi: AsgiDriver, vitals: Vitals, *headers: tuple[bytes, bytes], **scope: Any) -> Exchange:

@@ -197,7 +197,7 @@ def test_closing_takes_two_seconds_at_most_when_the_store_is_dead(tmp_path: Path
     vitals.close()
     assert time.monotonic() - began < 4  # two, and what a loaded machine adds
     assert vitals.pipeline.waiting == 0
-    assert vitals.pipeline.own_measures().adds[catalogue.EVENTS_DROPPED.name, ("store",), 0] == 5
+    assert vitals.pipeline.own.measures().adds[catalogue.EVENTS_DROPPED.name, ("store",), 0] == 5
 
 
 def test_closing_takes_two_seconds_at_most_when_a_commit_hangs(store: SQLiteStore) -> None:

@@ -17,34 +17,19 @@ from chatvitals import catalogue, signatures
 from chatvitals.events import Handled, Message, Send
 from chatvitals.exposition import render
 from chatvitals.reducer.measures import Measures
-from chatvitals.settings import Settings
-from chatvitals.testing import FakeClock, bodies, person, place, wamid
-from chatvitals.vitals import Vitals
+from chatvitals.testing import bodies, person, place, wamid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import Swallowed
 
+    from chatvitals.vitals import Vitals
+
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 SECRET = "a-secret"
 HALF = "\ud83d"
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Vitals]]:
-    """Start a `Vitals` without a thread, on a clock that stands still; keywords are settings."""
-    started: list[Vitals] = []
-
-    def make(**settings: Any) -> Vitals:
-        loaded = Settings.load({"store": "memory:", "hooks": False, **settings}, environ={})
-        started.append(Vitals(loaded, clock=FakeClock(EPOCH), background=False))
-        return started[-1]
-
-    yield make
-    for vitals in started:
-        vitals.close()
 
 
 def post(vitals: Vitals, value: dict[str, Any], field: str = "messages") -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatvitals import catalogue
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from chatvitals.reducer.measures import Cell
     from chatvitals.stores.base import Store
+    from tests.redis_servers import RedisServer
 
 EPOCH = 1_795_392_000
 WINDOW = 10.0
@@ -206,3 +207,17 @@ def test_the_final_numbers_do_not_depend_on_how_events_reach_the_sqlite_store(da
         store = open_store(f"sqlite:///{Path(folder) / 'property.db'}")
         same(World(store).play(disturbed, idle), expected)
         store.close()
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_the_final_numbers_do_not_depend_on_how_events_reach_the_redis_store(
+    redis_server: RedisServer, data: st.DataObject
+) -> None:
+    """The same on a Redis, where each worker has its own client and commits may conflict."""
+    history = data.draw(histories())
+    expected = World(open_store("memory:")).play(history)
+    disturbed, idle = data.draw(disturbances(history))
+    store = open_store(redis_server.fresh_url())
+    same(World(store).play(disturbed, idle), expected)
+    store.close()

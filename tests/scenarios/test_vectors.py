@@ -10,6 +10,7 @@ import pytest
 
 from chatvitals.testing import differences, run_scenario
 from chatvitals.testing.__main__ import main
+from tests.redis_servers import RedisServer  # noqa: TC001 - pytest does not need it, but reads better beside it
 
 FILES = sorted((Path(__file__).parent / "vectors").glob("*.json"))
 BUILT = {"turns", "journeys", "experiments", "quality"}
@@ -21,12 +22,23 @@ def scenarios() -> list[Any]:
     return [pytest.param(scenario, id=name) for name, scenario in loaded if scenario["needs"] in BUILT]
 
 
-@pytest.mark.parametrize("store", ["sqlite", "memory"])
+@pytest.mark.parametrize("store_url", ["sqlite", "memory", "redis"], indirect=True)
 @pytest.mark.parametrize("scenario", scenarios())
-def test_the_numbers_are_as_expected(scenario: dict[str, Any], store: str) -> None:
+def test_the_numbers_are_as_expected(scenario: dict[str, Any], store_url: str) -> None:
     """The real doors, with the scenario's workers, kills and held commits, give these samples."""
-    exposition = run_scenario(scenario, "memory:" if store == "memory" else "")
+    exposition = run_scenario(scenario, store_url)
     assert differences(scenario, exposition) == []
+
+
+def test_several_scenarios_run_on_one_redis_and_leave_nothing_behind(
+    capsys: pytest.CaptureFixture[str], redis_server: RedisServer
+) -> None:
+    """`--store redis://…` gives each scenario keys of its own, and removes them."""
+    before = redis_server.keys()
+    files = [str(FILES[0].with_name(f"{name}.json")) for name in ("first_and_next_turn", "two_workers_and_kills")]
+    assert main(["--store", redis_server.url, *files]) == 0
+    assert [json.loads(line)["ok"] for line in capsys.readouterr().out.splitlines()] == [True, True]
+    assert redis_server.keys() == before
 
 
 def test_a_wrong_number_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from tests.listening import NUMBER, PHONE, ListeningVitals, item
@@ -244,6 +244,8 @@ def test_without_a_contact_the_control_is_given(vitals: ListeningVitals) -> None
 
 class Away:
     """A store that cannot be used, in the way that a test names."""
+
+    remote: ClassVar[bool] = False
 
     def __init__(self, error: Exception) -> None:
         self.error = error

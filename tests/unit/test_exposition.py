@@ -15,31 +15,15 @@ from chatvitals import catalogue
 from chatvitals._version import __version__
 from chatvitals.events import Handled, Message, Send, Status
 from chatvitals.exposition import render
-from chatvitals.settings import Settings
 from chatvitals.stores.base import Changes
-from chatvitals.testing import FakeClock
-from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from chatvitals.vitals import Vitals
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Vitals]]:
-    """Start a `Vitals` on a memory store and a clock that stands still; keywords are settings."""
-    started: list[Vitals] = []
-
-    def make(**settings: Any) -> Vitals:
-        loaded = Settings.load({"store": "memory:", "hooks": False, **settings}, environ={})
-        started.append(Vitals(loaded, clock=FakeClock(EPOCH), background=False))
-        return started[-1]
-
-    yield make
-    for vitals in started:
-        vitals.close()
 
 
 def samples(vitals: Vitals) -> Samples:

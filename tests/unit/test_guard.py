@@ -8,9 +8,9 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.conftest import FakeClock
 
 from chatvitals.guard import Guard
+from chatvitals.testing import FakeClock
 
 if TYPE_CHECKING:
     from tests.conftest import Swallowed

@@ -92,6 +92,17 @@ def test_a_restart_keeps_the_gauges_with_their_old_confirmation(tmp_path: Path) 
     assert 'chatvitals_template_quality{language="en",template="offer"' in bench.exposition()
 
 
+def test_a_document_that_cannot_be_read_is_begun_anew() -> None:
+    """Neither messages nor the next poll fail over it, and the rating is unknown until then."""
+    bench = Bench()
+    bench.store.keep_first(quality_state.DOCUMENT, b"garbage")
+    metadata = {"display_phone_number": N1.display, "phone_number_id": N1.phone_number_id}
+    bench.change("messages", {"metadata": metadata, "messages": [{"id": "m", "from": "1", "type": "text"}]})
+    assert f"chatvitals_{RATING} 0.0" in bench.exposition()
+    bench.poll(CONNECTED)
+    assert bench.differs({RATING: 3, "messages_received_total": 1}) == []
+
+
 # Order
 
 

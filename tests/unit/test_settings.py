@@ -205,7 +205,7 @@ def test_overdue_thresholds_beyond_the_deadline_are_refused() -> None:
         ("identity_key", HIDDEN * 4),
         ("identity_key", HIDDEN * 4 + "\ud83d"),
         ("store", HIDDEN),
-        ("store", f"redis://:{HIDDEN}@localhost"),
+        ("store", f"mysql://:{HIDDEN}@localhost"),
         ("store", [HIDDEN]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Both stores keep the same promises, and SQLite those of a file that others share."""
+"""All stores keep the same promises, and SQLite those of a file that others share."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 CELL = ("chatvitals_turns_open", ("1",), 0)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
     """An empty store of each kind."""
-    opened = open_store("memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'store.db'}")
+    opened = open_store(store_url)
     yield opened
     opened.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of the promises on each kind of store."""
+    if "store" in metafunc.fixturenames:
+        metafunc.parametrize("store_url", ["memory", "sqlite", "redis"], indirect=True)
 
 
 @pytest.fixture

@@ -40,7 +40,8 @@ _OPT_INS = frozenset({"resume", "signup"})
 
 def fold(contact: Contact, event: PersonEvent, hasher: Hasher, measures: Measures) -> None:
     """Take one event into the contact's state."""
-    contact.touched = max(contact.touched, event.received)
+    if event.received > contact.touched:  # noqa: PLR1730 - `max` is a call, and this is hot
+        contact.touched = event.received
     _FOLD[type(event)](contact, event, hasher, measures)
 
 

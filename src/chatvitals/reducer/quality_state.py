@@ -164,5 +164,13 @@ _decoder = msgspec.msgpack.Decoder(Quality)
 
 
 def decode(document: bytes | None) -> Quality:
-    """Return what a document of the store says; an absent one says nothing."""
-    return Quality() if document is None else _decoder.decode(document)
+    """Return what a document of the store says; an absent one says nothing.
+
+    Nor does one that cannot be read: the next poll tells most of it again, and messages must not wait for that.
+    """
+    if document is None:
+        return Quality()
+    try:
+        return _decoder.decode(document)
+    except msgspec.DecodeError:
+        return Quality()

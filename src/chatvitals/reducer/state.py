@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,31 +16,34 @@ FORGET_AFTER = 8 * DAY
 FORGET_EXPOSED_AFTER = 90 * DAY  # an exposure counts once per contact, and an experiment outlives a week
 
 
-class Kind(IntEnum):
-    """What a pending item is; at one point in time, lower ones are applied first."""
+class Kind:
+    """What a pending item is; at one point in time, lower ones are applied first.
 
-    MESSAGE = 0
-    REVOKE = 1
-    EXPOSURE = 2
-    STEP = 3
-    RUN_END = 4
-    FALLBACK = 5
-    HANDOVER = 6
-    DISMISS = 7
-    RESOLVE = 8
-    REPLY = 9
-    STATUS = 10
-    OPT_OUT = 11
-    SEND_FAILED = 12
+    Whole numbers, since looking up an enum's member takes four times as long, and every event does so ten times.
+    """
+
+    MESSAGE: Final = 0
+    REVOKE: Final = 1
+    EXPOSURE: Final = 2
+    STEP: Final = 3
+    RUN_END: Final = 4
+    FALLBACK: Final = 5
+    HANDOVER: Final = 6
+    DISMISS: Final = 7
+    RESOLVE: Final = 8
+    REPLY: Final = 9
+    STATUS: Final = 10
+    OPT_OUT: Final = 11
+    SEND_FAILED: Final = 12
 
 
-class Evidence(IntEnum):
+class Evidence:
     """How a reply became known, from the poorest to the richest (SEMANTICS.md 2)."""
 
-    STATUS = 0
-    ECHO = 1
-    CODE = 2
-    API = 3
+    STATUS: Final = 0
+    ECHO: Final = 1
+    CODE: Final = 2
+    API: Final = 3
 
 
 EVIDENCE_LABELS = ("status", "echo", "code", "api")
@@ -67,7 +69,7 @@ class Item(msgspec.Struct, array_like=True, gc=False):
     name: str = ""  # of a step, an experiment, or the outcome that ends a run
     journey: str = ""  # of a step or a run; the goal of an experiment
     completes: bool = False  # reaching this step completes the run
-    spans: tuple[float, float, float] = (0.0, 0.0, 0.0)  # after which a run stalls, is abandoned, expires
+    spans: tuple[float, ...] = ()  # of a step: after which a run stalls, is abandoned, expires
 
 
 class Turn(msgspec.Struct, array_like=True, gc=False):

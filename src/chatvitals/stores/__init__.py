@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
-    """Return the store of a URL that `Settings` has checked: `memory:` or `sqlite:///PATH`.
+    """Return the store of a URL that `Settings` has checked: `memory:`, `sqlite:///PATH` or one of a Redis.
 
     Args:
         url: where the store is.
@@ -20,6 +20,10 @@ def open_store(url: str, *, create: bool = True) -> Store:
         from chatvitals.stores.memory import MemoryStore  # noqa: PLC0415 - only the store in use is imported
 
         return MemoryStore()
+    if not url.startswith("sqlite:"):
+        from chatvitals.stores.redis import RedisStore  # noqa: PLC0415
+
+        return RedisStore(url)
     from chatvitals.stores.sqlite import SQLiteStore  # noqa: PLC0415
 
     return SQLiteStore(url.removeprefix("sqlite:///"), create=create)

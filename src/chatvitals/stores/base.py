@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from chatvitals.reducer.measures import Cell
@@ -26,6 +26,19 @@ class StoreUnavailableError(Exception):
     """The store cannot be reached or used now; the message says what to do, and trying again later is right."""
 
 
+class UncertainError(StoreUnavailableError):
+    """The answer to a commit was lost: it may have taken effect, or may yet.
+
+    Reducing the same events again could count them twice. `again` sends the very same commit once more, which takes
+    effect once however often it is sent; it raises `ConflictError` when it did not and never will, and another
+    `UncertainError` while the store still does not answer.
+    """
+
+    def __init__(self, message: str, again: Callable[[], None]) -> None:
+        super().__init__(message)
+        self.again = again
+
+
 class ConflictError(Exception):
     """Another process changed what was loaded; loading and reducing again is right."""
 
@@ -41,6 +54,9 @@ class Changes:
     adds: dict[Cell, float] = field(default_factory=dict)
     latest: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
     documents: dict[str, bytes] = field(default_factory=dict)  # small and few: what is known of the business itself
+    keep: dict[int, tuple[float, Sequence[int]]] = field(default_factory=dict)
+    """For remote stores, which forget what nobody sweeps: for how many seconds to keep a state at least, and all keys
+    that lead to it."""
 
 
 def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
@@ -60,6 +76,9 @@ class About(NamedTuple):
 class Transaction(Protocol):
     """Reads and one commit that belong together."""
 
+    remote: ClassVar[bool]
+    """Whether each call is a round trip, so that one for all is better than several for less."""
+
     def load(self, keys: Iterable[int]) -> dict[int, Row]:
         """Return the rows of those keys that have one."""
 
@@ -74,6 +93,7 @@ class Transaction(Protocol):
 
         Raises:
             ConflictError: what was loaded has changed meanwhile.
+            UncertainError: it is not known whether it took effect.
             StoreUnavailableError: nothing took effect.
 
         """
@@ -81,6 +101,9 @@ class Transaction(Protocol):
 
 class Store(Protocol):
     """Contact states, metric cells and settings of all workers of one bot."""
+
+    remote: ClassVar[bool]
+    """Whether the store is reached over a network, which the bot must not wait for."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Begin a transaction; leaving the `with` block without a commit undoes it.

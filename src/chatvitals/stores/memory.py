@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from chatvitals.stores.base import About, Changes, is_free
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 class MemoryStore:
     """Dictionaries under one lock."""
+
+    remote: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -138,6 +140,8 @@ class MemoryStore:
 
 class _MemoryTransaction:
     """A view of the store while its lock is held."""
+
+    remote: ClassVar[bool] = False
 
     def __init__(self, store: MemoryStore) -> None:
         self.load = store._load  # noqa: SLF001 - the two halves of one store

@@ -6,12 +6,14 @@ import json
 import sqlite3
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 from weakref import WeakSet
 
 from chatvitals import forks
+from chatvitals.stores import sqlite_statements as statements
 from chatvitals.stores.base import About, Changes, StoreUnavailableError, is_free
 
 if TYPE_CHECKING:
@@ -26,40 +28,6 @@ _BUSY_SECONDS = 2.0
 _MOST_PARAMETERS = 500
 _DUMPED_AT_ONCE = 1000
 _LEASE = "lease:"
-
-_SCHEMA = """
-CREATE TABLE contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL);
-CREATE INDEX contacts_due ON contacts (due) WHERE due IS NOT NULL;
-CREATE TABLE marks (kind TEXT, number TEXT, key INTEGER, at REAL, PRIMARY KEY (kind, number, key)) WITHOUT ROWID;
-CREATE INDEX marks_at ON marks (kind, number, at);
-CREATE TABLE cells (family TEXT, labels TEXT, field INTEGER, value REAL, PRIMARY KEY (family, labels, field))
-    WITHOUT ROWID;
-CREATE TABLE kept (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
-"""
-# a due time that stays is not written again: the index on it is the dearest part of a write
-_UPDATE_STATE = "UPDATE contacts SET row = ? WHERE key = ?"
-_PUT_STATE = (
-    "INSERT INTO contacts (row, key, due) VALUES (?, ?, ?) "
-    "ON CONFLICT (key) DO UPDATE SET row = excluded.row, due = excluded.due"
-)
-_PUT_LINK = (
-    "INSERT INTO contacts (key, row, due) VALUES (?, ?, NULL) "
-    "ON CONFLICT (key) DO UPDATE SET row = excluded.row, due = NULL"
-)
-_PUT_MARK = (
-    "INSERT INTO marks (kind, number, key, at) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (kind, number, key) DO UPDATE SET at = excluded.at"
-)
-_ADD_CELL = (
-    "INSERT INTO cells (family, labels, field, value) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (family, labels, field) DO UPDATE SET value = value + excluded.value"
-)
-_RAISE_CELL = (
-    "INSERT INTO cells (family, labels, field, value) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (family, labels, field) DO UPDATE SET value = max(value, excluded.value)"
-)
-
-_PUT_DOCUMENT = "INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
 class _Connection(sqlite3.Connection):
@@ -76,6 +44,8 @@ class SQLiteStore:
     Before a fork all of them are closed: SQLite notes a process's locks in its memory, and a child would believe them
     to be its own.
     """
+
+    remote: ClassVar[bool] = False
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path)
@@ -169,7 +139,7 @@ class SQLiteStore:
                 free = _is_free(connection, name, holder, now)
                 if free:
                     value = json.dumps([holder, now, now + seconds]).encode()
-                    connection.execute(_PUT_DOCUMENT, (_LEASE + name, value))
+                    connection.execute(statements.PUT_DOCUMENT, (_LEASE + name, value))
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
@@ -290,40 +260,16 @@ class SQLiteStore:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # no other process was faster
-            for statement in _SCHEMA.split(";\n"):
+            for statement in statements.SCHEMA.split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
 
 
-def read_cells(path: str | os.PathLike[str]) -> dict[Cell, float]:
-    """Return all metric cells of a store's file, which is opened for reading only and never made.
-
-    Raises:
-        StoreUnavailableError: there is no such file, or it is no store that this version can read.
-
-    """
-    if not Path(path).is_file():
-        raise StoreUnavailableError(f"there is no store file {path}: is this the folder in which the bot runs?")
-    try:
-        connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != SCHEMA_VERSION:
-                raise StoreUnavailableError(
-                    f"{path} is no store that this chatvitals can read (format {version}, this one knows "
-                    f"{SCHEMA_VERSION})"
-                )
-            rows = connection.execute("SELECT family, labels, field, value FROM cells").fetchall()
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise StoreUnavailableError(f"the store file {path} cannot be read ({error})") from None
-    return {(family, tuple(json.loads(labels)), field): value for family, labels, field, value in rows}
-
-
 class _SQLiteTransaction:
     """Reads and one commit on a connection that holds the write lock."""
+
+    remote: ClassVar[bool] = False
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -364,16 +310,16 @@ class _SQLiteTransaction:
                 same.append((state, key))
             else:
                 moved.append((state, key, due))
-        many(_UPDATE_STATE, same)
-        many(_PUT_STATE, moved)
-        many(_PUT_LINK, changes.links.items())
+        many(statements.UPDATE_STATE, same)
+        many(statements.PUT_STATE, moved)
+        many(statements.PUT_LINK, changes.links.items())
         many("DELETE FROM contacts WHERE key = ?", [(key,) for key in changes.removed])
         gone = [mark for mark, at in changes.marks.items() if at is None]
         many("DELETE FROM marks WHERE kind = ? AND number = ? AND key = ?", gone)
-        many(_PUT_MARK, [(*mark, at) for mark, at in changes.marks.items() if at is not None])
-        many(_ADD_CELL, _cell_rows(changes.adds))
-        many(_RAISE_CELL, _cell_rows(changes.latest))
-        many(_PUT_DOCUMENT, changes.documents.items())
+        many(statements.PUT_MARK, [(*mark, at) for mark, at in changes.marks.items() if at is not None])
+        many(statements.ADD_CELL, _cell_rows(changes.adds))
+        many(statements.RAISE_CELL, _cell_rows(changes.latest))
+        many(statements.PUT_DOCUMENT, changes.documents.items())
         execute("COMMIT")
 
 
@@ -406,7 +352,12 @@ def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
 
 
 def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:
-    return [(family, json.dumps(labels), field, value) for (family, labels, field), value in cells.items()]
+    return [(family, _text(labels), field, value) for (family, labels, field), value in cells.items()]
+
+
+@lru_cache(maxsize=4096)  # batch after batch adds to the same cells
+def _text(labels: tuple[str, ...]) -> str:
+    return json.dumps(labels)
 
 
 def _is_busy(error: Exception) -> bool:

@@ -20,7 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a scenario, as JSON")
     parser.add_argument("--samples", action="store_true", help="print the exposition instead of a verdict")
     parser.add_argument(
-        "--store", default="", metavar="URL", help="memory: or sqlite:///PATH; default: SQLite in a temporary folder"
+        "--store",
+        default="",
+        metavar="URL",
+        help="memory:, sqlite:///PATH or redis://HOST:PORT; default: SQLite in a temporary folder",
     )
     options = parser.parse_args(arguments)
     if options.store:
@@ -28,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
             Settings.load({"store": options.store}, environ={})
         except SettingsError as error:
             parser.error(str(error))
-        if options.store != "memory:" and len(options.files) > 1:
+        if options.store.startswith("sqlite:") and len(options.files) > 1:
             parser.error("a store file holds one scenario: give one FILE, or leave --store out")
     verdicts = [_run(path, options.store, samples=options.samples) for path in options.files]
     return 0 if all(verdicts) else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import secrets
 import tempfile
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,8 @@ from chatvitals import signatures
 from chatvitals.asgi import ChatVitalsMiddleware
 from chatvitals.exposition import render
 from chatvitals.settings import Settings
-from chatvitals.stores import open_store
+from chatvitals.stores import open_store, redis_url
+from chatvitals.stores.redis import RedisStore
 from chatvitals.testing import bodies
 from chatvitals.testing.bodies import EPOCH, Step
 from chatvitals.testing.clock import FakeClock
@@ -37,12 +39,20 @@ def run_scenario(scenario: Mapping[str, Any], store: str = "") -> str:
 
     Args:
         scenario: what a scenario file holds; its `expect` is not looked at.
-        store: URL of an empty store; by default a SQLite file in a temporary folder.
+        store: URL of an empty store; by default a SQLite file in a temporary folder. On a Redis, the run gets a
+            prefix of its own, which is removed afterwards, unless the URL has one.
 
     Raises:
         ValueError: the scenario has steps or names that this version does not know.
 
     """
+    if store and store.partition("://")[0] in redis_url.SCHEMES:
+        own = redis_url.with_prefix(store, f"scenario-{secrets.token_hex(8)}")
+        try:
+            return _Run(scenario, own).play()
+        finally:
+            if own != store:
+                RedisStore(own).erase()
     if store:
         return _Run(scenario, store).play()
     with tempfile.TemporaryDirectory(prefix="chatvitals-") as folder:

@@ -1,0 +1,24 @@
+"""What waits in the queue of a process."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from chatvitals.events import AccountEvent, GraphCall, Handled, PersonEvent, Poll, PollerState, Webhook
+
+Queued: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
+
+
+def pieces(event: Queued) -> list[Queued]:
+    """Return a webhook's events one by one, behind what else there is to count about it."""
+    if type(event) is not Webhook or len(event.events) < 2:
+        return [event]
+    whole = msgspec.structs.replace(event, events=[e for e in event.events if type(e) is AccountEvent])
+    return [whole, *(e for e in event.events if type(e) is not AccountEvent)]  # type: ignore[list-item]
+
+
+def weight(event: Queued) -> int:
+    """Return how many events wait with this one."""
+    return len(event.events) or 1 if type(event) is Webhook else 1

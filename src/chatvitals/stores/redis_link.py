@@ -1,0 +1,176 @@
+"""A process's connections to a Redis: made from an address, with short timeouts, and errors as sentences."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.connection import parse_url
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+)
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from chatvitals.stores.base import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from chatvitals.stores.redis_scripts import Script
+    from chatvitals.stores.redis_url import Address
+
+_CONNECT_SECONDS = 1.0
+_COMMAND_SECONDS = 2.0
+_REFUSED = (AuthenticationError, AuthorizationError, BusyLoadingError)  # kinds of ConnectionError, but never ambiguous
+
+_SENTENCES = {
+    "CHATVITALSFORMAT": "holds data of a newer chatvitals: upgrade chatvitals, or use another ?prefix=NAME",
+    "OOM": "is out of memory: raise its maxmemory (with the policy noeviction), or remove other data",
+    "READONLY": "is a replica that may not be written to: use the address of the master, or a Sentinel or Cluster URL",
+    "MISCONF": "cannot save to its disk and refuses writes: look at its log",
+    "NOREPLICAS": "has too few replicas and refuses writes",
+    "CLUSTERDOWN": "is a cluster that is down or lacks slots: look at `redis-cli cluster info`",
+    "MASTERDOWN": "is a replica that has lost its master",
+    "LOADING": "is loading its data; waiting for it",
+    "BUSY": "is busy with somebody's long script; waiting for it",
+    "TRYAGAIN": "is moving the keys to another node; waiting for it",
+    "MOVED": "is part of a cluster: use a redis+cluster:// URL",
+    "CROSSSLOT": "is behind something that splits keys: they must all be on one node",
+    "NOPERM": "does not let this user do what is needed: allow it +@all on the keys of the store's prefix",
+    "WRONGTYPE": "holds other data under the store's keys: give this bot its own ?prefix=NAME",
+}
+_WORDS = {  # of errors from which redis-py takes the word away
+    "OutOfMemoryError": "OOM",
+    "ReadOnlyError": "READONLY",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+    "TryAgainError": "TRYAGAIN",
+    "MovedError": "MOVED",
+    "ClusterCrossSlotError": "CROSSSLOT",
+    "NoPermissionError": "NOPERM",
+}
+
+
+class LostReplyError(StoreUnavailableError):
+    """The connection broke or timed out: what was asked may have been done, or may still be."""
+
+
+class Link:
+    """The connections of one process to one Redis; threads may share it."""
+
+    def __init__(self, address: Address) -> None:
+        self.pid = os.getpid()
+        self._address = address
+        base = f"{{{address.prefix}}}:"
+        self._base = base.encode()
+        self._key = f"{base}format".encode()
+        self._client: Any = None
+
+    def run(self, script: Script, *arguments: bytes | float) -> Any:
+        """Run a script and return its answer as redis-py gives it.
+
+        Raises:
+            LostReplyError: it may have run.
+            StoreUnavailableError: it has not run.
+
+        """
+        given = (1, self._key, self._base, *arguments)
+        try:
+            client = self._client
+            if client is None:
+                client = self._client = self._connect()
+            try:
+                return client.execute_command("EVALSHA", script.sha, *given)
+            except NoScriptError:
+                return client.execute_command("EVAL", script.text, *given)
+        except (RedisError, RedisClusterException, OSError) as error:
+            self._client = None  # begin anew: a failover may have moved the data; other threads end with the old one
+            lost = isinstance(error, (redis.ConnectionError, redis.TimeoutError, OSError))
+            kind = LostReplyError if lost and not isinstance(error, _REFUSED) else StoreUnavailableError
+            raise kind(self._advice(error)) from error
+
+    def erase(self) -> None:
+        """Remove every key of the store: for tests."""
+        client = self._connect()
+        for key in list(client.scan_iter(match=self._base.decode() + "*", count=1000)):
+            client.unlink(key)
+        client.close()
+
+    def close(self) -> None:
+        """Close all connections; using the link again opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                client.close()
+            except (RedisError, OSError):  # it is gone in any case
+                return
+
+    def _connect(self) -> Any:
+        """Make a client; it connects when it is used."""
+        address = self._address
+        given: dict[str, Any] = {
+            "socket_timeout": _COMMAND_SECONDS,
+            "retry": Retry(NoBackoff(), 0),  # who calls knows whether trying again is safe
+            "protocol": 2,
+        }
+        if not address.url.startswith("unix:"):
+            given["socket_connect_timeout"] = _CONNECT_SECONDS
+            given["socket_keepalive"] = True
+        try:
+            if address.kind == "cluster":
+                nodes = [ClusterNode(host, port) for host, port in address.nodes]  # type: ignore[no-untyped-call]
+                return RedisCluster(startup_nodes=nodes, **given, **self._details())
+            if address.kind == "sentinel":
+                client = self._master(given | self._details())
+            else:
+                client = redis.Redis.from_url(address.url, **given)
+            client.connection_pool.make_connection()  # refuses options that redis-py does not know
+            return client  # noqa: TRY300 - one place for all that a URL may hold
+        except (TypeError, ValueError) as error:
+            raise StoreUnavailableError(
+                f"the options after the ? of the store's URL are none that redis-py takes ({type(error).__name__}); "
+                "see `redis.Redis` for their names"
+            ) from None
+
+    def _details(self) -> dict[str, Any]:
+        """Return login and options of a URL that redis-py cannot read itself."""
+        address = self._address
+        found: dict[str, Any] = parse_url(f"redis://?{address.options}")  # type: ignore[no-untyped-call]
+        if address.username or address.password:
+            found |= {"username": address.username, "password": address.password}
+        return found | ({"ssl": True} if address.tls else {})
+
+    def _master(self, given: dict[str, Any]) -> Any:
+        """Return a client that asks the Sentinels for the master; they may have a login of their own."""
+        login = [name for name in given if name.startswith("sentinel_")]
+        asking = {name.removeprefix("sentinel_"): given.pop(name) for name in login}
+        shared = [name for name in given if name.startswith(("socket_", "ssl")) or name in {"protocol", "retry"}]
+        asking |= {name: given[name] for name in shared}
+        sentinel = Sentinel(list(self._address.nodes), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+        return sentinel.master_for(self._address.service, db=self._address.db, **given)  # type: ignore[no-untyped-call]
+
+    def _advice(self, error: Exception) -> str:
+        """Say what to do, by the kind of error: the texts of redis-py may hold anything."""
+        words = str(error).replace("-", " ").split()  # Redis 6 wraps the errors of a script in a sentence of its own
+        words.append(_WORDS.get(type(error).__name__, ""))
+        named = next((sentence for word, sentence in _SENTENCES.items() if word in words), "")
+        if isinstance(error, AuthenticationError):
+            told = "refuses the login: check user and password in the store's URL"
+        elif isinstance(error, BusyLoadingError):
+            told = _SENTENCES["LOADING"]
+        elif named:
+            told = named
+        elif isinstance(error, redis.TimeoutError):
+            told = "does not answer in time; trying again"
+        elif isinstance(error, (redis.ConnectionError, RedisClusterException, OSError)):
+            told = "cannot be reached; check that it runs and that the address in the store's URL is right"
+        else:
+            told = f"refuses a command ({type(error).__name__}); chatvitals needs Redis 6.2 or Valkey 7.2"
+        return f"the Redis at {self._address.shown} {told}"

@@ -1,0 +1,274 @@
+"""What runs inside Redis: reads that follow links, and the one commit that checks and writes. No rule lives here.
+
+Keys, all behind one hash tag: `c:` and 8 bytes: a contact or a link; `due`: when contacts are due; `m:` and a name:
+open points in time by contact; `marks`: the names of those; `cells`, `kept`, `leases`: hashes; `w:` and 8 bytes: the
+latest commit of a writer; `format`: the version of all this.
+
+A contact's row is a version of 8 bytes, `S` and the state, or `L` and the key it leads to. What answers with rows packs
+them as one MessagePack array of binaries, which the other side decodes at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Final
+
+FORMAT: Final = b"1"
+CONFLICT: Final = b"CONFLICT"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script, called by its hash once the server knows it."""
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+
+# KEYS[1] is the format's key: it tells Cluster the slot, in which the other keys are too, having the same tag
+_HEAD = """
+local base = ARGV[1]
+local contacts, due = base .. 'c:', base .. 'due'
+local format = redis.call('GET', KEYS[1])
+if format and format ~= '1' then return redis.error_reply('CHATVITALSFORMAT ' .. format) end
+"""
+_PACK = """
+local function packed(rows)
+  local parts = {struct.pack('>BI4', 0xdd, #rows)}
+  for _, row in ipairs(rows) do
+    parts[#parts + 1] = struct.pack('>BI4', 0xc6, #row)
+    parts[#parts + 1] = row
+  end
+  return table.concat(parts)
+end
+"""
+
+LOAD = Script(
+    _HEAD
+    + _PACK
+    + """
+local keys, rows, seen = ARGV[2], {}, {}
+for i = 1, #keys, 8 do
+  local key = string.sub(keys, i, i + 7)
+  while key and not seen[key] do
+    seen[key] = true
+    local row = redis.call('GET', contacts .. key)
+    if not row then break end
+    rows[#rows + 1] = key .. row
+    key = string.sub(row, 9, 9) == 'L' and string.sub(row, 10) or nil
+  end
+end
+return packed(rows)
+"""
+)
+
+# a contact that has expired by itself leaves entries behind, which go when its time comes
+DUE = Script(
+    _HEAD
+    + _PACK
+    + """
+local rows, marks = {}, false
+for _, key in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])) do
+  local row = redis.call('GET', contacts .. key)
+  if row and string.sub(row, 9, 9) == 'S' then
+    rows[#rows + 1] = key .. row
+  else
+    redis.call('ZREM', due, key)
+    marks = marks or redis.call('SMEMBERS', base .. 'marks')
+    for _, name in ipairs(marks) do redis.call('ZREM', base .. 'm:' .. name, key) end
+  end
+end
+return packed(rows)
+"""
+)
+
+# Each argument is a row of records, as `redis_records` packs them. Sent again after a lost answer, a commit that took
+# effect says so and does nothing.
+COMMIT = Script(
+    _HEAD
+    + """
+local token, writer, checks, states, links, removed, marks, adds, latest, documents, firsts = unpack(ARGV, 2)
+local call, sub, unpacked = redis.call, string.sub, struct.unpack
+local memory = base .. 'w:' .. writer
+if call('GET', memory) == token then return 'OK' end
+local absent = string.rep('\\0', 8)
+for i = 1, #checks, 16 do
+  local version = call('GETRANGE', contacts .. sub(checks, i, i + 7), 0, 7)
+  if version == '' then version = absent end
+  if version ~= sub(checks, i + 8, i + 15) then return 'CONFLICT' end
+end
+call('SET', KEYS[1], '1')
+call('SET', memory, token, 'EX', 86400)
+local at = 1
+while at <= #links do
+  local key, target, seconds
+  key, target, seconds, at = unpacked('<c8c8I4', links, at)
+  call('SET', contacts .. key, token .. 'L' .. target, 'EX', seconds)
+  call('ZREM', due, key)
+end
+at = 1
+while at <= #states do
+  local key, time, seconds, aliases, size
+  key, time, seconds, aliases, size, at = unpacked('<c8dI4I4I4', states, at)
+  for i = at, at + aliases - 1, 8 do call('EXPIRE', contacts .. sub(states, i, i + 7), seconds) end
+  at = at + aliases
+  call('SET', contacts .. key, token .. 'S' .. sub(states, at, at + size - 1), 'EX', seconds)
+  call('ZADD', due, time, key)
+  at = at + size
+end
+for i = 1, #removed, 8 do
+  local key = sub(removed, i, i + 7)
+  call('DEL', contacts .. key)
+  call('ZREM', due, key)
+end
+at = 1
+while at <= #marks do
+  local put, key, time, size
+  put, key, time, size, at = unpacked('<Bc8dI4', marks, at)
+  local name = sub(marks, at, at + size - 1)
+  if put == 1 then
+    call('SADD', base .. 'marks', name)
+    call('ZADD', base .. 'm:' .. name, time, key)
+  else
+    call('ZREM', base .. 'm:' .. name, key)
+  end
+  at = at + size
+end
+local cells, kept = base .. 'cells', base .. 'kept'
+at = 1
+while at <= #adds do
+  local amount, size
+  amount, size, at = unpacked('<dI4', adds, at)
+  call('HINCRBYFLOAT', cells, sub(adds, at, at + size - 1), amount)
+  at = at + size
+end
+at = 1
+while at <= #latest do
+  local value, size
+  value, size, at = unpacked('<dI4', latest, at)
+  local name = sub(latest, at, at + size - 1)
+  local old = call('HGET', cells, name)
+  if not old or tonumber(old) < value then call('HSET', cells, name, value) end
+  at = at + size
+end
+for command, texts in pairs({HSET = documents, HSETNX = firsts}) do
+  at = 1
+  while at <= #texts do
+    local name, value
+    name, at = unpacked('<I4c0', texts, at)
+    value, at = unpacked('<I4c0', texts, at)
+    call(command, kept, name, value)
+  end
+end
+return 'OK'
+"""
+)
+
+CELLS = Script(
+    _HEAD
+    + """
+local flat, names, values = redis.call('HGETALL', base .. 'cells'), {}, {}
+for i = 1, #flat, 2 do
+  names[#names + 1] = flat[i]
+  values[#values + 1] = flat[i + 1]
+end
+return {struct.pack('>BI4', 0xdd, #names) .. table.concat(names), table.concat(values, ' ')}
+"""
+)
+
+EARLIEST = Script(
+    _HEAD
+    + """
+local found = {}
+for _, name in ipairs(redis.call('SMEMBERS', base .. 'marks')) do
+  local first = redis.call('ZRANGE', base .. 'm:' .. name, 0, 0, 'WITHSCORES')
+  if first[1] then
+    found[#found + 1] = name
+    found[#found + 1] = first[2]
+  end
+end
+return found
+"""
+)
+
+# a page of contacts by the rank of their due time: their rows, and the times
+PAGE = Script(
+    _HEAD
+    + _PACK
+    + """
+local rows, times = {}, {}
+local flat = redis.call('ZRANGE', due, ARGV[2], ARGV[3], 'WITHSCORES')
+for i = 1, #flat, 2 do
+  local row = redis.call('GET', contacts .. flat[i])
+  if row and string.sub(row, 9, 9) == 'S' then
+    rows[#rows + 1] = flat[i] .. row
+    times[#times + 1] = flat[i + 1]
+  end
+end
+return {packed(rows), table.concat(times, ' '), #flat}
+"""
+)
+
+MARKS = Script(
+    _HEAD
+    + """
+local found = {}
+for _, name in ipairs(redis.call('SMEMBERS', base .. 'marks')) do
+  local flat = redis.call('ZRANGE', base .. 'm:' .. name, 0, -1, 'WITHSCORES')
+  for i = 1, #flat, 2 do
+    found[#found + 1] = name
+    found[#found + 1] = flat[i]
+    found[#found + 1] = flat[i + 1]
+  end
+end
+return found
+"""
+)
+
+DOCUMENTS = Script(_HEAD + "return redis.call('HGETALL', base .. 'kept')")
+
+# the hashes and the longest sets; contacts are not weighed one by one
+SIZE = Script(
+    _HEAD
+    + """
+local size = 0
+for _, name in ipairs({'cells', 'kept', 'due'}) do
+  size = size + (redis.call('MEMORY', 'USAGE', base .. name) or 0)
+end
+local first = redis.call('ZRANGE', due, 0, 0)
+if first[1] then
+  size = size + redis.call('ZCARD', due) * (redis.call('MEMORY', 'USAGE', contacts .. first[1]) or 0)
+end
+return size
+"""
+)
+
+DOCUMENT = Script(_HEAD + "return redis.call('HGET', base .. 'kept', ARGV[2])")
+
+KEEP_FIRST = Script(
+    _HEAD
+    + """
+redis.call('SET', KEYS[1], '1')
+redis.call('HSETNX', base .. 'kept', ARGV[2], ARGV[3])
+return redis.call('HGET', base .. 'kept', ARGV[2])
+"""
+)
+
+# the time is the caller's, as everywhere: clocks of hosts differ by less than a lease is long
+LEASE = Script(
+    _HEAD
+    + """
+local leases = base .. 'leases'
+local held = redis.call('HGET', leases, ARGV[2])
+if held then
+  local until_, holder = string.match(held, '^(%S+) (.*)$')
+  if holder ~= ARGV[3] and tonumber(until_) > tonumber(ARGV[4]) then return 0 end
+end
+redis.call('HSET', leases, ARGV[2], ARGV[5] .. ' ' .. ARGV[3])
+return 1
+"""
+)

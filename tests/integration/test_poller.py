@@ -1,0 +1,245 @@
+"""The quality poller against a stand-in for the Graph API, over real HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.applications import Starlette
+from tests.conftest import sign
+
+from chatvitals.exposition import render
+from chatvitals.graph import GraphClient, GraphError
+from chatvitals.settings import Settings, SettingsError
+from chatvitals.simulator import graph_edges
+from chatvitals.simulator.graph_edges import GraphEdges, number_row, template_row
+from chatvitals.simulator.people import BusinessNumber
+from chatvitals.vitals import Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TOKEN = "EAAGm0PX4ZCpsBA-a-made-up-token"
+SECRET = "an-app-secret"
+WABA = BusinessNumber().waba_id
+NUMBER = BusinessNumber().phone_number_id
+
+
+def until(said: str, holds: Callable[[], object], seconds: float = 8.0) -> None:
+    """Wait until `holds()` is true; fail with what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {said}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def edges() -> GraphEdges:
+    """What the stand-in answers with; each test changes it."""
+    return GraphEdges(access_token=TOKEN)
+
+
+@pytest.fixture
+def graph_url(edges: GraphEdges, serve: Callable[[Any], int]) -> str:
+    """The address of the running stand-in."""
+    return f"http://127.0.0.1:{serve(Starlette(routes=edges.routes()))}"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Vitals]]:
+    """Start a `Vitals` on the test's store; keywords are settings."""
+    started: list[Vitals] = []
+
+    def make(**settings: Any) -> Vitals:
+        given = {"store": f"sqlite:///{tmp_path / 'bot.db'}", "hooks": False, "app_secret": SECRET, **settings}
+        started.append(Vitals(Settings.load(given, environ={})))
+        return started[-1]
+
+    yield make
+    for vitals in started:
+        vitals.close()
+
+
+def shown(vitals: Vitals, line: str) -> bool:
+    """Say whether `/metrics` has a line that begins so."""
+    return any(text.startswith(line) for text in render(vitals.collector)[0].decode().splitlines())
+
+
+def rating(vitals: Vitals, value: float) -> bool:
+    """Say whether the number's rating is shown as this."""
+    return shown(vitals, f'chatvitals_quality_rating{{phone_number_id="{NUMBER}"}} {value}')
+
+
+def watch(vitals: Vitals, url: str, every: float = 1.0, **more: Any) -> None:
+    """Have the stand-in's account polled."""
+    vitals.watch_quality(access_token=TOKEN, waba_ids=[WABA], graph_url=url, every=every, **more)
+
+
+def test_ratings_and_templates_are_polled_and_followed(
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals]
+) -> None:
+    """The first poll brings everything; a rating that falls is seen with the next."""
+    vitals = start()
+    watch(vitals, graph_url)
+    until("GREEN", lambda: rating(vitals, 3.0))
+    assert shown(
+        vitals, f'chatvitals_template_quality{{language="en_US",template="order_update",waba_id="{WABA}"}} 3.0'
+    )
+    assert shown(vitals, "chatvitals_poller_interval_seconds 1.0")
+    edges.numbers = [number_row(BusinessNumber(), "RED")]
+    until("RED", lambda: rating(vitals, 1.0))
+    assert shown(vitals, f'chatvitals_quality_changes_total{{from="GREEN",phone_number_id="{NUMBER}",to="RED"}} 1.0')
+    templates = [call for call in edges.calls if "templates" in call]
+    assert len(templates) == 1, "the list of templates is asked for once an hour"
+
+
+def test_all_pages_are_read_and_a_forgotten_cursor_begins_again(
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals]
+) -> None:
+    """A page missing would make numbers vanish."""
+    edges.page_size = 1
+    edges.forgets_cursors = 1
+    edges.templates = [template_row(f"template_{i}") for i in range(3)]
+    vitals = start()
+    watch(vitals, graph_url, every=60.0)
+    until(
+        "the last template", lambda: shown(vitals, 'chatvitals_template_quality{language="en_US",template="template_2"')
+    )
+    assert shown(vitals, 'chatvitals_template_quality{language="en_US",template="template_0"')
+
+
+@pytest.mark.parametrize(
+    ("fault", "result"),
+    [
+        (graph_edges.HTML, "malformed"),
+        (graph_edges.EXPIRED, "unauthorized"),
+        (graph_edges.RATE_LIMITED, "rate_limited"),
+    ],
+    ids=["html", "expired", "rate-limited"],
+)
+def test_faults_are_counted_by_kind_and_the_last_rating_stays(
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], fault: graph_edges.Fault, result: str
+) -> None:
+    """What was true stays shown with its age; nothing is guessed."""
+    vitals = start()
+    watch(vitals, graph_url)
+    until("GREEN", lambda: rating(vitals, 3.0))
+    edges.always = fault
+    until(result, lambda: shown(vitals, f'chatvitals_graph_requests_total{{result="{result}"}} 1.0'))
+    assert rating(vitals, 3.0)
+    edges.always = None
+
+
+def test_a_slow_and_a_dead_api_are_counted(start: Callable[..., Vitals]) -> None:
+    """Nobody listens there."""
+    vitals = start()
+    watch(vitals, "http://127.0.0.1:9", every=60.0)
+    until("connection", lambda: shown(vitals, 'chatvitals_graph_requests_total{result="connection"} 1.0'))
+
+
+def test_the_budget_is_hard(edges: GraphEdges, graph_url: str, start: Callable[..., Vitals]) -> None:
+    """At an interval that would need more, calls stop at the budget, and that is counted."""
+    vitals = start()
+    watch(vitals, graph_url, hourly_calls=5)
+    until("budget", lambda: shown(vitals, 'chatvitals_graph_requests_total{result="budget"} 1.0'), 15.0)
+    assert len(edges.calls) == 5
+
+
+def test_a_webhook_about_quality_brings_the_poll_forward(
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals]
+) -> None:
+    """Whichever worker it reaches: the poller hears of it through the store, within 5 s."""
+    polling, other = start(), start()
+    watch(polling, graph_url, every=3600.0)
+    until("GREEN", lambda: rating(polling, 3.0))
+    edges.numbers = [number_row(BusinessNumber(), "YELLOW")]
+    time.sleep(3.0)  # two polls keep a distance, since many webhooks come at once
+    display = BusinessNumber().display
+    body = (
+        f'{{"object":"whatsapp_business_account","entry":[{{"id":"{WABA}","time":{int(time.time())},"changes":[{{"field":'
+        f'"phone_number_quality_update","value":{{"display_phone_number":"{display}","event":"FLAGGED"}}}}]}}]}}'
+    ).encode()
+    assert other.observe_webhook(body, {"X-Hub-Signature-256": sign(body, SECRET)}).result == "accepted"
+    until("YELLOW", lambda: rating(polling, 2.0), 5.0)
+
+
+_HOLDER = """
+import sys, time
+from chatvitals.settings import Settings
+from chatvitals.vitals import Vitals
+store, url, token, waba = sys.argv[1:]
+vitals = Vitals(Settings.load({"store": store, "hooks": False}, environ={}))
+vitals.watch_quality(access_token=token, waba_ids=[waba], graph_url=url, every=2.0)
+time.sleep(60)
+"""
+
+
+def test_one_process_polls_and_another_takes_over_within_two_intervals_of_its_death(
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], tmp_path: Path
+) -> None:
+    """A lease in the store decides; a holder that is killed does not give it back."""
+    store = f"sqlite:///{tmp_path / 'bot.db'}"
+    holder = subprocess.Popen([sys.executable, "-c", _HOLDER, store, graph_url, TOKEN, WABA])
+    try:
+        until("the first process polls", lambda: edges.calls)
+        vitals = start()
+        watch(vitals, graph_url, every=2.0)
+        until("its GREEN", lambda: rating(vitals, 3.0))
+        agents = len(edges.calls)
+        time.sleep(4.0)
+        assert len(edges.calls) - agents <= 6, "two processes poll"
+    finally:
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+    edges.numbers = [number_row(BusinessNumber(), "RED")]
+    until("taken over", lambda: rating(vitals, 1.0), 2 * 3.0 + 3.0)
+
+
+def test_no_token_is_shown_anywhere(
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in logs, nor in errors, nor in any `repr`, also where the API quotes it."""
+    edges.always = graph_edges.Fault.refusal(401, 190, f"Malformed access token {TOKEN}")
+    with caplog.at_level(logging.DEBUG):
+        vitals = start()
+        watch(vitals, graph_url)
+        until("unauthorized", lambda: shown(vitals, 'chatvitals_graph_requests_total{result="unauthorized"} 1.0'))
+        with GraphClient(TOKEN, url=graph_url) as client:
+            with pytest.raises(GraphError) as refused:
+                client.get(WABA)
+            assert TOKEN not in repr(client)
+    assert TOKEN not in caplog.text
+    assert TOKEN not in str(refused.value)
+    assert TOKEN not in repr(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"access_token": TOKEN}, "needs waba_ids"),
+        ({"access_token": TOKEN, "waba_ids": ["W1"]}, "ids of digits"),
+        ({"waba_ids": [WABA]}, "needs an access token"),
+        ({"access_token": "two words", "waba_ids": [WABA]}, "ASCII characters without spaces"),
+        ({"access_token": TOKEN, "waba_ids": [WABA], "every": 0}, "every must be"),
+        ({"access_token": TOKEN, "waba_ids": [WABA], "graph_url": "ftp://x"}, "graph_url must be"),
+        ({"access_token": TOKEN, "waba_ids": [WABA], "hourly_calls": 0}, "hourly_calls must be"),
+        ({"access_token": TOKEN, "waba_ids": [WABA], "api_version": "26"}, "api_version must be"),
+    ],
+)
+def test_wrong_words_are_refused_with_a_sentence(
+    start: Callable[..., Vitals], monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], says: str
+) -> None:
+    """At the call, and without the token."""
+    for name in ("CHATVITALS_ACCESS_TOKEN", "CHATVITALS_WABA_IDS"):
+        monkeypatch.delenv(name, raising=False)
+    vitals = start()
+    with pytest.raises(SettingsError, match=says) as refused:
+        vitals.watch_quality(**given)
+    assert TOKEN not in str(refused.value)

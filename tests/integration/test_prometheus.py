@@ -1,0 +1,145 @@
+"""A real Prometheus scrapes a live bot: it takes everything without a complaint, and the README's query is right."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request  # noqa: TC002 - Starlette looks at a handler's annotations
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from tests import services
+from tests.listening import PHONE, ListeningVitals, item
+
+from chatvitals.exposition import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from chatvitals.asgi import ASGIApp
+
+TOKEN = "scrapers-only"
+AVERAGE = "sum(rate(chatvitals_response_seconds_sum[5m])) / sum(rate(chatvitals_response_seconds_count[5m]))"
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: bot
+    metrics_path: /metrics
+    authorization: {{credentials: {token}}}
+    static_configs: [{{targets: ["127.0.0.1:{bot}"]}}]
+  - job_name: stranger
+    metrics_path: /metrics
+    authorization: {{credentials: guessed}}
+    static_configs: [{{targets: ["127.0.0.1:{bot}"]}}]
+"""
+
+
+class Prometheus(NamedTuple):
+    """One that runs."""
+
+    url: str
+    log: Path
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """Return the data that an endpoint of the API answers."""
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, trust_env=False)
+        answer.raise_for_status()
+        return answer.json()["data"]
+
+    def value(self, query: str) -> float | None:
+        """Return the one value of a query, or None where there is no series."""
+        result = self.get("query", query=query)["result"]
+        return float(result[0]["value"][1]) if result else None
+
+    def wait_for(self, query: str, wanted: float) -> None:
+        """Wait until a query has a value, which takes a scrape or two."""
+        give_up = time.monotonic() + 15.0
+        while (seen := self.value(query)) != wanted:
+            assert time.monotonic() < give_up, f"{query} is {seen}, not {wanted}; {self.log.read_text()}"
+            time.sleep(0.1)
+
+
+@contextmanager
+def prometheus(folder: Path, bot: int) -> Iterator[Prometheus]:
+    """Run a Prometheus that scrapes the bot every second, with the token and with a wrong one."""
+    program, port = services.require("prometheus"), services.free_port()
+    config, log = folder / "prometheus.yml", folder / "log"
+    config.write_text(CONFIG.format(token=TOKEN, bot=bot))
+    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+               f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+        try:
+            services.wait_until_listening(port, process)
+            yield Prometheus(f"http://127.0.0.1:{port}", log)
+        finally:
+            process.kill()  # a second sooner than asking it; nothing is to be kept
+
+
+@pytest.fixture
+def vitals() -> ListeningVitals:
+    return ListeningVitals(metrics_token=TOKEN)
+
+
+@pytest.fixture
+def bot(vitals: ListeningVitals, serve: Callable[[ASGIApp], int]) -> int:
+    """A bot behind a port that serves the metrics to who has the token."""
+
+    async def webhook(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    app = Starlette(routes=[Route("/webhook", webhook, methods=["POST"])])
+    vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")
+    return serve(app)
+
+
+def answered_after(vitals: ListeningVitals, seconds: float) -> None:
+    """Let a customer write and the bot answer so many seconds later."""
+    with vitals.receive(item(at=vitals.time())):
+        vitals.time.advance(seconds)
+        vitals.record_reply(contact=PHONE)
+    vitals.time.advance(20.0)
+
+
+def test_prometheus_takes_all_and_the_average_of_the_readme_is_right(
+    vitals: ListeningVitals, bot: int, tmp_path: Path
+) -> None:
+    """Answers after 4 s and 6 s between two scrapes are an average of 5 s; who has no token is told 401."""
+    for _ in range(5):  # what a series begins with is in no rate, and near 0 rates extrapolate with care
+        answered_after(vitals, 20.0)
+    with prometheus(tmp_path, bot) as server:
+        server.wait_for("sum(chatvitals_response_seconds_count)", 5.0)
+        answered_after(vitals, 4.0)
+        answered_after(vitals, 6.0)
+        server.wait_for("sum(chatvitals_response_seconds_count)", 7.0)
+        assert server.value(AVERAGE) == pytest.approx(5.0)
+        assert server.value('min_over_time(up{job="bot"}[1m])') == 1.0
+        errors = {target["labels"]["job"]: target["lastError"] for target in server.get("targets")["activeTargets"]}
+        assert errors["bot"] == ""
+        assert "401" in errors["stranger"]
+        taken = server.value('scrape_samples_post_metric_relabeling{job="bot"}')
+        assert taken is not None
+        assert taken == server.value('scrape_samples_scraped{job="bot"}')
+        assert taken > 100
+        helps = server.get("targets/metadata", match_target='{job="bot"}', metric="chatvitals_response_seconds")
+        assert [each["type"] for each in helps] == ["histogram"]
+    complaints = [line for line in server.log.read_text().splitlines() if "level=warn" in line or "level=error" in line]
+    assert complaints == []
+
+
+@pytest.mark.parametrize("hours", [None, {"timezone": "Europe/Rome", "days": {"mon": [["09:00", "18:00"]]}}])
+def test_promtool_finds_nothing_to_say(hours: dict[str, Any] | None) -> None:
+    """Names, types, units and help texts are as Prometheus's own linter wants them."""
+    promtool = services.require("promtool")
+    vitals = ListeningVitals(in_hours=hours)
+    vitals.journey("order", ["menu", "paid"], completed_by="paid").reach("menu", contact=PHONE, phone_number_id="1")
+    answered_after(vitals, 3.0)
+    text = render(vitals.collector)[0]
+    assert b"chatvitals_journey_step_reached_total" in text
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")

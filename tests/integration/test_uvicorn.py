@@ -1,0 +1,120 @@
+"""One bot behind a real uvicorn: signed webhooks and replies over real HTTP, and ends of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from tests import services
+from tests.integration.fleet import SETTLE_SECONDS, WhatsApp, conserved, scrape, served
+
+from chatvitals import signatures
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from chatvitals.asgi import ASGIApp
+
+SECRET = "the-app-secret"
+COMMAND = [sys.executable, "-m", "uvicorn", "tests.integration.fleet_bot:app", "--log-level", "warning", "--port"]
+
+
+class Bot:
+    """A bot that can be started again on the same store, and the customers who write to it."""
+
+    def __init__(self, whatsapp: WhatsApp, graph_port: int, folder: Path) -> None:
+        self.whatsapp = whatsapp
+        self.port = services.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        whatsapp.urls = [self.url]
+        self._log = folder / "log"
+        self._environ = {
+            "GRAPH_URL": f"http://127.0.0.1:{graph_port}",
+            "CHATVITALS_APP_SECRET": SECRET,
+            "CHATVITALS_STORE": f"sqlite:///{folder / 'bot.db'}",
+            "CHATVITALS_SETTLE_AFTER": f"{SETTLE_SECONDS:g}",
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def running(self) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        """Run it for the body of a `with` statement, which gives its process."""
+        return served([*COMMAND, str(self.port)], self.port, self._environ, self._log)
+
+    def hear(self, customers: range, turns: int = 1, secret: str = SECRET) -> None:
+        """Let customers ask, all at once, in webhooks signed with `secret`, and wait for their answers."""
+
+        async def sign(request: httpx.Request) -> None:
+            request.headers["x-hub-signature-256"] = signatures.sign(request.content, secret)
+
+        async def chat() -> None:
+            async with httpx.AsyncClient(timeout=5, trust_env=False, event_hooks={"request": [sign]}) as client:
+                await asyncio.gather(*(self.whatsapp.converse(client, index, turns) for index in customers))
+
+        asyncio.run(chat())
+
+
+@pytest.fixture
+def bot(serve: Callable[[ASGIApp], int], tmp_path: Path) -> Bot:
+    whatsapp = WhatsApp()
+    return Bot(whatsapp, serve(whatsapp.app), tmp_path)
+
+
+def test_signed_webhooks_count_exactly_and_forged_ones_not_at_all(bot: Bot) -> None:
+    """The bot answers both, as it did before; the numbers are those of the customers' diaries with a true signature."""
+    with bot.running():
+        bot.hear(range(100, 103), secret="guessed")
+        bot.whatsapp.diaries.clear()
+        bot.hear(range(10), turns=2)
+        time.sleep(SETTLE_SECONDS + 0.2)
+        seen = scrape(bot.url)
+    waits = [wait for diary in bot.whatsapp.diaries.values() for wait in diary.waits]
+    assert seen("webhooks_total", result="accepted") == seen("messages_received_total") == len(waits) == 20
+    assert seen("webhooks_total", result="bad_signature") == 3
+    assert seen("turns_opened_total", turn="first") == seen("turns_opened_total", turn="next") == 10
+    assert seen("turns_total", outcome="answered") == 20
+    assert seen("response_seconds_sum", actor="bot", evidence="api") == pytest.approx(sum(waits), abs=0.1 * len(waits))
+    assert seen("internal_errors_total") == seen("events_dropped_total") == 0
+    conserved(seen)
+
+
+def test_numbers_outlive_kill_9_and_what_waits_outlives_sigterm(bot: Bot) -> None:
+    """What a scrape has shown stays after `kill -9`; after SIGTERM, what came in the last moment is there as well."""
+    with bot.running() as process:
+        bot.hear(range(10))
+        time.sleep(SETTLE_SECONDS + 0.2)
+        shown = scrape(bot.url)
+        process.send_signal(signal.SIGKILL)
+        process.wait(5)
+    with bot.running() as process:
+        assert scrape(bot.url).shared() == shown.shared()
+        bot.hear(range(10, 20))
+        process.terminate()
+        process.wait(10)
+    with bot.running():
+        time.sleep(SETTLE_SECONDS)
+        after = scrape(bot.url)
+    assert shown("turns_total", outcome="answered") == 10
+    assert after("messages_received_total") == after("turns_total", outcome="answered") == 20
+    conserved(after)
+
+
+def test_the_metrics_page_is_what_prometheus_asks_for(bot: Bot) -> None:
+    """Text for who asks for nothing, OpenMetrics with its end mark for who asks for it, and nothing else changed."""
+    with bot.running():
+        plain = httpx.get(f"{bot.url}/metrics", trust_env=False)
+        wanted = {"accept": "application/openmetrics-text; version=1.0.0"}
+        modern = httpx.get(f"{bot.url}/metrics", headers=wanted, trust_env=False)
+        missing = httpx.post(f"{bot.url}/elsewhere", content=json.dumps({}), trust_env=False)
+    assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert modern.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert modern.text.endswith("# EOF\n")
+    assert missing.status_code == 404

@@ -1,0 +1,315 @@
+"""HOST_SAFETY 24, 25, 32: the store's file is locked, full, gone, read-only; the bot's answers stay what they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from chatvitals import catalogue
+from chatvitals.events import Message
+from chatvitals.settings import Settings
+from chatvitals.simulator import payloads
+from chatvitals.simulator.people import BusinessNumber, Person
+from chatvitals.stores.sqlite import SQLiteStore
+from chatvitals.vitals import Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from chatvitals.asgi import ASGIApp
+    from chatvitals.stores.base import Store
+    from chatvitals.testing import FakeClock
+
+NUMBER = BusinessNumber()
+RECEIVED = ("chatvitals_messages_received_total", (NUMBER.phone_number_id, "text"), 0)
+
+
+async def answer(request: Request) -> PlainTextResponse:
+    """Answer as the bot does."""
+    body = await request.body()
+    return PlainTextResponse(f"{len(body)}", status_code=200 if body else 400, headers={"x-bot": "yes"})
+
+
+def make_bot(vitals: Vitals | None) -> Starlette:
+    app = Starlette(routes=[Route("/webhook", answer, methods=["POST"])])
+    if vitals is not None:
+        vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")
+    return app
+
+
+def webhook(index: int) -> bytes:
+    person = Person("", phone=f"1555{index:07d}")
+    content = {"type": "text", "text": {"body": "hello"}}
+    return payloads.webhook(NUMBER, [payloads.message(person, f"wamid.{index}", content, at=time.time())])
+
+
+class Trial:
+    """A bot with chatvitals and one without, both asked the same."""
+
+    def __init__(self, vitals: Vitals, port: int, bare_port: int) -> None:
+        self.vitals = vitals
+        self.store = vitals.store
+        self._ports = (port, bare_port)
+        self._asked = 0
+        self._client = httpx.Client(trust_env=False, timeout=10)
+
+    def ask(self, times: int) -> None:
+        """Post webhooks to both bots and compare what they answer, header for header."""
+        for _ in range(times):
+            body = webhook(self._asked)
+            self._asked += 1
+            answers = [self._client.post(f"http://127.0.0.1:{port}/webhook", content=body) for port in self._ports]
+            seen = [(one.status_code, one.headers.multi_items(), one.content) for one in answers]
+            assert seen[0] == seen[1]
+
+    def scrape(self) -> str:
+        """Return what `/metrics` says."""
+        answer = self._client.get(f"http://127.0.0.1:{self._ports[0]}/metrics")
+        assert answer.status_code == 200
+        return answer.text
+
+    def counted(self, wanted: int, seconds: float = 15.0) -> float:
+        """Return how many messages the store has, once it has as many as wanted, or time is over."""
+        give_up = time.monotonic() + seconds
+        while time.monotonic() < give_up:
+            found = SQLiteStore(self.path).cells().get(RECEIVED, 0.0)
+            if found >= wanted:
+                break
+            time.sleep(0.1)
+        return found
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        assert isinstance(self.store, SQLiteStore)
+        return self.store.path
+
+    def close(self) -> None:
+        """End what was begun."""
+        self._client.close()
+        self.vitals.close()
+
+
+@pytest.fixture
+def trial(serve: Callable[[ASGIApp], int]) -> Iterator[Callable[..., Trial]]:
+    """Make a pair of bots on a store; `queue_size` and other settings may be given."""
+    made: list[Trial] = []
+
+    def make(store: Store, **settings: Any) -> Trial:
+        vitals = Vitals(Settings.load({"hooks": False, "settle_after": 0.0, **settings}, {}), store=store)
+        made.append(Trial(vitals, serve(make_bot(vitals)), serve(make_bot(None))))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_file_that_is_locked_for_seconds_delays_numbers_and_nothing_else(
+    trial: Callable[..., Trial], tmp_path: Path
+) -> None:
+    """Another process holds the lock for 3 s; answers are as bare, and every message is counted afterwards."""
+    bot = trial(SQLiteStore(tmp_path / "s.db"))
+    bot.ask(5)
+    assert bot.counted(5) == 5
+    other = sqlite3.connect(bot.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    locked = time.monotonic()
+    while time.monotonic() < locked + 3.0:
+        bot.ask(5)
+    assert "chatvitals_store_up 0.0" in bot.scrape()
+    other.execute("ROLLBACK")
+    other.close()
+    wanted = bot._asked
+    assert bot.counted(wanted) == wanted
+    assert "chatvitals_store_up 1.0" in bot.scrape()
+
+
+def test_a_full_database_keeps_events_until_there_is_room(
+    trial: Callable[..., Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's own quota stands for a full disk: nothing is lost, and what waits is counted once there is room."""
+    quota = {"pages": 1_000_000}
+    prepare = SQLiteStore._prepare
+
+    def prepare_with_quota(store: SQLiteStore, connection: sqlite3.Connection) -> None:
+        prepare(store, connection)
+        connection.execute(f"PRAGMA max_page_count = {quota['pages']}")
+
+    monkeypatch.setattr(SQLiteStore, "_prepare", prepare_with_quota)
+    store = SQLiteStore(tmp_path / "s.db")
+    bot = trial(store)
+    bot.ask(10)
+    assert bot.counted(10) == 10
+    quota["pages"] = 1  # never below what is there: no page more
+    store.close()
+    bot.ask(200)
+    assert bot.vitals.pipeline.waiting
+    before = bot.counted(210, seconds=1.0)
+    assert 10 <= before < 210
+    quota["pages"] = 1_000_000
+    assert bot.counted(210) == 210
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """Mount a disk of its own for a test; who may not, skips it."""
+    folder.mkdir()
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if mount is None or umount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run([umount, "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_and_survived(
+    trial: Callable[..., Trial], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a real disk without room the log says so in words; once there is room, what waited is counted."""
+    with small_disk(tmp_path / "disk", "2m") as disk:
+        bot = trial(SQLiteStore(disk / "s.db"))
+        bot.ask(10)
+        assert bot.counted(10) == 10
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as out, suppress(OSError):  # until there is no space left on the device
+            while True:
+                out.write(b"x" * 1024)
+        give_up = time.monotonic() + 10
+        while not any("is full" in record.message for record in caplog.records) and time.monotonic() < give_up:
+            bot.ask(20)  # the log may still have had some room in its last pages
+        assert any("the disk that holds the store file s.db is full" in record.message for record in caplog.records)
+        filler.unlink()
+        wanted = bot._asked
+        assert bot.counted(wanted) == wanted
+        bot.close()
+
+
+def test_a_file_that_is_removed_costs_what_was_in_it_and_no_more(trial: Callable[..., Trial], tmp_path: Path) -> None:
+    """A new file is begun under the running bot."""
+    bot = trial(SQLiteStore(tmp_path / "s.db"))
+    bot.ask(5)
+    assert bot.counted(5) == 5
+    for path in tmp_path.glob("s.db*"):
+        path.unlink()
+    bot.ask(7)
+    assert bot.counted(7) == 7
+
+
+def test_a_folder_that_may_not_be_written_to_bounds_the_queue_and_counts_what_is_dropped(
+    trial: Callable[..., Trial], tmp_path: Path
+) -> None:
+    """From the start on nothing can be stored; at most `queue_size` events wait, and `/metrics` tells what is lost."""
+    with read_only(tmp_path / "disk") as folder:
+        bot = trial(SQLiteStore(folder / "s.db"), queue_size=50)
+        bot.ask(120)
+        metrics = bot.scrape()
+        assert "chatvitals_store_up 0.0" in metrics
+        assert bot.vitals.pipeline.waiting <= 50
+        assert (
+            f'chatvitals_events_dropped_total{{reason="queue_full"}} {120 - bot.vitals.pipeline.waiting}.0' in metrics
+        )
+        bot.close()
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[Path]:
+    """Give a folder that may not be written to; root needs a file system of its own for that."""
+    if os.geteuid() != 0:
+        folder.mkdir(mode=0o500)
+        yield folder
+        return
+    with small_disk(folder, "1m"):
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        yield folder
+
+
+class LockedStore(SQLiteStore):
+    """A store whose file is locked until a point in time of a fake clock."""
+
+    def __init__(self, path: Path, clock: FakeClock, until: float) -> None:
+        super().__init__(path)
+        self.clock = clock
+        self.until = until
+
+    def _connection(self) -> Any:
+        if self.clock.now < self.until:
+            raise sqlite3.OperationalError("database is locked")
+        return super()._connection()
+
+
+def test_thirty_seconds_of_lock_lose_nothing_within_the_bound(tmp_path: Path, clock: FakeClock) -> None:
+    """Each second of 30 a batch arrives and cannot be stored; afterwards all are there, with their own times."""
+    store = LockedStore(tmp_path / "s.db", clock, clock.now + 30)
+    vitals = Vitals(
+        Settings.load({"hooks": False, "settle_after": 0.0}, {}), store=store, clock=clock, background=False
+    )
+    for second in range(30):
+        for index in range(20):
+            vitals.observe_webhook(webhook(second * 20 + index))
+        assert not vitals.pipeline.drain()
+        clock.advance(1.0)
+    assert vitals.pipeline.waiting == 600
+    assert vitals.pipeline.drain()
+    assert store.cells()[RECEIVED] == 600
+    vitals.close()
+
+
+def test_a_full_queue_drops_the_oldest_and_keeps_its_bound_through_failed_commits(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """What a failed commit puts back does not make the queue grow for ever; every event is counted or dropped."""
+    store = LockedStore(tmp_path / "s.db", clock, clock.now + 30)
+    settings = Settings.load({"hooks": False, "settle_after": 0.0, "queue_size": 100}, {})
+    vitals = Vitals(settings, store=store, clock=clock, background=False)
+    for index in range(1000):
+        vitals.emit(Message(number="1", phone=f"{index}", id=f"wamid.{index}", type="text", received=clock.now))
+        if not index % 50:
+            vitals.pipeline.drain()
+        assert vitals.pipeline.waiting <= 100
+    clock.advance(31)
+    vitals.pipeline.drain()
+    vitals.pipeline.drain()
+    vitals.settle()
+    cells = store.cells()
+    assert cells["chatvitals_messages_received_total", ("1", "text"), 0] == 100
+    assert cells[catalogue.EVENTS_DROPPED.name, ("queue_full",), 0] == 900
+    vitals.close()
+
+
+def test_no_call_on_the_bots_path_waits_for_a_locked_file(tmp_path: Path) -> None:
+    """An experiment's variant is drawn on the bot's path: where the file is locked it is drawn at once."""
+    vitals = Vitals(Settings.load({"hooks": False, "store": f"sqlite:///{tmp_path / 's.db'}"}, {}))
+    greeting = vitals.experiment("greeting", variants={"plain": 1.0, "emoji": 1.0})
+    vitals.settle()
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    results: list[str] = []
+    asking = threading.Thread(
+        target=lambda: results.append(greeting.variant(contact="15550001111", phone_number_id="1"))
+    )
+    began = time.monotonic()
+    asking.start()
+    asking.join(10)
+    assert time.monotonic() - began < 1.0  # half of what SQLite would wait
+    assert results[0] in {"plain", "emoji"}
+    other.execute("ROLLBACK")
+    other.close()
+    vitals.close()

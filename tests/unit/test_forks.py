@@ -1,0 +1,153 @@
+"""A fork copies nothing half done, and children of every kind hand on what they saw."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chatvitals.events import Message
+from chatvitals.settings import Settings
+from chatvitals.stores.base import Changes
+from chatvitals.stores.sqlite import SQLiteStore
+from chatvitals.vitals import Vitals
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # which is what is tested here
+RECEIVED = ("chatvitals_messages_received_total", ("1", "text"), 0)
+CELL = ("chatvitals_turns_open", ("1",), 0)
+
+
+def message(index: int) -> Message:
+    return Message(number="1", phone=f"1555{index}", id=f"wamid.{index}", type="text", received=1_700_000_000.0)
+
+
+def make(path: Path) -> Vitals:
+    return Vitals(Settings.load({"hooks": False, "settle_after": 0.0, "store": f"sqlite:///{path}"}, {}))
+
+
+def in_child(work: object) -> int:
+    """Run `work` in a forked child and return its exit status."""
+    pid = os.fork()
+    if pid == 0:  # pragma: no cover - in the child
+        status = 1
+        try:
+            assert callable(work)
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_what_waits_at_a_fork_is_committed_by_the_parent_alone(tmp_path: Path) -> None:
+    """A child begins with an empty queue, and counts of its own."""
+    vitals = make(tmp_path / "s.db")
+    for index in range(10):
+        vitals.emit(message(index))
+    vitals.guard.report("somewhere")
+
+    def child() -> None:
+        assert vitals.pipeline.waiting == 0
+        vitals.emit(message(10))
+        vitals.settle()
+
+    assert in_child(child) == 0
+    vitals.settle()
+    cells = vitals.store.cells()
+    assert cells[RECEIVED] == 11
+    assert cells["chatvitals_internal_errors_total", ("somewhere",), 0] == 1
+    vitals.close()
+
+
+def test_a_child_has_a_thread_of_its_own_after_its_parents_has_run(tmp_path: Path) -> None:
+    """Parent and children go on committing, one after the other and at once."""
+    vitals = make(tmp_path / "s.db")
+    vitals.emit(message(0))
+    vitals.settle()
+    for index in range(1, 4):
+
+        def child(index: int = index) -> None:
+            vitals.emit(message(index))
+            vitals.settle()
+
+        vitals.emit(message(10 + index))
+        assert in_child(child) == 0
+    vitals.settle()
+    assert vitals.store.cells()[RECEIVED] == 7
+    vitals.close()
+
+
+def test_a_fork_waits_for_a_transaction_and_closes_all_connections(tmp_path: Path) -> None:
+    """A child that inherited a transaction would believe the write lock to be its own, for ever."""
+    store = SQLiteStore(tmp_path / "s.db")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with store.transaction() as transaction:
+            begun.set()
+            go_on.wait(10)
+            transaction.commit(Changes(adds={CELL: 1.0}))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert begun.wait(10)
+    threading.Timer(0.1, go_on.set).start()
+
+    def child() -> None:
+        with store.transaction() as transaction:
+            transaction.commit(Changes(adds={CELL: 1.0}))
+
+    assert in_child(child) == 0
+    writer.join(10)
+    assert store.cells() == {CELL: 2.0}
+    store.close()
+
+
+def test_a_child_that_inherited_a_stuck_transaction_leaves_it_alone(tmp_path: Path) -> None:
+    """A fork does not wait for ever; the copy of a connection is never closed, which would break its owner's locks."""
+    store = SQLiteStore(tmp_path / "s.db")
+    with store.transaction() as transaction:  # this very thread forks: nobody can wait for it
+
+        def child() -> None:
+            from chatvitals.stores import sqlite  # noqa: PLC0415 - as the child sees it
+
+            assert len(sqlite._copied) == 1
+
+        assert in_child(child) == 0
+        transaction.commit(Changes(adds={CELL: 1.0}))
+    assert store.cells() == {CELL: 1.0}
+    store.close()
+
+
+def test_a_closed_connection_is_opened_again_in_the_parent(tmp_path: Path) -> None:
+    """A fork costs the parent a reconnection and nothing else, in whichever thread."""
+    store = SQLiteStore(tmp_path / "s.db")
+    with store.transaction() as transaction:
+        transaction.commit(Changes(adds={CELL: 1.0}))
+    assert in_child(lambda: None) == 0
+    assert store.cells() == {CELL: 1.0}
+    store.close()
+
+
+def _work(path: Path, index: int) -> None:
+    make(path).emit(message(index))  # and nothing else: the process ends at once
+
+
+def test_processes_of_multiprocessing_commit_before_they_end(tmp_path: Path) -> None:
+    """They end by `os._exit`, past `atexit`."""
+    path = tmp_path / "s.db"
+    kinds = (multiprocessing.get_context("fork").Process, multiprocessing.get_context("spawn").Process)
+    for index, kind in enumerate(kinds):
+        process = kind(target=_work, args=(path, index))
+        process.start()
+        process.join(20)
+        assert process.exitcode == 0
+    store = SQLiteStore(path)
+    assert store.cells()[RECEIVED] == 2
+    store.close()
