@@ -105,9 +105,7 @@ def responsiveness() -> list[Case]:
 def _turns(late: int, threshold: str, opened: str = "0+10x400") -> list[Series]:
     return [
         Series("chatvitals_turns_opened_total", opened, {**NUMBER, "turn": "first"}),
-        Series(
-            "chatvitals_turns_overdue_total", f"0+{late}x400", {**NUMBER, "turn": "first", "threshold": threshold}
-        ),
+        Series("chatvitals_turns_overdue_total", f"0+{late}x400", {**NUMBER, "turn": "first", "threshold": threshold}),
     ]
 
 
@@ -183,7 +181,9 @@ def slow() -> list[Case]:
     completed = {**RUN, "outcome": "completed"}
     runs = "chatvitals_journey_runs_total"
     delivered = Series(
-        "chatvitals_message_statuses_total", counter((2000, 2)), {**NUMBER, "status": "delivered", "category": "service"}
+        "chatvitals_message_statuses_total",
+        counter((2000, 2)),
+        {**NUMBER, "status": "delivered", "category": "service"},
     )
     read = {**NUMBER, "status": "read", "category": "service"}
     opt_outs = {**NUMBER, "category": "marketing_messages"}
@@ -250,7 +250,7 @@ def as_promtool(cases: list[Case]) -> str:
         matchers = "".join(f', {k}="{v}"' for k, v in case.labels.items())
         lines += [
             "    promql_expr_test:",
-            f"      - expr: count(ALERTS{{alertname=\"{case.alert}\", alertstate=\"firing\"{matchers}}})",
+            f'      - expr: count(ALERTS{{alertname="{case.alert}", alertstate="firing"{matchers}}})',
             f"        eval_time: {case.minute}m",
         ]
         if case.firing:

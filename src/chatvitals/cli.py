@@ -9,6 +9,7 @@ from pathlib import Path
 from chatvitals import store_cli
 from chatvitals._version import __version__
 
+_STORIES = ("quality-drop", "calm")
 _SCENARIOS = ("calm", "slow", "outage")
 
 
@@ -66,6 +67,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.set_defaults(run=_replay)
 
+    simulate = commands.add_parser(
+        "simulate",
+        help="write a month of history for Prometheus",
+        description="Simulate customers, bot and WhatsApp on a virtual clock, through the real rules, and write all "
+        "metrics over time as OpenMetrics, for promtool to backfill.",
+    )
+    simulate.add_argument("--openmetrics", type=Path, required=True, metavar="FILE", help="the file to write")
+    simulate.add_argument(
+        "--scenario", choices=_STORIES, default=_STORIES[0], help="what happens (default: %(default)s)"
+    )
+    simulate.add_argument("--days", type=_days, default=30.0, metavar="N", help="how long (default: %(default)g)")
+    simulate.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the same one, the same history (default: 1)"
+    )
+    simulate.add_argument(
+        "--every", type=_seconds, default=240.0, metavar="S", help="seconds between samples (default: %(default)g)"
+    )
+    simulate.set_defaults(run=_simulate)
+
     journeys = commands.add_parser(
         "journeys",
         help="show how far customers get",
@@ -111,6 +131,14 @@ def _replay(options: argparse.Namespace) -> int:
     return replay.run(options.file, options.openmetrics, every=options.every)
 
 
+def _simulate(options: argparse.Namespace) -> int:
+    from chatvitals import simulate  # noqa: PLC0415
+
+    return simulate.run(
+        options.openmetrics, scenario=options.scenario, days=options.days, seed=options.seed, every=options.every
+    )
+
+
 def _journeys(options: argparse.Namespace) -> int:
     from chatvitals import funnel  # noqa: PLC0415
 
@@ -131,6 +159,13 @@ def _seconds(text: str) -> float:
     if not 0.0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, not {text!r}")
     return value
+
+
+def _days(text: str) -> float:
+    days = _seconds(text)
+    if days > 366:
+        raise argparse.ArgumentTypeError(f"must be at most 366 days, not {text!r}")
+    return days
 
 
 def _port(text: str) -> int:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from datetime import datetime
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from chatvitals import catalogue
+from chatvitals.openmetrics import Spool, watched
 from chatvitals.reducer.measures import SUM
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from prometheus_client.core import Metric
-
+    from chatvitals.openmetrics import Progress
     from chatvitals.reducer.measures import Cell
 
 _LATEST = 2.0**32  # what a contact's memory can hold (the year 2106); milliseconds lie beyond it
@@ -54,9 +52,9 @@ def run(path: Path, openmetrics: Path | None, *, every: float) -> int:
         with ExitStack() as stack:
             source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
             size = None if str(path) == "-" else path.stat().st_size
-            spool = None if openmetrics is None else stack.enter_context(_Spool(openmetrics))
+            spool = None if openmetrics is None else stack.enter_context(Spool(openmetrics))
             replay = _Replay(settings, spool, every)
-            replay.read(source, _progress(stack, size))
+            replay.read(source, watched(stack, "replaying", size))
             if not replay.lines:
                 return _refused(f"{path} holds no webhook ({replay.skipped} lines could not be read)")
             replay.finish()
@@ -103,7 +101,7 @@ def parse(text: bytes) -> Line:
 class _Replay:
     """The state of one replay."""
 
-    def __init__(self, settings: Settings, spool: _Spool | None, every: float) -> None:
+    def __init__(self, settings: Settings, spool: Spool | None, every: float) -> None:
         self.lines = 0
         self.skipped = 0
         self._now = 0.0
@@ -113,7 +111,7 @@ class _Replay:
         self._every = every
         self._vitals = Vitals(settings, clock=lambda: self._now, background=False)
 
-    def read(self, source: IO[bytes], progress: _Progress) -> None:
+    def read(self, source: IO[bytes], progress: Progress) -> None:
         """Take in all lines; one that cannot be read is counted and skipped."""
         for text in source:
             progress.advance(len(text))
@@ -178,87 +176,9 @@ class _Replay:
                 self._spool.add(metric, at)
 
 
-class _Spool:
-    """Samples by family, in files until the end: OpenMetrics wants each family in one piece."""
-
-    def __init__(self, target: Path) -> None:
-        target.open("w", encoding="utf-8").close()  # complain now, not after an hour
-        self._target = target
-        self._folder = tempfile.TemporaryDirectory(prefix="chatvitals-")
-        self._files: dict[str, IO[str]] = {}
-        self._heads: dict[str, str] = {}
-
-    def __enter__(self) -> _Spool:  # noqa: PYI034 - private and final
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            with self._target.open("w", encoding="utf-8") as out:
-                for name, spooled in self._files.items():
-                    out.write(self._heads[name])
-                    spooled.seek(0)
-                    shutil.copyfileobj(spooled, out)
-                out.write("# EOF\n")
-        for spooled in self._files.values():
-            spooled.close()
-        self._folder.cleanup()
-
-    def add(self, metric: Metric, at: float) -> None:
-        """Add a family's samples as of `at`."""
-        if metric.name not in self._files:
-            self._files[metric.name] = (Path(self._folder.name) / metric.name).open("w+", encoding="utf-8")
-            self._heads[metric.name] = (
-                f"# HELP {metric.name} {metric.documentation}\n# TYPE {metric.name} {metric.type}\n"
-            )
-        write = self._files[metric.name].write
-        for sample in metric.samples:
-            labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in sample.labels.items())
-            write(f"{sample.name}{{{labels}}} {_text(sample.value)} {at:.3f}\n")
-
-
-class _Progress(Protocol):
-    def advance(self, amount: int) -> None:
-        """Note that `amount` more bytes have been read."""
-
-
-class _Silent:
-    def advance(self, amount: int) -> None:
-        """Say nothing."""
-
-
-class _Bar:
-    def __init__(self, stack: ExitStack, size: int) -> None:
-        from rich.progress import Progress  # noqa: PLC0415 - an extra
-
-        self._bar = stack.enter_context(Progress(transient=True))
-        self._task = self._bar.add_task("replaying", total=size)
-
-    def advance(self, amount: int) -> None:
-        """Move the bar."""
-        self._bar.advance(self._task, amount)
-
-
-def _progress(stack: ExitStack, size: int | None) -> _Progress:
-    """Return a bar where a person watches and rich is installed."""
-    if size is None or not sys.stdout.isatty():
-        return _Silent()
-    try:
-        return _Bar(stack, size)
-    except ModuleNotFoundError:
-        return _Silent()
-
-
 def _refused(sentence: str) -> int:
     sys.stderr.write(f"chatvitals replay: {sentence}\n")
     return 2
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _text(value: float) -> str:
-    return "+Inf" if value == math.inf else repr(value)
 
 
 def _matching(cells: dict[Cell, float], family: str) -> Iterator[tuple[Cell, float]]:

@@ -216,8 +216,8 @@ def _responsiveness(objective: Objective) -> list[Alert]:
                 severity, "responsiveness",
                 "{{ $value | humanizePercentage }} of customers of {{ $labels.phone_number_id }} wait longer than "
                 f"{objective.threshold} s",
-                f"Over the last {long}, {factor:g} times as many as the objective of {objective.share:g} allows. See on "
-                "the response dashboard whether all answers are slow or some handlers, and what was deployed.",
+                f"Over the last {long}, {factor:g} times as many as the objective of {objective.share:g} allows. See "
+                "on the response dashboard whether all answers are slow or some handlers, and what was deployed.",
                 hold, dashboard=page, labels={"short": short, "long": long},
             )
         )  # fmt: skip
@@ -359,7 +359,8 @@ def _plumbing() -> list[Alert]:
             "somebody who tries; none of them counts.", "5m", dashboard=page,
         ),
         Alert(
-            "WhatsAppInstrumentationErrors", "sum by (job, where) (increase(chatvitals_internal_errors_total[15m])) > 0",
+            "WhatsAppInstrumentationErrors",
+            "sum by (job, where) (increase(chatvitals_internal_errors_total[15m])) > 0",
             "warning", "plumbing", "Errors inside chatvitals ({{ $labels.where }})",
             "The bot is not affected; some numbers may be missing. The log has the place; please report it.", "10m",
             dashboard=page,

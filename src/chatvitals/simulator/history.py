@@ -6,7 +6,7 @@ import heapq
 import itertools
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from chatvitals.events import (
     Call,
@@ -252,9 +252,7 @@ class History:
         self, person: dict[str, str], message: str, status: str, after: float, category: str, code: str = ""
     ) -> None:
         def report() -> None:
-            self._send(
-                person, Status, id=message, status=status, timestamp=int(self.now), category=category, code=code
-            )
+            self._send(person, Status, id=message, status=status, timestamp=int(self.now), category=category, code=code)
 
         self._at(self.now + after, report)
 
@@ -270,7 +268,7 @@ class History:
     def _id(self) -> str:
         return f"wamid.{next(self._ids)}"
 
-    def _result(self) -> str:
+    def _result(self) -> Literal["ok", "error"]:
         return "error" if self._random.random() < 0.004 else "ok"
 
     def _person(self, line: Line) -> dict[str, str]:
@@ -282,7 +280,7 @@ class History:
     def _send(self, person: dict[str, str], of: type[PersonEvent], /, **more: object) -> None:
         event = of(number=person["number"], phone=person["phone"], received=self.now, **more)  # type: ignore[arg-type]
         if of in {Message, Status, Echo, Preference}:
-            field = {Echo: "smb_message_echoes", Preference: "user_preferences"}.get(of, "messages")  # type: ignore[call-overload]
+            field = {Echo: "smb_message_echoes", Preference: "user_preferences"}.get(of, "messages")
             self._emit(Webhook(result="accepted", received=self.now, events=[event], fields={(field, True): 1}))
         else:
             self._emit(event)

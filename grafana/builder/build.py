@@ -1,0 +1,46 @@
+"""What `grafana/build` does: write every generated file, or say which ones differ."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from builder import rule_cases, runbook
+from chatvitals.assets import render
+from chatvitals.assets.objective import Objective
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def main(folder: Path, arguments: list[str]) -> int:
+    """Write the files below `folder`; return 1 when `--check` finds one that differs."""
+    parser = argparse.ArgumentParser(prog="grafana/build", description="Make rules, their tests and the runbook.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where a file differs")
+    check = parser.parse_args(arguments).check
+    differing = [name for name, text in files().items() if _differs(folder / name, text)]
+    for name in differing:
+        if check:
+            sys.stderr.write(f"{name} is not what grafana/build makes: run it\n")
+        else:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(files()[name], encoding="utf-8")
+            sys.stdout.write(f"wrote {name}\n")
+    return 1 if check and differing else 0
+
+
+def files(objective: Objective | None = None) -> dict[str, str]:
+    """Return the text of each generated file by its name."""
+    objective = objective or Objective()
+    return {
+        "README.md": runbook.page(objective),
+        "rules/recording.yml": render.recording_rules(objective),
+        "rules/alerting.yml": render.alerting_rules(objective),
+        "rules/tests/quick.yml": rule_cases.as_promtool(rule_cases.quick()),
+        "rules/tests/slow.yml": rule_cases.as_promtool(rule_cases.slow()),
+    }
+
+
+def _differs(path: Path, text: str) -> bool:
+    return not path.exists() or path.read_text(encoding="utf-8") != text

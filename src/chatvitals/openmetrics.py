@@ -1,0 +1,95 @@
+"""Metrics over time as one OpenMetrics file, for `promtool tsdb create-blocks-from openmetrics`."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from prometheus_client.core import Metric
+
+
+class Spool:
+    """Samples by family, in files until the end: OpenMetrics wants each family in one piece."""
+
+    def __init__(self, target: Path) -> None:
+        target.open("w", encoding="utf-8").close()  # complain now, not after an hour
+        self._target = target
+        self._folder = tempfile.TemporaryDirectory(prefix="chatvitals-")
+        self._files: dict[str, IO[str]] = {}
+        self._heads: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            with self._target.open("w", encoding="utf-8") as out:
+                for name, spooled in self._files.items():
+                    out.write(self._heads[name])
+                    spooled.seek(0)
+                    shutil.copyfileobj(spooled, out)
+                out.write("# EOF\n")
+        for spooled in self._files.values():
+            spooled.close()
+        self._folder.cleanup()
+
+    def add(self, metric: Metric, at: float) -> None:
+        """Add a family's samples as of `at`."""
+        if metric.name not in self._files:
+            self._files[metric.name] = (Path(self._folder.name) / metric.name).open("w+", encoding="utf-8")
+            self._heads[metric.name] = (
+                f"# HELP {metric.name} {metric.documentation}\n# TYPE {metric.name} {metric.type}\n"
+            )
+        write = self._files[metric.name].write
+        for sample in metric.samples:
+            labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in sample.labels.items())
+            write(f"{sample.name}{{{labels}}} {_text(sample.value)} {at:.3f}\n")
+
+
+class Progress(Protocol):
+    """Shows how far a long command has come."""
+
+    def advance(self, amount: float) -> None:
+        """Note that so much more has been done."""
+
+
+class _Silent:
+    def advance(self, amount: float) -> None:
+        """Say nothing."""
+
+
+class _Bar:
+    def __init__(self, stack: ExitStack, what: str, size: float) -> None:
+        from rich.progress import Progress  # noqa: PLC0415 - an extra
+
+        self._bar = stack.enter_context(Progress(transient=True))
+        self._task = self._bar.add_task(what, total=size)
+
+    def advance(self, amount: float) -> None:
+        """Move the bar."""
+        self._bar.advance(self._task, amount)
+
+
+def watched(stack: ExitStack, what: str, size: float | None) -> Progress:
+    """Return a bar where a person watches and rich is installed."""
+    if size is None or not sys.stdout.isatty():
+        return _Silent()
+    try:
+        return _Bar(stack, what, size)
+    except ModuleNotFoundError:
+        return _Silent()
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _text(value: float) -> str:
+    return "+Inf" if value == math.inf else repr(value)
