@@ -118,9 +118,12 @@ DELAYS = st.sampled_from([0.0, 0.0, 0.0, 2.6, 6.4])
 KINDS = ["message", "message", "step", "step", "step", "step", "reply", "reply", "failing", "end", "handover",
          "resolve", "exposed", "stop", "rejected"]  # fmt: skip
 BY_PHONE = [{"phone": phone} for phone in PHONES]
-BY_ANY_ID = [ids for phone in PHONES for ids in (
-    {"phone": phone}, {"user": f"US.{phone}"}, {"phone": phone, "user": f"US.{phone}"},
-)]  # fmt: skip
+BY_ANY_ID: list[dict[str, str]] = [
+    {"phone": PHONES[0]},
+    {"user": f"US.{PHONES[0]}"},
+    {"phone": PHONES[0], "user": f"US.{PHONES[0]}"},
+    {"phone": PHONES[1]},
+]
 
 
 @st.composite

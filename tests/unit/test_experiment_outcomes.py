@@ -129,6 +129,29 @@ def test_only_the_journey_of_the_goal_is_the_goal(vitals: ListeningVitals) -> No
     assert vitals.total(OUTCOMES, "goal") == 1
 
 
+@pytest.mark.parametrize("end", ["restarted", "handed_over"])
+def test_a_journey_that_ends_otherwise_is_no_goal(vitals: ListeningVitals, end: Any) -> None:
+    """Only a completed run is."""
+    told = Told(vitals)
+    told.expose()
+    told.order.reach("menu", contact=PHONE, phone_number_id=NUMBER)
+    told.order.end(end, contact=PHONE, phone_number_id=NUMBER)
+    assert vitals.total(catalogue.JOURNEY_RUNS, end) == 1
+    assert vitals.total(OUTCOMES) == 0
+
+
+def test_the_wait_without_an_answer_lies_in_the_endless_bucket_alone() -> None:
+    """However soon the bot's author gives a turn up: an outage must not make waits look short."""
+    vitals = ListeningVitals(unanswered_after=60.0, overdue_after=[10.0])
+    told = Told(vitals)
+    told.expose()
+    told.message()
+    vitals.later(80.0)
+    wait = catalogue.EXPERIMENT_WAIT
+    assert vitals.total(wait, field=len(wait.buckets)) == 1
+    assert [vitals.total(wait, field=index) for index in range(len(wait.buckets))] == [0] * len(wait.buckets)
+
+
 def test_the_wait_of_a_turn_that_ends_after_the_exposure_counts(vitals: ListeningVitals) -> None:
     """Answered in its bucket, unanswered in +Inf alone; what ended before does not."""
     told = Told(vitals)

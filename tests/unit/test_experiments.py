@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from tests.listening import NUMBER, PHONE, ListeningVitals, item
 
-from chatvitals import catalogue
+from chatvitals import catalogue, experiments
 from chatvitals.events import Exposed
 from chatvitals.experiments import ExperimentPlan
 from chatvitals.reducer.identity import Hasher
@@ -137,6 +137,19 @@ def test_every_key_gets_a_variant_that_has_a_weight(key: int) -> None:
     """At both ends of the keys, and with weights that do not add up in floats."""
     for variants in ({"a": 0.1, "b": 0.2, "c": 0.7, "d": 0}, {"a": 1e-300, "b": 1e300}, {"a": 0, "b": 5e-324}):
         assert variants[ExperimentPlan("greeting", variants).draw(key)] > 0
+
+
+def test_the_last_of_all_points_gets_a_variant_that_has_a_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the sum of the weights may be rounded away."""
+
+    class Highest:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def digest(self) -> bytes:
+            return b"\xff" * 8
+
+    monkeypatch.setattr(experiments, "blake2b", Highest)
+    assert ExperimentPlan("greeting", {"a": 0.1, "b": 0.2, "c": 0.7, "d": 0}).draw(1) == "c"
 
 
 # Sticking
