@@ -179,6 +179,7 @@ class CloudApi:
         # Nothing is awaited here: the moment of acceptance is one moment for customer and bot.
         self.accepted += 1
         message_id = payloads.wamid(chat.person, next(self._serial), inbound=False)
+        # Meta does not say what becomes of a send to somebody who blocked us; this code is the likely one.
         if chat.blocked or self._rng.random() < now.undelivered:
             update = payloads.status(chat.person, message_id, "failed", at=self._clock(), code=_UNDELIVERABLE)
             self._delivery.put(update, prompt=True)
