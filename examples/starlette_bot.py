@@ -48,6 +48,8 @@ order = vitals.journey(
     abandoned_after=SILENT,
 )
 greeting = vitals.experiment("greeting", {"plain": 1, "emoji": 1}, goal=order)
+if WABA := os.environ.get("WHATSAPP_WABA_ID"):
+    vitals.watch_quality(access_token=ACCESS_TOKEN, waba_ids=WABA)  # and how WhatsApp rates us
 
 log = logging.getLogger("bot")
 graph = httpx.AsyncClient(headers={"Authorization": f"Bearer {ACCESS_TOKEN}"}, timeout=10)

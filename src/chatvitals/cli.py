@@ -10,7 +10,7 @@ from chatvitals import store_cli
 from chatvitals._version import __version__
 
 _STORIES = ("quality-drop", "calm")
-_SCENARIOS = ("calm", "slow", "outage")
+_SCENARIOS = ("calm", "slow", "outage", "quality-drop")
 
 
 def main(arguments: list[str] | None = None) -> int:

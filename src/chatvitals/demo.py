@@ -19,7 +19,7 @@ def run(
 
     Args:
         duration: for how long customers write, in seconds; None until Ctrl-C.
-        scenario: `calm`, `slow` or `outage`.
+        scenario: `calm`, `slow`, `outage` or `quality-drop`.
         plain: whether to print lines instead of a moving table, as is done where there is no terminal.
         port: where the bot listens and serves `/metrics`; 0 takes a free one.
 

@@ -104,7 +104,10 @@ def test_a_bot_that_does_not_start_is_quoted(
 
 @pytest.mark.parametrize(
     ("duration", "scenario", "said"),
-    [(1.0, "stormy", "the scenarios are: calm, slow, outage"), (-1.0, "calm", "number of seconds above 0")],
+    [
+        (1.0, "stormy", "the scenarios are: calm, slow, outage, quality-drop"),
+        (-1.0, "calm", "number of seconds above 0"),
+    ],
 )
 def test_a_wrong_option_is_a_sentence(
     duration: float, scenario: str, said: str, capsys: pytest.CaptureFixture[str]

@@ -572,7 +572,7 @@ def test_trouble_comes_and_goes() -> None:
 
 def test_each_scenario_has_its_name() -> None:
     """The names are those of the command line."""
-    assert set(SCENARIOS) == {"calm", "slow", "outage"}
+    assert set(SCENARIOS) == {"calm", "slow", "outage", "quality-drop"}
     assert all(name == scenario.name for name, scenario in SCENARIOS.items())
 
 

@@ -1,6 +1,7 @@
 """Runs a bot's file as a process of its own: `python -m chatvitals.simulator.bot_process FILE PORT`.
 
-The process ends when its standard input does, so that it never outlives whoever started it.
+The process ends when its standard input does, so that it never outlives whoever started it. A line of ranges, such as
+`0.5-1.5 4-15`, replaces the bot's `THINK`: what a slower model or a new prompt does to a bot that goes on running.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ import importlib.util
 import os
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import uvicorn
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def main() -> None:
@@ -30,14 +35,17 @@ def main() -> None:
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
-    threading.Thread(target=_end_with_input, args=(server,), daemon=True).start()
+    threading.Thread(target=_heed_input, args=(server, module), daemon=True).start()
     server.run()
 
 
-def _end_with_input(server: uvicorn.Server) -> None:
+def _heed_input(server: uvicorn.Server, bot: ModuleType) -> None:
     # The descriptor itself: a thread that holds sys.stdin's buffer would stop the interpreter from exiting cleanly.
-    while os.read(0, 1):
-        pass
+    rest = b""
+    while read := os.read(0, 1024):
+        *lines, rest = (rest + read).split(b"\n")
+        for line in lines:
+            bot.__dict__["THINK"] = [tuple(map(float, part.split("-"))) for part in line.decode().split()]
     server.should_exit = True
 
 

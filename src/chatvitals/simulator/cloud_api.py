@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -13,10 +14,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from chatvitals.simulator import payloads
+from chatvitals.simulator.ratings import RECENT
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -36,6 +38,7 @@ class Chat:
     def __init__(self, person: Person, on_reply: Callable[[], None]) -> None:
         self.person = person
         self.on_reply = on_reply
+        self.blocked = False
         self.in_flight = 0
         self.arrived = asyncio.Event()
         self.arrived.set()
@@ -54,10 +57,11 @@ class CloudApi:
         rng: the source of chance.
         conditions: gives what WhatsApp is like at the moment.
         clock: gives the time of messages and statuses, Unix seconds.
+        edges: routes that it serves besides.
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is what makes up a stand-in
         self,
         number: BusinessNumber,
         access_token: str,
@@ -66,15 +70,19 @@ class CloudApi:
         rng: random.Random,
         conditions: Callable[[], Conditions],
         clock: Callable[[], float] = time.time,
+        edges: Iterable[Route] = (),
     ) -> None:
         self.accepted = 0
         self.refused = 0
         self.open = True
         """Whether it takes sends; when closed, it refuses them all."""
+        self.departures: deque[bool] = deque(maxlen=RECENT)
+        """The customers who left lately; True stands for one who blocked the number."""
         self.app = Starlette(
             routes=[
                 Route("/{version}/{number}/messages", self._messages, methods=["POST"]),
                 Route("/{number}/messages", self._messages, methods=["POST"]),
+                *edges,
             ]
         )
         self._number = number
@@ -121,6 +129,11 @@ class CloudApi:
         self._delivery.put(update, arrived=on_arrival)
         return message_id
 
+    def leave(self, chat: Chat, *, blocking: bool) -> None:
+        """Let a customer go; whoever blocks the number gets nothing from it any more."""
+        chat.blocked = blocking
+        self.departures.append(blocking)
+
     @property
     def delivering(self) -> bool:
         """Whether any message of a customer has not reached the bot yet."""
@@ -166,7 +179,8 @@ class CloudApi:
         # Nothing is awaited here: the moment of acceptance is one moment for customer and bot.
         self.accepted += 1
         message_id = payloads.wamid(chat.person, next(self._serial), inbound=False)
-        if self._rng.random() < now.undelivered:
+        # Meta does not say what becomes of a send to somebody who blocked us; this code is the likely one.
+        if chat.blocked or self._rng.random() < now.undelivered:
             update = payloads.status(chat.person, message_id, "failed", at=self._clock(), code=_UNDELIVERABLE)
             self._delivery.put(update, prompt=True)
         else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from chatvitals import vocabulary
 from chatvitals.simulator import walks
 from chatvitals.simulator.truth import at_rank
 
@@ -37,6 +38,10 @@ class Reported:
     order: walks.Progress = field(default_factory=walks.Progress)
     exposed: float = 0
     goals: float = 0
+    rating: str = ""
+    """The number's rating in WhatsApp's word; empty where there is none."""
+    template: str = ""
+    """The template's, alike."""
 
     @property
     def answered(self) -> float:
@@ -98,10 +103,10 @@ def _add(reported: Reported, name: str, labels: dict[str, str], value: float) ->
         case "events_dropped_total":
             reported.dropped += value
         case _:
-            _add_journey(reported, name, labels, value)
+            _add_rest(reported, name, labels, value)
 
 
-def _add_journey(reported: Reported, name: str, labels: dict[str, str], value: float) -> None:
+def _add_rest(reported: Reported, name: str, labels: dict[str, str], value: float) -> None:
     match name:
         case "fallbacks_total":
             reported.not_understood += value
@@ -109,6 +114,10 @@ def _add_journey(reported: Reported, name: str, labels: dict[str, str], value: f
             reported.exposed += value
         case "experiment_outcomes_total" if labels.get("outcome") == "goal":
             reported.goals += value
+        case "quality_rating":  # the demo has one number and one template
+            reported.rating = vocabulary.RATINGS[int(value)]
+        case "template_quality":
+            reported.template = vocabulary.RATINGS[int(value)]
         case _:
             reported.order.add(name, labels, value)
 

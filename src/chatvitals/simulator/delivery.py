@@ -72,6 +72,10 @@ class Delivery:
         """Take an update on; `arrived` is called when the bot has answered 200, `prompt` spares it all delays."""
         self.spawn(self._carry(_Item(update, arrived), prompt=prompt))
 
+    def tell(self, body: bytes) -> None:
+        """Take on a webhook that is about no customer."""
+        self.spawn(self._tell(body))
+
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run `work` beside everything else; `close` ends it and raises what it raised."""
         task = asyncio.get_running_loop().create_task(work)
@@ -112,21 +116,32 @@ class Delivery:
             load, self._gathered = self._gathered[:_MOST_UPDATES], self._gathered[_MOST_UPDATES:]
             self.spawn(self._post(load))
 
-    async def _post(self, load: list[_Item]) -> None:
-        body = payloads.webhook(self._number, [item.update for item in load])
-        headers = {
+    async def _tell(self, body: bytes) -> None:
+        if not await self._push(body, self._headers(body)):
+            self.lost += 1
+
+    def _headers(self, body: bytes) -> dict[str, str]:
+        return {
             "Content-Type": "application/json",
             "User-Agent": "facebookexternalua",
             "X-Hub-Signature-256": payloads.signature(self._address.app_secret, body),
         }
+
+    async def _push(self, body: bytes, headers: dict[str, str]) -> bool:
+        """Post until the bot answers 200, and say whether it did."""
         pause = _FIRST_RETRY
         for _ in range(_ATTEMPTS):
             if await self._attempt(body, headers):
-                break
+                return True
             self.retries += 1
             await asyncio.sleep(pause)
             pause = min(pause * 2, _SLOWEST_RETRY)
-        else:
+        return False
+
+    async def _post(self, load: list[_Item]) -> None:
+        body = payloads.webhook(self._number, [item.update for item in load])
+        headers = self._headers(body)
+        if not await self._push(body, headers):
             self.lost += len(load)
             return
         for item in load:

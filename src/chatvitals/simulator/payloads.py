@@ -72,6 +72,20 @@ def webhook(number: BusinessNumber, updates: Sequence[Update]) -> bytes:
     return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
 
 
+def template_quality(number: BusinessNumber, row: Json, *, previous: str, at: float) -> bytes:
+    """Return the body of a POST about a changed template: `row` is that of the edge, `at` is Unix seconds."""
+    value: Json = {
+        "previous_quality_score": previous,
+        "new_quality_score": row["quality_score"]["score"],
+        "message_template_id": int(row["id"]),
+        "message_template_name": row["name"],
+        "message_template_language": row["language"],
+    }
+    changes = [{"value": value, "field": "message_template_quality_update"}]
+    entry = {"id": number.waba_id, "time": int(at), "changes": changes}
+    return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+
+
 def signature(app_secret: str, body: bytes) -> str:
     """Return the value of `X-Hub-Signature-256` for these very bytes."""
     return "sha256=" + hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()

@@ -52,17 +52,25 @@ class Customer:
         self._step = ""
 
     async def live(self) -> None:
-        """Order as far as planned, or leave when nobody answers."""
+        """Order as far as planned, or leave when nobody answers; of those who leave so, some block the number."""
+        served = await self._order()
+        blocking = not served and self._scenario.blocks > 0 and self._rng.random() < self._scenario.blocks
+        self._truth.gave_up += not served
+        self._truth.blocked += blocking
+        self._api.leave(self._chat, blocking=blocking)
+
+    async def _order(self) -> bool:
+        """Order as far as planned, and say whether there was an answer each time."""
         for move in walks.plan(self._rng).moves(self._rng):
             if self._step:
                 await asyncio.sleep(self._rng.uniform(*walks.PAUSE))
             self._step = move.step
             await self._type_burst(move.contents)
             if not await self._wait() and not await self._ask_again():
-                self._truth.gave_up += 1
-                return
+                return False
         if self._rng.random() < 0.2:
             await self._react()
+        return True
 
     async def _type_burst(self, contents: tuple[Json, ...]) -> None:
         self._replied.clear()

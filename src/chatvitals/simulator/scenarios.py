@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 Range = tuple[float, float]
+
+USUAL_DURATION = 60.0
+"""To how many seconds the phases of a run are scaled that has no end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,10 @@ class Scenario:
     about: str
     think: tuple[Range, ...]
     """How long the bot thinks: one of these ranges (seconds) per answer, equally likely."""
+    later: tuple[Range, ...] = ()
+    """How long it thinks when a third of the run is over; empty where nothing changes."""
+    blocks: float = 0.0
+    """Share of those who leave unanswered who block the number; above 0, WhatsApp rates the number."""
     arrivals: float = 2.0
     """Customers who come per second."""
     patience: Range = (15.0, 30.0)
@@ -50,6 +58,19 @@ class Scenario:
     trouble_between: Range = (0.0, 0.0)
     """From which second to which of every `cycle` there is trouble."""
     cycle: float = 30.0
+
+    @property
+    def rated(self) -> bool:
+        """Whether WhatsApp rates the number."""
+        return self.blocks > 0
+
+    def slows_at(self, duration: float | None) -> float:
+        """Return the second from which on the bot thinks longer; infinity where it never does."""
+        return (duration or USUAL_DURATION) / 3 if self.later else math.inf
+
+    def reviewed_every(self, duration: float | None) -> float:
+        """Return the seconds between two reviews of the rating; polls and scrapes need three to see each step."""
+        return max((duration or USUAL_DURATION) / 12, 3.0)
 
     def troubled(self, elapsed: float) -> bool:
         """Say whether there is trouble `elapsed` seconds after the start."""
@@ -90,4 +111,13 @@ OUTAGE = Scenario(
     trouble_between=(4.0, 12.0),
 )
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (CALM, SLOW, OUTAGE)}
+QUALITY_DROP = Scenario(
+    name="quality-drop",
+    about="after a third of the time the bot takes 4 to 15 s, customers leave and block it, and its rating falls",
+    think=((0.5, 1.5),),
+    later=((0.5, 1.5), (4.0, 15.0), (4.0, 15.0), (4.0, 15.0)),
+    blocks=0.6,
+    patience=(3.0, 6.0),
+)
+
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (CALM, SLOW, OUTAGE, QUALITY_DROP)}

@@ -16,7 +16,7 @@ import httpx
 import uvicorn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from starlette.applications import Starlette
 
@@ -27,6 +27,11 @@ _STOP_SECONDS = 5.0
 
 class StartError(Exception):
     """Something did not start; the message says what to do."""
+
+
+def in_words(ranges: Sequence[tuple[float, float]]) -> str:
+    """Return ranges of seconds as the example bot reads them."""
+    return " ".join(f"{low:g}-{high:g}" for low, high in ranges)
 
 
 def bot_file() -> Path:
@@ -117,6 +122,11 @@ class Bot:
                     return
             await asyncio.sleep(0.03)
         raise StartError(f"the bot did not start; it wrote:\n{self.words.strip() or '(nothing)'}")
+
+    def think(self, ranges: Sequence[tuple[float, float]]) -> None:
+        """Let the bot think as long as one of `ranges` says (seconds), from its next answer on."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{in_words(ranges)}\n".encode())
 
     async def stop(self) -> None:
         """End the process: by closing its input, and by force where that is not enough."""

@@ -16,9 +16,12 @@ import httpx
 from chatvitals.simulator import comparison, walks
 from chatvitals.simulator.cloud_api import CloudApi
 from chatvitals.simulator.delivery import Address, Delivery
+from chatvitals.simulator.graph_edges import GraphEdges
 from chatvitals.simulator.people import BusinessNumber
 from chatvitals.simulator.population import Population
-from chatvitals.simulator.servers import Bot, StartError, bot_process, listen, serving
+from chatvitals.simulator.ratings import Ratings
+from chatvitals.simulator.seen import Seen
+from chatvitals.simulator.servers import Bot, StartError, bot_process, in_words, listen, serving
 from chatvitals.simulator.truth import Truth
 from chatvitals.simulator.view import Moment
 
@@ -38,6 +41,9 @@ _FRAME_SECONDS = 0.25
 _SCRAPE_SECONDS = 1.0
 _LAST_ANSWERS_SECONDS = 1.5
 _ARRIVAL_SECONDS = 10.0
+_POLL_SECONDS = 2.0
+_HOURLY_CALLS = 10_000  # two per poll: the stand-in has no limit of its own
+_FOLLOW_SECONDS = 3 * _POLL_SECONDS
 _MARGIN_SECONDS = 0.5
 
 
@@ -49,6 +55,8 @@ class _World(NamedTuple):
     population: Population
     bot: Bot
     client: httpx.AsyncClient
+    ratings: Ratings
+    seen: Seen
 
 
 async def play(scenario: Scenario, view: View, *, duration: float | None, port: int, seed: int = SEED) -> bool:
@@ -75,17 +83,21 @@ async def play(scenario: Scenario, view: View, *, duration: float | None, port: 
     with tempfile.TemporaryDirectory(prefix="chatvitals-demo-", ignore_cleanup_errors=True) as folder:
         async with AsyncExitStack() as stack:
             stack.enter_context(_ctrl_c(stop))
-            world = await _build(stack, scenario, truth, conditions, port=port, folder=Path(folder), seed=seed)
+            world = await _build(
+                stack, scenario, truth, conditions, duration=duration, port=port, folder=Path(folder), seed=seed
+            )
             began = time.monotonic()
             view.start(scenario, f"{world.bot.url}/metrics")
             view.say(f"How far customers get: chatvitals journeys --metrics {world.bot.url}/metrics")
             try:
                 await _show(world, scenario, truth, view, stop=stop, began=began, duration=duration)
                 view.say("Nobody writes any more; the last numbers settle.")
-                reported = await _close(world, truth)
+                reported = await _close(world, scenario, truth, view, began=began)
             except httpx.HTTPError as error:
                 raise StartError(f"the bot no longer answers ({error!r}); it wrote:\n{world.bot.words}") from None
             rows = comparison.compare(truth, reported)
+            if scenario.rated:
+                rows += world.seen.rows(truth)
             view.end(rows)
             for sentence in _notes(world, reported):
                 view.say(sentence)
@@ -98,6 +110,7 @@ async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
     truth: Truth,
     conditions: Callable[[], Conditions],
     *,
+    duration: float | None,
     port: int,
     folder: Path,
     seed: int,
@@ -113,7 +126,12 @@ async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
         "GRAPH_URL": f"http://127.0.0.1:{sock.getsockname()[1]}/v24.0",
         "WHATSAPP_PHONE_NUMBER_ID": number.phone_number_id,
         "ORDER_ABANDONED_AFTER": f"{walks.longest_silence(scenario):g}",
-        "BOT_THINK_SECONDS": " ".join(f"{low:g}-{high:g}" for low, high in scenario.think),
+        "BOT_THINK_SECONDS": in_words(scenario.think),
+        # Empty where nobody rates: the bot must not take one of its surroundings and poll the real API.
+        "WHATSAPP_WABA_ID": number.waba_id if scenario.rated else "",
+        "CHATVITALS_GRAPH_URL": f"http://127.0.0.1:{sock.getsockname()[1]}",
+        "CHATVITALS_POLL_EVERY": f"{_POLL_SECONDS:g}",
+        "CHATVITALS_HOURLY_CALLS": f"{_HOURLY_CALLS}",
         "CHATVITALS_STORE": f"sqlite:///{folder / 'chatvitals.db'}",
         "CHATVITALS_SETTLE_AFTER": f"{SETTLE_SECONDS:g}",
         "CHATVITALS_UNANSWERED_AFTER": "3600",
@@ -131,13 +149,23 @@ async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
         rng=random.Random(seed),
         conditions=conditions,
     )
-    api = CloudApi(number, _ACCESS_TOKEN, delivery=delivery, rng=random.Random(seed + 1), conditions=conditions)
+    edges = GraphEdges(_ACCESS_TOKEN, app_secret=_APP_SECRET)
+    api = CloudApi(
+        number,
+        _ACCESS_TOKEN,
+        delivery=delivery,
+        rng=random.Random(seed + 1),
+        conditions=conditions,
+        edges=edges.routes(),
+    )
+    every = scenario.reviewed_every(duration)
+    ratings = Ratings(number, edges, departures=api.departures, every=every, tell=delivery.tell)
     await stack.enter_async_context(serving(api.app, sock))
     stack.push_async_callback(delivery.close)
     population = Population(api, truth, rng=random.Random(seed + 2), scenario=scenario)
     stack.push_async_callback(population.close)
     await bot.ready(client, _VERIFY_TOKEN)
-    return _World(api, delivery, population, bot, client)
+    return _World(api, delivery, population, bot, client, ratings, Seen())
 
 
 async def _show(  # noqa: PLR0913 - as above
@@ -154,6 +182,7 @@ async def _show(  # noqa: PLR0913 - as above
     world.population.open()
     reported: Reported | None = None
     next_scrape = _SCRAPE_SECONDS
+    slows_at, slowed = scenario.slows_at(duration), False
     while not stop.is_set():
         elapsed = time.monotonic() - began
         if duration is not None and elapsed >= duration:
@@ -163,24 +192,46 @@ async def _show(  # noqa: PLR0913 - as above
         if elapsed >= next_scrape:
             next_scrape = elapsed + _SCRAPE_SECONDS
             reported = await _scrape(world)
-        view.show(Moment(elapsed, world.population.present, truth, reported, scenario.troubled(elapsed)))
+        if elapsed >= slows_at and not slowed:
+            slowed = True
+            world.bot.think(scenario.later)
+        seen = None
+        if scenario.rated:
+            seen = world.seen
+            world.ratings.look(elapsed)
+            _announce(world, reported, view, elapsed)
+        trouble = slowed or scenario.troubled(elapsed)
+        view.show(Moment(elapsed, world.population.present, truth, reported, trouble, seen))
         rest = _FRAME_SECONDS if duration is None else min(_FRAME_SECONDS, max(duration - elapsed, 0.0))
         await _either(stop, rest)
 
 
-async def _close(world: _World, truth: Truth) -> Reported:
+def _announce(world: _World, reported: Reported | None, view: View, elapsed: float) -> None:
+    for text in world.seen.note(elapsed, world.ratings, reported):
+        view.say(text)
+
+
+async def _close(world: _World, scenario: Scenario, truth: Truth, view: View, *, began: float) -> Reported:
     """End in an order in which nothing is left in between, then scrape once.
 
     First nobody writes any more, and the last answers have a moment to come. Then WhatsApp takes no more replies:
     what is unanswered now stays so on both sides. What was written still reaches the bot, however often it has to be
-    tried, and one settling window later every number is final (SEMANTICS.md 4).
+    tried, and one settling window later every number is final (SEMANTICS.md 4). The
+    latest rating has a few polls' time to be seen.
     """
     await world.population.close()
     await _until(lambda: not truth.unanswered, _LAST_ANSWERS_SECONDS)
     world.api.open = False
     await _until(lambda: not world.api.delivering, _ARRIVAL_SECONDS)
     await asyncio.sleep(SETTLE_SECONDS + _MARGIN_SECONDS)
-    return await _scrape(world)
+    give_up = time.monotonic() + _FOLLOW_SECONDS
+    while True:
+        reported = await _scrape(world)
+        if scenario.rated:
+            _announce(world, reported, view, time.monotonic() - began)
+        if not scenario.rated or world.seen.followed or time.monotonic() >= give_up:
+            return reported
+        await asyncio.sleep(_MARGIN_SECONDS)
 
 
 async def _scrape(world: _World) -> Reported:

@@ -34,6 +34,8 @@ class Truth:
     customers: int = 0
     gave_up: int = 0
     """How many customers left without having been answered."""
+    blocked: int = 0
+    """How many of them blocked the number."""
     order: Progress = field(default_factory=Progress)
     """How far they got in the bot's journey."""
     _open: dict[str, MeasuredTurn] = field(default_factory=dict)

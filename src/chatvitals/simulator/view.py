@@ -15,6 +15,7 @@ from chatvitals.simulator import comparison
 if TYPE_CHECKING:
     from chatvitals.simulator.comparison import Reported, Row
     from chatvitals.simulator.scenarios import Scenario
+    from chatvitals.simulator.seen import Seen
     from chatvitals.simulator.truth import Truth
 
 _PLAIN_EVERY_SECONDS = 2.0
@@ -31,6 +32,8 @@ class Moment:
     reported: Reported | None
     """The latest scrape; None while there is none."""
     trouble: bool
+    seen: Seen | None = None
+    """The ratings so far; None where nobody rates."""
 
 
 class View(Protocol):
@@ -129,10 +132,11 @@ def line(moment: Moment) -> str:
         f"mean {comparison.seconds(reported.mean)}"
     )
     trouble = " [trouble]" if moment.trouble else ""
+    rated = "" if moment.seen is None else f" | {_rated(moment.seen, moment.truth)}"
     return (
         f"{moment.elapsed:3.0f} s{trouble}  {moment.present} here, {truth.gave_up} gave up | customers: "
         f"{len(truth.turns)} turns, {len(truth.turns) - truth.unanswered} answered, {truth.unanswered} waiting, "
-        f"mean {comparison.seconds(truth.mean)} | metrics: {said}"
+        f"mean {comparison.seconds(truth.mean)} | metrics: {said}{rated}"
     )
 
 
@@ -148,6 +152,8 @@ def _drawn(moment: Moment) -> tuple[Table, Text]:
     if moment.reported is not None:
         for row in comparison.compare(moment.truth, moment.reported):
             table.add_row(row.name, row.measured, row.reported)
+        for row in [] if moment.seen is None else moment.seen.rows(moment.truth):
+            table.add_row(row.name, row.measured, row.reported)
     trouble = (" - trouble", "bold red") if moment.trouble else ""
     below = Text.assemble(
         f"{moment.elapsed:.0f} s, {moment.present} customers here, {moment.truth.gave_up} gave up",
@@ -155,6 +161,15 @@ def _drawn(moment: Moment) -> tuple[Table, Text]:
         ("\nMetrics follow two seconds behind: the settling window. Ctrl-C ends with a table of both.", "dim"),
     )
     return table, below
+
+
+def _rated(seen: Seen, truth: Truth) -> str:
+    number, template = seen.number, seen.template
+    ours, theirs = (
+        f"rating {''.join(rating[-1:]) or '-'}, template {''.join(score[-1:]) or '-'}"
+        for rating, score in ((number.given, template.given), (number.reported, template.reported))
+    )
+    return f"{ours}, {truth.blocked} blocks (metrics: {theirs})"
 
 
 def _yes(row: Row) -> str:

@@ -111,7 +111,7 @@ def longest_silence(scenario: Scenario) -> float:
     That is the longest wait and a pause, with 5 s for whatever is slow on a busy machine. The demo's bot takes it as
     the time after which an order is abandoned, so that no order is given up that goes on.
     """
-    longest = max(high for _, high in scenario.think)
+    longest = max(high for _, high in (*scenario.think, *scenario.later))
     wait = scenario.patience[1] if scenario.trouble is not None else min(scenario.patience[1], longest)
     return wait + PAUSE[1] + 5.0
 
