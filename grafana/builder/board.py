@@ -83,10 +83,19 @@ def row(height: int, *panels: tuple[int, Panel], heading: str = "") -> Row:
     return Row(height, panels, heading)
 
 
-def link(uid: str, variable: str, label: str) -> str:
-    """Return a data link to another dashboard, for the number, journey or template that was clicked."""
-    value = f"${{__data.fields.{label}}}"
-    return f"/d/{uid}?${{__url_time_range}}&var-{variable}={value}"
+def of_number(uid: str) -> str:
+    """Return a data link to another dashboard, for the number of the series that was clicked."""
+    return f"/d/{uid}?${{__url_time_range}}&var-phone=${{__field.labels.phone_number_id}}"
+
+
+def of_row(uid: str) -> str:
+    """Return a data link to another dashboard, for the number of the table's row that was clicked."""
+    return f"/d/{uid}?${{__url_time_range}}&var-phone=${{__data.fields.Id}}"
+
+
+def at_same_time(uid: str) -> str:
+    """Return a data link to another dashboard at the same time; the dropdown keeps the chosen numbers, too."""
+    return f"/d/{uid}?${{__url_time_range}}"
 
 
 def _source() -> dashboard.DatasourceVariable:

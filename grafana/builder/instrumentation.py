@@ -71,7 +71,7 @@ def _webhooks() -> Panel:
 
 def _fields() -> Panel:
     return lines(
-        "Webhooks by field", "An hour. A field that falls silent has lost its subscription; known=false is a field that "
+        "Webhooks by field", "An hour. A field that falls silent has lost its subscription; known=no is a field that "
         "this version does not know.",
         [Query(count(own("webhook_fields_total"), "1h", "by (field, known)"), "{{field}}, known={{known}}")],
     )  # fmt: skip
@@ -136,8 +136,10 @@ def _graph() -> Panel:
 
 def _ages() -> Panel:
     return lines(
-        "Age of ratings", "How long ago each number's rating was confirmed. It should stay below the poll interval.",
-        [Query(f"time() - {_oldest()}", "{{phone_number_id}}")], unit="s", nothing="no number polled yet",
+        "Age of ratings", "How long ago each number's rating was confirmed. It should stay near the poll interval.",
+        [Query(f"max_over_time((time() - {_oldest()})[15m:1m])", "{{phone_number_id}}"),
+         Query(f"max({own('poller_interval_seconds')})", "interval")],
+        unit="s", dashed="interval", colors={"interval": "#8e8e8e"}, nothing="no number polled yet",
     )  # fmt: skip
 
 

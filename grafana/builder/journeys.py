@@ -33,7 +33,7 @@ def board(_: Objective) -> Board:
             row(8, (8, _funnel()), (16, _steps())),
             row(8, (12, _drop_off()), (12, _completion())),
             row(7, (8, _open()), (8, _ends()), (8, _time_in_step())),
-            row(7, (9, _variants()), (8, _outcome_shares()), (7, _variant_waits()), heading="Experiment $experiment"),
+            row(7, (10, _variants()), (7, _outcome_shares()), (7, _variant_waits()), heading="Experiment $experiment"),
         ],
         variables=("journey", "experiment"),
     )
@@ -91,7 +91,7 @@ def _steps() -> Panel:
     return grid(
         "Steps", "In the declared order. High drop-off: people leave there; many visits or loops: they do not understand "
         "the question; a long time: the step asks too much.",
-        [Column("#", label="index"), Column("Step", label="step"), Column("Reached", ordered(reached), decimals=0),
+        [Column("#", label="index", width=50), Column("Step", label="step"), Column("Reached", ordered(reached), decimals=0),
          Column("Of started", ordered(f"{reached} / ignoring (step) group_left () {count(_STARTED, RANGE, '')}"),
                 "percentunit", 1),
          Column("Drop-off", ordered(ratio(_DROPPED, _ENDED, RANGE, _STEP)), "percentunit", 1),

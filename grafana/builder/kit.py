@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 Panel = stat.Panel | timeseries.Panel | table.Panel | timeline.Panel | bargauge.Panel | heatmap.Panel
 AnyPanel = TypeVar("AnyPanel", stat.Panel, timeseries.Panel, table.Panel, timeline.Panel, bargauge.Panel, heatmap.Panel)
 
+Limits = tuple[tuple[float | None, str], ...]
+
 SOURCE: Final = kinds.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREY: Final = "#8e8e8e"
 BLUE: Final = "blue"
+_QUANTILES: Final = {"p50.*": "blue", "p90.*": "orange", "p99.*": "purple"}
 QUIET: Final = "nothing in this time range"
 
 
@@ -44,6 +47,8 @@ class Column:
     label: str = ""
     rated: str = ""  # the name of a mapping
     link: str = ""
+    width: int | None = None
+    hidden: bool = False
 
 
 def texts(values: dict[str, tuple[str, str]], missing: str = "") -> list[models.ValueMapping]:
@@ -72,9 +77,13 @@ MAPPINGS: Final = {
     "rating": texts({"3": ("GREEN", "green"), "2": ("YELLOW", "yellow"), "1": ("RED", "red"), "0": ("UNKNOWN", GREY)}),
     "health": texts({"2": ("AVAILABLE", "green"), "1": ("LIMITED", "yellow"), "0": ("BLOCKED", "red")}),
     "up": texts({"1": ("UP", "green"), "0": ("DOWN", "red")}),
+    "status": texts({
+        "APPROVED": ("APPROVED", "green"), "PENDING": ("PENDING", GREY), "PAUSED": ("PAUSED", "red"),
+        "REJECTED": ("REJECTED", "red"), "DISABLED": ("DISABLED", "red"), "FLAGGED": ("FLAGGED", "yellow"),
+    }),
     "none": texts({"0": ("none", "green")}),
     "limit": above(1e9, "unlimited"),
-}
+}  # fmt: skip
 
 
 def steps(*pairs: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
@@ -91,8 +100,9 @@ def stat_panel(  # noqa: PLR0913 - what a number on a wall may need
     unit: str = "short",
     decimals: int | None = None,
     mapping: str = "",
-    limits: tuple[tuple[float | None, str], ...] = ((None, BLUE),),
+    limits: Limits = ((None, BLUE),),
     nothing: str = QUIET,
+    link: str = "",
 ) -> stat.Panel:
     """Return one number, or one for each series."""
     panel = _common(stat.Panel(), title, about, unit, nothing)
@@ -103,6 +113,10 @@ def stat_panel(  # noqa: PLR0913 - what a number on a wall may need
     panel.graph_mode(kinds.BigValueGraphMode.NONE).reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     several = len(queries) > 1 or "{{" in queries[0].legend
     panel.text_mode(kinds.BigValueTextMode.VALUE_AND_NAME if several else kinds.BigValueTextMode.VALUE)
+    if several:
+        panel.text(common.VizTextDisplayOptions().title_size(16.0).value_size(30.0))
+    if link:
+        panel.data_links([dashboard.DashboardLink("Open the dashboard").url(link)])
     return panel if decimals is None else panel.decimals(decimals)
 
 
@@ -119,14 +133,22 @@ def lines(  # noqa: PLR0913 - what a graph may need
     dashed: str = "",
     colors: dict[str, str] | None = None,
     nothing: str = QUIET,
+    axis: float | None = None,
 ) -> timeseries.Panel:
     """Return a graph over time; `objective` draws a dashed line, `dashed` is a pattern of series from another time."""
-    panel = _common(timeseries.Panel(), title, about, unit, nothing).fill_opacity(80 if bars else 8).line_width(2)
+    panel = _common(timeseries.Panel(), title, about, unit, nothing).fill_opacity(80 if bars else 4).line_width(2)
     for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(_target(query, letter).range())
     panel.tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
     panel.legend(_legend()).show_points(kinds.VisibilityMode.NEVER).span_nulls(4 * 3_600_000.0)
-    panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
+    # not the classic palette for numbers: beside ratings its green and yellow would mean something
+    mode = models.FieldColorModeId.SHADES if "{{display_phone_number}}" in queries[0].legend else None
+    scheme = dashboard.FieldColor().mode(mode or models.FieldColorModeId.PALETTE_CLASSIC)
+    panel.color_scheme(scheme.fixed_color(BLUE) if mode else scheme)
+    if axis is not None:
+        panel.axis_width(axis)
+    if unit == "short" and objective is None:
+        panel.axis_soft_max(5.0)
     if log:
         panel.scale_distribution(common.ScaleDistributionConfig().type(kinds.ScaleDistribution.LOG).log(10.0))
         panel.fill_opacity(0)
@@ -140,8 +162,8 @@ def lines(  # noqa: PLR0913 - what a graph may need
     if objective is not None:
         panel.thresholds(steps((None, "transparent"), (objective, "red")))
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED))
-    for pattern, color in (colors or {}).items():
-        fixed = {"mode": "fixed", "fixedColor": color}
+    for pattern, color in {**_QUANTILES, **(colors or {})}.items():
+        fixed = {"mode": "shades", "fixedColor": color}
         panel.override_by_regexp(pattern, [models.DynamicConfigValue(id_val="color", value=fixed)])
     if dashed:
         style = models.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 8]})
@@ -149,12 +171,25 @@ def lines(  # noqa: PLR0913 - what a graph may need
     return panel
 
 
-def states(title: str, about: str, query: Query, *, mapping: str, nothing: str = QUIET) -> timeline.Panel:
+def states(  # noqa: PLR0913 - what bands may need
+    title: str,
+    about: str,
+    query: Query,
+    *,
+    mapping: str,
+    nothing: str = QUIET,
+    axis: float | None = None,
+    link: str = "",
+) -> timeline.Panel:
     """Return bands of states over time."""
     panel = _common(timeline.Panel(), title, about, "short", nothing).mappings(MAPPINGS[mapping])
     panel.with_target(_target(query, "A").range()).merge_values(merge_values=True).row_height(0.8)
     panel.show_value(kinds.VisibilityMode.AUTO).fill_opacity(80).line_width(0)
     panel.thresholds(steps((None, GREY)))
+    if axis is not None:
+        panel.axis_width(axis)
+    if link:
+        panel.data_links([dashboard.DashboardLink("Open the dashboard").url(link)])
     panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
     return panel.legend(common.VizLegendOptions().show_legend(show_legend=False).display_mode(
         kinds.LegendDisplayMode.LIST).placement(kinds.LegendPlacement.BOTTOM))  # fmt: skip
@@ -185,6 +220,7 @@ def grid(title: str, about: str, columns: Sequence[Column], *, nothing: str = QU
     panel = _common(table.Panel(), title, about, "short", nothing).thresholds(steps((None, BLUE)))
     order: dict[str, int] = {}
     names: dict[str, str] = {}
+    hidden = {"Time": True}
     asked = [column for column in columns if column.expr]
     for place, column in enumerate(columns):
         field = column.label
@@ -192,29 +228,30 @@ def grid(title: str, about: str, columns: Sequence[Column], *, nothing: str = QU
             letter = ascii_uppercase[asked.index(column)]
             panel.with_target(_target(Query(column.expr), letter).instant().format(PromQueryFormat.TABLE))
             field = "Value" if len(asked) == 1 else f"Value #{letter}"
+        if column.hidden:
+            hidden[field] = True
+            continue
         order[field] = place
         names[field] = column.name
         panel.override_by_name(column.name, _cells(column))
-    options = {"excludeByName": {"Time": True}, "includeByName": {}, "indexByName": order, "renameByName": names}
+    options = {"excludeByName": hidden, "includeByName": {}, "indexByName": order, "renameByName": names}
     panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=options))
     if sort:
-        panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(desc=sort != columns[0].name)])
-    return panel.show_header(show_header=True).cell_height(kinds.TableCellHeight.SM)
+        panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(desc=False)])
+    return panel.show_header(show_header=True).cell_height(kinds.TableCellHeight.SM).min_width(60.0)
 
 
 def _cells(column: Column) -> list[models.DynamicConfigValue]:
-    found = [models.DynamicConfigValue(id_val="unit", value=column.unit)] if column.expr else []
-    if column.decimals is not None:
-        found.append(models.DynamicConfigValue(id_val="decimals", value=column.decimals))
+    found = {"unit": column.unit if column.expr else "string", "noValue": "-"}  # digits of a label are no number
+    values: dict[str, object] = {**found, "decimals": column.decimals, "custom.width": column.width}
     if column.rated:
-        found.append(models.DynamicConfigValue(id_val="mappings", value=MAPPINGS[column.rated]))
-        options = {"type": "color-background", "mode": "basic"}
-        found.append(models.DynamicConfigValue(id_val="custom.cellOptions", value=options))
+        values["mappings"] = MAPPINGS[column.rated]
+        values["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
+        values["custom.align"] = "center"
     if column.link:
-        link = [{"title": "Open the dashboard", "url": column.link}]
-        found.append(models.DynamicConfigValue(id_val="links", value=link))
-    return found
+        values["links"] = [{"title": "Open the dashboard", "url": column.link}]
+    return [models.DynamicConfigValue(id_val=name, value=value) for name, value in values.items() if value is not None]
 
 
 def _common(panel: AnyPanel, title: str, about: str, unit: str, nothing: str) -> AnyPanel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder import promql
-from builder.board import Board, link, row
+from builder.board import Board, at_same_time, of_number, of_row, row
 from builder.kit import Column, Query, grid, lines, stat_panel, states
 from builder.promql import OPENED, RANGE, count, gauge, mean, named, of, overdue, quantile, rate, ratio
 
@@ -46,7 +46,8 @@ def _first_stats() -> list[tuple[int, Panel]]:
         (8, stat_panel(
             "Quality rating", "How WhatsApp rates each number now. RED: stop campaigns on it today, then see the quality "
             "dashboard for what moved first. UNKNOWN is not good news: see whether the poller runs.",
-            [Query(named(promql.RATING), _NAME)], mapping="rating", nothing="no number polled yet")),
+            [Query(named(promql.RATING), _NAME)], mapping="rating", nothing="no number polled yet",
+            link=of_number("chatvitals-quality"))),
         (8, stat_panel(
             "Restrictions and flags", "Restrictions of the account that WhatsApp has announced, and for a flagged number "
             "the time until its 7 days are over. Anything but none: read the account's events and appeal or wait.",
@@ -67,15 +68,15 @@ def _second_stats(objective: Objective) -> list[tuple[int, Panel]]:
     return [
         (5, stat_panel(
             "People waiting", "Customers whose latest message has no reply yet. If it keeps growing, the bot is down or "
-            "slow: see response times.", [Query(f"sum({gauge('turns_open')})")], nothing="nobody")),
+            "slow: see response times.", [Query(f"sum({gauge('turns_open')})")], nothing="nobody", link=at_same_time("chatvitals-response"))),
         (5, stat_panel(
             "Oldest wait", "How long the customer who waits longest has waited. Answer, or dismiss() what needs no reply.",
-            [Query(oldest)], unit="s", nothing="nobody waits")),
+            [Query(oldest)], unit="s", nothing="nobody waits", link=at_same_time("chatvitals-response"))),
         (5, stat_panel(
             "First response p90", "Nine of ten conversations had their first reply within this time, over the chosen "
             "time range. Above the objective: see which handler is slow.",
             [Query(quantile(0.9, "wait_seconds", RANGE, "", 'turn="first"'))], unit="s", decimals=1,
-            limits=((None, "green"), (float(objective.threshold), "red")))),
+            limits=((None, "green"), (float(objective.threshold), "red")), link=at_same_time("chatvitals-response"))),
         (4, stat_panel(
             "Budget left", f"Of the turns that may take over {objective.threshold} s (objective {objective.share:.1%}), "
             "the share not used up in this time range. Below 0: the objective is missed; stop risky deploys.",
@@ -86,7 +87,7 @@ def _second_stats(objective: Objective) -> list[tuple[int, Panel]]:
             "Completion against last week", "Completed runs of all journeys over started ones in the last 6 h, against the "
             "same 6 h a week ago, in percentage points. Falls: see the funnel. Empty in the first week.",
             [Query(f"{completion} - {before}")], unit="percentunit", decimals=1,
-            limits=((None, "red"), (-0.05, "yellow"), (0.0, "green")), nothing="no week to compare")),
+            limits=((None, "red"), (-0.05, "yellow"), (0.0, "green")), nothing="no week to compare", link=at_same_time("chatvitals-journeys"))),
     ]  # fmt: skip
 
 
@@ -94,16 +95,17 @@ def _ratings() -> Panel:
     return states(
         "Quality rating over time", "A fall comes days after its cause: look left on the quality dashboard.",
         Query(named(promql.RATING), _NAME), mapping="rating", nothing="no number polled yet",
+        link=of_number("chatvitals-quality"),
     )  # fmt: skip
 
 
 def _response() -> Panel:
     return lines(
         "First response p50 and p90", "Rising p90 with a flat p50: some answers are slow, see handlers. Both rise: the "
-        "bot or its host is slow. 4 h means that the wait ended without an answer.",
-        [Query(quantile(0.5, "wait_seconds", "1h", "", 'turn="first"'), "p50"),
-         Query(quantile(0.9, "wait_seconds", "1h", "", 'turn="first"'), "p90")],
-        unit="s", log=True,
+        "bot or its host is slow. 14,400 s (4 h) stands for waits that ended without an answer.",
+        [Query(quantile(0.5, "wait_seconds", "3h", "", 'turn="first"'), "p50"),
+         Query(quantile(0.9, "wait_seconds", "3h", "", 'turn="first"'), "p90")],
+        unit="suffix: s", log=True,
     )  # fmt: skip
 
 
@@ -123,7 +125,7 @@ def _numbers(objective: Objective) -> Panel:
     )
     return grid(
         "Numbers", "Each number over the chosen time range; click it to see its quality and what led to it.",
-        [Column("Number", label="display_phone_number", link=link("chatvitals-quality", "phone", "phone_number_id")),
+        [Column("Number", label="display_phone_number", link=of_row("chatvitals-quality")),
          Column("Id", label="phone_number_id"),
          Column("Rating", named(promql.RATING), rated="rating"),
          Column("Turns", named(count(OPENED, RANGE)), decimals=0),

@@ -18,6 +18,7 @@ _READ = of("message_statuses_total", 'status="read"')
 _DELIVERED = of("message_statuses_total", 'status="delivered"')
 _OPT_OUTS = of("opt_outs_total")
 _TEMPLATES = 'max by (waba_id, template, language) (chatvitals_template_quality{job=~"$job"})'
+_AXIS = 130.0  # pixels, the same for all panels of the main picture, so that times stand below each other
 _RATED = "sum by (phone_number_id, rating)"
 
 
@@ -32,7 +33,7 @@ def board(objective: Objective) -> Board:
             row(4, (24, _ratings())),
             row(4, (24, _templates())),
             row(6, (24, _late(objective))),
-            row(6, (24, _waits(objective))),
+            row(7, (24, _waits(objective))),
             row(5, (24, _read())),
             row(5, (24, _troubles())),
             row(5, (24, _campaigns())),
@@ -49,7 +50,7 @@ def _ratings() -> Panel:
     return states(
         "Rating of the number", "WhatsApp rates by the last seven days of blocks and reports, so it falls days after the "
         "cause and rises days after the cure. Look down for what moved first.",
-        Query(named(promql.RATING), _NAME), mapping="rating", nothing="no number polled yet",
+        Query(named(promql.RATING), _NAME), mapping="rating", nothing="no number polled yet", axis=_AXIS,
     )  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def _templates() -> Panel:
         "Rating of templates", "A template falls earlier than its number. YELLOW: send it to fewer people or reword it; "
         "RED: stop it before WhatsApp pauses it.",
         Query(f"{_TEMPLATES} and on (waba_id) {promql.ACCOUNTS}", "{{template}} {{language}}"),
-        mapping="rating", nothing="no template polled yet",
+        mapping="rating", nothing="no template polled yet", axis=_AXIS,
     )  # fmt: skip
 
 
@@ -67,17 +68,17 @@ def _late(objective: Objective) -> Panel:
         f"Share of turns over {objective.threshold} s", "Customers who waited too long, as it happens. This is what "
         "drives people away: above the dashed line the objective is missed.",
         [Query(named(ratio(overdue(objective.threshold), OPENED, "3h")), _NAME)],
-        unit="percentunit", objective=objective.budget,
+        unit="percentunit", objective=objective.budget, axis=_AXIS,
     )  # fmt: skip
 
 
 def _waits(objective: Objective) -> Panel:
     return lines(
         "First response p50 and p90", "The typical and the slow first answer; the dashed line is the objective. A p90 at "
-        "4 h stands for waits that ended without an answer.",
+        "14,400 s (4 h) stands for waits that ended without an answer.",
         [Query(named(quantile(share, "wait_seconds", "3h", matchers='turn="first"')), f"p{share * 100:.0f} {_NAME}")
          for share in (0.5, 0.9)],
-        unit="s", log=True, objective=float(objective.threshold),
+        unit="suffix: s", log=True, objective=float(objective.threshold), axis=_AXIS,
     )  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def _read() -> Panel:
     return lines(
         "Read ratio", "Read over delivered messages, in 24 h. Falls where people mute or block: the first sign that a "
         "number annoys. People who switched read receipts off never count.",
-        [Query(named(ratio(_READ, _DELIVERED, "1d")), _NAME)], unit="percentunit",
+        [Query(named(ratio(_READ, _DELIVERED, "1d")), _NAME)], unit="percentunit", axis=_AXIS,
     )  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def _troubles() -> Panel:
         "WhatsApp holds messages back. Stop the campaign that caused them.",
         [Query(named(count(_OPT_OUTS, "1d")), f"opt-outs {_NAME}"),
          Query(named(count(of("message_failures_total"), "1d")), f"failures {_NAME}")],
+        colors={"opt-outs.*": "purple", "failures.*": "red"}, axis=_AXIS,
     )  # fmt: skip
 
 
@@ -103,7 +105,7 @@ def _campaigns() -> Panel:
         "Campaign volume", "Campaign messages an hour. Many at once to people who did not ask are the usual cause of a "
         "fall; while the rating is YELLOW, send less.",
         [Query(named(count(of("sends_total", 'kind="campaign",result="accepted"'), "1h")), _NAME)],
-        bars=True, nothing="no campaign seen",
+        bars=True, nothing="no campaign seen", axis=_AXIS,
     )  # fmt: skip
 
 
@@ -122,7 +124,8 @@ def _by_rating(objective: Objective) -> Panel:
     return grid(
         "While the number was rated", "The same measures by the rating that the number had at the time, over the chosen "
         "range. If they differ, you know what to mend; ratings lag by days, so choose 30 days.",
-        [Column("Number", label="display_phone_number"), Column("Rating", label="rating", rated="rating"),
+        [Column("Number", label="display_phone_number"), Column("Id", label="phone_number_id", hidden=True),
+         Column("Rating", label="rating", rated="rating"),
          Column("Turns", named(f"{_RATED} ({while_rated(opened)})"), decimals=0),
          Column(f"Over {objective.threshold} s", named(over(late, opened)), "percentunit", 1),
          Column("First response p90", named(p90), "s", 1),

@@ -75,7 +75,7 @@ def _table() -> Panel:
         "Templates", "Each template of the chosen numbers' accounts. Read ratio is Meta's own leading signal: the one "
         "with the lowest is the next to fall.",
         [Column("Template", label="template"), Column("Language", label="language"), Column("Account", label="waba_id"),
-         Column("Status", label="status"), Column("Is", f"({_STATUS} == 1) {_MINE}"),
+         Column("Status", label="status", rated="status"), Column("Is", f"({_STATUS} == 1) {_MINE}", hidden=True),
          Column("Quality", f"{_QUALITY} {_MINE}", rated="rating"),
          Column("Sent", joined(count(sent, RANGE, by)), decimals=0),
          Column("Delivered", share("delivered"), "percentunit", 1), Column("Read", share("read"), "percentunit", 1),
