@@ -30,7 +30,7 @@ def board(_: Objective) -> Board:
         "How far people get in a journey, at which step they leave and who fell silent, and which variant does better.",
         [
             row(4, *_stats()),
-            row(8, (8, _funnel()), (16, _steps())),
+            row(9, (8, _funnel()), (16, _steps())),
             row(8, (12, _drop_off()), (12, _completion())),
             row(7, (8, _open()), (8, _ends()), (8, _time_in_step())),
             row(7, (10, _variants()), (7, _outcome_shares()), (7, _variant_waits()), heading="Experiment $experiment"),

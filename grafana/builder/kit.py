@@ -105,7 +105,7 @@ def stat_panel(  # noqa: PLR0913 - what a number on a wall may need
     link: str = "",
 ) -> stat.Panel:
     """Return one number, or one for each series."""
-    panel = _common(stat.Panel(), title, about, unit, nothing)
+    panel = _common(stat.Panel(), title, about, _whole(unit, decimals), nothing)
     for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(_target(query, letter).instant())
     panel.thresholds(steps(*limits)).mappings(MAPPINGS.get(mapping, []))
@@ -141,10 +141,9 @@ def lines(  # noqa: PLR0913 - what a graph may need
         panel.with_target(_target(query, letter).range())
     panel.tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
     panel.legend(_legend()).show_points(kinds.VisibilityMode.NEVER).span_nulls(4 * 3_600_000.0)
-    # not the classic palette for numbers: beside ratings its green and yellow would mean something
-    mode = models.FieldColorModeId.SHADES if "{{display_phone_number}}" in queries[0].legend else None
-    scheme = dashboard.FieldColor().mode(mode or models.FieldColorModeId.PALETTE_CLASSIC)
-    panel.color_scheme(scheme.fixed_color(BLUE) if mode else scheme)
+    numbers = all(query.legend == "{{display_phone_number}}" for query in queries)  # keep their colours everywhere
+    by_name, in_order = models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME, models.FieldColorModeId.PALETTE_CLASSIC
+    panel.color_scheme(dashboard.FieldColor().mode(by_name if numbers else in_order))
     if axis is not None:
         panel.axis_width(axis)
     if unit == "short" and objective is None:
@@ -195,9 +194,9 @@ def states(  # noqa: PLR0913 - what bands may need
         kinds.LegendDisplayMode.LIST).placement(kinds.LegendPlacement.BOTTOM))  # fmt: skip
 
 
-def bars(title: str, about: str, query: Query, *, unit: str = "short", nothing: str = QUIET) -> bargauge.Panel:
+def bars(title: str, about: str, query: Query, *, nothing: str = QUIET) -> bargauge.Panel:
     """Return a bar for each series, the first on top."""
-    panel = _common(bargauge.Panel(), title, about, unit, nothing).min(0.0)
+    panel = _common(bargauge.Panel(), title, about, "locale", nothing).min(0.0).decimals(0)
     panel.with_target(_target(query, "A").instant()).orientation(kinds.VizOrientation.HORIZONTAL)
     panel.display_mode(kinds.BarGaugeDisplayMode.GRADIENT).value_mode(kinds.BarGaugeValueMode.TEXT)
     panel.thresholds(steps((None, BLUE))).show_unfilled(show_unfilled=True)
@@ -243,7 +242,8 @@ def grid(title: str, about: str, columns: Sequence[Column], *, nothing: str = QU
 
 
 def _cells(column: Column) -> list[models.DynamicConfigValue]:
-    found = {"unit": column.unit if column.expr else "string", "noValue": "-"}  # digits of a label are no number
+    unit = _whole(column.unit, column.decimals) if column.expr else "string"
+    found = {"unit": unit, "noValue": "-"}  # digits of a label are no number
     values: dict[str, object] = {**found, "decimals": column.decimals, "custom.width": column.width}
     if column.rated:
         values["mappings"] = MAPPINGS[column.rated]
@@ -256,6 +256,11 @@ def _cells(column: Column) -> list[models.DynamicConfigValue]:
 
 def _common(panel: AnyPanel, title: str, about: str, unit: str, nothing: str) -> AnyPanel:
     return panel.title(title).description(about).unit(unit).no_value(nothing).datasource(SOURCE)
+
+
+def _whole(unit: str, decimals: int | None) -> str:
+    """Return the unit that shows whole counts in full: 13,204 and not 13 K."""
+    return "locale" if unit == "short" and decimals == 0 else unit
 
 
 def _legend() -> common.VizLegendOptions:

@@ -27,9 +27,9 @@ def board(objective: Objective) -> Board:
         [
             row(4, *_first_stats()),
             row(4, *_second_stats(objective)),
-            row(6, (24, _ratings())),
+            row(5, (24, _ratings())),
             row(8, (12, _response()), (12, _statuses())),
-            row(7, (24, _numbers(objective))),
+            row(5, (24, _numbers(objective))),
             row(6, (12, _health()), (12, _alerts())),
         ],
     )
@@ -105,7 +105,7 @@ def _response() -> Panel:
         "bot or its host is slow. 14,400 s (4 h) stands for waits that ended without an answer.",
         [Query(quantile(0.5, "wait_seconds", "3h", "", 'turn="first"'), "p50"),
          Query(quantile(0.9, "wait_seconds", "3h", "", 'turn="first"'), "p90")],
-        unit="suffix: s", log=True,
+        unit="suffix:s", log=True, top=14400.0,
     )  # fmt: skip
 
 
@@ -113,8 +113,8 @@ def _statuses() -> Panel:
     return lines(
         "Messages by status", "How many messages reached each status, an hour. Read falls while delivered stays: people "
         "no longer care. Failed rises: see failures by code.",
-        [Query(count(of("message_statuses_total"), "1h", "by (status)"), "{{status}}")],
-        colors={"failed": "red", "read": "blue", "delivered": "green", "sent": "#8e8e8e"},
+        [Query(count(of("message_statuses_total", 'status!="sent"'), "1h", "by (status)"), "{{status}}")],
+        colors={"failed": "red", "read": "blue", "delivered": "green"},
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ _READ = of("message_statuses_total", 'status="read"')
 _DELIVERED = of("message_statuses_total", 'status="delivered"')
 _OPT_OUTS = of("opt_outs_total")
 _TEMPLATES = 'max by (waba_id, template, language) (chatvitals_template_quality{job=~"$job"})'
-_AXIS = 130.0  # pixels, the same for all panels of the main picture, so that times stand below each other
+_AXIS = 112.0  # pixels, the same for all panels of the main picture, so that times stand below each other
 _RATED = "sum by (phone_number_id, rating)"
 
 
@@ -37,8 +37,8 @@ def board(objective: Objective) -> Board:
             row(5, (24, _read())),
             row(5, (24, _troubles())),
             row(5, (24, _campaigns())),
-            row(6, (24, _by_rating(objective)), heading="What goes with which rating"),
-            row(6, (12, _drop(objective)), (12, _rolling(objective))),
+            row(8, (24, _by_rating(objective)), heading="What goes with which rating"),
+            row(7, (12, _drop(objective)), (12, _rolling(objective))),
             row(7, (12, _codes()), (12, _events())),
         ],
         since="now-7d",
@@ -76,9 +76,9 @@ def _waits(objective: Objective) -> Panel:
     return lines(
         "First response p50 and p90", "The typical and the slow first answer; the dashed line is the objective. A p90 at "
         "14,400 s (4 h) stands for waits that ended without an answer.",
-        [Query(named(quantile(share, "wait_seconds", "3h", matchers='turn="first"')), f"p{share * 100:.0f} {_NAME}")
+        [Query(named(quantile(share, "wait_seconds", "6h", matchers='turn="first"')), f"p{share * 100:.0f} {_NAME}")
          for share in (0.5, 0.9)],
-        unit="suffix: s", log=True, objective=float(objective.threshold), axis=_AXIS,
+        unit="suffix:s", log=True, top=14400.0, objective=float(objective.threshold), axis=_AXIS,
     )  # fmt: skip
 
 

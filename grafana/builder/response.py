@@ -72,7 +72,7 @@ def _quantiles(objective: Objective) -> Panel:
         "First response p50, p90, p99", "On a log axis, the objective dashed. Read them together: the gap between p50 "
         "and p90 is how uneven the bot is. 14,400 s (4 h) stands for waits without an answer.",
         [Query(quantile(share, "wait_seconds", "1h", "", _FIRST), f"p{share * 100:.0f}") for share in (0.5, 0.9, 0.99)],
-        unit="suffix: s", log=True, objective=float(objective.threshold),
+        unit="suffix:s", log=True, top=14400.0, objective=float(objective.threshold),
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def _average() -> Panel:
         "Average response by who answered", "Bot and people are not comparable: people take longer, and should. "
         "evidence says how the reply was seen: api is certain, status and echo came by webhook.",
         [Query(mean("response_seconds", "1h", "by (actor, evidence)"), "{{actor}}, seen by {{evidence}}")],
-        unit="suffix: s", log=True,
+        unit="suffix:s", log=True,
     )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def _handed_over() -> Panel:
     return lines(
         "Handovers", "In 6 h, and how many wait for a person now. Many: see at which step of a journey the bot gives up.",
         [Query(count(of("handovers_total"), "6h", ""), "made"), Query(f"sum({gauge('handovers_open')})", "open"),
-         Query(f"max(time() - {gauge('oldest_open_handover_timestamp_seconds', over='min')}) / 3600", "oldest, hours")],
+         Query(f"max(time() - {gauge('oldest_open_handover_timestamp_seconds', over='min')}) / 3600", "oldest open, in hours")],
         nothing="no handover",
     )  # fmt: skip
 

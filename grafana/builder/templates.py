@@ -41,7 +41,7 @@ def board(_: Objective) -> Board:
 
 def _stats() -> list[tuple[int, Panel]]:
     delivered = of("message_statuses_total", 'status="delivered"')
-    failed = of("message_statuses_total", 'status="failed"')
+    failed, ended = (of("message_statuses_total", f'status=~"{status}"') for status in ("failed", "failed|delivered"))
     stopped = f'(max {_BY} (chatvitals_template_status{{job=~"$job",status!="APPROVED"}} == 1)) {_MINE}'
     bad = f"({_QUALITY} < 3 > 0) {_MINE}"
     read = ratio(of("message_statuses_total", 'status="read"'), delivered, RANGE, "")
@@ -55,8 +55,8 @@ def _stats() -> list[tuple[int, Panel]]:
                        [Query(count(delivered, RANGE, ""))], decimals=0)),
         (5, stat_panel("Read", "Of delivered messages. Low: wrong people, wrong time or wrong text.", [Query(read)],
                        unit="percentunit", decimals=1)),
-        (4, stat_panel("Failed", "Of sent messages. See which code, and stop what causes it.",
-                       [Query(ratio(failed, of("message_statuses_total", 'status="sent"'), RANGE, ""))],
+        (4, stat_panel("Failed", "Of the messages that arrived or failed. See which code, and stop what causes it.",
+                       [Query(ratio(failed, ended, RANGE, ""))],
                        unit="percentunit", decimals=1)),
     ]  # fmt: skip
 
@@ -68,8 +68,9 @@ def _table() -> Panel:
     def joined(expr: str) -> str:
         return f'({expr}) * on (template, language) group_left (waba_id) max {_BY} (chatvitals_template_quality{{job=~"$job"}} * 0 + 1)'
 
-    def share(status: str) -> str:
-        return joined(ratio(of("template_messages_total", f'status="{status}"'), sent, RANGE, by))
+    def share(part: str, whole: str) -> str:
+        part, whole = (of("template_messages_total", f'status=~"{status}"') for status in (part, whole))
+        return joined(ratio(part, whole, RANGE, by))
 
     return grid(
         "Templates", "Each template of the chosen numbers' accounts. Read ratio is Meta's own leading signal: the one "
@@ -78,8 +79,8 @@ def _table() -> Panel:
          Column("Status", label="status", rated="status"), Column("Is", f"({_STATUS} == 1) {_MINE}", hidden=True),
          Column("Quality", f"{_QUALITY} {_MINE}", rated="rating"),
          Column("Sent", joined(count(sent, RANGE, by)), decimals=0),
-         Column("Delivered", share("delivered"), "percentunit", 1), Column("Read", share("read"), "percentunit", 1),
-         Column("Failed", share("failed"), "percentunit", 1)],
+         Column("Read of delivered", share("read", "delivered"), "percentunit", 1),
+         Column("Failed", share("failed", "failed|delivered"), "percentunit", 1)],
         sort="Template", nothing="no template polled yet",
     )  # fmt: skip
 
