@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from builder import rule_cases, runbook
+from builder import dashboards, rule_cases, runbook
 from chatvitals.assets import render
 from chatvitals.assets.objective import Objective
 
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 def main(folder: Path, arguments: list[str]) -> int:
     """Write the files below `folder`; return 1 when `--check` finds one that differs."""
-    parser = argparse.ArgumentParser(prog="grafana/build", description="Make rules, their tests and the runbook.")
+    parser = argparse.ArgumentParser(
+        prog="grafana/build", description="Make dashboards, rules, their tests and the runbook."
+    )
     parser.add_argument("--check", action="store_true", help="change nothing; fail where a file differs")
     check = parser.parse_args(arguments).check
-    differing = [name for name, text in files().items() if _differs(folder / name, text)]
+    made = files()
+    differing = [name for name, text in made.items() if _differs(folder / name, text)]
     for name in differing:
         if check:
             sys.stderr.write(f"{name} is not what grafana/build makes: run it\n")
         else:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(files()[name], encoding="utf-8")
+            (folder / name).write_text(made[name], encoding="utf-8")
             sys.stdout.write(f"wrote {name}\n")
     return 1 if check and differing else 0
 
@@ -39,6 +42,7 @@ def files(objective: Objective | None = None) -> dict[str, str]:
         "rules/alerting.yml": render.alerting_rules(objective),
         "rules/tests/quick.yml": rule_cases.as_promtool(rule_cases.quick()),
         "rules/tests/slow.yml": rule_cases.as_promtool(rule_cases.slow()),
+        **dashboards.files(objective),
     }
 
 

@@ -1,0 +1,174 @@
+"""Whether the numbers of the other dashboards can be trusted: webhooks, losses, store and poller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.board import Board, row
+from builder.kit import Column, Query, grid, lines, stat_panel
+from builder.promql import RANGE, count, of, own, quantile
+
+if TYPE_CHECKING:
+    from builder.kit import Panel
+    from chatvitals.assets.objective import Objective
+
+
+def board(_: Objective) -> Board:
+    """Return the dashboard of the instrumentation's own health."""
+    return Board(
+        "chatvitals-instrumentation",
+        "WhatsApp instrumentation",
+        "Whether the other dashboards can be trusted: does everything arrive, is anything lost, is the rating fresh?",
+        [
+            row(4, *_stats()),
+            row(7, (12, _webhooks()), (12, _fields())),
+            row(7, (8, _traffic()), (8, _lag()), (8, _duplicates())),
+            row(7, (8, _lost()), (8, _queue()), (8, _commits())),
+            row(7, (8, _graph()), (8, _ages()), (8, _trouble())),
+            row(6, (12, _targets()), (12, _builds())),
+        ],
+    )
+
+
+def _age(name: str) -> str:
+    return f"time() - max({own(name)})"
+
+
+def _stats() -> list[tuple[int, Panel]]:
+    lost = "sum({})".format(count(own("events_dropped_total", 'reason!="stale"'), RANGE, "by (reason)"))
+    poller = f"({_age('poller_last_success_timestamp_seconds')}) / max({own('poller_interval_seconds')})"
+    rated = f"max(time() - {_oldest()})"
+    fresh: tuple[tuple[float | None, str], ...] = ((None, "green"), (3600.0, "red"))
+    return [
+        (4, stat_panel("Store", "Whether every process reaches the store. DOWN: counts wait in memory; start Redis or see "
+                       "the disk.", [Query(f"min({own('store_up')})")], mapping="up", nothing="nothing is scraped")),
+        (4, stat_panel("Latest webhook", "How long ago. Much longer than usual for this hour: the webhook's subscription "
+                       "or the way to the bot is broken.", [Query(_age("last_webhook_timestamp_seconds"))], unit="s",
+                       nothing="none yet")),
+        (4, stat_panel("Latest poll, in intervals", "How long ago the poller had an answer, by its own interval. Above 3: "
+                       "token, network or call budget; see the Graph API's results.", [Query(poller)], decimals=1,
+                       limits=((None, "green"), (3.0, "red")), nothing="no poller runs")),
+        (4, stat_panel("Oldest rating", "How long ago a rating was last confirmed. Old ratings are not news.",
+                       [Query(rated)], unit="s", limits=fresh, nothing="no number polled yet")),
+        (4, stat_panel("Events lost", "Dropped in this time range, stale ones aside. Any: see the reasons below.",
+                       [Query(f"round({lost})")], mapping="none", limits=((None, "red"),))),
+        (4, stat_panel("Internal errors", "Inside chatvitals; the bot is not affected. Any: report it with the log's "
+                       "traceback.", [Query(f"round(sum({count(own('internal_errors_total'), RANGE, 'by (where)')})) or vector(0)")],
+                       mapping="none", limits=((None, "red"),))),
+    ]  # fmt: skip
+
+
+def _oldest() -> str:
+    return f"min by (phone_number_id) ({of('quality_updated_timestamp_seconds')})"
+
+
+def _webhooks() -> Panel:
+    return lines(
+        "Webhooks by result", "An hour. unsigned or bad_signature: a wrong app secret, or somebody else posts; oversize, "
+        "undecodable: not from WhatsApp.", [Query(count(own("webhooks_total"), "1h", "by (result)"), "{{result}}")],
+    )  # fmt: skip
+
+
+def _fields() -> Panel:
+    return lines(
+        "Webhooks by field", "An hour. A field that falls silent has lost its subscription; known=no is a field that "
+        "this version does not know.",
+        [Query(count(own("webhook_fields_total"), "1h", "by (field, known)"), "{{field}}, known={{known}}")],
+    )  # fmt: skip
+
+
+def _traffic() -> Panel:
+    return lines(
+        "Messages received, by type", "An hour, with conversations begun. unsupported: types that the bot cannot read.",
+        [Query(count(of("messages_received_total"), "1h", "by (type)"), "{{type}}"),
+         Query(count(of("conversations_started_total"), "1h", "by (origin)"), "{{origin}} conversations")],
+    )  # fmt: skip
+
+
+def _lag() -> Panel:
+    return lines(
+        "Webhook lag", "From the customer's message to its webhook. High: WhatsApp redelivers after an outage here, or "
+        "is slow itself; response times hold it.",
+        [Query(quantile(share, "webhook_lag_seconds", "1h", ""), f"p{share * 100:.0f}") for share in (0.5, 0.99)],
+        unit="s",
+    )  # fmt: skip
+
+
+def _duplicates() -> Panel:
+    return lines(
+        "Duplicates", "Deliveries an hour that had been seen before; they change nothing. Many: the bot answers "
+        "WhatsApp's POSTs too late or with an error.",
+        [Query(count(own("duplicates_total"), "1h", "by (kind)"), "{{kind}}")],
+    )  # fmt: skip
+
+
+def _lost() -> Panel:
+    return lines(
+        "Events dropped", "An hour, by reason. queue_full: the store is too slow; store: it was away too long; stale: "
+        "older than 7 days.", [Query(count(own("events_dropped_total"), "1h", "by (reason)"), "{{reason}}")],
+    )  # fmt: skip
+
+
+def _queue() -> Panel:
+    return lines(
+        "Queue", "Events that wait to be committed, and how many may. Near the limit: the store is slow or away.",
+        [Query(f"max({own('queue_events')})", "waiting"), Query(f"max({own('queue_capacity_events')})", "limit")],
+        dashed="limit", colors={"limit": "#8e8e8e"},
+    )  # fmt: skip
+
+
+def _commits() -> Panel:
+    buckets = own("store_commit_seconds_bucket")
+    return lines(
+        "Commit time p50, p99", "How long a batch takes to read, reduce and write. Seconds: the store is overloaded.",
+        [Query(f"histogram_quantile({share:g}, sum by (le) (rate({buckets}[1h])))", f"p{share * 100:.0f}")
+         for share in (0.5, 0.99)], unit="s", nothing="no commit",
+    )  # fmt: skip
+
+
+def _graph() -> Panel:
+    return lines(
+        "Graph API requests, by result", "An hour. unauthorized: renew the token; rate_limited, budget: other tools use "
+        "up the hourly calls.", [Query(count(own("graph_requests_total"), "1h", "by (result)"), "{{result}}")],
+        nothing="no poller runs",
+    )  # fmt: skip
+
+
+def _ages() -> Panel:
+    return lines(
+        "Age of ratings", "How long ago each number's rating was confirmed. It should stay near the poll interval.",
+        [Query(f"max_over_time((time() - {_oldest()})[15m:1m])", "{{phone_number_id}}"),
+         Query(f"max({own('poller_interval_seconds')})", "interval")],
+        unit="s", dashed="interval", colors={"interval": "#8e8e8e"}, nothing="no number polled yet",
+    )  # fmt: skip
+
+
+def _trouble() -> Panel:
+    skews = count(own("clock_skews_total"), "1h", "")
+    return lines(
+        "Errors, overflow, clock skews", "An hour. Overflow: too many values of a label, see its cap. Skews: set this "
+        "host's clock. Waiting quality events name a number that no poll knows.",
+        [Query(count(own("internal_errors_total"), "1h", "by (where)"), "error in {{where}}"),
+         Query(count(own("series_overflow_total"), "1h", "by (label)"), "overflow of {{label}}"),
+         Query(skews, "clock skews"), Query(f"max({own('quality_events_waiting')})", "waiting quality events")],
+    )  # fmt: skip
+
+
+def _targets() -> Panel:
+    return grid(
+        "Targets", "What Prometheus scrapes. 0: the bot or its exporter is down, or the metrics token is wrong.",
+        [Column("Job", label="job"), Column("Instance", label="instance"),
+         Column("Up", 'max by (job, instance) (up{job=~"$job"})', rated="up")],
+        nothing="nothing is scraped: this is imported history", sort="Job",
+    )  # fmt: skip
+
+
+def _builds() -> Panel:
+    seen = f'max by (version, app_version) (max_over_time(timestamp(chatvitals_build_info{{job=~"$job"}})[{RANGE}:5m]))'
+    return grid(
+        "Versions", "Of chatvitals and of the bot, and when each was last seen. A change marks a deploy: compare before "
+        "and after it.",
+        [Column("chatvitals", label="version"), Column("Bot", label="app_version"),
+         Column("Last seen", f"1000 * {seen}", "dateTimeAsIso")],
+        sort="Bot",
+    )  # fmt: skip

@@ -1,0 +1,156 @@
+"""The first page: is anything wrong now, and with which number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder import promql
+from builder.board import Board, at_same_time, of_number, of_row, row
+from builder.kit import Column, Query, grid, lines, stat_panel, states
+from builder.promql import OPENED, RANGE, count, gauge, mean, named, of, overdue, quantile, rate, ratio
+
+if TYPE_CHECKING:
+    from builder.kit import Panel
+    from chatvitals.assets.objective import Objective
+
+_COMPLETED = of("journey_runs_total", 'outcome="completed"')
+_STARTED = of("journey_runs_started_total")
+_NAME = "{{display_phone_number}}"
+
+
+def board(objective: Objective) -> Board:
+    """Return the overview."""
+    return Board(
+        "chatvitals-overview",
+        "WhatsApp overview",
+        "Is anything wrong now, and with which number? Follow a number to the dashboard that explains it.",
+        [
+            row(4, *_first_stats()),
+            row(4, *_second_stats(objective)),
+            row(5, (24, _ratings())),
+            row(8, (12, _response()), (12, _statuses())),
+            row(5, (24, _numbers(objective))),
+            row(6, (12, _health()), (12, _alerts())),
+        ],
+    )
+
+
+def _first_stats() -> list[tuple[int, Panel]]:
+    restricted = 'count(max by (waba_id, restriction) (chatvitals_restriction_expires_timestamp_seconds{job=~"$job"}))'
+    flagged = gauge("number_flagged_timestamp_seconds", over="min")
+    limit = (
+        f"min({gauge('messaging_limit', 'by (phone_number_id, waba_id)')} or "
+        f'(max by (waba_id) (chatvitals_messaging_limit{{job=~"$job"}}) and on (waba_id) {promql.ACCOUNTS}))'
+    )
+    return [
+        (8, stat_panel(
+            "Quality rating", "How WhatsApp rates each number now. RED: stop campaigns on it today, then see the quality "
+            "dashboard for what moved first. UNKNOWN is not good news: see whether the poller runs.",
+            [Query(named(promql.RATING), _NAME)], mapping="rating", nothing="no number polled yet",
+            link=of_number("chatvitals-quality"))),
+        (8, stat_panel(
+            "Restrictions and flags", "Restrictions of the account that WhatsApp has announced, and for a flagged number "
+            "the time until its 7 days are over. Anything but none: read the account's events and appeal or wait.",
+            [Query(f"{restricted} or vector(0)", "restrictions"),
+             Query(f"count({flagged}) or vector(0)", "flagged numbers"),
+             Query(f"min({flagged} + 604800 - time())", "flag ends in")],
+            mapping="none", nothing="none", limits=((None, "red"),))),
+        (8, stat_panel(
+            "Messaging limit", "How many people may be written to first within 24 h; the lowest of the chosen numbers. "
+            "Plan campaigns below it.", [Query(limit)], mapping="limit", nothing="not polled yet")),
+    ]  # fmt: skip
+
+
+def _second_stats(objective: Objective) -> list[tuple[int, Panel]]:
+    oldest = f"max(time() - {gauge('oldest_open_turn_timestamp_seconds', over='min')})"
+    completion = ratio(_COMPLETED, _STARTED, "6h", "")
+    before = ratio(_COMPLETED, _STARTED, "6h", "", " offset 1w")
+    return [
+        (5, stat_panel(
+            "People waiting", "Customers whose latest message has no reply yet. If it keeps growing, the bot is down or "
+            "slow: see response times.", [Query(f"sum({gauge('turns_open')})")], nothing="nobody", link=at_same_time("chatvitals-response"))),
+        (5, stat_panel(
+            "Oldest wait", "How long the customer who waits longest has waited. Answer, or dismiss() what needs no reply.",
+            [Query(oldest)], unit="s", nothing="nobody waits", link=at_same_time("chatvitals-response"))),
+        (5, stat_panel(
+            "First response p90", "Nine of ten conversations had their first reply within this time, over the chosen "
+            "time range. Above the objective: see which handler is slow.",
+            [Query(quantile(0.9, "wait_seconds", RANGE, "", 'turn="first"'))], unit="s", decimals=1,
+            limits=((None, "green"), (float(objective.threshold), "red")), link=at_same_time("chatvitals-response"))),
+        (4, stat_panel(
+            "Budget left", f"Of the turns that may take over {objective.threshold} s (objective {objective.share:.1%}), "
+            "the share not used up in this time range. Below 0: the objective is missed; stop risky deploys.",
+            [Query(f"1 - ({rate(overdue(objective.threshold), RANGE, '')} / {rate(OPENED, RANGE, '')}) / "
+                   f"{objective.budget:g}")],
+            unit="percentunit", decimals=0, limits=((None, "red"), (0.0, "yellow"), (0.25, "green")))),
+        (5, stat_panel(
+            "Completion against last week", "Completed runs of all journeys over started ones in the last 6 h, against the "
+            "same 6 h a week ago, in percentage points. Falls: see the funnel. Empty in the first week.",
+            [Query(f"{completion} - {before}")], unit="percentunit", decimals=1,
+            limits=((None, "red"), (-0.05, "yellow"), (0.0, "green")), nothing="no week to compare", link=at_same_time("chatvitals-journeys"))),
+    ]  # fmt: skip
+
+
+def _ratings() -> Panel:
+    return states(
+        "Quality rating over time", "A fall comes days after its cause: look left on the quality dashboard.",
+        Query(named(promql.RATING), _NAME), mapping="rating", nothing="no number polled yet",
+        link=of_number("chatvitals-quality"),
+    )  # fmt: skip
+
+
+def _response() -> Panel:
+    return lines(
+        "First response p50 and p90", "Rising p90 with a flat p50: some answers are slow, see handlers. Both rise: the "
+        "bot or its host is slow. 14,400 s (4 h) stands for waits that ended without an answer.",
+        [Query(quantile(0.5, "wait_seconds", "3h", "", 'turn="first"'), "p50"),
+         Query(quantile(0.9, "wait_seconds", "3h", "", 'turn="first"'), "p90")],
+        unit="suffix:s", log=True, top=14400.0,
+    )  # fmt: skip
+
+
+def _statuses() -> Panel:
+    return lines(
+        "Messages by status", "How many messages reached each status, an hour. Read falls while delivered stays: people "
+        "no longer care. Failed rises: see failures by code.",
+        [Query(count(of("message_statuses_total", 'status!="sent"'), "1h", "by (status)"), "{{status}}")],
+        colors={"failed": "red", "read": "blue", "delivered": "green"},
+    )  # fmt: skip
+
+
+def _numbers(objective: Objective) -> Panel:
+    late = ratio(overdue(objective.threshold), OPENED, RANGE)
+    read = ratio(
+        of("message_statuses_total", 'status="read"'), of("message_statuses_total", 'status="delivered"'), RANGE
+    )
+    return grid(
+        "Numbers", "Each number over the chosen time range; click it to see its quality and what led to it.",
+        [Column("Number", label="display_phone_number", link=of_row("chatvitals-quality")),
+         Column("Id", label="phone_number_id"),
+         Column("Rating", named(promql.RATING), rated="rating"),
+         Column("Turns", named(count(OPENED, RANGE)), decimals=0),
+         Column(f"Over {objective.threshold} s", named(late), "percentunit", 1),
+         Column("Average response", named(mean("response_seconds", RANGE)), "s", 1),
+         Column("Read", named(read), "percentunit", 1),
+         Column("Waiting", named(gauge("turns_open")), decimals=0)],
+        sort="Number",
+    )  # fmt: skip
+
+
+def _health() -> Panel:
+    health = gauge("health_status", "by (phone_number_id, entity)")
+    return states(
+        "Health by entity", "Whether each link of the chain lets the number send. BLOCKED: nothing goes out; open the "
+        "WhatsApp Manager and follow its steps.", Query(named(health), "{{display_phone_number}} {{entity}}"),
+        mapping="health", nothing="not polled yet",
+    )  # fmt: skip
+
+
+def _alerts() -> Panel:
+    firing = 'max by (alertname, severity, phone_number_id) (ALERTS{alertname=~"WhatsApp.*",alertstate="firing"})'
+    return grid(
+        "Firing alerts", "What Prometheus alerts on now; the runbook says what to do about each.",
+        [Column("Alert", label="alertname"), Column("Severity", label="severity"),
+         Column("Number", label="phone_number_id"), Column("Firing", firing)],
+        nothing="no alert is firing",
+    )  # fmt: skip

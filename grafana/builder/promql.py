@@ -1,0 +1,75 @@
+"""PromQL in pieces: selectors by the dashboard's variables, and the few forms that all panels share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+P: Final = "by (phone_number_id)"
+NUMBER: Final = 'phone_number_id=~"$phone",job=~"$job"'
+RATE: Final = "$__rate_interval"
+RANGE: Final = "$__range"
+NAMES: Final = f"max by (phone_number_id, display_phone_number) (chatvitals_number_info{{{NUMBER}}})"
+ACCOUNTS: Final = f"max by (waba_id) (chatvitals_number_info{{{NUMBER}}})"
+RATING: Final = f"max {P} (chatvitals_quality_rating{{{NUMBER}}})"
+RATING_AS_LABEL: Final = f'count_values {P} ("rating", {RATING})'
+JOB: Final = 'job=~"$job"'
+ONE_TARGET: Final = "max without (instance, pod)"
+
+
+def of(name: str, matchers: str = "") -> str:
+    """Return the series of a family of the chosen numbers."""
+    return f"chatvitals_{name}{{{','.join(filter(None, (matchers, NUMBER)))}}}"
+
+
+def own(name: str, matchers: str = "") -> str:
+    """Return the series of a family that belongs to no number."""
+    return f"chatvitals_{name}{{{','.join(filter(None, (matchers, JOB)))}}}"
+
+
+def count(series: str, window: str, by: str = P, at: str = "") -> str:
+    """Return how often something happened: every target of a store shows the same totals, so one is enough."""
+    return f"sum {by} ({ONE_TARGET} (increase({series}[{window}]{at})))".replace("sum  (", "sum (")
+
+
+def rate(series: str, window: str, by: str = P, at: str = "") -> str:
+    """Return a rate for a ratio, in which it cancels out how many targets show the store."""
+    return f"sum {by} (rate({series}[{window}]{at}))".replace("sum  (", "sum (")
+
+
+def ratio(part: str, whole: str, window: str, by: str = P, at: str = "") -> str:
+    """Return which part of something it is; nothing where nothing happened."""
+    return f"{rate(part, window, by, at)} / ({rate(whole, window, by, at)} > 0)"
+
+
+def quantile(share: float, family: str, window: str, by: str = "phone_number_id", matchers: str = "") -> str:
+    """Return a quantile of a histogram, of all targets together."""
+    labels = ", ".join(filter(None, ("le", by)))
+    return f"histogram_quantile({share:g}, sum by ({labels}) (rate({of(family + '_bucket', matchers)}[{window}])))"
+
+
+def mean(family: str, window: str, by: str = P, matchers: str = "") -> str:
+    """Return the average of a histogram; never an average of averages."""
+    return ratio(of(family + "_sum", matchers), of(family + "_count", matchers), window, by)
+
+
+def named(expression: str) -> str:
+    """Return series by number with the number that people know."""
+    return f"({expression}) * on (phone_number_id) group_left (display_phone_number) {NAMES}"
+
+
+def while_rated(expression: str) -> str:
+    """Return counts of half an hour, summed over the range by the rating that the number had."""
+    return f"sum_over_time((({expression}) * on (phone_number_id) group_left (rating) {RATING_AS_LABEL})[{RANGE}:30m])"
+
+
+def gauge(name: str, by: str = P, matchers: str = "", over: str = "max") -> str:
+    """Return a gauge that several targets may show alike."""
+    return f"{over} {by} ({of(name, matchers)})"
+
+
+def overdue(threshold: int) -> str:
+    """Return the turns that were late."""
+    return of("turns_overdue_total", f'threshold="{threshold}"')
+
+
+OPENED: Final = of("turns_opened_total")

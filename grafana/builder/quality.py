@@ -1,0 +1,182 @@
+"""Cause and effect on one time axis: waits, what customers do about them, and what WhatsApp makes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder import promql
+from builder.board import Board, row
+from builder.kit import Column, Query, grid, lines, stat_panel, states
+from builder.promql import OPENED, RANGE, count, named, of, overdue, own, quantile, rate, ratio, while_rated
+
+if TYPE_CHECKING:
+    from builder.kit import Panel
+    from chatvitals.assets.objective import Objective
+
+_NAME = "{{display_phone_number}}"
+_READ = of("message_statuses_total", 'status="read"')
+_DELIVERED = of("message_statuses_total", 'status="delivered"')
+_OPT_OUTS = of("opt_outs_total")
+_TEMPLATES = 'max by (waba_id, template, language) (chatvitals_template_quality{job=~"$job"})'
+_AXIS = 112.0  # pixels, the same for all panels of the main picture, so that times stand below each other
+_RATED = "sum by (phone_number_id, rating)"
+
+
+def board(objective: Objective) -> Board:
+    """Return the dashboard with the main picture."""
+    return Board(
+        "chatvitals-quality",
+        "WhatsApp quality and response",
+        "Read from the bottom up: campaigns and slow answers are causes; unread, opted out and failed messages the "
+        "first effects; templates fall before the number does.",
+        [
+            row(4, (24, _ratings())),
+            row(4, (24, _templates())),
+            row(6, (24, _late(objective))),
+            row(7, (24, _waits(objective))),
+            row(5, (24, _read())),
+            row(5, (24, _troubles())),
+            row(5, (24, _campaigns())),
+            row(8, (24, _by_rating(objective)), heading="What goes with which rating"),
+            row(7, (12, _drop(objective)), (12, _rolling(objective))),
+            row(7, (12, _codes()), (12, _events())),
+        ],
+        since="now-7d",
+        variables=("drop",),
+    )
+
+
+def _ratings() -> Panel:
+    return states(
+        "Rating of the number", "WhatsApp rates by the last seven days of blocks and reports, so it falls days after the "
+        "cause and rises days after the cure. Look down for what moved first.",
+        Query(named(promql.RATING), _NAME), mapping="rating", nothing="no number polled yet", axis=_AXIS,
+    )  # fmt: skip
+
+
+def _templates() -> Panel:
+    return states(
+        "Rating of templates", "A template falls earlier than its number. YELLOW: send it to fewer people or reword it; "
+        "RED: stop it before WhatsApp pauses it.",
+        Query(f"{_TEMPLATES} and on (waba_id) {promql.ACCOUNTS}", "{{template}} {{language}}"),
+        mapping="rating", nothing="no template polled yet", axis=_AXIS,
+    )  # fmt: skip
+
+
+def _late(objective: Objective) -> Panel:
+    return lines(
+        f"Share of turns over {objective.threshold} s", "Customers who waited too long, as it happens. This is what "
+        "drives people away: above the dashed line the objective is missed.",
+        [Query(named(ratio(overdue(objective.threshold), OPENED, "3h")), _NAME)],
+        unit="percentunit", objective=objective.budget, axis=_AXIS,
+    )  # fmt: skip
+
+
+def _waits(objective: Objective) -> Panel:
+    return lines(
+        "First response p50 and p90", "The typical and the slow first answer; the dashed line is the objective. A p90 at "
+        "14,400 s (4 h) stands for waits that ended without an answer.",
+        [Query(named(quantile(share, "wait_seconds", "6h", matchers='turn="first"')), f"p{share * 100:.0f} {_NAME}")
+         for share in (0.5, 0.9)],
+        unit="suffix:s", log=True, top=14400.0, objective=float(objective.threshold), axis=_AXIS,
+    )  # fmt: skip
+
+
+def _read() -> Panel:
+    return lines(
+        "Read ratio", "Read over delivered messages, in 24 h. Falls where people mute or block: the first sign that a "
+        "number annoys. People who switched read receipts off never count.",
+        [Query(named(ratio(_READ, _DELIVERED, "1d")), _NAME)], unit="percentunit", axis=_AXIS,
+    )  # fmt: skip
+
+
+def _troubles() -> Panel:
+    return lines(
+        "Opt-outs and failures", "In 24 h. Opt-outs rise with annoyance; failures with 131048 or 131049 mean that "
+        "WhatsApp holds messages back. Stop the campaign that caused them.",
+        [Query(named(count(_OPT_OUTS, "1d")), f"opt-outs {_NAME}"),
+         Query(named(count(of("message_failures_total"), "1d")), f"failures {_NAME}")],
+        colors={"opt-outs.*": "purple", "failures.*": "red"}, axis=_AXIS,
+    )  # fmt: skip
+
+
+def _campaigns() -> Panel:
+    return lines(
+        "Campaign volume", "Campaign messages an hour. Many at once to people who did not ask are the usual cause of a "
+        "fall; while the rating is YELLOW, send less.",
+        [Query(named(count(of("sends_total", 'kind="campaign",result="accepted"'), "1h")), _NAME)],
+        bars=True, nothing="no campaign seen", axis=_AXIS,
+    )  # fmt: skip
+
+
+def _by_rating(objective: Objective) -> Panel:
+    late, opened = count(overdue(objective.threshold), "30m"), count(OPENED, "30m")
+    seconds = count(of("response_seconds_sum"), "30m")
+    answers = count(of("response_seconds_count"), "30m")
+    waits = count(of("wait_seconds_bucket", 'turn="first"'), "30m", "by (le, phone_number_id)")
+    delivered = f"{_RATED} ({while_rated(count(_DELIVERED, '30m'))})"
+    read = f"{_RATED} ({while_rated(count(_READ, '30m'))})"
+
+    def over(part: str, whole: str) -> str:
+        return f"{_RATED} ({while_rated(part)}) / ({_RATED} ({while_rated(whole)}) > 0)"
+
+    p90 = f"histogram_quantile(0.9, sum by (le, phone_number_id, rating) ({while_rated(waits)}))"
+    return grid(
+        "While the number was rated", "The same measures by the rating that the number had at the time, over the chosen "
+        "range. If they differ, you know what to mend; ratings lag by days, so choose 30 days.",
+        [Column("Number", label="display_phone_number"), Column("Id", label="phone_number_id", hidden=True),
+         Column("Rating", label="rating", rated="rating"),
+         Column("Turns", named(f"{_RATED} ({while_rated(opened)})"), decimals=0),
+         Column(f"Over {objective.threshold} s", named(over(late, opened)), "percentunit", 1),
+         Column("First response p90", named(p90), "s", 1),
+         Column("Average response", named(over(seconds, answers)), "s", 1),
+         Column("Read", named(f"{read} / ({delivered} > 0)"), "percentunit", 1),
+         Column("Opt-outs per 1,000", named(f"1000 * {_RATED} ({while_rated(count(_OPT_OUTS, '30m'))}) / ({delivered} > 0)"),
+                "short", 1)],
+        sort="Number",
+    )  # fmt: skip
+
+
+def _drop(objective: Objective) -> Panel:
+    late = overdue(objective.threshold)
+    day = f"{rate(late, '24h', at=' @ $drop')} / ({rate(OPENED, '24h', at=' @ $drop')} > 0)"
+    days = f"{rate(late, '4d', at=' @ $drop offset 24h')} / ({rate(OPENED, '4d', at=' @ $drop offset 24h')} > 0)"
+    return stat_panel(
+        "24 h before the last drop, and the 4 days before",
+        f"Share of turns over {objective.threshold} s before the rating last fell; without a fall in this range, before "
+        "its end. Much more than before: slow answers are a likely cause.",
+        [Query(named(day), f"24 h {_NAME}"), Query(named(days), f"4 days {_NAME}")],
+        unit="percentunit", decimals=1, limits=((None, "green"), (objective.budget, "red")),
+    )  # fmt: skip
+
+
+def _rolling(objective: Objective) -> Panel:
+    late = overdue(objective.threshold)
+    now, usual = ratio(late, OPENED, "24h"), ratio(late, OPENED, "7d", at=" offset 3d")
+    return lines(
+        "Slow turns, times the usual", "The share of slow turns in 24 h over that of the week that ended three days ago. "
+        "Above 3: something changed, look for a deploy. Empty in the first days.",
+        [Query(named(f"({now}) / (({usual}) > 0)"), _NAME)], nothing="no week to compare with yet",
+    )  # fmt: skip
+
+
+def _codes() -> Panel:
+    return lines(
+        "Failures by code", "In 24 h. 131048: too many blocks, stop. 131049: WhatsApp limits marketing to that person. "
+        "131026: the person cannot get it. 131047: answered after the 24 h window.",
+        [Query(count(of("message_failures_total"), "1d", "by (code)"), "{{code}}")], nothing="no failure",
+    )  # fmt: skip
+
+
+def _events() -> Panel:
+    changes = count(of("quality_changes_total"), RANGE, "by (from, to)")
+    account = count(own("account_events_total"), RANGE, "by (field, event)")
+    events = count(of("quality_events_total"), RANGE, "by (event)")
+    return grid(
+        "Account and quality events", "What changed or came from WhatsApp in this time range. Read restrictions and "
+        "violations in the WhatsApp Manager; they name the policy.",
+        [Column("From", label="from"), Column("To", label="to"), Column("Field", label="field"),
+         Column("Event", label="event"), Column("Rating changes", f"{changes} > 0", decimals=0),
+         Column("Account events", f"{account} > 0", decimals=0), Column("Number events", f"{events} > 0", decimals=0)],
+        nothing="no event",
+    )  # fmt: skip

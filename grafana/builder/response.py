@@ -1,0 +1,169 @@
+"""Response times: how long people wait, for whom, and how fast the budget goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.board import Board, row
+from builder.kit import Query, buckets, lines, stat_panel
+from builder.promql import OPENED, RANGE, RATE, count, gauge, mean, named, of, overdue, quantile, rate, ratio
+
+if TYPE_CHECKING:
+    from builder.kit import Panel
+    from chatvitals.assets.objective import Objective
+
+_NAME = "{{display_phone_number}}"
+_FIRST = 'turn="first"'
+
+
+def board(objective: Objective) -> Board:
+    """Return the dashboard of response times."""
+    return Board(
+        "chatvitals-response",
+        "WhatsApp response times",
+        "How long customers wait for an answer, which answers are slow, and how much of the budget is left.",
+        [
+            row(4, *_stats(objective)),
+            row(8, (12, _heatmap()), (12, _quantiles(objective))),
+            row(8, (12, _average()), (12, _within(objective))),
+            row(7, (8, _burn(objective)), (8, _open()), (8, _outcomes())),
+            row(7, (8, _human()), (8, _handed_over()), (8, _fallbacks()), heading="People and misunderstandings"),
+            row(7, (8, _handlers()), (8, _errors()), (8, _sends()), heading="Where the time goes"),
+        ],
+    )
+
+
+def _stats(objective: Objective) -> list[tuple[int, Panel]]:
+    late = f"({rate(overdue(objective.threshold), RANGE, '')} / {rate(OPENED, RANGE, '')})"
+    oldest = f"max(time() - {gauge('oldest_open_turn_timestamp_seconds', over='min')})"
+    limits: tuple[tuple[float | None, str], ...] = ((None, "green"), (float(objective.threshold), "red"))
+    return [
+        (4, stat_panel(
+            "Average response", "Over answered turns of this time range: the sum of the times over their count. A few slow "
+            "answers move it far; p50 and p90 say more.",
+            [Query(mean("response_seconds", RANGE, ""))], unit="s", decimals=1)),
+        (4, stat_panel("First response p50", "Half of the conversations had their first reply within this time. High: "
+                       "the bot is slow for everybody.", [Query(quantile(0.5, "wait_seconds", RANGE, "", _FIRST))],
+                       unit="s", decimals=1, limits=limits)),
+        (4, stat_panel("First response p90", "Nine of ten had it within this time. High with a low p50: some answers are "
+                       "slow, see the handlers.", [Query(quantile(0.9, "wait_seconds", RANGE, "", _FIRST))],
+                       unit="s", decimals=1, limits=limits)),
+        (4, stat_panel(f"Answered within {objective.threshold} s", f"The share of turns that were not late; the objective is "
+                       f"{objective.share:.1%}. Below it, see which hours and handlers are slow.", [Query(f"1 - {late}")],
+                       unit="percentunit", decimals=1, limits=((None, "red"), (objective.share, "green")))),
+        (4, stat_panel("Budget left", "What is left of the turns that may be late, in this time range. Below 0: stop "
+                       "risky changes.", [Query(f"1 - {late} / {objective.budget:g}")],
+                       unit="percentunit", decimals=0, limits=((None, "red"), (0.0, "yellow"), (0.25, "green")))),
+        (4, stat_panel("Oldest wait", "How long the customer who waits longest has waited. Answer, or dismiss() what "
+                       "needs no reply.", [Query(oldest)], unit="s", nothing="nobody waits")),
+    ]  # fmt: skip
+
+
+def _heatmap() -> Panel:
+    return buckets(
+        "First response, all of them", "How many conversations waited how long: each row is a bucket, up to the bound "
+        "beside it. A second band higher up is a slow path of the bot; +Inf had no answer.",
+        f"sum by (le) (max without (instance, pod) (increase({of('wait_seconds_bucket', _FIRST)}[{RATE}])))",
+    )  # fmt: skip
+
+
+def _quantiles(objective: Objective) -> Panel:
+    return lines(
+        "First response p50, p90, p99", "On a log axis, the objective dashed. Read them together: the gap between p50 "
+        "and p90 is how uneven the bot is. 14,400 s (4 h) stands for waits without an answer.",
+        [Query(quantile(share, "wait_seconds", "1h", "", _FIRST), f"p{share * 100:.0f}") for share in (0.5, 0.9, 0.99)],
+        unit="suffix:s", log=True, top=14400.0, objective=float(objective.threshold),
+    )  # fmt: skip
+
+
+def _average() -> Panel:
+    return lines(
+        "Average response by who answered", "Bot and people are not comparable: people take longer, and should. "
+        "evidence says how the reply was seen: api is certain, status and echo came by webhook.",
+        [Query(mean("response_seconds", "1h", "by (actor, evidence)"), "{{actor}}, seen by {{evidence}}")],
+        unit="suffix:s", log=True,
+    )  # fmt: skip
+
+
+def _within(objective: Objective) -> Panel:
+    late = ratio(overdue(objective.threshold), OPENED, "1h")
+    return lines(
+        f"Answered within {objective.threshold} s", f"By number; the objective is {objective.share:.1%}. It shows late "
+        "turns at once, answered or not.", [Query(named(f"1 - {late}"), _NAME)],
+        unit="percentunit", top=1.0, objective=objective.share,
+    )  # fmt: skip
+
+
+def _burn(objective: Objective) -> Panel:
+    return lines(
+        "Burn rate", "How fast the budget goes, as a multiple of what the objective allows: above 1 it will not last. "
+        "14.4 for an hour, 6 for six and 1 for three days are alerted on.",
+        [Query(f"({ratio(overdue(objective.threshold), OPENED, window, '')}) / {objective.budget:g}", window)
+         for window in ("1h", "6h", "3d")],
+        objective=1.0,
+    )  # fmt: skip
+
+
+def _open() -> Panel:
+    return lines(
+        "People waiting", "Turns without a reply. It follows the day's traffic; if it only grows, nothing answers.",
+        [Query(named(gauge("turns_open")), _NAME)],
+    )  # fmt: skip
+
+
+def _outcomes() -> Panel:
+    return lines(
+        "Turns not answered", "In 6 h: unanswered ones ended 24 h after the last message, so this lags a day; failed ones "
+        "had a reply that WhatsApp did not deliver; late failures had been counted as answers.",
+        [Query(count(of("turns_total", 'outcome!="answered"'), "6h", "by (outcome)"), "{{outcome}}"),
+         Query(count(of("late_failures_total"), "6h", ""), "failed late")],
+    )  # fmt: skip
+
+
+def _human() -> Panel:
+    return lines(
+        "Human first response", "From handover() to the first reply of a person. If it grows, the team is too small for "
+        "that hour, or nobody sees the handovers.",
+        [Query(quantile(share, "human_first_response_seconds", "6h", ""), f"p{share * 100:.0f}") for share in (0.5, 0.9)],
+        unit="s", nothing="no handover answered",
+    )  # fmt: skip
+
+
+def _handed_over() -> Panel:
+    return lines(
+        "Handovers", "In 6 h, and how many wait for a person now. Many: see at which step of a journey the bot gives up.",
+        [Query(count(of("handovers_total"), "6h", ""), "made"), Query(f"sum({gauge('handovers_open')})", "open"),
+         Query(f"max(time() - {gauge('oldest_open_handover_timestamp_seconds', over='min')}) / 3600", "oldest open, in hours")],
+        nothing="no handover",
+    )  # fmt: skip
+
+
+def _fallbacks() -> Panel:
+    return lines(
+        "Not understood", "Share of turns for which the bot called fallback(). A jump after a deploy: an intent broke.",
+        [Query(named(ratio(of("fallbacks_total"), OPENED, "6h")), _NAME)], unit="percentunit",
+    )  # fmt: skip
+
+
+def _handlers() -> Panel:
+    return lines(
+        "Handler time p90", "How long the bot's own code takes, by handler. A slow handler with fast sends is the bot's "
+        "database or model.", [Query(quantile(0.9, "handler_seconds", "1h", "handler"), "{{handler}}")],
+        unit="s", nothing="no handler is watched",
+    )  # fmt: skip
+
+
+def _errors() -> Panel:
+    return lines(
+        "Handler errors", "In 6 h. Each one is a customer who may wait for nothing; the bot's log has the traceback.",
+        [Query(count(of("handler_seconds_count", 'result="error"'), "6h", "by (handler)"), "{{handler}}")],
+        nothing="no error",
+    )  # fmt: skip
+
+
+def _sends() -> Panel:
+    return lines(
+        "Time to send p50, p90", "How long WhatsApp's API takes to accept a message. High: the network or the API; "
+        "waits grow with it and no handler shows it.",
+        [Query(quantile(share, "send_seconds", "1h", ""), f"p{share * 100:.0f}") for share in (0.5, 0.9)], unit="s",
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""Templates and sends: what WhatsApp thinks of each template, and what became of the messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder import promql
+from builder.board import Board, row
+from builder.kit import Column, Query, grid, lines, stat_panel, states
+from builder.promql import RANGE, count, of, own, ratio
+
+if TYPE_CHECKING:
+    from builder.kit import Panel
+    from chatvitals.assets.objective import Objective
+
+_BY = "by (waba_id, template, language)"
+_QUALITY = f'max {_BY} (chatvitals_template_quality{{job=~"$job"}})'
+_STATUS = 'max by (waba_id, template, language, status) (chatvitals_template_status{job=~"$job"})'
+_MINE = f"and on (waba_id) {promql.ACCOUNTS}"
+
+
+def board(_: Objective) -> Board:
+    """Return the dashboard of templates and sends."""
+    return Board(
+        "chatvitals-templates",
+        "WhatsApp templates and sends",
+        "What WhatsApp thinks of each template, whether people read it, and what became of the messages.",
+        [
+            row(4, *_stats()),
+            row(6, (24, _table())),
+            row(5, (24, _timeline())),
+            row(8, (12, _sends()), (12, _statuses())),
+            row(8, (8, _failures()), (8, _rejections()), (8, _read())),
+            row(7, (12, _preferences()), (12, _changes())),
+        ],
+        since="now-7d",
+        variables=(),
+        templates=True,
+    )
+
+
+def _stats() -> list[tuple[int, Panel]]:
+    delivered = of("message_statuses_total", 'status="delivered"')
+    failed, ended = (of("message_statuses_total", f'status=~"{status}"') for status in ("failed", "failed|delivered"))
+    stopped = f'(max {_BY} (chatvitals_template_status{{job=~"$job",status!="APPROVED"}} == 1)) {_MINE}'
+    bad = f"({_QUALITY} < 3 > 0) {_MINE}"
+    read = ratio(of("message_statuses_total", 'status="read"'), delivered, RANGE, "")
+    return [
+        (5, stat_panel("Templates not approved", "Paused, rejected, disabled or in review now. Edit them, or send another "
+                       "one; a pause ends by itself the first two times.", [Query(f"count({stopped}) or vector(0)")],
+                       mapping="none", limits=((None, "red"),))),
+        (5, stat_panel("Templates YELLOW or RED", "Send these to fewer people and reword them before WhatsApp pauses "
+                       "them.", [Query(f"count({bad}) or vector(0)")], mapping="none", limits=((None, "yellow"),))),
+        (5, stat_panel("Messages delivered", "In this time range, of all categories.",
+                       [Query(count(delivered, RANGE, ""))], decimals=0)),
+        (5, stat_panel("Read", "Of delivered messages. Low: wrong people, wrong time or wrong text.", [Query(read)],
+                       unit="percentunit", decimals=1)),
+        (4, stat_panel("Failed", "Of the messages that arrived or failed. See which code, and stop what causes it.",
+                       [Query(ratio(failed, ended, RANGE, ""))],
+                       unit="percentunit", decimals=1)),
+    ]  # fmt: skip
+
+
+def _table() -> Panel:
+    sent = of("template_messages_total", 'status="sent"')
+    by = "by (template, language)"
+
+    def joined(expr: str) -> str:
+        return f'({expr}) * on (template, language) group_left (waba_id) max {_BY} (chatvitals_template_quality{{job=~"$job"}} * 0 + 1)'
+
+    def share(part: str, whole: str) -> str:
+        part, whole = (of("template_messages_total", f'status=~"{status}"') for status in (part, whole))
+        return joined(ratio(part, whole, RANGE, by))
+
+    return grid(
+        "Templates", "Each template of the chosen numbers' accounts. Read ratio is Meta's own leading signal: the one "
+        "with the lowest is the next to fall.",
+        [Column("Template", label="template"), Column("Language", label="language"), Column("Account", label="waba_id"),
+         Column("Status", label="status", rated="status"), Column("Is", f"({_STATUS} == 1) {_MINE}", hidden=True),
+         Column("Quality", f"{_QUALITY} {_MINE}", rated="rating"),
+         Column("Sent", joined(count(sent, RANGE, by)), decimals=0),
+         Column("Read of delivered", share("read", "delivered"), "percentunit", 1),
+         Column("Failed", share("failed", "failed|delivered"), "percentunit", 1)],
+        sort="Template", nothing="no template polled yet",
+    )  # fmt: skip
+
+
+def _timeline() -> Panel:
+    return states(
+        "Quality of templates over time", "Orange marks are changes of status. A template falls before its number does.",
+        Query(f"{_QUALITY} {_MINE}", "{{template}} {{language}}"), mapping="rating", nothing="no template polled yet",
+    )  # fmt: skip
+
+
+def _sends() -> Panel:
+    accepted = of("sends_total", 'result="accepted"')
+    return lines(
+        "Sends accepted, by kind", "An hour. A campaign is sent with whatsapp templates to many; replies follow the "
+        "day's traffic.", [Query(count(accepted, "1h", "by (kind)"), "{{kind}}")], bars=True,
+        nothing="no client is watched",
+    )  # fmt: skip
+
+
+def _rejections() -> Panel:
+    rejected = of("sends_total", 'result="rejected"')
+    return lines(
+        "Sends refused, by code", "In a day: the API did not take them. 131056: too many to one person; 131048, 368: "
+        "quality; 130429: too fast; timeout, connection: the network.",
+        [Query(count(rejected, "1d", "by (kind, code)"), "{{kind}} {{code}}")], nothing="no send was refused",
+    )  # fmt: skip
+
+
+def _statuses() -> Panel:
+    return lines(
+        "Delivered, by category", "An hour. marketing is what people stop and report; service is free and answers them.",
+        [Query(count(of("message_statuses_total", 'status="delivered"'), "1h", "by (category)"), "{{category}}")],
+        bars=True,
+    )  # fmt: skip
+
+
+def _failures() -> Panel:
+    return lines(
+        "Failed after sending, by code", "In a day. 131049: WhatsApp holds back marketing to that person; 131026: cannot "
+        "be delivered; 131048: the number is limited. Late: had counted as an answer.",
+        [Query(count(of("message_failures_total"), "1d", "by (code, category)"), "{{code}} {{category}}"),
+         Query(count(of("late_failures_total"), "1d", ""), "late")], nothing="no failure",
+    )  # fmt: skip
+
+
+def _read() -> Panel:
+    by = "by (category)"
+    read, delivered = (of("message_statuses_total", f'status="{status}"') for status in ("read", "delivered"))
+    return lines(
+        "Read ratio, by category", "In a day. Falls for marketing only: the campaign; for all: the number annoys.",
+        [Query(ratio(read, delivered, "1d", by), "{{category}}")], unit="percentunit", top=1.0,
+    )  # fmt: skip
+
+
+def _preferences() -> Panel:
+    return lines(
+        "Opt-outs and opt-ins", "In a day, by category. A peak follows the campaign that caused it: do not repeat it.",
+        [Query(count(of("opt_outs_total"), "1d", "by (category)"), "out of {{category}}"),
+         Query(count(of("opt_ins_total"), "1d", "by (category)"), "into {{category}}")],
+    )  # fmt: skip
+
+
+def _changes() -> Panel:
+    changes = count(own("template_status_changes_total"), RANGE, "by (template, language, status, reason)")
+    return grid(
+        "Status changes that WhatsApp announced", "With its reason, in this time range. Reword for the reason, or appeal.",
+        [Column("Template", label="template"), Column("Language", label="language"), Column("Status", label="status"),
+         Column("Reason", label="reason"), Column("Times", f"{changes} > 0", decimals=0)],
+        nothing="no webhook about a template",
+    )  # fmt: skip
