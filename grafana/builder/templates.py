@@ -51,7 +51,8 @@ def _stats() -> list[tuple[int, Panel]]:
                        mapping="none", limits=((None, "red"),))),
         (5, stat_panel("Templates YELLOW or RED", "Send these to fewer people and reword them before WhatsApp pauses "
                        "them.", [Query(f"count({bad}) or vector(0)")], mapping="none", limits=((None, "yellow"),))),
-        (5, stat_panel("Messages delivered", "In this time range, of all categories.",
+        (5, stat_panel("Messages delivered", "In this time range, of all categories. What the ratios beside are over: with "
+                       "few messages, wait for more before you act.",
                        [Query(count(delivered, RANGE, ""))], decimals=0)),
         (5, stat_panel("Read", "Of delivered messages. Low: wrong people, wrong time or wrong text.", [Query(read)],
                        unit="percentunit", decimals=1)),
