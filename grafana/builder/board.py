@@ -48,7 +48,7 @@ class Board:
         """Return the dashboard with numbered panels that do not overlap."""
         made = dashboard.Dashboard(self.title).uid(self.uid).description(self.about).tags([TAG]).readonly()
         made.time(self.since, "now").refresh("1m").tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("browser")
-        made.variables([_source(), _job(), _phone(), *(_VARIABLES[name]() for name in self.variables)])
+        made.variables([_source(), _job(), _phone(), _window(), *(_VARIABLES[name]() for name in self.variables)])
         made.annotations([_rating_changed(), _deployed(), *([_template_changed()] if self.templates else [])])
         made.link(
             dashboard.DashboardLink("chatvitals").type(models.DashboardLinkType.DASHBOARDS).tags([TAG])
@@ -121,6 +121,12 @@ def _phone() -> dashboard.QueryVariable:
     query = 'query_result(max by (phone_number_id, display_phone_number) (chatvitals_number_info{job=~"$job"}))'
     regex = '/display_phone_number="(?<text>[^"]+)".*phone_number_id="(?<value>[^"]+)"/'
     return _all(_query("phone", "Number", query).regex(regex).sort(models.VariableSort.ALPHABETICAL_ASC), ".+")
+
+
+def _window() -> dashboard.IntervalVariable:
+    auto = models.VariableOption(selected=True, text="auto", value="$__auto_interval_window")
+    variable = dashboard.IntervalVariable("window").label("Averaged over").values("30m,1h,3h,6h,12h,1d")
+    return variable.auto(auto=True).step_count(120).min_interval("30m").current(auto)
 
 
 def _journey() -> dashboard.QueryVariable:

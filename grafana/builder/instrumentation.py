@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel
-from builder.promql import RANGE, count, of, own, quantile
+from builder.promql import RANGE, WINDOW, count, named, of, own, quantile
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -71,9 +71,10 @@ def _webhooks() -> Panel:
 
 def _fields() -> Panel:
     return lines(
-        "Webhooks by field", "An hour. A field that falls silent has lost its subscription; known=no is a field that "
-        "this version does not know.",
-        [Query(count(own("webhook_fields_total"), "1h", "by (field, known)"), "{{field}}, known={{known}}")],
+        "Webhooks by field", "An hour. A field that falls silent has lost its subscription; unknown ones are not "
+        "measured by this version.",
+        [Query(count(own("webhook_fields_total", 'known="yes"'), "1h", "by (field)"), "{{field}}"),
+         Query(count(own("webhook_fields_total", 'known="no"'), "1h", "by (field)"), "unknown: {{field}}")],
     )  # fmt: skip
 
 
@@ -89,8 +90,8 @@ def _lag() -> Panel:
     return lines(
         "Webhook lag", "From the customer's message to its webhook. High: WhatsApp redelivers after an outage here, or "
         "is slow itself; response times hold it.",
-        [Query(quantile(share, "webhook_lag_seconds", "1h", ""), f"p{share * 100:.0f}") for share in (0.5, 0.99)],
-        unit="s",
+        [Query(quantile(share, "webhook_lag_seconds", WINDOW, ""), f"p{share * 100:.0f}") for share in (0.5, 0.99)],
+        unit="suffix:s",
     )  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def _commits() -> Panel:
     buckets = own("store_commit_seconds_bucket")
     return lines(
         "Commit time p50, p99", "How long a batch takes to read, reduce and write. Seconds: the store is overloaded.",
-        [Query(f"histogram_quantile({share:g}, sum by (le) (rate({buckets}[1h])))", f"p{share * 100:.0f}")
+        [Query(f"histogram_quantile({share:g}, sum by (le) (rate({buckets}[{WINDOW}])))", f"p{share * 100:.0f}")
          for share in (0.5, 0.99)], unit="s", nothing="no commit",
     )  # fmt: skip
 
@@ -137,9 +138,9 @@ def _graph() -> Panel:
 def _ages() -> Panel:
     return lines(
         "Age of ratings", "How long ago each number's rating was confirmed. It should stay near the poll interval.",
-        [Query(f"max_over_time((time() - {_oldest()})[15m:1m])", "{{phone_number_id}}"),
-         Query(f"max({own('poller_interval_seconds')})", "interval")],
-        unit="s", dashed="interval", colors={"interval": "#8e8e8e"}, nothing="no number polled yet",
+        [Query(named(f"max_over_time((time() - {_oldest()})[15m:1m]) / 60"), "{{display_phone_number}}"),
+         Query(f"max({own('poller_interval_seconds')}) / 60", "interval")],
+        unit="suffix:min", dashed="interval", colors={"interval": "#8e8e8e"}, nothing="no number polled yet",
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from builder.board import Board, row
 from builder.kit import Column, Query, bars, grid, lines, stat_panel
-from builder.promql import ONE_TARGET, RANGE, count, of, ratio
+from builder.promql import ONE_TARGET, RANGE, WINDOW, count, of, ratio
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -140,7 +140,7 @@ def _time_in_step() -> Panel:
     return lines(
         "Median time in step", "Of people who went on. It holds the bot's wait and the person's thinking; compare with "
         "response times to tell them apart.",
-        [Query(f"histogram_quantile(0.5, sum by (step, le) (rate({buckets}[6h])))", "{{step}}")], unit="s",
+        [Query(f"histogram_quantile(0.5, sum by (step, le) (rate({buckets}[{WINDOW}])))", "{{step}}")], unit="suffix:s",
     )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def _variants() -> Panel:
 
     return grid(
         "Variants", "Per contact, each outcome once. Do not decide by looking here day by day, which finds differences "
-        "that are chance: the verdict is `chatvitals compare`.",
+        "that are chance: settle on the number of contacts first, and look once.",
         [Column("Variant", label="variant"), Column("Contacts", count(contacts, RANGE, _VARIANT), decimals=0),
          Column("Goal", share("goal"), "percentunit", 1), Column("Opt-out", share("opt_out"), "percentunit", 2),
          Column("Unanswered", share("unanswered"), "percentunit", 1),
@@ -178,5 +178,5 @@ def _outcome_shares() -> Panel:
 def _variant_waits() -> Panel:
     return lines(
         "Wait p90, by variant", "If one variant waits longer, its other numbers suffer from that, not from its text.",
-        [Query(_wait("1d"), "{{variant}}")], unit="s", nothing="no contact has seen a variant",
+        [Query(_wait("1d"), "{{variant}}")], unit="suffix:s", nothing="no contact has seen a variant",
     )  # fmt: skip

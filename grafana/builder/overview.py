@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from builder import promql
 from builder.board import Board, at_same_time, of_number, of_row, row
 from builder.kit import Column, Query, grid, lines, stat_panel, states
-from builder.promql import OPENED, RANGE, count, gauge, mean, named, of, overdue, quantile, rate, ratio
+from builder.promql import OPENED, RANGE, WINDOW, count, gauge, mean, named, of, overdue, quantile, rate, ratio
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -103,8 +103,8 @@ def _response() -> Panel:
     return lines(
         "First response p50 and p90", "Rising p90 with a flat p50: some answers are slow, see handlers. Both rise: the "
         "bot or its host is slow. 14,400 s (4 h) stands for waits that ended without an answer.",
-        [Query(quantile(0.5, "wait_seconds", "3h", "", 'turn="first"'), "p50"),
-         Query(quantile(0.9, "wait_seconds", "3h", "", 'turn="first"'), "p90")],
+        [Query(quantile(0.5, "wait_seconds", WINDOW, "", 'turn="first"'), "p50"),
+         Query(quantile(0.9, "wait_seconds", WINDOW, "", 'turn="first"'), "p90")],
         unit="suffix:s", log=True, top=14400.0,
     )  # fmt: skip
 

@@ -8,6 +8,8 @@ P: Final = "by (phone_number_id)"
 NUMBER: Final = 'phone_number_id=~"$phone",job=~"$job"'
 RATE: Final = "$__rate_interval"
 RANGE: Final = "$__range"
+WINDOW: Final = "$window"  # grows with the time range, so that a month is as calm as a day
+_FEWEST: Final = 10  # of fewer turns one slow answer would be more than 10 %
 NAMES: Final = f"max by (phone_number_id, display_phone_number) (chatvitals_number_info{{{NUMBER}}})"
 ACCOUNTS: Final = f"max by (waba_id) (chatvitals_number_info{{{NUMBER}}})"
 RATING: Final = f"max {P} (chatvitals_quality_rating{{{NUMBER}}})"
@@ -50,6 +52,26 @@ def quantile(share: float, family: str, window: str, by: str = "phone_number_id"
 def mean(family: str, window: str, by: str = P, matchers: str = "") -> str:
     """Return the average of a histogram; never an average of averages."""
     return ratio(of(family + "_sum", matchers), of(family + "_count", matchers), window, by)
+
+
+def counted(series: str, window: str, by: str) -> str:
+    """Return how often something rare happened, in whole numbers.
+
+    `increase` does not see the first event of a series, which begins at 1, and estimates between samples.
+    """
+    now = f"sum {by} ({ONE_TARGET} ({series}))"
+    before = f"sum {by} ({ONE_TARGET} ({series} offset {window}))"
+    return f"clamp_min({now} - ({before} or 0 * {now}), 0)"
+
+
+def seen(expression: str, series: str, by: str) -> str:
+    """Return those series of which anything happened in the range; a legend of zeros hides what matters."""
+    return f"{expression} and ({counted(series, RANGE, by)} > 0)"
+
+
+def where_enough(expression: str, window: str, by: str = P) -> str:
+    """Return a measure of turns, without the times of too few turns."""
+    return f"({expression}) and ({count(OPENED, window, by)} >= {_FEWEST})"
 
 
 def named(expression: str) -> str:

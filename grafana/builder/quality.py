@@ -7,7 +7,23 @@ from typing import TYPE_CHECKING
 from builder import promql
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel, states
-from builder.promql import OPENED, RANGE, count, named, of, overdue, own, quantile, rate, ratio, while_rated
+from builder.promql import (
+    OPENED,
+    RANGE,
+    WINDOW,
+    count,
+    counted,
+    named,
+    of,
+    overdue,
+    own,
+    quantile,
+    rate,
+    ratio,
+    seen,
+    where_enough,
+    while_rated,
+)
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -18,7 +34,7 @@ _READ = of("message_statuses_total", 'status="read"')
 _DELIVERED = of("message_statuses_total", 'status="delivered"')
 _OPT_OUTS = of("opt_outs_total")
 _TEMPLATES = 'max by (waba_id, template, language) (chatvitals_template_quality{job=~"$job"})'
-_AXIS = 112.0  # pixels, the same for all panels of the main picture, so that times stand below each other
+_AXIS = 87.0  # pixels, the same for all panels of the main picture, so that times stand below each other
 _RATED = "sum by (phone_number_id, rating)"
 
 
@@ -66,8 +82,8 @@ def _templates() -> Panel:
 def _late(objective: Objective) -> Panel:
     return lines(
         f"Share of turns over {objective.threshold} s", "Customers who waited too long, as it happens. This is what "
-        "drives people away: above the dashed line the objective is missed.",
-        [Query(named(ratio(overdue(objective.threshold), OPENED, "3h")), _NAME)],
+        "drives people away: above the dashed line the objective is missed. Windows with under 10 turns are left out.",
+        [Query(named(where_enough(ratio(overdue(objective.threshold), OPENED, WINDOW), WINDOW)), _NAME)],
         unit="percentunit", objective=objective.budget, axis=_AXIS,
     )  # fmt: skip
 
@@ -76,7 +92,7 @@ def _waits(objective: Objective) -> Panel:
     return lines(
         "First response p50 and p90", "The typical and the slow first answer; the dashed line is the objective. A p90 at "
         "14,400 s (4 h) stands for waits that ended without an answer.",
-        [Query(named(quantile(share, "wait_seconds", "6h", matchers='turn="first"')), f"p{share * 100:.0f} {_NAME}")
+        [Query(named(where_enough(quantile(share, "wait_seconds", WINDOW, matchers='turn="first"'), WINDOW)), f"p{share * 100:.0f} {_NAME}")
          for share in (0.5, 0.9)],
         unit="suffix:s", log=True, top=14400.0, objective=float(objective.threshold), axis=_AXIS,
     )  # fmt: skip
@@ -161,22 +177,26 @@ def _rolling(objective: Objective) -> Panel:
 
 
 def _codes() -> Panel:
+    failures = of("message_failures_total")
     return lines(
         "Failures by code", "In 24 h. 131048: too many blocks, stop. 131049: WhatsApp limits marketing to that person. "
         "131026: the person cannot get it. 131047: answered after the 24 h window.",
-        [Query(count(of("message_failures_total"), "1d", "by (code)"), "{{code}}")], nothing="no failure",
+        [Query(seen(counted(failures, "1d", "by (code)"), failures, "by (code)"), "{{code}}")], nothing="no failure",
     )  # fmt: skip
 
 
 def _events() -> Panel:
-    changes = count(of("quality_changes_total"), RANGE, "by (from, to)")
-    account = count(own("account_events_total"), RANGE, "by (field, event)")
-    events = count(of("quality_events_total"), RANGE, "by (event)")
+    changes = (
+        f'label_join({counted(of("quality_changes_total"), RANGE, "by (from, to)")}, "what", " to ", "from", "to")'
+    )
+    account = (
+        f'label_join({counted(own("account_events_total"), RANGE, "by (field, event)")}, "what", " ", "field", "event")'
+    )
+    number = f'label_join({counted(of("quality_events_total"), RANGE, "by (event)")}, "what", "", "event")'
     return grid(
-        "Account and quality events", "What changed or came from WhatsApp in this time range. Read restrictions and "
-        "violations in the WhatsApp Manager; they name the policy.",
-        [Column("From", label="from"), Column("To", label="to"), Column("Field", label="field"),
-         Column("Event", label="event"), Column("Rating changes", f"{changes} > 0", decimals=0),
-         Column("Account events", f"{account} > 0", decimals=0), Column("Number events", f"{events} > 0", decimals=0)],
-        nothing="no event",
+        "Ratings changed, account and number events", "What changed or came from WhatsApp in this time range. Read "
+        "restrictions and violations in the WhatsApp Manager; they name the policy.",
+        [Column("What", label="what"),
+         Column("Times", f"sum by (what) ({changes} or {account} or {number}) > 0", decimals=0, width=100)],
+        nothing="no event", sort="What",
     )  # fmt: skip

@@ -6,7 +6,23 @@ from typing import TYPE_CHECKING
 
 from builder.board import Board, row
 from builder.kit import Query, buckets, lines, stat_panel
-from builder.promql import OPENED, RANGE, RATE, count, gauge, mean, named, of, overdue, quantile, rate, ratio
+from builder.promql import (
+    OPENED,
+    RANGE,
+    RATE,
+    WINDOW,
+    count,
+    counted,
+    gauge,
+    mean,
+    named,
+    of,
+    overdue,
+    quantile,
+    rate,
+    ratio,
+    where_enough,
+)
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -71,7 +87,7 @@ def _quantiles(objective: Objective) -> Panel:
     return lines(
         "First response p50, p90, p99", "On a log axis, the objective dashed. Read them together: the gap between p50 "
         "and p90 is how uneven the bot is. 14,400 s (4 h) stands for waits without an answer.",
-        [Query(quantile(share, "wait_seconds", "1h", "", _FIRST), f"p{share * 100:.0f}") for share in (0.5, 0.9, 0.99)],
+        [Query(quantile(share, "wait_seconds", WINDOW, "", _FIRST), f"p{share * 100:.0f}") for share in (0.5, 0.9, 0.99)],
         unit="suffix:s", log=True, top=14400.0, objective=float(objective.threshold),
     )  # fmt: skip
 
@@ -80,16 +96,16 @@ def _average() -> Panel:
     return lines(
         "Average response by who answered", "Bot and people are not comparable: people take longer, and should. "
         "evidence says how the reply was seen: api is certain, status and echo came by webhook.",
-        [Query(mean("response_seconds", "1h", "by (actor, evidence)"), "{{actor}}, seen by {{evidence}}")],
+        [Query(mean("response_seconds", WINDOW, "by (actor, evidence)"), "{{actor}}, seen by {{evidence}}")],
         unit="suffix:s", log=True,
     )  # fmt: skip
 
 
 def _within(objective: Objective) -> Panel:
-    late = ratio(overdue(objective.threshold), OPENED, "1h")
+    late = ratio(overdue(objective.threshold), OPENED, WINDOW)
     return lines(
         f"Answered within {objective.threshold} s", f"By number; the objective is {objective.share:.1%}. It shows late "
-        "turns at once, answered or not.", [Query(named(f"1 - {late}"), _NAME)],
+        "turns at once, answered or not. Windows with under 10 turns are left out.", [Query(named(where_enough(f"1 - {late}", WINDOW)), _NAME)],
         unit="percentunit", top=1.0, objective=objective.share,
     )  # fmt: skip
 
@@ -98,7 +114,7 @@ def _burn(objective: Objective) -> Panel:
     return lines(
         "Burn rate", "How fast the budget goes, as a multiple of what the objective allows: above 1 it will not last. "
         "14.4 for an hour, 6 for six and 1 for three days are alerted on.",
-        [Query(f"({ratio(overdue(objective.threshold), OPENED, window, '')}) / {objective.budget:g}", window)
+        [Query(where_enough(f"({ratio(overdue(objective.threshold), OPENED, window, '')}) / {objective.budget:g}", window, ""), window)
          for window in ("1h", "6h", "3d")],
         objective=1.0,
     )  # fmt: skip
@@ -122,10 +138,10 @@ def _outcomes() -> Panel:
 
 def _human() -> Panel:
     return lines(
-        "Human first response", "From handover() to the first reply of a person. If it grows, the team is too small for "
+        "Human first response", "From handover() to the first reply of a person, in a day. If it grows, the team is too small for "
         "that hour, or nobody sees the handovers.",
-        [Query(quantile(share, "human_first_response_seconds", "6h", ""), f"p{share * 100:.0f}") for share in (0.5, 0.9)],
-        unit="s", nothing="no handover answered",
+        [Query(f"{quantile(share, 'human_first_response_seconds', '1d', '')} / 60", f"p{share * 100:.0f}") for share in (0.5, 0.9)],
+        unit="suffix:min", nothing="no handover answered",
     )  # fmt: skip
 
 
@@ -141,14 +157,14 @@ def _handed_over() -> Panel:
 def _fallbacks() -> Panel:
     return lines(
         "Not understood", "Share of turns for which the bot called fallback(). A jump after a deploy: an intent broke.",
-        [Query(named(ratio(of("fallbacks_total"), OPENED, "6h")), _NAME)], unit="percentunit",
+        [Query(named(where_enough(ratio(of("fallbacks_total"), OPENED, WINDOW), WINDOW)), _NAME)], unit="percentunit",
     )  # fmt: skip
 
 
 def _handlers() -> Panel:
     return lines(
         "Handler time p90", "How long the bot's own code takes, by handler. A slow handler with fast sends is the bot's "
-        "database or model.", [Query(quantile(0.9, "handler_seconds", "1h", "handler"), "{{handler}}")],
+        "database or model.", [Query(quantile(0.9, "handler_seconds", WINDOW, "handler"), "{{handler}}")],
         unit="s", nothing="no handler is watched",
     )  # fmt: skip
 
@@ -156,7 +172,7 @@ def _handlers() -> Panel:
 def _errors() -> Panel:
     return lines(
         "Handler errors", "In 6 h. Each one is a customer who may wait for nothing; the bot's log has the traceback.",
-        [Query(count(of("handler_seconds_count", 'result="error"'), "6h", "by (handler)"), "{{handler}}")],
+        [Query(counted(of("handler_seconds_count", 'result="error"'), "6h", "by (handler)"), "{{handler}}")],
         nothing="no error",
     )  # fmt: skip
 
@@ -165,5 +181,5 @@ def _sends() -> Panel:
     return lines(
         "Time to send p50, p90", "How long WhatsApp's API takes to accept a message. High: the network or the API; "
         "waits grow with it and no handler shows it.",
-        [Query(quantile(share, "send_seconds", "1h", ""), f"p{share * 100:.0f}") for share in (0.5, 0.9)], unit="s",
+        [Query(quantile(share, "send_seconds", WINDOW, ""), f"p{share * 100:.0f}") for share in (0.5, 0.9)], unit="s",
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from builder import promql
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel, states
-from builder.promql import RANGE, count, of, own, ratio
+from builder.promql import RANGE, count, counted, of, own, ratio, seen
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -103,11 +103,11 @@ def _sends() -> Panel:
 
 
 def _rejections() -> Panel:
-    rejected = of("sends_total", 'result="rejected"')
+    rejected, by = of("sends_total", 'result="rejected"'), "by (kind, code)"
     return lines(
         "Sends refused, by code", "In a day: the API did not take them. 131056: too many to one person; 131048, 368: "
         "quality; 130429: too fast; timeout, connection: the network.",
-        [Query(count(rejected, "1d", "by (kind, code)"), "{{kind}} {{code}}")], nothing="no send was refused",
+        [Query(seen(counted(rejected, "1d", by), rejected, by), "{{kind}} {{code}}")], nothing="no send was refused",
     )  # fmt: skip
 
 
@@ -120,10 +120,11 @@ def _statuses() -> Panel:
 
 
 def _failures() -> Panel:
+    failures, by = of("message_failures_total"), "by (code, category)"
     return lines(
         "Failed after sending, by code", "In a day. 131049: WhatsApp holds back marketing to that person; 131026: cannot "
         "be delivered; 131048: the number is limited. Late: had counted as an answer.",
-        [Query(count(of("message_failures_total"), "1d", "by (code, category)"), "{{code}} {{category}}"),
+        [Query(seen(counted(failures, "1d", by), failures, by), "{{code}} {{category}}"),
          Query(count(of("late_failures_total"), "1d", ""), "late")], nothing="no failure",
     )  # fmt: skip
 
@@ -146,7 +147,7 @@ def _preferences() -> Panel:
 
 
 def _changes() -> Panel:
-    changes = count(own("template_status_changes_total"), RANGE, "by (template, language, status, reason)")
+    changes = counted(own("template_status_changes_total"), RANGE, "by (template, language, status, reason)")
     return grid(
         "Status changes that WhatsApp announced", "With its reason, in this time range. Reword for the reason, or appeal.",
         [Column("Template", label="template"), Column("Language", label="language"), Column("Status", label="status"),

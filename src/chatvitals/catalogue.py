@@ -108,6 +108,7 @@ SENDS = declare(
     "counter",
     "Calls of the bot's HTTP clients to the messages endpoint; code is Meta's error code where rejected.",
     "kind result code",
+    closed={"kind": ("reply", "campaign"), "result": ("rejected",), "code": vocabulary.QUALITY_REFUSALS},  # alerted on
 )
 SEND_SECONDS_FAMILY = declare(
     "send_seconds", "histogram", "How long those calls took.", buckets=SEND_SECONDS, closed={}
@@ -119,7 +120,11 @@ MESSAGE_STATUSES = declare(
     "status category",
 )
 MESSAGE_FAILURES = declare(
-    "message_failures_total", "counter", "Outbound messages that failed, by Meta's error code.", "code category"
+    "message_failures_total",
+    "counter",
+    "Outbound messages that failed, by Meta's error code.",
+    "code category",
+    closed={"code": vocabulary.QUALITY_REFUSALS, "category": ("marketing", "utility", "service")},  # alerted on
 )
 TEMPLATE_MESSAGES = declare(
     "template_messages_total",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -197,8 +198,9 @@ def _families(values: dict[str, _Values]) -> Iterator[Metric]:
         found = values.get(family.name)
         if found:
             yield _filled(family, found)
-            # Lets the bot's event loop go first: who does not give way keeps it waiting for Python's switch interval.
-            time.sleep(0)
+            if threading.active_count() > 1:
+                # Lets the bot's event loop go first: who does not give way keeps it waiting for the switch interval.
+                time.sleep(0)
 
 
 def _by_family(cells: Mapping[Cell, float]) -> dict[str, _Values]:

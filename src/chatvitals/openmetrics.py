@@ -10,20 +10,29 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import ExitStack
 
-    from prometheus_client.core import Metric
+    from prometheus_client.core import Metric, Sample
 
 
 class Spool:
-    """Samples by family, in files until the end: OpenMetrics wants each family in one piece."""
+    """Samples by family, in files until the end: OpenMetrics wants each family in one piece.
 
-    def __init__(self, target: Path) -> None:
+    Args:
+        target: the file to write.
+        labels: what each sample has besides its own, such as the `job` that Prometheus would have added.
+
+    """
+
+    def __init__(self, target: Path, labels: Mapping[str, str] | None = None) -> None:
         target.open("w", encoding="utf-8").close()  # complain now, not after an hour
         self._target = target
+        self._labels = dict(labels or {})
         self._folder = tempfile.TemporaryDirectory(prefix="chatvitals-")
         self._files: dict[str, IO[str]] = {}
         self._heads: dict[str, str] = {}
+        self._series: dict[tuple[str, ...], str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -49,8 +58,14 @@ class Spool:
             )
         write = self._files[metric.name].write
         for sample in metric.samples:
-            labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in sample.labels.items())
-            write(f"{sample.name}{{{labels}}} {_text(sample.value)} {at:.3f}\n")
+            key = (sample.name, *sample.labels.values())  # a family's labels have one order
+            series = self._series.get(key) or self._series.setdefault(key, self._head(sample))
+            write(f"{series} {_text(sample.value)} {at:.3f}\n")
+
+    def _head(self, sample: Sample) -> str:
+        both = {**sample.labels, **self._labels}
+        labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in both.items())
+        return f"{sample.name}{{{labels}}}"
 
 
 class Progress(Protocol):

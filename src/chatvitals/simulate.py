@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from prometheus_client.core import GaugeMetricFamily
+
 from chatvitals import catalogue
 from chatvitals.openmetrics import Spool, watched
 from chatvitals.simulator.history import History
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from chatvitals.openmetrics import Progress
 
 _LIVE_HEAD = 3 * 3600.0  # Prometheus takes no blocks that reach into what it scrapes now
+_TARGET = {"job": "whatsapp-bot", "instance": "simulated"}  # as if it had been scraped
 _RATINGS = {3.0: "GREEN", 2.0: "YELLOW", 1.0: "RED", 0.0: "unknown"}
 
 
@@ -44,7 +47,7 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
     history = History(STORIES[scenario], start=end - days * DAY, days=days, seed=seed, every=every)
     try:
         with ExitStack() as stack:
-            spool = stack.enter_context(Spool(target))
+            spool = stack.enter_context(Spool(target, _TARGET))
             progress = watched(stack, "simulating", days * DAY / every)
             told = list(_changes(_spooled(history, spool, progress)))
     except OSError as error:
@@ -54,14 +57,15 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
         sys.stdout.write(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}  {what}\n")
     sys.stdout.write(
         f"\n{target} holds {days:g} days. Backfill a Prometheus whose retention is longer, then restart it:\n"
-        f"  promtool tsdb create-blocks-from --max-block-duration=24h openmetrics {target} data/\n"
+        f"  promtool tsdb create-blocks-from --max-block-duration=486h openmetrics {target} data/\n"
     )
     return 0
 
 
 def _spooled(history: History, spool: Spool, progress: Progress) -> Iterator[tuple[float, list[Metric]]]:
+    up = GaugeMetricFamily("up", "Whether the target could be scraped.", value=1)
     for at, metrics in history.play():
-        for metric in metrics:
+        for metric in (*metrics, up):
             spool.add(metric, at)
         progress.advance(1)
         yield at, metrics

@@ -32,6 +32,8 @@ FAILURE_CODES = frozenset(
     "131062 131063 131064 132000 132001 132005 132007 132012 132015 132016 132068 132069 133000 133004 133005 "
     "133006 133008 133009 133010 133015 133016 134100 134101 134102 135000 139200".split()
 )
+QUALITY_REFUSALS = ("131048", "131064", "132015", "132016", "131031", "368")
+"""Error codes that say: WhatsApp limits or stops the number or the template for its quality."""
 TRANSPORT_CODES = frozenset({"timeout", "connection", "cancelled", "error"})
 KNOWN_FIELDS = frozenset(
     "account_alerts account_review_update account_settings_update account_update automatic_events "

@@ -61,7 +61,7 @@ def test_prometheus_takes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture
     target = tmp_path / "history.txt"
     assert cli.main(["simulate", "--openmetrics", str(target), "--days", "1", "--every", "600"]) == 0
     assert "promtool tsdb create-blocks-from" in capsys.readouterr().out
-    command = [require("promtool"), "tsdb", "create-blocks-from", "--max-block-duration=24h", "openmetrics"]
+    command = [require("promtool"), "tsdb", "create-blocks-from", "--max-block-duration=486h", "openmetrics"]
     done = subprocess.run([*command, str(target), str(tmp_path / "data")], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "data").glob("*/meta.json"))

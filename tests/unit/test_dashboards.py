@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-UNITS = {"short", "s", "percentunit", "locale", "suffix:s", "string", "dateTimeAsIso"}
+UNITS = {"short", "s", "percentunit", "locale", "suffix:s", "suffix:min", "string", "dateTimeAsIso"}
 MAPPED = {"RED", "YELLOW", "GREEN", "UNKNOWN"}
 LEFT_OUT = {
     "chatvitals_number_status": "whether a number can send is shown by health_status; its status goes with FLAGGED",
@@ -113,7 +113,20 @@ def test_windows_follow_the_step_or_are_fixed_on_purpose(path: Path) -> None:
     """Nothing is shorter than half an hour: a step of a week's graph is ten minutes."""
     for query in asked(page(path)):
         for window in re.findall(r"(?:rate|increase)\([^\[]*\[([^\]:]+)\]", query.expr):
-            allowed = {"$__rate_interval", "$__range", "30m", "1h", "3h", "6h", "24h", "1d", "3d", "4d", "7d"}
+            allowed = {
+                "$__rate_interval",
+                "$window",
+                "$__range",
+                "30m",
+                "1h",
+                "3h",
+                "6h",
+                "24h",
+                "1d",
+                "3d",
+                "4d",
+                "7d",
+            }
             assert window in allowed, query.name
             assert not (window == "$__rate_interval" and query.instant), query.name
 

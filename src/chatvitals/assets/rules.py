@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from chatvitals import vocabulary
 from chatvitals.assets.objective import BURNS, Objective
 
 RUNBOOK: Final = "https://github.com/chatvitals/chatvitals/blob/main/grafana/README.md"
 _NUMBER: Final = "by (phone_number_id)"
 _RATINGS: Final = "1 RED, 2 YELLOW, 3 GREEN"
-_REFUSALS: Final = "131048|131064|132015|132016|131031|368"
+_REFUSALS: Final = "|".join(vocabulary.QUALITY_REFUSALS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,8 @@ from chatvitals.events import (
     Call,
     Echo,
     Exposed,
-    GraphCall,
     Handled,
     Message,
-    Poll,
-    PollerState,
     Preference,
     Send,
     Status,
@@ -25,7 +22,8 @@ from chatvitals.events import (
 )
 from chatvitals.settings import Settings
 from chatvitals.simulator import story as the_story
-from chatvitals.simulator.story import DAY, HOUR, Feedback, Line, Story
+from chatvitals.simulator.platform import NEWS, OFFER, POLL_SECONDS, Platform
+from chatvitals.simulator.story import DAY, HOUR, Line, Story
 from chatvitals.stores import open_store
 from chatvitals.vitals import Vitals
 
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from chatvitals.events import PersonEvent
 
 _STEPS: Final = ("menu", "item", "address", "payment")
-_TEMPLATES: Final = ("weekend_offer", "order_ready")
-_POLL_SECONDS: Final = 300.0
 _SPANS: Final = {"stalled_after": 1800.0, "abandoned_after": DAY, "expires_after": 7 * DAY}
 
 
@@ -67,7 +63,7 @@ class History:
         self._order = itertools.count()
         self._people = itertools.count(1)
         self._ids = itertools.count(1)
-        self._feedback = {line.number: Feedback() for line in story.lines}
+        self._platform = Platform(story, start)
         self._read_rate = dict.fromkeys((line.number for line in story.lines), 0.72)
         self._version = story.version(0.0)
         for line in story.lines:
@@ -88,58 +84,10 @@ class History:
             yield at, list(self._vitals.collector.collect())
             at += self._every
 
-    # The platform
-
     def _poll(self) -> None:
-        """Ask for ratings as the poller does, every five minutes; templates every hour."""
-        story = self._story
-        ratings = {line.number: self._feedback[line.number].rating(self.now) for line in story.lines}
-        numbers: list[dict[str, object]] = [
-            {
-                "id": line.number,
-                "display_phone_number": f"+{line.display}",
-                "verified_name": line.name,
-                "quality_rating": ratings[line.number],
-                "status": "CONNECTED",
-                "whatsapp_business_manager_messaging_limit": "TIER_10K",
-                "health_status": {
-                    "can_send_message": "AVAILABLE",
-                    "entities": [
-                        {"entity_type": "PHONE_NUMBER", "id": line.number, "can_send_message": "AVAILABLE"},
-                        {"entity_type": "WABA", "id": story.waba, "can_send_message": "AVAILABLE"},
-                    ],
-                },
-            }
-            for line in story.lines
-        ]
-        hourly = (self.now - self.start) % HOUR < _POLL_SECONDS
-        self._emit(
-            Poll(
-                waba=story.waba,
-                received=self.now,
-                numbers=numbers,
-                templates=self._template_rows() if hourly else None,
-            )
-        )
-        self._emit(GraphCall(waba=story.waba, result="ok"))
-        self._emit(PollerState(interval=_POLL_SECONDS, last_success=self.now, received=self.now))
-        self._at(self.now + _POLL_SECONDS, self._poll)
-
-    def _template_rows(self) -> list[dict[str, object]]:
-        """A template falls before the number does: WhatsApp judges it on less feedback."""
-        troubled = next(line for line in self._story.lines if line.troubled)
-        offer = self._feedback[troubled.number].rating(self.now, yellow=0.015, red=0.12)
-        scores = {"weekend_offer": offer, "order_ready": "GREEN"}
-        paused = offer == "RED"
-        return [
-            {
-                "name": name,
-                "language": "en",
-                "status": "PAUSED" if paused and name == "weekend_offer" else "APPROVED",
-                "quality_score": {"score": scores[name]},
-            }
-            for name in _TEMPLATES
-        ]
+        for event in self._platform.heard(self.now):
+            self._emit(event)
+        self._at(self.now + POLL_SECONDS, self._poll)
 
     # Customers and bot
 
@@ -148,7 +96,7 @@ class History:
         rate = the_story.arrivals_per_hour(line.busiest, self.now) / HOUR
         self._at(self.now + self._random.expovariate(rate), partial(self._arrive, line))
         person = self._person(line)
-        self._feedback[line.number].met(self.now)
+        self._platform.feedback[line.number].met(self.now)
         if self._random.random() < 0.6:
             self._send(person, Exposed, experiment="greeting", goal="order",
                        variant="emoji" if next(self._ids) % 2 else "plain")  # fmt: skip
@@ -162,7 +110,7 @@ class History:
         if self._random.random() < 0.25:  # a second message of the same burst
             self._at(self.now + self._random.uniform(0.2, 0.9) * min(wait, 8.0), partial(self._write, person))
         patience = the_story.patience_seconds(self._random)
-        if self._random.random() < (0.02 if slow else 0.004):
+        if self._random.random() < (0.02 if slow else 0.0002):
             wait = 2 * DAY  # the bot fails; nobody ever answers
         if wait < DAY:
             self._at(self.now + wait, partial(self._answer, line, person, step, seconds=wait))
@@ -174,7 +122,7 @@ class History:
     def _give_up(self, line: Line, person: dict[str, str]) -> None:
         """A customer who is tired of waiting leaves; some block the number, some opt out."""
         if self._random.random() < 0.35:
-            self._feedback[line.number].blocked(self.now)
+            self._platform.feedback[line.number].blocked(self.now)
         if self._random.random() < 0.2:
             self._opt_out(person)
         person["left"] = "yes"
@@ -187,8 +135,8 @@ class History:
             self._send(person, Call, name="fallback")
         self._reply(line, person)
         if self._random.random() < 0.015:
-            self._send(person, Call, name="handover")
-            self._at(self.now + self._random.lognormvariate(6.0, 0.8), partial(self._person_answers, person))
+            self._hand_over(person)
+            return
         if "left" in person or handler == "payment" or self._random.random() < 0.14:
             return
         again = step if self._random.random() < 0.12 else step + 1
@@ -197,6 +145,13 @@ class History:
     def _go_on(self, line: Line, person: dict[str, str], step: int) -> None:
         if "left" not in person:
             self._ask(line, person, step)
+
+    def _hand_over(self, person: dict[str, str]) -> None:
+        """A person takes over: the customer explains, the answer comes minutes later."""
+        self._send(person, Call, name="handover")
+        explains = self.now + self._random.uniform(20.0, 120.0)
+        self._at(explains, partial(self._write, person))
+        self._at(explains + self._random.lognormvariate(5.7, 0.8), partial(self._person_answers, person))
 
     def _person_answers(self, person: dict[str, str]) -> None:
         self._send(person, Echo, id=self._id(), type="text", timestamp=int(self.now))
@@ -213,9 +168,9 @@ class History:
     def _offer(self, line: Line) -> None:
         person = self._person(line)
         message = self._id()
-        name = "weekend_offer" if line.troubled else "order_ready"
+        name = OFFER if line.troubled else NEWS
         self._send(person, Send, kind="campaign", accepted=True, id=message, seconds=0.2, template=name, language="en")
-        refused = self._feedback[line.number].rating(self.now) == "RED" and self._random.random() < 0.08
+        refused = self._platform.rating(line.number) == "RED" and self._random.random() < 0.08
         if refused or self._random.random() < 0.02:
             code = "131048" if refused else self._random.choice(("131026", "131049"))
             self._status(person, message, "failed", 4.0, "marketing", code)

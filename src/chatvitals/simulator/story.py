@@ -1,10 +1,9 @@
-"""A month in the life of two business numbers: what happens when, and how customers and WhatsApp react to it."""
+"""A month in the life of two business numbers: what happens when, and how long bot and customers take."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
 
 DAY: Final = 86_400.0
 HOUR: Final = 3_600.0
-WEEK: Final = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,38 +79,3 @@ def answer_seconds(random: Random, *, slow: bool) -> float:
 def patience_seconds(random: Random) -> float:
     """Return after how long a customer gives up on an answer, in seconds."""
     return random.lognormvariate(math.log(240.0), 0.8)
-
-
-@dataclass(slots=True)
-class Feedback:
-    """What customers think of a number, over the last 7 days: WhatsApp's rating follows from it.
-
-    Meta does not say how; this is a share of customers who blocked or reported, weighted to the recent.
-    """
-
-    contacts: deque[float] = field(default_factory=deque)
-    blocks: deque[float] = field(default_factory=deque)
-
-    def met(self, at: float) -> None:
-        """Note a conversation."""
-        self.contacts.append(at)
-
-    def blocked(self, at: float) -> None:
-        """Note that a customer blocked or reported the number."""
-        self.blocks.append(at)
-
-    def share(self, at: float) -> float:
-        """Return the weighted share of blocks among conversations."""
-        for times in (self.contacts, self.blocks):
-            while times and times[0] < at - WEEK:
-                times.popleft()
-        return _weight(self.blocks, at) / max(_weight(self.contacts, at), 150.0)
-
-    def rating(self, at: float, yellow: float = 0.025, red: float = 0.1) -> str:
-        """Return GREEN, YELLOW or RED."""
-        share = self.share(at)
-        return "RED" if share > red else "YELLOW" if share > yellow else "GREEN"
-
-
-def _weight(times: deque[float], at: float) -> float:
-    return sum(math.exp((time - at) / (2 * DAY)) for time in times)
