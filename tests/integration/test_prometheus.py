@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request  # noqa: TC002 - Starlette looks at a handler's annotations
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from tests import services
 from tests.listening import PHONE, ListeningVitals, item
+from tests.prometheus import Prometheus, prometheus
+from tests.services import require
 
 from chatvitals.exposition import render
 
@@ -40,45 +39,11 @@ scrape_configs:
 """
 
 
-class Prometheus(NamedTuple):
-    """One that runs."""
-
-    url: str
-    log: Path
-
-    def get(self, path: str, **parameters: str) -> Any:
-        """Return the data that an endpoint of the API answers."""
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, trust_env=False)
-        answer.raise_for_status()
-        return answer.json()["data"]
-
-    def value(self, query: str) -> float | None:
-        """Return the one value of a query, or None where there is no series."""
-        result = self.get("query", query=query)["result"]
-        return float(result[0]["value"][1]) if result else None
-
-    def wait_for(self, query: str, wanted: float) -> None:
-        """Wait until a query has a value, which takes a scrape or two."""
-        give_up = time.monotonic() + 15.0
-        while (seen := self.value(query)) != wanted:
-            assert time.monotonic() < give_up, f"{query} is {seen}, not {wanted}; {self.log.read_text()}"
-            time.sleep(0.1)
-
-
 @contextmanager
-def prometheus(folder: Path, bot: int) -> Iterator[Prometheus]:
+def scraping(folder: Path, bot: int) -> Iterator[Prometheus]:
     """Run a Prometheus that scrapes the bot every second, with the token and with a wrong one."""
-    program, port = services.require("prometheus"), services.free_port()
-    config, log = folder / "prometheus.yml", folder / "log"
-    config.write_text(CONFIG.format(token=TOKEN, bot=bot))
-    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-               f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
-        try:
-            services.wait_until_listening(port, process)
-            yield Prometheus(f"http://127.0.0.1:{port}", log)
-        finally:
-            process.kill()  # a second sooner than asking it; nothing is to be kept
+    with prometheus(CONFIG.format(token=TOKEN, bot=bot), folder) as server:
+        yield server
 
 
 @pytest.fixture
@@ -112,7 +77,7 @@ def test_prometheus_takes_all_and_the_average_of_the_readme_is_right(
     """Answers after 4 s and 6 s between two scrapes are an average of 5 s; who has no token is told 401."""
     for _ in range(5):  # what a series begins with is in no rate, and near 0 rates extrapolate with care
         answered_after(vitals, 20.0)
-    with prometheus(tmp_path, bot) as server:
+    with scraping(tmp_path, bot) as server:
         server.wait_for("sum(chatvitals_response_seconds_count)", 5.0)
         answered_after(vitals, 4.0)
         answered_after(vitals, 6.0)
@@ -135,7 +100,7 @@ def test_prometheus_takes_all_and_the_average_of_the_readme_is_right(
 @pytest.mark.parametrize("hours", [None, {"timezone": "Europe/Rome", "days": {"mon": [["09:00", "18:00"]]}}])
 def test_promtool_finds_nothing_to_say(hours: dict[str, Any] | None) -> None:
     """Names, types, units and help texts are as Prometheus's own linter wants them."""
-    promtool = services.require("promtool")
+    promtool = require("promtool")
     vitals = ListeningVitals(in_hours=hours)
     vitals.journey("order", ["menu", "paid"], completed_by="paid").reach("menu", contact=PHONE, phone_number_id="1")
     answered_after(vitals, 3.0)

@@ -110,7 +110,7 @@ class History:
         if self._random.random() < 0.25:  # a second message of the same burst
             self._at(self.now + self._random.uniform(0.2, 0.9) * min(wait, 8.0), partial(self._write, person))
         patience = the_story.patience_seconds(self._random)
-        if self._random.random() < (0.02 if slow else 0.0002):
+        if self._random.random() < (0.02 if slow else 0.0):
             wait = 2 * DAY  # the bot fails; nobody ever answers
         if wait < DAY:
             self._at(self.now + wait, partial(self._answer, line, person, step, seconds=wait))

@@ -77,8 +77,8 @@ class Platform:
         """Of each number's customers."""
         self._story = story
         self._start = start
-        self._ratings = {line.number: Score(yellow=0.025, red=0.1) for line in story.lines}
-        self._offer = Score(yellow=0.018, red=0.12)
+        self._ratings = {line.number: Score(yellow=0.04, red=0.1) for line in story.lines}
+        self._offer = Score(yellow=0.03, red=0.08)
         self._troubled = next(line.number for line in story.lines if line.troubled)
 
     def rating(self, number: str) -> str:
@@ -149,4 +149,4 @@ class Platform:
 
 
 def _weight(times: deque[float], at: float) -> float:
-    return sum(math.exp((time - at) / (2 * DAY)) for time in times)
+    return sum(math.exp((time - at) / (3 * DAY)) for time in times)
