@@ -109,16 +109,6 @@ def _turns(late: int, threshold: str, opened: str = "0+10x400") -> list[Series]:
     ]
 
 
-def journeys() -> list[Case]:
-    """Return cases of runs that stall."""
-    open_runs = Series("chatvitals_journey_runs_open", "30x60", STEP)
-    stalled = "chatvitals_journey_runs_stalled"
-    return pair(
-        "WhatsAppJourneyStalls", 45,
-        [open_runs, Series(stalled, "20x60", STEP)], [open_runs, Series(stalled, "5x60", STEP)],
-    )  # fmt: skip
-
-
 def delivery() -> list[Case]:
     """Return cases of sends that WhatsApp refuses."""
     failures = "chatvitals_message_failures_total"
@@ -177,18 +167,17 @@ def slow() -> list[Case]:
         return " ".join(parts)
 
     now = WEEK + 180
+    quiet_day = f"_x{1440 // every} 30x{360 // every}"  # nothing stalls before a day of starts is known
     started = Series("chatvitals_journey_runs_started_total", counter((now, 1)), RUN)
     completed = {**RUN, "outcome": "completed"}
     runs = "chatvitals_journey_runs_total"
-    delivered = Series(
-        "chatvitals_message_statuses_total",
-        counter((2000, 2)),
-        {**NUMBER, "status": "delivered", "category": "service"},
-    )
+    arrived = {**NUMBER, "status": "delivered", "category": "service"}
+    delivered = Series("chatvitals_message_statuses_total", counter((2000, 2)), arrived)
+    through = Series("chatvitals_message_statuses_total", counter((now, 2)), arrived)
     read = {**NUMBER, "status": "read", "category": "service"}
     opt_outs = {**NUMBER, "category": "marketing_messages"}
     accepted = {"job": "bot", "result": "accepted"}
-    ended = Series("chatvitals_journey_step_ended_total", counter((2000, 1)), STEP)
+    ended = Series("chatvitals_journey_step_ended_total", counter((now, 1)), STEP)
     dropped = {**STEP, "outcome": "abandoned_by_user"}
     return [
         *pair(
@@ -198,15 +187,21 @@ def slow() -> list[Case]:
             interval=every,
         ),
         *pair(
-            "WhatsAppJourneyStepDropOff", 1980,
-            [ended, Series("chatvitals_journey_step_dropped_total", counter((1600, 0.1), (400, 0.6)), dropped)],
-            [ended, Series("chatvitals_journey_step_dropped_total", counter((2000, 0.4)), dropped)],
+            "WhatsAppJourneyStepDropOff", now - 20,
+            [ended, Series("chatvitals_journey_step_dropped_total", counter((WEEK - 300, 0.1), (480, 0.6)), dropped)],
+            [ended, Series("chatvitals_journey_step_dropped_total", counter((now, 0.4)), dropped)],
             interval=every,
         ),
         *pair(
-            "WhatsAppReadRateDropped", 1980,
-            [delivered, Series("chatvitals_message_statuses_total", counter((1400, 1.6), (600, 0.4)), read)],
-            [delivered, Series("chatvitals_message_statuses_total", counter((2000, 1.6)), read)],
+            "WhatsAppJourneyStalls", 1980,
+            [started, Series("chatvitals_journey_runs_stalled", f"{quiet_day} 90x{200 // every}", STEP)],
+            [started, Series("chatvitals_journey_runs_stalled", f"{quiet_day} 40x{200 // every}", STEP)],
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppReadRateDropped", now - 20,
+            [through, Series("chatvitals_message_statuses_total", counter((WEEK - 300, 1.6), (480, 0.4)), read)],
+            [through, Series("chatvitals_message_statuses_total", counter((now, 1.6)), read)],
             interval=every,
         ),
         *pair(
@@ -217,8 +212,14 @@ def slow() -> list[Case]:
         ),
         *pair(
             "WhatsAppWebhookSilent", now - 20,
-            [Series("chatvitals_webhooks_total", counter((WEEK + 60, 1), (120, 0)), accepted)],
-            [Series("chatvitals_webhooks_total", counter((now, 1)), accepted)],
+            [Series("chatvitals_webhooks_total", counter((WEEK + 60, 10), (120, 0)), accepted)],
+            [Series("chatvitals_webhooks_total", counter((WEEK + 60, 1), (120, 0)), accepted)],  # too few to tell yet
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppWebhookSilent", now - 20,
+            [Series("chatvitals_webhooks_total", counter((WEEK - 60, 2), (240, 0)), accepted)],
+            [Series("chatvitals_webhooks_total", counter((now, 2)), accepted)],
             interval=every,
         ),
     ]  # fmt: skip
@@ -226,7 +227,7 @@ def slow() -> list[Case]:
 
 def quick() -> list[Case]:
     """Return all cases that need no more than some hours of history."""
-    return [*quality(), *templates(), *responsiveness(), *journeys(), *delivery(), *plumbing()]
+    return [*quality(), *templates(), *responsiveness(), *delivery(), *plumbing()]
 
 
 def as_promtool(cases: list[Case]) -> str:

@@ -19,7 +19,8 @@ from tests.promql import walk
 
 from chatvitals import catalogue
 from chatvitals.assets.objective import Objective
-from chatvitals.assets.rules import alerts, recordings
+from chatvitals.assets.recordings import recordings
+from chatvitals.assets.rules import alerts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,8 @@ from tests.services import require
 
 from chatvitals import catalogue
 from chatvitals.assets.objective import Objective
-from chatvitals.assets.rules import Alert, Recording, alerts, recordings
+from chatvitals.assets.recordings import Recording, recordings
+from chatvitals.assets.rules import Alert, alerts
 
 GRAFANA = Path(__file__).parents[2] / "grafana"
 RULES = GRAFANA / "rules"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from chatvitals.assets.rules import RUNBOOK, alerts, recordings
+from chatvitals.assets.recordings import recordings
+from chatvitals.assets.rules import RUNBOOK, alerts
 
 if TYPE_CHECKING:
     from chatvitals.assets.objective import Objective

@@ -1,4 +1,4 @@
-"""Recording and alerting rules, as Prometheus reads them."""
+"""Alerts: what a person should act on before Meta does."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from typing import Final
 
 from chatvitals import vocabulary
 from chatvitals.assets.objective import BURNS, Objective
+from chatvitals.assets.recordings import one
 
 RUNBOOK: Final = "https://github.com/chatvitals/chatvitals/blob/main/grafana/README.md"
 _NUMBER: Final = "by (phone_number_id)"
 _RATINGS: Final = "1 RED, 2 YELLOW, 3 GREEN"
 _REFUSALS: Final = "|".join(vocabulary.QUALITY_REFUSALS)
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A series that is computed every minute."""
-
-    name: str
-    expr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,70 +31,9 @@ class Alert:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-def recordings(objective: Objective) -> list[Recording]:
-    """Return the recorded series; ratios of slow answers are over the objective's threshold."""
-    overdue = f'chatvitals_turns_overdue_total{{threshold="{objective.threshold}"}}'
-    opened = "chatvitals_turns_opened_total"
-    rules = [
-        Recording(
-            "phone_number_id:chatvitals_response_seconds:mean_rate5m",
-            f"sum {_NUMBER} (rate(chatvitals_response_seconds_sum[5m]))\n"
-            f"/ sum {_NUMBER} (rate(chatvitals_response_seconds_count[5m]))",
-        )
-    ]
-    rules += [
-        Recording(
-            f"phone_number_id_turn:chatvitals_wait_seconds:p{percent}_rate15m",
-            f"histogram_quantile(0.{percent}, "
-            "sum by (le, phone_number_id, turn) (rate(chatvitals_wait_seconds_bucket[15m])))",
-        )
-        for percent in (50, 90, 95)
-    ]
-    rules += [
-        Recording(
-            f"phone_number_id:chatvitals_turns_overdue:ratio_rate{window}",
-            f"sum {_NUMBER} (rate({overdue}[{window}]))\n/ sum {_NUMBER} (rate({opened}[{window}]))",
-        )
-        for window in ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
-    ]
-    rules += [
-        Recording(f"phone_number_id:chatvitals_turns_opened:increase{window}", _increase(opened, window))
-        for window in ("1h", "6h", "1d", "3d")
-    ]
-    journey = "by (phone_number_id, journey)"
-    completed = 'increase(chatvitals_journey_runs_total{outcome="completed"}[1h])'
-    started = "increase(chatvitals_journey_runs_started_total[1h])"
-    read = _increase('chatvitals_message_statuses_total{status="read"}', "6h")
-    delivered = _increase('chatvitals_message_statuses_total{status="delivered"}', "6h")
-    opt_outs = _increase("chatvitals_opt_outs_total", "6h")
-    rules += [
-        Recording(
-            "phone_number_id_journey:chatvitals_journey_completed:ratio_increase1h",
-            f"sum {journey} ({one(completed)})\n/ sum {journey} ({one(started)})",
-        ),
-        Recording(
-            "phone_number_id_journey:chatvitals_journey_runs_started:increase1h", f"sum {journey} ({one(started)})"
-        ),
-        Recording("phone_number_id:chatvitals_messages_read:ratio_increase6h", f"{read}\n/ {delivered}"),
-        Recording("phone_number_id:chatvitals_messages_delivered:increase6h", delivered),
-        Recording("phone_number_id:chatvitals_opt_outs:ratio_increase6h", f"{opt_outs}\n/ {delivered}"),
-        Recording("phone_number_id:chatvitals_opt_outs:increase6h", opt_outs),
-    ]
-    return rules
-
-
-def one(expression: str) -> str:
-    """Return one target's value of what every target of a store shows alike."""
-    return f"max without (instance, pod) ({expression})"
-
-
 def alerts(objective: Objective) -> list[Alert]:
     """Return all alerts, in the order of the runbook."""
     return [*_quality(), *_templates(), *_responsiveness(objective), *_journeys(), *_delivery(), *_plumbing()]
-
-
-def _increase(series: str, window: str) -> str:
-    return f"sum {_NUMBER} ({one(f'increase({series}[{window}])')})"
 
 
 def _quality() -> list[Alert]:
@@ -247,37 +179,45 @@ def _responsiveness(objective: Objective) -> list[Alert]:
 
 def _journeys() -> list[Alert]:
     page = "chatvitals-journeys"
-    ratio = "phone_number_id_journey:chatvitals_journey_completed:ratio_increase1h"
-    started = "phone_number_id_journey:chatvitals_journey_runs_started:increase1h"
-    step = "by (phone_number_id, journey, step)"
-    dropped, ended = "chatvitals_journey_step_dropped_total", "chatvitals_journey_step_ended_total"
+    run, step = "phone_number_id_journey:chatvitals_journey", "phone_number_id_journey_step:chatvitals_journey"
+    completed, started = f"{run}_completed:ratio_increase1h", f"{run}_runs_started:increase1h"
+    dropped, ended = f"{step}_step_dropped:ratio_increase1d", f"{step}_step_ended:increase1d"
+    share, stalled = f"{step}_runs_stalled:ratio_started1d", f"{step}_runs_stalled:max"
 
-    def drop_off(window: str) -> str:
-        return f"sum {step} (increase({dropped}[{window}])) / sum {step} (increase({ended}[{window}]))"
+    def usual(series: str, since: str) -> str:
+        return f"avg_over_time({series}[7d:1h] offset {since})"
 
-    earlier = f"sum {step} (increase({dropped}[1d] offset 6h)) / sum {step} (increase({ended}[1d] offset 6h))"
-    open_runs = f"sum {step} ({one('chatvitals_journey_runs_open')})"
+    def beyond_chance(difference: str, usual: str, of: str) -> str:
+        return f"{difference} > 4 * sqrt({usual} * (1 - {usual}) / {of})"  # standard deviations
+
+    mostly, often, before = usual(completed, "1h"), usual(dropped, "1d"), usual(share, "1h")
     return [
         Alert(
             "WhatsAppJourneyCompletionDropped",
-            f"{ratio} < 0.7 * ({ratio} offset 1w)\nand {started} >= 20\nand {started} offset 1w >= 20", "warning",
+            f"{completed} < 0.7 * {mostly}\n"
+            f"and {beyond_chance(f'{mostly} - {completed}', mostly, started)}\nand {started} >= 20", "warning",
             "journey", "Fewer customers complete {{ $labels.journey }}",
-            "{{ $value | humanizePercentage }} in the last hour, less than 70 % of the same hour a week ago. The "
-            "journeys dashboard shows at which step they stop.", "15m", dashboard=page,
+            "{{ $value | humanizePercentage }} in the last hour, less than 70 % of the week's average and more than "
+            "chance explains. The journeys dashboard shows at which step they stop.", "15m", dashboard=page,
         ),
         Alert(
             "WhatsAppJourneyStepDropOff",
-            f"({drop_off('6h')} > 0.2)\n> 2 * ({earlier})\nand sum {step} ({one(f'increase({ended}[6h])')}) >= 20",
+            # against the same day, too: runs that are given up on a Monday began on a Saturday, completed ones did not
+            f"{dropped} > 0.1\nand {dropped} > 1.5 * {often}\nand {dropped} > 1.5 * ({dropped} offset 1w)\n"
+            f"and {beyond_chance(f'{dropped} - {often}', often, ended)}\nand {ended} >= 20",
             "warning", "journey", "Customers leave {{ $labels.journey }} at {{ $labels.step }}",
-            "{{ $value | humanizePercentage }} of the runs that reached it ended there, twice as many as the day "
-            "before. Try the step yourself; look at fallbacks and waits there.", "15m", dashboard=page,
+            "{{ $value | humanizePercentage }} of the runs that ended there within a day, half as many again as in "
+            "the week before and on that day a week ago. Try the step yourself; look at fallbacks and waits there.",
+            "15m", dashboard=page,
         ),
         Alert(
             "WhatsAppJourneyStalls",
-            f"sum {step} ({one('chatvitals_journey_runs_stalled')})\n/ {open_runs} > 0.5\nand {open_runs} >= 20",
+            f"{share} > 1.5 * {before}\n"
+            f"and {stalled} * (1 - {before} / {share}) > 4 * sqrt({stalled} * {before} / {share})\n"
+            f"and {stalled} >= 20",
             "warning", "journey", "Runs of {{ $labels.journey }} stall at {{ $labels.step }}",
-            "In {{ $value | humanizePercentage }} of the open runs there nothing happens. Do customers get an answer, "
-            "and do they know what to do next?", "30m", dashboard=page,
+            "{{ $value | humanizePercentage }} of a day's runs stand still there, half as many again as in the week "
+            "before. Do customers get an answer, and do they know what to do next?", "30m", dashboard=page,
         ),
     ]  # fmt: skip
 
@@ -300,10 +240,12 @@ def _delivery() -> list[Alert]:
     return [
         Alert(
             "WhatsAppReadRateDropped",
-            f"{read} < 0.8 * avg_over_time({read}[7d:1h] offset 6h)\nand {delivered} >= 100", "warning", "delivery",
+            f"{read} < 0.8 * avg_over_time({read}[7d:1h] offset 6h)\nand {read} < 0.8 * ({read} offset 1w)\n"
+            f"and {delivered} >= 100", "warning", "delivery",
             "Customers of {{ $labels.phone_number_id }} read less",
             "{{ $value | humanizePercentage }} of what was delivered in the last six hours, a fifth below the week "
-            "before. A low read rate lowers template quality: send fewer campaigns, to customers who want them.", "1h",
+            "before and these hours a week ago. A low read rate lowers template quality: send fewer campaigns, to "
+            "customers who want them.", "1h",
             dashboard=page,
         ),
         Alert(
@@ -324,15 +266,18 @@ def _delivery() -> list[Alert]:
 
 def _plumbing() -> list[Alert]:
     page = "chatvitals-instrumentation"
-    accepted = 'increase(chatvitals_webhooks_total{result="accepted"}[30m]'
+    silent = "\nor ".join(
+        f"({_accepted(window)} == 0 and {_accepted(window, ' offset 1w')} > {usual})"
+        for window, usual in (("30m", 200), ("3h", 200), ("1d", 50))
+    )
     unsigned = 'increase(chatvitals_webhooks_total{result=~"unsigned|bad_signature"}[15m])'
     return [
         Alert(
             "WhatsAppWebhookSilent",
-            f"sum by (job) ({accepted})) == 0\nand sum by (job) ({accepted} offset 1w)) > 10", "critical", "plumbing",
-            "No webhook has come for half an hour",
-            "A week ago there were some at this time. Is the bot reachable, and is the app still subscribed? Run "
-            "`chatvitals doctor`.", "5m", dashboard=page,
+            silent, "critical", "plumbing",
+            "No webhook comes any more",
+            "A week ago there were many in this half hour, these three hours or this day, and now there is none. Is "
+            "the bot reachable, and is the app still subscribed? Run `chatvitals doctor`.", "5m", dashboard=page,
         ),
         Alert(
             "WhatsAppMetricsAbsent", "absent(chatvitals_build_info)", "critical", "plumbing",
@@ -373,3 +318,8 @@ def _plumbing() -> list[Alert]:
             "malformed: WhatsApp sent something new; stale: old history, harmless.", keep="30m", dashboard=page,
         ),
     ]  # fmt: skip
+
+
+def _accepted(window: str, offset: str = "") -> str:
+    increase = f'increase(chatvitals_webhooks_total{{result="accepted"}}[{window}]{offset})'
+    return f"sum by (job) ({one(increase)})"

@@ -151,7 +151,7 @@ class History:
         self._send(person, Call, name="handover")
         explains = self.now + self._random.uniform(20.0, 120.0)
         self._at(explains, partial(self._write, person))
-        self._at(explains + self._random.lognormvariate(5.7, 0.8), partial(self._person_answers, person))
+        self._at(explains + self._random.lognormvariate(5.0, 0.6), partial(self._person_answers, person))
 
     def _person_answers(self, person: dict[str, str]) -> None:
         self._send(person, Echo, id=self._id(), type="text", timestamp=int(self.now))
@@ -184,7 +184,7 @@ class History:
             self._send(person, Send, kind="reply", accepted=False, code="131056", seconds=0.3)
         message = self._id()
         self._send(person, Send, kind="reply", accepted=True, id=message, seconds=self._random.uniform(0.08, 0.6))
-        if self._random.random() < 0.003:
+        if self._random.random() < 0.0004:
             self._status(person, message, "failed", self._random.choice((3.0, 45.0)), "service", "131026")
         else:
             self._deliver(person, message, "service", 0.9 * self._read_rate[line.number] / 0.72)
