@@ -1,4 +1,7 @@
-"""What `grafana/build` does: write every generated file, or say which ones differ."""
+"""What `grafana/build` does: write every generated file, or say which ones differ.
+
+Dashboards are made here, with a library that users need not have; all else is made by the package itself.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from builder import dashboards, rule_cases, runbook
-from chatvitals.assets import render
+from builder import dashboards
+from chatvitals.assets import bundle
 from chatvitals.assets.objective import Objective
 
 if TYPE_CHECKING:
@@ -36,14 +39,7 @@ def main(folder: Path, arguments: list[str]) -> int:
 def files(objective: Objective | None = None) -> dict[str, str]:
     """Return the text of each generated file by its name."""
     objective = objective or Objective()
-    return {
-        "README.md": runbook.page(objective),
-        "rules/recording.yml": render.recording_rules(objective),
-        "rules/alerting.yml": render.alerting_rules(objective),
-        "rules/tests/quick.yml": rule_cases.as_promtool(rule_cases.quick()),
-        "rules/tests/slow.yml": rule_cases.as_promtool(rule_cases.slow()),
-        **dashboards.files(objective),
-    }
+    return {**bundle.rendered(objective), **dashboards.files(objective)}
 
 
 def _differs(path: Path, text: str) -> bool:

@@ -33,7 +33,7 @@ def files(objective: Objective) -> dict[str, str]:
         text = json.dumps(board.build(), cls=JSONEncoder, indent=2, ensure_ascii=False)
         found[f"dashboards/{board.uid}.json"] = text + "\n"
         shared = json.dumps(_shared(json.loads(text)), indent=2, ensure_ascii=False)
-        found[f"dashboards/grafana.com/{board.uid}.json"] = shared + "\n"
+        found[f"grafana.com/{board.uid}.json"] = shared + "\n"
     return found
 
 

@@ -86,6 +86,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     simulate.set_defaults(run=_simulate)
 
+    assets = commands.add_parser(
+        "assets",
+        help="write dashboards and alert rules for Grafana and Prometheus",
+        description="Write dashboards, recording and alerting rules with their tests and runbook, examples for "
+        "Alertmanager and provisioning, and a compose file, for a service level objective.",
+    )
+    assets.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
+    assets.add_argument(
+        "--slo", type=float, default=0.95, metavar="SHARE", help="share of turns answered in time (default: 0.95)"
+    )
+    assets.add_argument(
+        "--threshold", type=int, default=60, metavar="S", help="in time is within 10, 60, 300 or 3600 s (default: 60)"
+    )
+    assets.add_argument("--force", action="store_true", help="overwrite files that differ")
+    assets.set_defaults(run=_assets)
+
     journeys = commands.add_parser(
         "journeys",
         help="show how far customers get",
@@ -137,6 +153,12 @@ def _simulate(options: argparse.Namespace) -> int:
     return simulate.run(
         options.openmetrics, scenario=options.scenario, days=options.days, seed=options.seed, every=options.every
     )
+
+
+def _assets(options: argparse.Namespace) -> int:
+    from chatvitals.assets import command  # noqa: PLC0415
+
+    return command.run(options.out, share=options.slo, threshold=options.threshold, force=options.force)
 
 
 def _journeys(options: argparse.Namespace) -> int:

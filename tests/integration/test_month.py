@@ -14,9 +14,9 @@ from tests.prometheus import Prometheus, prometheus
 from tests.services import require
 
 from chatvitals import simulate
+from chatvitals.assets.alerts import alerts
 from chatvitals.assets.objective import Objective
 from chatvitals.assets.recordings import recordings
-from chatvitals.assets.rules import alerts
 from chatvitals.simulator.story import DAY, HOUR, STORIES
 
 if TYPE_CHECKING:

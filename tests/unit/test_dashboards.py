@@ -18,9 +18,9 @@ from tests.grafana import GRAFANA, PAGES, asked, expanded, page, panels, selecto
 from tests.promql import walk
 
 from chatvitals import catalogue
+from chatvitals.assets.alerts import alerts
 from chatvitals.assets.objective import Objective
 from chatvitals.assets.recordings import recordings
-from chatvitals.assets.rules import alerts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,7 +178,7 @@ def test_the_sdk_reads_back_what_it_wrote(path: Path) -> None:
 @every_page
 def test_the_variant_for_grafana_com_asks_for_the_data_source(path: Path) -> None:
     """And differs in nothing else."""
-    ours, shared = page(path), page(path.parent / "grafana.com" / path.name)
+    ours, shared = page(path), page(GRAFANA / "grafana.com" / path.name)
     assert [each["name"] for each in shared.pop("__inputs")] == ["DS_PROMETHEUS"]
     kinds = {each["id"] for each in shared.pop("__requires") if each["type"] == "panel"}
     assert kinds == {panel["type"] for panel in panels(ours)}

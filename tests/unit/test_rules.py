@@ -11,9 +11,9 @@ import pytest
 from tests.services import require
 
 from chatvitals import catalogue
+from chatvitals.assets.alerts import Alert, alerts
 from chatvitals.assets.objective import Objective
 from chatvitals.assets.recordings import Recording, recordings
-from chatvitals.assets.rules import Alert, alerts
 
 GRAFANA = Path(__file__).parents[2] / "grafana"
 RULES = GRAFANA / "rules"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from chatvitals.assets.alerts import RUNBOOK, alerts
 from chatvitals.assets.recordings import recordings
-from chatvitals.assets.rules import RUNBOOK, alerts
 
 if TYPE_CHECKING:
+    from chatvitals.assets.alerts import Alert
     from chatvitals.assets.objective import Objective
-    from chatvitals.assets.rules import Alert
 
 _HEAD = "# Made by `chatvitals assets`: {what}, for an objective of {share:g} within {threshold} s.\n"
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.assets.objective import BURNS
+
+if TYPE_CHECKING:
+    from chatvitals.assets.objective import Objective
 
 NUMBER: Final = {"phone_number_id": "1"}
 ACCOUNT: Final = {"waba_id": "9"}
@@ -83,17 +88,17 @@ def templates() -> list[Case]:
     return cases + _gauge("WhatsAppTemplateQualityDropped", 50, metric, TEMPLATE, "3x30 2x30", "2x60")
 
 
-def responsiveness() -> list[Case]:
+def responsiveness(objective: Objective) -> list[Case]:
     """Return cases of slow and missing answers."""
+    alert, threshold = "WhatsAppSlowAnswersBudgetBurn", f"{objective.threshold}"
     cases = []
-    # late turns of ten a minute, and when to look: above this burn's limit and below that of the faster one
-    for short, late, minute in (("5m", 8, 90), ("30m", 4, 120), ("2h", 2, 240), ("6h", 1, 300)):
-        cases += pair(
-            "WhatsAppSlowAnswersBudgetBurn", minute, _turns(late, "60"), _turns(0, "60"), labels={"short": short}
-        )
+    for (short, _, factor), minute in zip(BURNS, (90, 120, 240, 300), strict=True):
+        limit = factor * objective.budget
+        more, less = 10 * (limit + 1) / 2, 10 * limit / 2  # of ten turns a minute
+        cases += pair(alert, minute, _turns(more, threshold), _turns(less, threshold), labels={"short": short})
     return [
         *cases,
-        Case("WhatsAppSlowAnswersBudgetBurn", 90, 0, tuple(_turns(8, "60", "0+0.1x400"))),  # too few to tell
+        Case(alert, 90, 0, tuple(_turns(10, threshold, "0+0.1x400"))),  # too few to tell
         *_gauge(
             "WhatsAppOldestCustomerWaiting", 30, "chatvitals_oldest_open_turn_timestamp_seconds", NUMBER,
             "60x60", "0+60x60",
@@ -102,10 +107,11 @@ def responsiveness() -> list[Case]:
     ]  # fmt: skip
 
 
-def _turns(late: int, threshold: str, opened: str = "0+10x400") -> list[Series]:
+def _turns(late: float, threshold: str, opened: str = "0+10x400") -> list[Series]:
+    first = {**NUMBER, "turn": "first"}
     return [
-        Series("chatvitals_turns_opened_total", opened, {**NUMBER, "turn": "first"}),
-        Series("chatvitals_turns_overdue_total", f"0+{late}x400", {**NUMBER, "turn": "first", "threshold": threshold}),
+        Series("chatvitals_turns_opened_total", opened, first),
+        Series("chatvitals_turns_overdue_total", f"0+{late:g}x400", {**first, "threshold": threshold}),
     ]
 
 
@@ -225,16 +231,16 @@ def slow() -> list[Case]:
     ]  # fmt: skip
 
 
-def quick() -> list[Case]:
+def quick(objective: Objective) -> list[Case]:
     """Return all cases that need no more than some hours of history."""
-    return [*quality(), *templates(), *responsiveness(), *delivery(), *plumbing()]
+    return [*quality(), *templates(), *responsiveness(objective), *delivery(), *plumbing()]
 
 
 def as_promtool(cases: list[Case]) -> str:
     """Return a promtool test file."""
     interval = cases[0].interval
     lines = [
-        "# Made by grafana/build: for every alert a firing and a quiet case, each on two instances of one store.",
+        "# For every alert a firing and a quiet case, each on two instances of one store.",
         "rule_files:",
         "  - ../recording.yml",
         "  - ../alerting.yml",

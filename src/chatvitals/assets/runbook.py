@@ -1,0 +1,82 @@
+"""The page that alerts link to: how to load everything, and what to do about each alert."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from chatvitals.assets.alerts import alerts
+
+if TYPE_CHECKING:
+    from chatvitals.assets.alerts import Alert
+    from chatvitals.assets.objective import Objective
+
+_HEAD = """# Dashboards and alerts
+
+Six dashboards, recording and alerting rules with tests, and examples around them, for an objective of {share:g} of the turns answered within {threshold} s. `chatvitals assets --out DIR --slo 0.99 --threshold 300` writes all of it for another one.
+
+| | |
+|---|---|
+| `dashboards/` | for provisioning; the data source is a variable |
+| `grafana.com/` | the same to import by hand or publish; the data source is asked for |
+| `rules/` | recording and alerting rules; `rules/tests/` has a firing and a quiet case of every alert |
+| `alertmanager.yml` | an example: who hears of what, and which alert makes which other one pointless |
+| `provisioning/`, `prometheus.yml`, `compose.yaml` | Prometheus, Grafana, Alertmanager and the demo bot, put together |
+
+## Look at it
+
+`docker compose up` in this folder, then http://127.0.0.1:3000: the demo bot gets slow, and its rating falls.
+
+A month of history, with a deploy that makes one number slow, the fall of its rating and the recovery, for the Prometheus of that compose file:
+
+```sh
+chatvitals simulate --openmetrics month.txt
+docker compose cp month.txt prometheus:/tmp/month.txt
+docker compose exec prometheus promtool tsdb create-blocks-from --max-block-duration=486h openmetrics /tmp/month.txt /prometheus
+docker compose restart prometheus
+```
+
+## Load it into yours
+
+Prometheus, which should keep 90 days (alerts compare with last week, budgets reach over a month), and scrape one target per store; nothing is counted twice where several are scraped all the same:
+
+```yaml
+rule_files:
+  - rules/recording.yml
+  - rules/alerting.yml
+```
+
+`promtool test rules rules/tests/*.yml` takes two minutes. Grafana: copy `dashboards/` to the path that `provisioning/dashboards/chatvitals.yaml` names, or import the files of `grafana.com/` by hand (Dashboards, New, Import). Grafana 10.4 and later.
+
+Rules that compare with last week or the last seven days (`WhatsAppJourneyCompletionDropped`, `WhatsAppJourneyStepDropOff`, `WhatsAppJourneyStalls`, `WhatsAppWebhookSilent`, `WhatsAppReadRateDropped`, `WhatsAppOptOutSurge`) are silent until there is such a history.
+
+# Runbook
+
+What to do about each alert.
+"""
+_SEVERITY = {"critical": "Act now.", "warning": "Act today.", "info": "For the record."}
+
+
+def page(objective: Objective) -> str:
+    """Return the page; each alert has one heading, which its `runbook_url` names."""
+    by_name: dict[str, list[Alert]] = {}
+    for alert in alerts(objective):
+        by_name.setdefault(alert.name, []).append(alert)
+    sections = [_section(name, same) for name, same in by_name.items()]
+    return _HEAD.format(share=objective.share, threshold=objective.threshold) + "\n" + "\n".join(sections)
+
+
+def _section(name: str, same: list[Alert]) -> str:
+    severities = sorted({alert.severity for alert in same})
+    urgency = " ".join(_SEVERITY[severity] for severity in severities)
+    lines = [f"## {name}", "", f"{urgency} {_plain(same[0].description)}", ""]
+    lines += ["```promql", *same[0].expr.splitlines(), "```", ""]
+    if len(same) > 1:
+        windows = ", ".join(f"{alert.labels['short']} and {alert.labels['long']} ({alert.severity})" for alert in same)
+        lines += [f"Windows: {windows}.", ""]
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Return a description with a dot for each value that Prometheus fills in."""
+    return re.sub(r"{{.*?}}", "…", text)

@@ -1,0 +1,107 @@
+"""A real Alertmanager with the example's inhibitions: it mutes what another alert makes pointless, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from tests import services
+from tests.grafana import GRAFANA
+
+from chatvitals.assets.alerts import alerts
+from chatvitals.assets.objective import Objective
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NUMBER = {"phone_number_id": "1"}
+TEMPLATE = {"waba_id": "9", "template": "offer", "language": "en"}
+Labels = dict[str, str]
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[httpx.Client]:
+    """Run one on a free port, with nothing kept and no cluster."""
+    program, port = services.require("prometheus-alertmanager"), services.free_port()
+    command = [program, f"--config.file={GRAFANA}/alertmanager.yml", f"--storage.path={tmp_path}",
+               f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]  # fmt: skip
+    url = f"http://127.0.0.1:{port}/api/v2"
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            services.wait_until_listening(port, process)
+            with httpx.Client(base_url=url, trust_env=False) as client:
+                yield client
+        finally:
+            process.kill()
+
+
+def fire(client: httpx.Client, case: str, *fired: tuple[str, Labels]) -> dict[str, str]:
+    """Fire alerts as Prometheus does; return the state of each by its name and severity, once all are decided."""
+    body = []
+    for name, labels in fired:
+        severity = labels.get("severity", "")
+        rule = next(each for each in alerts(Objective()) if each.name == name and severity in {"", each.severity})
+        all_labels = {"severity": rule.severity, "component": rule.component, "case": case, **labels}
+        body.append({"labels": {"alertname": name, **all_labels}, "annotations": {}})
+    client.post("/alerts", json=body).raise_for_status()
+    give_up = time.monotonic() + 15.0
+    while True:
+        found: list[Any] = client.get("/alerts", params={"filter": f'case="{case}"'}).json()
+        states = {
+            f"{each['labels']['alertname']} {each['labels']['severity']}": each["status"]["state"] for each in found
+        }
+        if len(found) == len(body) and "unprocessed" not in states.values():
+            return states
+        assert time.monotonic() < give_up, states
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("source", "muted", "same", "other"),
+    [
+        ("WhatsAppQualityRatingRed", "WhatsAppQualityRatingDropped", NUMBER, {"phone_number_id": "2"}),
+        ("WhatsAppNumberFlagged", "WhatsAppReadRateDropped", NUMBER, {"phone_number_id": "2"}),
+        ("WhatsAppMessagingBlocked", "WhatsAppQualityRatingDropped", NUMBER, {"phone_number_id": "2"}),
+        ("WhatsAppTemplateDisabled", "WhatsAppTemplatePaused", TEMPLATE, {**TEMPLATE, "language": "de"}),
+    ],
+)
+def test_an_alert_mutes_the_lesser_one_of_the_same_number_or_template_only(
+    alertmanager: httpx.Client, source: str, muted: str, same: Labels, other: Labels
+) -> None:
+    """Not that of another one."""
+    case = f"{source} {muted}"
+    severities = {alert.name: alert.severity for alert in alerts(Objective())}
+    states = fire(alertmanager, case, (source, same), (muted, same))
+    assert states == {f"{source} {severities[source]}": "active", f"{muted} {severities[muted]}": "suppressed"}
+    states = fire(alertmanager, f"{case} elsewhere", (muted, other))
+    assert set(states.values()) == {"active"}
+
+
+def test_a_fast_burn_mutes_a_slow_one(alertmanager: httpx.Client) -> None:
+    """Of the same number."""
+    name = "WhatsAppSlowAnswersBudgetBurn"
+    states = fire(
+        alertmanager, "burn",
+        (name, {**NUMBER, "severity": "critical", "short": "5m"}),
+        (name, {**NUMBER, "severity": "warning", "short": "6h"}),
+    )  # fmt: skip
+    assert states == {f"{name} critical": "active", f"{name} warning": "suppressed"}
+
+
+def test_without_numbers_nothing_is_said_about_customers_but_all_about_whatsapp(alertmanager: httpx.Client) -> None:
+    """RED stays RED when the store is down."""
+    states = fire(
+        alertmanager, "blind",
+        ("WhatsAppStoreDown", {"job": "bot"}), ("WhatsAppOldestCustomerWaiting", {"phone_number_id": "7"}),
+        ("WhatsAppOptOutSurge", {"phone_number_id": "7"}), ("WhatsAppQualityRatingRed", {"phone_number_id": "7"}),
+    )  # fmt: skip
+    assert states == {
+        "WhatsAppStoreDown critical": "active",
+        "WhatsAppOldestCustomerWaiting warning": "suppressed",
+        "WhatsAppOptOutSurge warning": "suppressed",
+        "WhatsAppQualityRatingRed critical": "active",
+    }
