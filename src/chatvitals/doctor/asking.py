@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     @property
     def kind(self) -> str:
         """The type of its content, such as `text/html`."""
-        return self.headers.get("content-type", "").partition(";")[0].strip()
+        return str(self.headers.get("content-type", "")).partition(";")[0].strip()
 
 
 class NoAnswerError(Exception):
@@ -72,7 +72,7 @@ def ask(
             for chunk in response.iter_bytes():
                 body += chunk
                 if time.monotonic() > give_up or len(body) > _MOST_BYTES:
-                    raise httpx.ReadTimeout("endless")  # noqa: TRY301 - one place says what it means
+                    raise httpx.ReadTimeout("endless")
             return Answer(response.status_code, response.headers, bytes(body))
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
         raise NoAnswerError(*why(error, host(url))) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from chatvitals.doctor import asking
 from chatvitals.graph import GraphClient, GraphError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chatvitals.doctor.setup import Setup
 
 Json: TypeAlias = dict[str, Any]
+_Answer = TypeVar("_Answer")
 
 _EXPIRED = frozenset({102, 190})
 _FORBIDDEN = frozenset({3, 10, *range(200, 300)})
@@ -60,14 +61,15 @@ class Graph:
         """
         return self._ask(lambda: self._client.get(path, **params))
 
-    def rows(self, path: str, **params: str) -> list[Json]:
+    def rows(self, path: str, fields: str = "") -> list[Json]:
         """Return all rows of an edge.
 
         Raises:
             RefusedError: there are none to be had.
 
         """
-        return self._ask(lambda: self._client.pages(path, **params))
+        chosen = {"fields": fields} if fields else {}
+        return self._ask(lambda: self._client.pages(path, limit=100, **chosen))
 
     def post(self, path: str) -> Json:
         """Call an edge that changes something.
@@ -78,7 +80,7 @@ class Graph:
         """
         return self._ask(lambda: self._client.post(path))
 
-    def _ask(self, call: Callable[[], Any]) -> Any:
+    def _ask(self, call: Callable[[], _Answer]) -> _Answer:
         try:
             return call()
         except GraphError as error:

@@ -67,8 +67,10 @@ def overrides(waba: str, subscribed: Subscription, numbers: Iterable[Json], call
     for row in numbers:
         configured = row.get("webhook_configuration")
         configured = configured if isinstance(configured, dict) else {}
-        callback = callback or _text(configured.get("application"))
-        for key, whose in (("phone_number", f"the number {row.get('id')}"), ("whatsapp_business_account", "the account")):
+        for key, whose in (
+            ("phone_number", f"the number {row.get('id')}"),
+            ("whatsapp_business_account", "the account"),
+        ):
             if address := _text(configured.get(key)):
                 found.setdefault(address, whose)
     elsewhere = {address: whose for address, whose in found.items() if not (callback and same(address, callback))}

@@ -93,7 +93,9 @@ def _read(app_id: str, rows: list[Json]) -> Subscribed:
     missing = [name for name in WANTED if name not in ticked]
     if missing:
         found = f"not subscribed: {', '.join(missing)}"
-        return Subscribed(attention(_FIELDS, found, _TICK.replace("them", "it") if len(missing) == 1 else _TICK), address)
+        return Subscribed(
+            attention(_FIELDS, found, _TICK.replace("them", "it") if len(missing) == 1 else _TICK), address
+        )
     return Subscribed(ok(_FIELDS, f"all {len(WANTED)} that chatvitals reads are subscribed"), address)
 
 

@@ -34,6 +34,16 @@ def numbers(graph: Graph, waba: str) -> tuple[list[Finding], list[Json]]:
     return [_number(row) for row in rows], rows
 
 
+def callback(rows: list[Json]) -> str:
+    """Return the app's own callback address as far as the numbers tell it, or the empty string."""
+    for row in rows:
+        configured = row.get("webhook_configuration")
+        address = configured.get("application") if isinstance(configured, dict) else None
+        if isinstance(address, str) and address:
+            return address
+    return ""
+
+
 def _rows(graph: Graph, waba: str) -> list[Json]:
     """Return the numbers with all fields, or with those that every version and account knows."""
     fields = (f"{NUMBER_FIELDS},webhook_configuration", NUMBER_FIELDS, SURE_NUMBER_FIELDS)

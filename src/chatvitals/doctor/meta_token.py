@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _TOKEN, _SCOPES, _CLOCK = "access token", "token scopes", "clock"
 _NEEDED, _USEFUL = "whatsapp_business_management", "whatsapp_business_messaging"
 _SOON = 7 * 86_400.0
-_NEW_TOKEN = "make a token of a system user, which need not expire, and set CHATVITALS_ACCESS_TOKEN"
+_NEVER = 2**40  # seconds; 0 says the same
+_RENEW = "make a token of a system user, which need not expire, and set CHATVITALS_ACCESS_TOKEN"
 
 
 class Token:
@@ -45,7 +46,7 @@ class Token:
             return
         if data.get("is_valid") is not True:
             self._graph.out_of_reach = "the access token is not valid"
-            yield attention(_TOKEN, f"WhatsApp says that it is not valid{_reason(data)}", _NEW_TOKEN)
+            yield attention(_TOKEN, f"WhatsApp says that it is not valid{_reason(data)}", _RENEW)
             return
         yield self._validity(data, now)
         yield _scopes(data)
@@ -69,11 +70,11 @@ class Token:
             return attention(_TOKEN, found, "take a token of the app that receives the webhooks, or correct --app-id")
         self.app_id = self.app_id or owner
         expires = data.get("expires_at")
-        if not isinstance(expires, int) or not expires:
+        if not isinstance(expires, int) or not 0 < expires < _NEVER:
             return ok(_TOKEN, "valid, does not expire")
         day = time.strftime("%Y-%m-%d", time.gmtime(expires))
         if expires - now < _SOON:
-            return attention(_TOKEN, f"valid, but it expires on {day}, {_in(expires - now)}", _NEW_TOKEN)
+            return attention(_TOKEN, f"valid, but it expires on {day}, {_in(expires - now)}", _RENEW)
         return ok(_TOKEN, f"valid until {day}")
 
 

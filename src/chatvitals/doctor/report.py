@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from chatvitals.doctor.findings import Finding, State
 
 CHECKS = (
-    "access token", "token scopes", "clock", "subscription", "callback override", "webhook fields", "callback address",
-    "business number", "store", "last webhook", "metrics", "metrics protected", "handshake", "wrong verify token",
+    "access token", "token scopes", "clock", "webhook fields", "subscription", "callback override", "business number",
+    "callback address", "store", "metrics", "metrics protected", "last webhook", "handshake", "wrong verify token",
     "bad signature", "no signature",
 )  # fmt: skip
 """The names of all checks, in the order in which they are made."""
@@ -84,7 +84,8 @@ def lines(finding: Finding, width: int = 80, *, check_mark: bool = True) -> list
     text = f"{finding.subject}: {finding.found}" if finding.subject else finding.found
     indent = " " * len(head)
     made = _wrapped(text, width, head, indent)
-    return [*made, *_wrapped(finding.next, width, f"{indent}→ " if check_mark else f"{indent}> ", f"{indent}  ")]
+    less = " " * (4 + _WORD)
+    return [*made, *_wrapped(finding.next, width, f"{less}→ " if check_mark else f"{less}> ", f"{less}  ")]
 
 
 def summary(findings: Sequence[Finding]) -> str:
