@@ -109,8 +109,12 @@ class GraphEdges:
     subscribed: bool = True
     refuses_subscribing: bool = False
     """Whether the token may read subscriptions and not make them."""
+    subscribed_as: str = ""
+    """The app that is subscribed; by default the one of `app_id`."""
     override: str = ""
     callback: str = "https://bot.example/webhook"
+    active: bool = True
+    """Whether webhooks are sent there."""
     fields: list[str] = field(default_factory=FIELDS.copy)
     token: Json = field(
         default_factory=lambda: {
@@ -207,14 +211,21 @@ class GraphEdges:
                 return refusal(403, 200, "Permissions error")
             self.subscribed = True
             return JSONResponse({"success": True})
-        app: Json = {"whatsapp_business_api_data": {"id": self.app_id, "link": "https://bot.example", "name": "Bot"}}
+        app: Json = {
+            "whatsapp_business_api_data": {
+                "id": self.subscribed_as or self.app_id,
+                "link": "https://bot.example",
+                "name": "Bot",
+            }
+        }
         if self.override:
             app["override_callback_uri"] = self.override
         return JSONResponse({"data": [app] if self.subscribed else []})
 
     def _subscriptions(self, _: Request) -> Response:
         fields = [{"name": name, "version": "v26.0"} for name in self.fields]
-        row = {"object": "whatsapp_business_account", "callback_url": self.callback, "active": True, "fields": fields}
+        about = {"callback_url": self.callback, "active": self.active}
+        row = {"object": "whatsapp_business_account", **about, "fields": fields}
         return JSONResponse({"data": [row]})
 
     def _debug_token(self, request: Request) -> Response:
