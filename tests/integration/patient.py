@@ -63,9 +63,9 @@ class Bot:
             return PlainTextResponse("wrong signature", status_code=401)
         return PlainTextResponse("ok")
 
-    def app(self) -> Starlette:
-        """Return the application."""
-        return Starlette(routes=[Route("/webhook", self.get), Route("/webhook", self.post, methods=["POST"])])
+    def routes(self) -> list[Route]:
+        """Return the routes of its application."""
+        return [Route("/webhook", self.get), Route("/webhook", self.post, methods=["POST"])]
 
 
 @dataclass
@@ -105,10 +105,9 @@ class Patient:
             "settle_after": 0.0,
         }
         self.vitals = Vitals(Settings.load(given, environ={}))
-        app = self.bot.app()
+        app = Starlette(routes=[*self.bot.routes(), *self.edges.routes()])  # one server, since each takes a while
         self.vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")
-        self.graph_url = f"http://127.0.0.1:{serve(Starlette(routes=self.edges.routes()))}"
-        self.bot_url = f"http://127.0.0.1:{serve(app)}"
+        self.bot_url = self.graph_url = f"http://127.0.0.1:{serve(app)}"
         self.environ = {
             "CHATVITALS_ACCESS_TOKEN": ACCESS_TOKEN,
             "CHATVITALS_WABA_IDS": self.edges.waba_id,

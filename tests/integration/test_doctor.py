@@ -116,7 +116,7 @@ def test_without_httpx_a_sentence_says_what_to_install(
 
 def test_ctrl_c_ends_it_with_130_and_no_traceback(patient: Patient) -> None:
     """Also in the middle of a request."""
-    patient.edges.delay = 20.0
+    patient.edges.delay = 2.0
     code = "import sys; from chatvitals.cli import main; sys.exit(main(['doctor']))"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -137,6 +137,7 @@ class Terminal(io.StringIO):
     """A standard input at which somebody sits."""
 
     def isatty(self) -> bool:
+        """Say yes."""
         return True
 
 

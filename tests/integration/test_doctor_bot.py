@@ -14,10 +14,12 @@ from starlette.routing import Route
 from tests.integration.patient import APP_SECRET, METRICS_TOKEN, STORE_PASSWORD
 from tests.redis_servers import RedisServer
 
-from chatvitals import catalogue
+from chatvitals import catalogue, samples
 from chatvitals.doctor import asking, measuring, storing
+from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.stores.base import Changes
+from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from tests.integration.patient import Patient
+
+    from chatvitals.reducer.measures import Cell
 
 
 def needs(patient: Patient, *checks: str) -> list[dict[str, str]]:
@@ -38,7 +42,7 @@ def needs(patient: Patient, *checks: str) -> list[dict[str, str]]:
 
 
 def test_a_forged_webhook_that_is_accepted(patient: Patient) -> None:
-    """chatvitals blocks nothing, so the bot must: with a wrong signature as well as without one."""
+    """The library blocks nothing, so the bot must: with a wrong signature as well as without one."""
     patient.bot.checks_signature = False
     bad, none = needs(patient, "bad signature", "no signature")
     assert bad["found"] == none["found"] == "a forged webhook is accepted (200)"
@@ -162,20 +166,22 @@ def test_metrics_that_everybody_can_read(
     patient: Patient, serve: Callable[[Any], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On loopback that is no matter; elsewhere it is."""
-    app = Starlette(routes=[Route("/metrics", patient.vitals.metrics_app())])
-    patient.vitals.settings = patient.vitals.settings.__class__.load({}, {})  # as an app that was begun without a token
-    patient.environ["CHATVITALS_METRICS_URL"] = f"http://127.0.0.1:{serve(app)}/metrics"
-    assert patient.doctor("--json").finding("metrics protected")["state"] == "ok"
-    monkeypatch.setattr(asking, "is_loopback", lambda _: False)
-    assert "anybody" in needs(patient, "metrics protected")[0]["found"]
+    with closing(Vitals(Settings.load({"store": patient.store, "hooks": False}, environ={}))) as careless:
+        app = Starlette(routes=[Route("/metrics", careless.metrics_app())])
+        patient.environ["CHATVITALS_METRICS_URL"] = f"http://127.0.0.1:{serve(app)}/metrics"
+        assert "only this machine" in patient.doctor("--json").finding("metrics protected")["found"]
+        monkeypatch.setattr(asking, "is_loopback", lambda url: not url.endswith("/metrics"))
+        assert "anybody" in needs(patient, "metrics protected")[0]["found"]
+        del patient.environ["CHATVITALS_METRICS_TOKEN"]
+        assert "anybody" in needs(patient, "metrics protected")[0]["found"]
 
 
 def seen(at: float | None, **results: float) -> dict[str, str]:
     """Return what is found about the last webhook where the metrics say this."""
-    cells = {(catalogue.WEBHOOKS.name, (result,), 0): value for result, value in results.items()}
+    cells: dict[Cell, float] = {(catalogue.WEBHOOKS.name, (result,), 0): value for result, value in results.items()}
     if at is not None:
         cells[catalogue.LAST_WEBHOOK.name, (), 0] = at
-    found = measuring.last_webhook(storing.samples.from_cells(cells), 10_000.0)
+    found = measuring.last_webhook(samples.from_cells(cells), 10_000.0)
     return {"state": found.state, "found": found.found, "next": found.next}
 
 

@@ -229,7 +229,7 @@ def test_an_account_without_numbers(patient: Patient) -> None:
 def test_a_number_in_trouble(patient: Patient, change: dict[str, Any], found: str) -> None:
     """Each number has its line, under the number that people see; the others are well."""
     other = number_row(BusinessNumber("990005556667779", display="15559990001"), "YELLOW")
-    patient.edges.numbers.append(number_row(BusinessNumber()) | other)
+    patient.edges.numbers.append(other)
     patient.edges.numbers[0] |= change
     finding = needs(patient, "business number")
     assert (finding["subject"], finding["found"]) == ("+1 555-999-0000", found)

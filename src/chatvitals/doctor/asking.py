@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import ssl
 import time
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -65,7 +66,9 @@ def ask(
         with (
             unobserved(),
             # a proxy would look for loopback on its own machine
-            httpx.Client(timeout=SECONDS, follow_redirects=False, trust_env=not is_loopback(url)) as client,
+            httpx.Client(
+                verify=_certificates(), timeout=SECONDS, follow_redirects=False, trust_env=not is_loopback(url)
+            ) as client,
             client.stream(method, address, headers=agent, content=content) as response,
         ):
             body = bytearray()
@@ -129,6 +132,12 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return name == "localhost" or name.endswith(".localhost")
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return whom to trust, which takes a while to load."""
+    return httpx.create_ssl_context()
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

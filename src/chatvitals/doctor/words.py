@@ -21,7 +21,7 @@ Example:
   chatvitals doctor --waba 990001112223334 --app-id 990007778889990 \\
       --url https://bot.example/webhook --metrics-url https://bot.example/metrics
 
-Exit status: 0 all is well or skipped, 1 something needs attention, 2 wrong words.
+Exit status: 0 all well or skipped, 1 something needs attention, 2 wrong words.
 """
 
 
