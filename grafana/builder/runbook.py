@@ -25,8 +25,6 @@ rule_files:
 
 Rules that compare with last week or the last seven days (`WhatsAppJourneyCompletionDropped`, `WhatsAppWebhookSilent`, `WhatsAppReadRateDropped`, `WhatsAppOptOutSurge`) are silent until there is such a history. `chatvitals simulate --openmetrics month.txt` makes one to try them on.
 
-The dashboards and the command `chatvitals doctor`, which some texts name, are not part of this version yet.
-
 # Runbook
 """
 _SEVERITY = {"critical": "Act now.", "warning": "Act today.", "info": "For the record."}

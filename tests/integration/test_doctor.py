@@ -77,7 +77,11 @@ def test_options_win_over_variables(patient: Patient) -> None:
         (["--url", "bot.example"], "--url must be"),
         (["--url", "https://[bot"], "--url must be"),
         (["--metrics-url", "ftp://x"], "--metrics-url must be"),
-        (["--graph-url", "x"], "graph_url must be"),
+        (["--graph-url", "x"], "--graph-url must be"),
+        (["--graph-url", "http://x:99999999"], "--graph-url must be"),
+        (["--graph-url", "https://x/?a=b"], "graph_url must be"),
+        (["--app-secret", "sécret"], "app_secret must be"),
+        (["--verify-token", "a\nb"], "--verify-token must be"),
         (["--store", "mysql://root:a-store-password-of-theirs@x"], "store must be"),
         (["--access-token", "two words"], "access_token must be"),
     ],
@@ -88,6 +92,17 @@ def test_wrong_words_exit_2_with_a_sentence(patient: Patient, words: list[str], 
     assert (result.status, result.out) == (2, "")
     assert said in result.err
     assert patient.edges.calls == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ALL_PROXY", "bad://me:a-store-password-of-theirs@x"), ("SSL_CERT_FILE", "/nowhere.pem")]
+)
+def test_an_environment_in_which_nothing_can_be_asked(patient: Patient, variable: str, value: str) -> None:
+    """A proxy's address may hold a password."""
+    patient.environ[variable] = value
+    result = patient.doctor()
+    assert result.status == 2
+    assert variable in result.err
 
 
 def test_yes_alone_is_wrong(patient: Patient, capsys: pytest.CaptureFixture[str]) -> None:

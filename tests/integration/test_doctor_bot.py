@@ -11,6 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
+from tests import services
 from tests.integration.patient import APP_SECRET, METRICS_TOKEN, STORE_PASSWORD
 from tests.redis_servers import RedisServer
 
@@ -289,6 +290,18 @@ def test_a_redis_that_is_a_replica(patient: Patient, redis_server: RedisServer, 
     with RedisServer(tmp_path, "--replicaof", "127.0.0.1", str(redis_server.port)) as replica:
         patient.environ["CHATVITALS_STORE"] = replica.url
         assert "it is a replica" in needs(patient, "store")[0]["found"]
+
+
+def test_a_cluster_is_asked_where_the_store_is(patient: Patient, tmp_path: Path) -> None:
+    """One node that has all slots is a cluster as well."""
+    with RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(services.free_port())) as node:
+        with node.client() as client:
+            client.execute_command("CLUSTER ADDSLOTSRANGE", "0", "16383")
+            until = time.monotonic() + 10
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok" and time.monotonic() < until:
+                time.sleep(0.02)
+        patient.environ["CHATVITALS_STORE"] = node.url.replace("redis://", "redis+cluster://").removesuffix("/0")
+        assert patient.doctor("--json").finding("store")["found"].startswith("answers, with noeviction")
 
 
 def test_a_redis_that_tells_nothing_of_itself(patient: Patient, tmp_path: Path) -> None:

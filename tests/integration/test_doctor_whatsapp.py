@@ -76,6 +76,17 @@ def test_an_api_that_nobody_serves(patient: Patient) -> None:
     assert result.finding("metrics")["state"] == "ok"
 
 
+def test_an_api_whose_name_is_none(patient: Patient) -> None:
+    """A label of a host's name has 63 characters at most, and Python raises something else for longer ones."""
+    name = f"{'x' * 70}.example"
+    patient.environ |= {"CHATVITALS_GRAPH_URL": f"http://{name}", "CHATVITALS_WEBHOOK_URL": f"http://{name}/webhook"}
+    result = patient.doctor("--json")
+    assert result.finding("access token")["found"].startswith(
+        f"the Graph API cannot be asked: {name} cannot be reached"
+    )
+    assert result.finding("handshake")["found"].startswith(f"{name} cannot be reached")
+
+
 def test_an_api_that_does_not_answer(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is given up after a few seconds."""
     monkeypatch.setattr(asking, "SECONDS", 0.2)
@@ -116,13 +127,15 @@ def test_a_scope_that_is_missing(patient: Patient) -> None:
 def test_a_token_that_may_not_look_at_itself(patient: Patient) -> None:
     """The app is asked then; without its secret the check is skipped and says what it needs."""
     patient.edges.refusals["debug_token"] = OWNER_ONLY
-    del patient.environ["CHATVITALS_APP_SECRET"]
+    secret, app_id = patient.environ.pop("CHATVITALS_APP_SECRET"), patient.environ.pop("CHATVITALS_APP_ID")
     result = patient.doctor("--json")
     assert (result.status, result.finding("access token")["state"]) == (0, "skipped")
+    assert result.finding("subscription")["found"].endswith(f"which of these is yours: Bot ({app_id})")
     assert "CHATVITALS_APP_SECRET" in result.finding("access token")["next"]
     patient.edges.refusals.clear()
     patient.edges.faults.append(OWNER_ONLY)
-    patient.environ["CHATVITALS_APP_SECRET"] = f"another-secret,{patient.edges.app_secret}"
+    patient.environ["CHATVITALS_APP_SECRET"] = f"another-secret,{secret}"
+    patient.environ["CHATVITALS_APP_ID"] = app_id
     result = patient.doctor("--json")
     assert (result.status, result.finding("access token")["state"]) == (0, "ok")
 

@@ -77,7 +77,7 @@ def ask(
                 if time.monotonic() > give_up or len(body) > _MOST_BYTES:
                     raise httpx.ReadTimeout("endless")
             return Answer(response.status_code, response.headers, bytes(body))
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:  # a name that is none is one
         raise NoAnswerError(*why(error, host(url))) from None
 
 

@@ -88,6 +88,10 @@ class Graph:
             if error.kind in {"timeout", "connection", "rate_limited"} or error.code in _EXPIRED:
                 self.out_of_reach = says.partition(":")[0]
             raise RefusedError(says, do_next, code=error.code) from None
+        except ValueError as error:  # a host's name that is none
+            says, do_next = asking.why(error, self._host)
+            self.out_of_reach = "the Graph API cannot be asked"
+            raise RefusedError(f"{self.out_of_reach}: {says}", do_next) from None
 
     def _explained(self, error: GraphError) -> tuple[str, str]:  # noqa: PLR0911 - one line per kind of trouble
         if error.kind in {"timeout", "connection"}:

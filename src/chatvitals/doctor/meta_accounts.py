@@ -49,7 +49,8 @@ def subscription(graph: Graph, waba: str, app_id: str) -> Subscription:
         return Subscription(attention(SUBSCRIPTION, found, mend, subject=waba), missing=True)
     own = [apps[app_id]] if app_id else rows
     override = next((uri for row in own if isinstance(uri := row.get("override_callback_uri"), str) and uri), "")
-    found = f"subscribed: {_named(apps[app_id])}" if app_id else f"subscribed: {names} (which is yours is not known)"
+    found = f"subscribed, though it is not known which of these is yours: {names}"
+    found = f"{_named(apps[app_id])} is subscribed" if app_id else found
     return Subscription(ok(SUBSCRIPTION, found, subject=waba), override)
 
 
@@ -77,7 +78,7 @@ def overrides(waba: str, subscribed: Subscription, numbers: Iterable[Json], call
     if not subscribed.known and not found:
         return skipped(_OVERRIDE, "not known, as the subscription could not be read", subject=waba)
     if not elsewhere:
-        return ok(_OVERRIDE, "none: all webhooks go to the app's callback address", subject=waba)
+        return ok(_OVERRIDE, "none; all webhooks go to the app's callback address", subject=waba)
     address, whose = next(iter(elsewhere.items()))
     own = f" ({asking.shown(callback)})" if callback else ""
     return attention(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import httpx
+
 from chatvitals import graph, watching
 from chatvitals.doctor import asking
 from chatvitals.settings import Settings, SettingsError
@@ -65,6 +67,7 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
         SettingsError: a value is not allowed; the message names it and holds no secret.
 
     """
+    _need_a_client()
     given = {
         name: value
         for name, value in (
@@ -82,17 +85,46 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
     return Setup(
         access_token=watching.token_for(token, "") if token else "",
         wabas=tuple(watching.account_ids(accounts, environ)) if asked_for else (),
-        graph_url=watching.address(options.graph_url or environ.get("CHATVITALS_GRAPH_URL") or graph.GRAPH_URL),
+        graph_url=_graph_url(options.graph_url or environ.get("CHATVITALS_GRAPH_URL") or graph.GRAPH_URL),
         api_version=watching.version_name(environ.get("CHATVITALS_API_VERSION") or graph.API_VERSION),
         app_id=_app_id(options.app_id or environ.get("CHATVITALS_APP_ID", "")),
-        app_secrets=settings.app_secret,
+        app_secrets=tuple(_sendable("app_secret", secret) for secret in settings.app_secret),
         url=_address("--url", options.url or environ.get("CHATVITALS_WEBHOOK_URL", "")),
-        verify_token=options.verify_token or environ.get("CHATVITALS_VERIFY_TOKEN", ""),
+        verify_token=_printable(options.verify_token or environ.get("CHATVITALS_VERIFY_TOKEN", "")),
         store=settings.store,
         store_is_named=bool(options.store or environ.get("CHATVITALS_STORE")),
         metrics_url=_address("--metrics-url", options.metrics_url or environ.get("CHATVITALS_METRICS_URL", "")),
         metrics_token=settings.metrics_token or "",
     )
+
+
+def _need_a_client() -> None:
+    """See that a client can be made at all: httpx reads proxies and certificates from the environment."""
+    try:
+        httpx.Client().close()
+    except (ImportError, ValueError, OSError) as error:  # their texts may quote the proxy's login
+        raise SettingsError(
+            f"no HTTP client can be made ({type(error).__name__}): check the variables HTTP_PROXY, HTTPS_PROXY and "
+            "ALL_PROXY (a SOCKS proxy needs: pip install 'httpx[socks]'), SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from None
+
+
+def _sendable(name: str, secret: str) -> str:
+    if not secret.isascii():
+        raise SettingsError(f"{name} must be a text of ASCII characters, not a secret like this one")
+    return secret
+
+
+def _printable(token: str) -> str:
+    if not token.isprintable():
+        raise SettingsError("--verify-token must be a printable text, not a secret like this one")
+    return token
+
+
+def _graph_url(url: str) -> str:
+    if not asking.is_address(url):
+        raise SettingsError("--graph-url must be an address such as https://graph.facebook.com")
+    return watching.address(url)
 
 
 def _app_id(text: str) -> str:

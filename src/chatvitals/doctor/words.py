@@ -11,15 +11,15 @@ _EXAMPLE = """\
 Everything that is not given is skipped, and the report says how to enable it.
 Each option has a variable, best the bot's own; secrets are best given so.
 
-  --access-token  CHATVITALS_ACCESS_TOKEN   --store         CHATVITALS_STORE
-  --waba          CHATVITALS_WABA_IDS       --url           CHATVITALS_WEBHOOK_URL
-  --graph-url     CHATVITALS_GRAPH_URL      --verify-token  CHATVITALS_VERIFY_TOKEN
-  --app-id        CHATVITALS_APP_ID         --metrics-url   CHATVITALS_METRICS_URL
-  --app-secret    CHATVITALS_APP_SECRET     --token         CHATVITALS_METRICS_TOKEN
+  --access-token CHATVITALS_ACCESS_TOKEN --store        CHATVITALS_STORE
+  --waba         CHATVITALS_WABA_IDS     --url          CHATVITALS_WEBHOOK_URL
+  --graph-url    CHATVITALS_GRAPH_URL    --verify-token CHATVITALS_VERIFY_TOKEN
+  --app-id       CHATVITALS_APP_ID       --metrics-url  CHATVITALS_METRICS_URL
+  --app-secret   CHATVITALS_APP_SECRET   --token        CHATVITALS_METRICS_TOKEN
 
 Example:
   chatvitals doctor --waba 990001112223334 --app-id 990007778889990 \\
-      --url https://bot.example/webhook --metrics-url https://bot.example/metrics
+    --url https://bot.example/webhook --metrics-url https://bot.example/metrics
 
 Exit status: 0 all well or skipped, 1 something needs attention, 2 wrong words.
 """
