@@ -41,11 +41,14 @@ class Bot:
     handshake: str = "plain"
     """How the challenge comes back: `plain`, `json` or `not at all`."""
     fails: bool = False
+    fails_at_handshakes: bool = False
     posts: list[str] = field(default_factory=list)
     """The signatures of the webhooks that came; the empty string where there was none."""
 
     async def get(self, request: Request) -> Response:
         """Answer the handshake."""
+        if self.fails_at_handshakes:
+            return PlainTextResponse("sorry", status_code=500)
         if self.checks_verify_token and request.query_params.get("hub.verify_token") != VERIFY_TOKEN:
             return PlainTextResponse("wrong token", status_code=403)
         challenge = request.query_params.get("hub.challenge", "")

@@ -200,3 +200,11 @@ def test_a_fix_that_is_refused_says_why(patient: Patient) -> None:
     found = result.finding("subscription")
     assert found["found"].startswith("subscribing was refused: the token may not")
     assert result.status == 1
+
+
+def test_a_fix_that_had_no_success_is_none(patient: Patient) -> None:
+    """Whatever the API answers else than that it was done."""
+    patient.edges.subscribed = False
+    patient.edges.succeeds = False
+    found = patient.doctor("--fix", "--yes", "--json").finding("subscription")
+    assert found["found"] == "subscribing had no success, without a reason"

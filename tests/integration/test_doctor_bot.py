@@ -66,6 +66,15 @@ def test_a_handshake_that_whatsapp_would_not_take(patient: Patient, handshake: s
     assert needs(patient, "handshake")[0]["found"] == found
 
 
+def test_a_bot_that_fails_at_handshakes(patient: Patient) -> None:
+    """Its own log says why."""
+    patient.bot.fails_at_handshakes = True
+    right, wrong = needs(patient, "handshake", "wrong verify token")
+    assert right["found"] == "the right verify token is answered with status 500"
+    assert "the bot's log" in right["next"]
+    assert wrong["found"] == "is answered with status 500"
+
+
 def test_a_verify_token_that_is_not_the_bot_s(patient: Patient) -> None:
     """One of both is wrong, and neither is printed."""
     patient.environ["CHATVITALS_VERIFY_TOKEN"] = "a-store-password-of-theirs"
@@ -175,6 +184,19 @@ def test_metrics_that_everybody_can_read(
         assert "anybody" in needs(patient, "metrics protected")[0]["found"]
         del patient.environ["CHATVITALS_METRICS_TOKEN"]
         assert "anybody" in needs(patient, "metrics protected")[0]["found"]
+
+
+def test_metrics_that_answer_once(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second request finds nobody."""
+    ask = asking.ask
+
+    def once(url: str, **more: Any) -> asking.Answer:
+        if url.endswith("/metrics") and not more.get("headers"):
+            raise asking.NoAnswerError("it is gone", "look for it")
+        return ask(url, **more)
+
+    monkeypatch.setattr(asking, "ask", once)
+    assert needs(patient, "metrics protected")[0]["found"] == "without a token: it is gone"
 
 
 def seen(at: float | None, **results: float) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chatvitals.doctor import asking
+from chatvitals.doctor import asking, meta_app
 from chatvitals.simulator import graph_edges
 from chatvitals.simulator.graph_edges import Fault, number_row
 from chatvitals.simulator.people import BusinessNumber
@@ -222,6 +222,14 @@ def test_a_callback_address_that_is_another_one(patient: Patient) -> None:
     assert found["found"] == "webhooks go to https://bot.example/webhook, not to http://bot.invalid/webhook"
     del patient.environ["CHATVITALS_APP_SECRET"]
     assert patient.doctor("--json").finding("callback address")["state"] == "attention"
+
+
+def test_a_callback_address_is_told_where_there_is_nothing_to_compare(patient: Patient) -> None:
+    """It is skipped then; where no number and no app tells it, it is not known."""
+    patient.environ.pop("CHATVITALS_WEBHOOK_URL")
+    found = patient.doctor("--json").finding("callback address")
+    assert (found["state"], found["found"]) == ("skipped", "webhooks go to https://bot.example/webhook")
+    assert meta_app.callback("https://BOT.example/webhook", "https://bot.example/webhook/").state == "ok"
 
 
 def test_an_account_without_numbers(patient: Patient) -> None:

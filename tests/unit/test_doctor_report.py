@@ -197,6 +197,13 @@ def test_a_file_system_is_not_known_where_nobody_tells(tmp_path: Path, monkeypat
     assert storing._file_system(tmp_path / "s.db", "\nx /\n") == ""
 
 
+@pytest.mark.parametrize(("skew", "said"), [(30.2, "30 s ahead"), (-8.0, "8 s behind")])
+def test_a_redis_whose_clock_differs_needs_attention(skew: float, said: str) -> None:
+    """Leases allow for a few seconds only."""
+    found = storing._clock(skew, "Redis at h:1")
+    assert (found.state, found.found) == ("attention", f"this machine is {said}")
+
+
 def test_asking_for_help_imports_no_check() -> None:
     """They need httpx, which takes a while to import and may be missing."""
     code = "import sys, chatvitals.cli as c\ntry: c.main(['doctor', '--help'])\nexcept SystemExit: pass\n"

@@ -109,6 +109,8 @@ class GraphEdges:
     subscribed: bool = True
     refuses_subscribing: bool = False
     """Whether the token may read subscriptions and not make them."""
+    succeeds: bool = True
+    """Whether subscribing has success."""
     subscribed_as: str = ""
     """The app that is subscribed; by default the one of `app_id`."""
     override: str = ""
@@ -209,8 +211,8 @@ class GraphEdges:
         if request.method == "POST":
             if self.refuses_subscribing:
                 return refusal(403, 200, "Permissions error")
-            self.subscribed = True
-            return JSONResponse({"success": True})
+            self.subscribed = self.subscribed or self.succeeds
+            return JSONResponse({"success": self.succeeds})
         app: Json = {
             "whatsapp_business_api_data": {
                 "id": self.subscribed_as or self.app_id,
