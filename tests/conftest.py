@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from chatvitals.guard import Guard
 from chatvitals.settings import Settings
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
+from tests.integration.patient import Patient
 from tests.redis_servers import RedisServer
 
 if TYPE_CHECKING:
@@ -296,6 +299,22 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def redis_url(redis_server: RedisServer) -> str:
     """The URL of an empty store on a Redis server."""
     return redis_server.fresh_url()
+
+
+@pytest.fixture
+def patient(
+    tmp_path: Path,
+    serve: Callable[[ASGIApp], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Patient]:
+    """A bot, its store and a stand-in for WhatsApp, in which `chatvitals doctor` finds nothing wrong."""
+    for name in [name for name in os.environ if name.startswith("CHATVITALS_")]:
+        monkeypatch.delenv(name)
+    with closing(Patient(tmp_path, serve, monkeypatch)) as well:
+        well.listen(capsys)
+        well.receive()
+        yield well
 
 
 @pytest.fixture

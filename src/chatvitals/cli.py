@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chatvitals import store_cli
 from chatvitals._version import __version__
+from chatvitals.doctor import words as doctor_words
 
 _STORIES = ("quality-drop", "calm")
 _SCENARIOS = ("calm", "slow", "outage", "quality-drop")
@@ -131,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     exporter.add_argument("--token", metavar="T", help="bearer token to ask for (default: CHATVITALS_METRICS_TOKEN)")
     exporter.set_defaults(run=_exporter)
 
+    doctor_words.add_command(commands)
     store_cli.add_commands(commands)
     return parser
 

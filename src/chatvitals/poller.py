@@ -28,11 +28,11 @@ NUMBER_FIELDS = (
     "id,display_phone_number,verified_name,quality_rating,status,name_status,code_verification_status,platform_type,"
     "throughput,account_mode,whatsapp_business_manager_messaging_limit,health_status"
 )
-_SURE_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating"  # what every version and account knows
+SURE_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating"  # what every version and account knows
 ACCOUNT_FIELDS = "id,health_status,whatsapp_business_manager_messaging_limit"
 _SURE_ACCOUNT_FIELDS = "id,health_status"
 TEMPLATE_FIELDS = "name,language,status,category,quality_score"
-_NO_SUCH_FIELD = 100
+NO_SUCH_FIELD = 100
 
 _LOOK_SECONDS = 1.0  # how often the holder of a lease looks whether a webhook came
 _SHORTEST_LEASE = 3.0
@@ -258,14 +258,14 @@ class _Watch:
             try:
                 return ask(False)
             except GraphError as error:
-                if error.code != _NO_SUCH_FIELD:
+                if error.code != NO_SUCH_FIELD:
                     raise
         answer = ask(True)
         self._only_sure.add(edge)  # the code also stands for ids that do not exist, so only now it is sure
         return answer
 
     def _numbers(self, only_sure: bool) -> list[dict[str, object]]:  # noqa: FBT001 - called by `_ask` alone
-        fields = _SURE_NUMBER_FIELDS if only_sure else NUMBER_FIELDS
+        fields = SURE_NUMBER_FIELDS if only_sure else NUMBER_FIELDS
         return self._own_client().pages(f"{self.target.waba}/phone_numbers", fields=fields)
 
     def _account(self, only_sure: bool) -> dict[str, object]:  # noqa: FBT001 - as above

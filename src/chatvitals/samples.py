@@ -13,9 +13,11 @@ from chatvitals import exposition
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from prometheus_client.core import Metric
+
+    from chatvitals.reducer.measures import Cell
 
 _TIMEOUT_SECONDS = 10.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -59,13 +61,23 @@ def from_url(url: str, token: str | None = None) -> list[Sample]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise SourceError(f"{url} cannot be read ({reason}): is the bot running, and is this its address?") from None
-    try:
-        samples = _samples(text_string_to_metric_families(text))
-    except (ValueError, KeyError, IndexError):  # what the parser raises on what is no exposition
-        samples = []
+    samples = from_text(text)
     if not samples:
         raise SourceError(f"{url} does not answer with metrics of chatvitals: is this the path that the bot gave them?")
     return samples
+
+
+def from_text(text: str) -> list[Sample]:
+    """Return the samples of chatvitals in a page of metrics; none where it is no such page."""
+    try:
+        return _samples(text_string_to_metric_families(text))
+    except (ValueError, KeyError, IndexError):  # what the parser raises on what is no exposition
+        return []
+
+
+def from_cells(cells: Mapping[Cell, float]) -> list[Sample]:
+    """Return what the cells of a store say."""
+    return _samples(exposition.families(cells))
 
 
 def from_store(url: str) -> list[Sample]:
@@ -83,7 +95,7 @@ def from_store(url: str) -> list[Sample]:
     from chatvitals.stores.sqlite_file import read_cells  # noqa: PLC0415 - only the store in use is imported
 
     try:
-        return _samples(exposition.families(read_cells(url.removeprefix("sqlite:///"))))
+        return from_cells(read_cells(url.removeprefix("sqlite:///")))
     except StoreUnavailableError as error:
         raise SourceError(str(error)) from None
 

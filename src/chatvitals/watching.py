@@ -48,15 +48,15 @@ def targets(given: Given, environ: Mapping[str, str]) -> list[Target]:
     from chatvitals.poller import Target  # noqa: PLC0415 - as above
 
     token = given.access_token if given.access_token is not None else environ.get("CHATVITALS_ACCESS_TOKEN", "")
-    wabas = _wabas(given, environ)
+    wabas = account_ids(given, environ)
     url = given.graph_url or environ.get("CHATVITALS_GRAPH_URL") or graph.GRAPH_URL
     version = given.api_version or environ.get("CHATVITALS_API_VERSION") or graph.API_VERSION
     return [
         Target(
             waba=waba,
-            token=_token(token, waba),
-            graph_url=_url(url),
-            api_version=_version(version),
+            token=token_for(token, waba),
+            graph_url=address(url),
+            api_version=version_name(version),
             every=_every(given.every, environ.get("CHATVITALS_POLL_EVERY")),
             hourly_calls=_calls(given.hourly_calls, environ.get("CHATVITALS_HOURLY_CALLS")),
         )
@@ -83,7 +83,13 @@ def _need_httpx() -> None:
         raise ModuleNotFoundError(message, name="httpx") from None
 
 
-def _wabas(given: Given, environ: Mapping[str, str]) -> list[str]:
+def account_ids(given: Given, environ: Mapping[str, str]) -> list[str]:
+    """Return the ids of the WABAs, each once.
+
+    Raises:
+        SettingsError: there is none, or one is no id.
+
+    """
     found: object = given.waba_ids
     if found is None and isinstance(given.access_token, Mapping):
         found = list(given.access_token)
@@ -99,7 +105,13 @@ def _wabas(given: Given, environ: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _token(token: object, waba: str) -> str:
+def token_for(token: object, waba: str) -> str:
+    """Return the access token for a WABA.
+
+    Raises:
+        SettingsError: there is none, or it is none that can be sent.
+
+    """
     found = token.get(waba) if isinstance(token, Mapping) else token
     if not found:
         raise SettingsError(
@@ -112,14 +124,26 @@ def _token(token: object, waba: str) -> str:
     return found
 
 
-def _url(url: object) -> str:
+def address(url: object) -> str:
+    """Return the address of the Graph API, checked.
+
+    Raises:
+        SettingsError: it is none.
+
+    """
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
         raise SettingsError(f"graph_url must be an address such as https://graph.facebook.com, not {url!r}")
     return str(url)
 
 
-def _version(version: object) -> str:
+def version_name(version: object) -> str:
+    """Return the version of the Graph API, checked.
+
+    Raises:
+        SettingsError: it is none.
+
+    """
     if not isinstance(version, str) or not version.startswith("v") or not version[1:].replace(".", "").isdecimal():
         raise SettingsError(f"api_version must be a version such as 'v26.0', not {version!r}")
     return version

@@ -39,12 +39,8 @@ def test_assets_need_no_checkout(site: Path, tmp_path: Path) -> None:
     run(tmp_path, sys.executable, "-m", "chatvitals", "assets", "--out", "packed", PYTHONPATH=str(site))
     run(tmp_path, sys.executable, "-m", "chatvitals", "assets", "--out", "checkout", PYTHONPATH=str(CHECKOUT / "src"))
     packed, checkout = (
-        {
-            path.relative_to(tmp_path / name): path.read_bytes()
-            for path in (tmp_path / name).rglob("*")
-            if path.is_file()
-        }
-        for name in ("packed", "checkout")
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        for root in (tmp_path / "packed", tmp_path / "checkout")
     )
     assert packed == checkout
     assert len(packed) > 20

@@ -27,7 +27,7 @@ def test_help_names_the_commands() -> None:
     found = run("--help")
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("usage: chatvitals")
-    for command in ("demo", "replay"):
+    for command in ("demo", "replay", "doctor"):
         assert command in found.stdout
 
 
@@ -36,7 +36,10 @@ def test_the_version_is_the_package_s() -> None:
     assert run("--version").stdout == f"chatvitals {__version__}\n"
 
 
-@pytest.mark.parametrize(("command", "options"), [("demo", ["--duration", "--port"]), ("replay", ["--openmetrics"])])
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("demo", ["--duration", "--port"]), ("replay", ["--openmetrics"]), ("doctor", ["--fix", "--json"])],
+)
 def test_each_command_has_its_help(command: str, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With its options."""
     with pytest.raises(SystemExit) as ended:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import JSONResponse, Response
@@ -105,8 +107,16 @@ class GraphEdges:
     page_size: int = 100
     """Rows on a page at most, whatever was asked for."""
     subscribed: bool = True
+    refuses_subscribing: bool = False
+    """Whether the token may read subscriptions and not make them."""
+    succeeds: bool = True
+    """Whether subscribing has success."""
+    subscribed_as: str = ""
+    """The app that is subscribed; by default the one of `app_id`."""
     override: str = ""
     callback: str = "https://bot.example/webhook"
+    active: bool = True
+    """Whether webhooks are sent there."""
     fields: list[str] = field(default_factory=FIELDS.copy)
     token: Json = field(
         default_factory=lambda: {
@@ -125,6 +135,10 @@ class GraphEdges:
     """Answers for the next requests, one each."""
     always: Fault | None = None
     """Answer for all requests."""
+    refusals: dict[str, Fault] = field(default_factory=dict)
+    """Answers for all requests to an edge, by the last part of its path, such as `debug_token`."""
+    clock: float | None = None
+    """Seconds by which the clock that the answers' header `Date` shows is ahead; None leaves it to the server."""
     forgets_cursors: int = 0
     """How many of the next cursors it does not know any more."""
     calls: list[str] = field(default_factory=list)
@@ -151,17 +165,23 @@ class GraphEdges:
             self.calls.append(f"{request.method} {path}")
             if self.delay:
                 await asyncio.sleep(self.delay)
-            fault = self.faults.popleft() if self.faults else self.always
-            if fault is not None:
-                return Response(fault.body, fault.status, dict(fault.headers), fault.content_type)
-            if request.headers.get("authorization") not in self._bearers(path):
-                return refusal(401, 190, "Invalid OAuth access token.")
-            response = answer(request)
-            if self.usage is not None:
-                response.headers["X-Business-Use-Case-Usage"] = json.dumps({self.waba_id: [self.usage]})
+            response = self._answer(request, path, answer)
+            if self.clock is not None:
+                response.headers["Date"] = formatdate(time.time() + self.clock, usegmt=True)
             return response
 
         return edge
+
+    def _answer(self, request: Request, path: str, answer: Callable[[Request], Response]) -> Response:
+        fault = self.faults.popleft() if self.faults else self.always or self.refusals.get(path.rpartition("/")[2])
+        if fault is not None:
+            return Response(fault.body, fault.status, dict(fault.headers), fault.content_type)
+        if request.headers.get("authorization") not in self._bearers(path):
+            return refusal(401, 190, "Invalid OAuth access token.")
+        response = answer(request)
+        if self.usage is not None:
+            response.headers["X-Business-Use-Case-Usage"] = json.dumps({self.waba_id: [self.usage]})
+        return response
 
     def _bearers(self, path: str) -> set[str]:
         of_app = f"Bearer {self.app_id}|{self.app_secret}"
@@ -189,19 +209,31 @@ class GraphEdges:
 
     def _subscribed_apps(self, request: Request) -> Response:
         if request.method == "POST":
-            self.subscribed = True
-            return JSONResponse({"success": True})
-        app: Json = {"whatsapp_business_api_data": {"id": self.app_id, "link": "https://bot.example", "name": "Bot"}}
+            if self.refuses_subscribing:
+                return refusal(403, 200, "Permissions error")
+            self.subscribed = self.subscribed or self.succeeds
+            return JSONResponse({"success": self.succeeds})
+        app: Json = {
+            "whatsapp_business_api_data": {
+                "id": self.subscribed_as or self.app_id,
+                "link": "https://bot.example",
+                "name": "Bot",
+            }
+        }
         if self.override:
             app["override_callback_uri"] = self.override
         return JSONResponse({"data": [app] if self.subscribed else []})
 
     def _subscriptions(self, _: Request) -> Response:
         fields = [{"name": name, "version": "v26.0"} for name in self.fields]
-        row = {"object": "whatsapp_business_account", "callback_url": self.callback, "active": True, "fields": fields}
+        about = {"callback_url": self.callback, "active": self.active}
+        row = {"object": "whatsapp_business_account", **about, "fields": fields}
         return JSONResponse({"data": [row]})
 
-    def _debug_token(self, _: Request) -> Response:
+    def _debug_token(self, request: Request) -> Response:
+        if request.query_params.get("input_token") != self.access_token:
+            error = {"code": 190, "message": "Invalid OAuth access token - Cannot parse access token"}
+            return JSONResponse({"data": {"is_valid": False, "error": error, "scopes": []}})
         return JSONResponse({"data": self.token})
 
     def _page(self, request: Request, rows: list[Json], default: list[str]) -> Response:

@@ -23,6 +23,8 @@ from redis.sentinel import Sentinel
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chatvitals.stores.redis_scripts import Script
     from chatvitals.stores.redis_url import Address
 
@@ -82,14 +84,35 @@ class Link:
 
         """
         given = (1, self._key, self._base, *arguments)
-        try:
-            client = self._client
-            if client is None:
-                client = self._client = self._connect()
+
+        def call(client: Any) -> Any:
             try:
                 return client.execute_command("EVALSHA", script.sha, *given)
             except NoScriptError:
                 return client.execute_command("EVAL", script.text, *given)
+
+        return self._called(call)
+
+    def ask(self, command: str) -> Any:
+        """Send a command about the server that has the store's keys, and return its answer as redis-py gives it.
+
+        Raises:
+            StoreUnavailableError: there is none.
+
+        """
+
+        def call(client: Any) -> Any:
+            there = {"target_nodes": client.get_node_from_key(self._key)} if self._address.kind == "cluster" else {}
+            return client.execute_command(command, **there)
+
+        return self._called(call)
+
+    def _called(self, call: Callable[[Any], Any]) -> Any:
+        try:
+            client = self._client
+            if client is None:
+                client = self._client = self._connect()
+            return call(client)
         except (RedisError, RedisClusterException, OSError) as error:
             self._client = None  # begin anew: a failover may have moved the data; other threads end with the old one
             lost = isinstance(error, (redis.ConnectionError, redis.TimeoutError, OSError))

@@ -1,0 +1,104 @@
+"""Does the bot's webhook endpoint prove itself to WhatsApp, and turn away what WhatsApp has not signed.
+
+chatvitals stands before the bot but blocks nothing: refusing is the bot's own task. What is sent here is forged on
+purpose and says nothing (`"entry": []`), so that a bot that takes it does nothing either.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from chatvitals import signatures
+from chatvitals.doctor import asking
+from chatvitals.doctor.findings import attention, ok, skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatvitals.doctor.findings import Finding
+    from chatvitals.doctor.setup import Setup
+
+_HANDSHAKE, _WRONG, _BAD, _NONE = "handshake", "wrong verify token", "bad signature", "no signature"
+_FORGED = b'{"object":"whatsapp_business_account","entry":[]}'
+_VERIFY = "answer GET with the text of hub.challenge when hub.verify_token is yours, and with 403 when it is not"
+_REFUSE = "answer 401 unless X-Hub-Signature-256 fits the raw body: anybody can post there"
+
+
+def endpoint(setup: Setup) -> Iterator[Finding]:
+    """Yield what is found about the endpoint."""
+    if not setup.url:
+        yield skipped(_HANDSHAKE, "no webhook endpoint is named", "--url (CHATVITALS_WEBHOOK_URL) enables this")
+        return
+    try:
+        yield (
+            _handshake(setup)
+            if setup.verify_token
+            else skipped(
+                _HANDSHAKE, "the verify token is not known", "--verify-token (CHATVITALS_VERIFY_TOKEN) enables this"
+            )
+        )
+        yield _wrong_token(setup.url)
+        other = signatures.sign(_FORGED, secrets.token_hex(16))
+        yield _forged(setup.url, _BAD, {"X-Hub-Signature-256": other})
+        yield _forged(setup.url, _NONE, {})
+    except asking.NoAnswerError as error:
+        yield attention(_HANDSHAKE, str(error), error.do_next)
+
+
+def _handshake(setup: Setup) -> Finding:
+    challenge = secrets.token_hex(8)
+    answer = _asked(setup.url, setup.verify_token, challenge)
+    if answer.status != 200:
+        return attention(_HANDSHAKE, f"the right verify token is answered with {_status(answer)}", _hint(answer))
+    if answer.body.strip() != challenge.encode():
+        kind = answer.kind or "no content type"
+        quoted = b'"' + challenge.encode() + b'"' == answer.body.strip()
+        found = "the challenge comes back in quotes" if quoted else f"the answer is not the challenge ({kind})"
+        do_next = "answer with the challenge as plain text, not as JSON" if quoted else _VERIFY
+        return attention(_HANDSHAKE, found, do_next)
+    return ok(_HANDSHAKE, "answers the challenge")
+
+
+def _wrong_token(url: str) -> Finding:
+    challenge = secrets.token_hex(8)
+    answer = _asked(url, f"not-yours-{secrets.token_hex(8)}", challenge)
+    if answer.status == 200 and challenge.encode() in answer.body:
+        found = "answers the challenge whatever the token: anybody could make the address theirs"
+        return attention(_WRONG, found, _VERIFY)
+    if answer.status >= 500:
+        return attention(_WRONG, f"is answered with {_status(answer)}", _VERIFY)
+    if answer.status in {404, 405} or 300 <= answer.status < 400:
+        return attention(_WRONG, f"is answered with {_status(answer)}", _hint(answer))
+    return ok(_WRONG, f"is refused ({answer.status})")
+
+
+def _forged(url: str, check: str, headers: dict[str, str]) -> Finding:
+    answer = asking.ask(url, method="POST", headers={"Content-Type": "application/json", **headers}, content=_FORGED)
+    if 200 <= answer.status < 300:
+        return attention(check, f"a forged webhook is accepted ({answer.status})", _REFUSE)
+    if answer.status >= 500:
+        return attention(check, f"a forged webhook makes the bot fail ({answer.status})", _REFUSE)
+    if answer.status in {404, 405} or 300 <= answer.status < 400:
+        return attention(check, f"a POST is answered with {_status(answer)}", _hint(answer))
+    return ok(check, f"a forged webhook is refused ({answer.status})")
+
+
+def _asked(url: str, token: str, challenge: str) -> asking.Answer:
+    params = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token}
+    return asking.ask(url, params=params)
+
+
+def _status(answer: asking.Answer) -> str:
+    to = answer.headers.get("location", "")
+    return f"{answer.status}, to {asking.shown(to)}" if to and 300 <= answer.status < 400 else f"status {answer.status}"
+
+
+def _hint(answer: asking.Answer) -> str:
+    if 300 <= answer.status < 400:
+        return "give the address that it leads to, here and to WhatsApp, which follows no redirect"
+    if answer.status in {404, 405}:
+        return "check the path of --url, and that the bot takes GET and POST there"
+    if answer.status >= 500:
+        return "see the bot's log: it fails at this request"
+    return "compare the verify token with the bot's; a proxy before it may ask for a login"

@@ -1,0 +1,210 @@
+"""`chatvitals doctor` as a whole: a healthy bot, what is skipped, how it ends, and `--fix`."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chatvitals import cli
+from chatvitals.doctor.report import CHECKS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.patient import Patient
+
+
+def test_a_healthy_bot_is_well_in_every_check(patient: Patient) -> None:
+    """Each check has a line, all of them well, and the exit status is 0."""
+    result = patient.doctor("--json")
+    assert result.states("attention") == set()
+    assert result.states("skipped") == set()
+    assert result.states("ok") == set(CHECKS)
+    assert (result.status, result.err) == (0, "")
+
+
+def test_the_lines_fit_80_columns_and_say_the_state_in_a_word(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Columns are aligned, nothing but the terminal's colours needs colour, and the last line sums up."""
+    monkeypatch.setenv("COLUMNS", "80")
+    result = patient.doctor()
+    *lines, empty, last = result.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in result.out
+    first = [line for line in lines if line[0] != " "]
+    assert len(first) == len(CHECKS)
+    assert all(line.startswith("✓ ok         ") for line in first)
+    assert all(line[31:33] == "  " for line in first), "the findings begin in one column"
+    assert (empty, last) == ("", "16 checked, all of it is well.")
+
+
+def test_what_it_needs_is_said_where_nothing_is_given(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Everything is skipped with the option and the variable that would enable it, and that is no failure."""
+    monkeypatch.chdir(tmp_path.parent)
+    patient.environ.clear()
+    result = patient.doctor("--json")
+    assert result.status == 0
+    assert result.states("skipped") == {found["check"] for found in json.loads(result.out)}
+    for option in ("ACCESS_TOKEN", "WABA_IDS", "APP_ID", "APP_SECRET", "STORE", "METRICS_URL", "WEBHOOK_URL"):
+        assert f"CHATVITALS_{option}" in result.out
+    assert patient.doctor().out.splitlines()[-1].startswith("Nothing was checked. ")
+
+
+def test_options_win_over_variables(patient: Patient) -> None:
+    """What is typed is what is meant."""
+    result = patient.doctor("--waba", "1", "--waba", "2,3", "--json")
+    assert [found["subject"] for found in result.findings("subscription")] == ["1", "2", "3"]
+    assert result.status == 1
+    assert patient.doctor("--graph-url", "http://127.0.0.1:9", "--json").finding("access token")["state"] == "attention"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--waba", "W1"], "ids of digits"),
+        (["--app-id", "mine"], "--app-id must be"),
+        (["--url", "bot.example"], "--url must be"),
+        (["--url", "https://[bot"], "--url must be"),
+        (["--metrics-url", "ftp://x"], "--metrics-url must be"),
+        (["--graph-url", "x"], "--graph-url must be"),
+        (["--graph-url", "http://x:99999999"], "--graph-url must be"),
+        (["--graph-url", "https://x/?a=b"], "graph_url must be"),
+        (["--app-secret", "sécret"], "app_secret must be"),
+        (["--verify-token", "a\nb"], "--verify-token must be"),
+        (["--store", "mysql://root:a-store-password-of-theirs@x"], "store must be"),
+        (["--access-token", "two words"], "access_token must be"),
+    ],
+)
+def test_wrong_words_exit_2_with_a_sentence(patient: Patient, words: list[str], said: str) -> None:
+    """Nothing is checked, and no secret is quoted."""
+    result = patient.doctor(*words)
+    assert (result.status, result.out) == (2, "")
+    assert said in result.err
+    assert patient.edges.calls == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ALL_PROXY", "bad://me:a-store-password-of-theirs@x"), ("SSL_CERT_FILE", "/nowhere.pem")]
+)
+def test_an_environment_in_which_nothing_can_be_asked(patient: Patient, variable: str, value: str) -> None:
+    """A proxy's address may hold a password."""
+    patient.environ[variable] = value
+    result = patient.doctor()
+    assert result.status == 2
+    assert variable in result.err
+
+
+def test_yes_alone_is_wrong(patient: Patient, capsys: pytest.CaptureFixture[str]) -> None:
+    """It answers a question that only `--fix` asks."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["doctor", "--yes"])
+    assert ended.value.code == 2
+    assert "--yes goes with --fix" in capsys.readouterr().err
+
+
+def test_without_httpx_a_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is an extra."""
+    for name in [name for name in sys.modules if name.startswith("chatvitals.doctor.") and "words" not in name]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("chatvitals.graph", "chatvitals.poller"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in ("command", "setup"):
+        monkeypatch.delattr(f"chatvitals.doctor.{name}", raising=False)
+    monkeypatch.delattr("chatvitals.graph", raising=False)
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    assert cli.main(["doctor"]) == 2
+    assert "pip install 'chatvitals[graph]'" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_it_with_130_and_no_traceback(patient: Patient) -> None:
+    """Also in the middle of a request."""
+    patient.edges.delay = 2.0
+    code = "import sys; from chatvitals.cli import main; sys.exit(main(['doctor']))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, **patient.environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    give_up = time.monotonic() + 15
+    while not patient.edges.calls and time.monotonic() < give_up:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (130, "", "\nchatvitals: interrupted\n")
+
+
+class Terminal(io.StringIO):
+    """A standard input at which somebody sits."""
+
+    def isatty(self) -> bool:
+        """Say yes."""
+        return True
+
+
+def test_fix_subscribes_without_asking_where_yes_says_so(patient: Patient) -> None:
+    """The account is looked at again, and is well."""
+    patient.edges.subscribed = False
+    result = patient.doctor("--fix", "--yes", "--json")
+    assert f"POST /{patient.edges.waba_id}/subscribed_apps" in patient.edges.calls
+    assert result.finding("subscription")["state"] == "ok"
+    assert result.status == 0
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("yes\n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
+def test_fix_asks_at_a_terminal(patient: Patient, monkeypatch: pytest.MonkeyPatch, answer: str, status: int) -> None:
+    """Whatever is not a yes is a no."""
+    patient.edges.subscribed = False
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    result = patient.doctor("--fix")
+    assert result.status == status
+    assert f"to the account {patient.edges.waba_id}? [y/N]" in result.err
+    assert patient.edges.subscribed is (status == 0)
+
+
+def test_fix_does_nothing_where_nobody_can_be_asked(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what it would do."""
+    patient.edges.subscribed = False
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    result = patient.doctor("--fix")
+    assert (result.status, patient.edges.subscribed) == (1, False)
+    assert f"The account {patient.edges.waba_id} would be subscribed." in result.out
+
+
+def test_fix_has_nothing_to_do_for_a_healthy_bot(patient: Patient) -> None:
+    """And posts nothing to WhatsApp."""
+    result = patient.doctor("--fix", "--yes")
+    assert "Nothing to fix" in result.out
+    assert not [call for call in patient.edges.calls if call.startswith("POST")]
+
+
+def test_a_fix_that_is_refused_says_why(patient: Patient) -> None:
+    """A token may read an account and not change it."""
+    patient.edges.subscribed = False
+    patient.edges.refuses_subscribing = True
+    result = patient.doctor("--fix", "--yes", "--json")
+    found = result.finding("subscription")
+    assert found["found"].startswith("subscribing was refused: the token may not")
+    assert result.status == 1
+
+
+def test_a_fix_that_had_no_success_is_none(patient: Patient) -> None:
+    """Whatever the API answers else than that it was done."""
+    patient.edges.subscribed = False
+    patient.edges.succeeds = False
+    found = patient.doctor("--fix", "--yes", "--json").finding("subscription")
+    assert found["found"] == "subscribing had no success, without a reason"

@@ -1,0 +1,291 @@
+"""What `chatvitals doctor` says where WhatsApp's side is wrong: each check with its broken cases, over real HTTP."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chatvitals.doctor import asking, meta_app
+from chatvitals.simulator import graph_edges
+from chatvitals.simulator.graph_edges import Fault, number_row
+from chatvitals.simulator.people import BusinessNumber
+
+if TYPE_CHECKING:
+    from tests.integration.patient import Patient
+
+OWNER_ONLY = Fault.refusal(400, 100, "You must provide an app access token")
+
+
+def needs(patient: Patient, check: str) -> dict[str, str]:
+    """Run the doctor; this check alone must need attention. Returns its finding."""
+    result = patient.doctor("--json")
+    assert result.status == 1
+    assert result.states("attention") == {check}
+    found = next(found for found in result.findings(check) if found["state"] == "attention")
+    assert found["next"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fault", "found", "advice"),
+    [
+        (graph_edges.EXPIRED, "the access token has expired or is not valid: ", "make a new one"),
+        (graph_edges.RATE_LIMITED, "this account's calls are used up for now: ", "wait an hour"),
+        (graph_edges.HTML, "the Graph API answered with status 200 and no JSON object (text/html)", "GRAPH_URL"),
+        (Fault.refusal(403, 10, "No permission"), "the token may not see this: ", "whatsapp_business_management"),
+        (Fault.refusal(400, 33, "No such thing"), "the Graph API answered with status 400, code 33", "list of error"),
+        (Fault.refusal(500, 1, "Sorry"), "WhatsApp has trouble itself: ", "try again"),
+        (Fault.refusal(400, 80_007, "Too many", retry_after="120"), "this account's calls are used up", "wait 2 min"),
+    ],
+    ids=["expired", "rate-limited", "html", "forbidden", "other", "server", "retry-after"],
+)
+def test_what_the_api_refuses_is_explained(patient: Patient, fault: Fault, found: str, advice: str) -> None:
+    """In plain words with the code, and the checks of the bot's side go on."""
+    patient.edges.always = fault
+    result = patient.doctor("--json")
+    token = result.finding("access token")
+    assert token["state"] == "attention"
+    assert token["found"].startswith(found)
+    assert advice in token["next"]
+    assert result.finding("store")["state"] == result.finding("handshake")["state"] == "ok"
+
+
+def test_after_an_expired_token_nothing_is_asked_in_vain(patient: Patient) -> None:
+    """One line says it, and the others say that they were not asked."""
+    patient.edges.refusals["debug_token"] = graph_edges.EXPIRED
+    result = patient.doctor("--json")
+    assert result.states("attention") == {"access token"}
+    skipped = result.finding("subscription")
+    assert (skipped["state"], skipped["found"]) == (
+        "skipped",
+        "not asked: the access token has expired or is not valid",
+    )
+    assert not [call for call in patient.edges.calls if "subscribed_apps" in call or "phone_numbers" in call]
+
+
+def test_an_api_that_nobody_serves(patient: Patient) -> None:
+    """The connection is refused at once, and only the token's line and the app's say so."""
+    patient.environ["CHATVITALS_GRAPH_URL"] = "http://127.0.0.1:9"
+    result = patient.doctor("--json")
+    assert result.finding("access token")["found"] == (
+        "the Graph API cannot be asked: 127.0.0.1:9 refuses the connection"
+    )
+    assert result.finding("subscription")["state"] == "skipped"
+    assert result.finding("metrics")["state"] == "ok"
+
+
+def test_an_api_whose_name_is_none(patient: Patient) -> None:
+    """A label of a host's name has 63 characters at most, and Python raises something else for longer ones."""
+    name = f"{'x' * 70}.example"
+    patient.environ |= {"CHATVITALS_GRAPH_URL": f"http://{name}", "CHATVITALS_WEBHOOK_URL": f"http://{name}/webhook"}
+    result = patient.doctor("--json")
+    assert result.finding("access token")["found"].startswith(
+        f"the Graph API cannot be asked: {name} cannot be reached"
+    )
+    assert result.finding("handshake")["found"].startswith(f"{name} cannot be reached")
+
+
+def test_an_api_that_does_not_answer(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up after a few seconds."""
+    monkeypatch.setattr(asking, "SECONDS", 0.2)
+    patient.edges.delay = 1.0
+    result = patient.doctor("--json")
+    assert "did not answer within 0.2 s" in result.finding("access token")["found"]
+
+
+def test_a_token_that_whatsapp_calls_invalid(patient: Patient) -> None:
+    """Its reason is given, though never the token."""
+    patient.edges.token = {"is_valid": False, "error": {"code": 190, "message": "The session was invalidated."}}
+    found = needs(patient, "access token")
+    assert found["found"] == "WhatsApp says that it is not valid: The session was invalidated."
+
+
+def test_a_token_that_expires_soon(patient: Patient) -> None:
+    """A week before, it is time; longer before, the date is enough."""
+    patient.edges.token["expires_at"] = int(time.time() + 3 * 86_400 + 60)
+    assert needs(patient, "access token")["found"].endswith(", in 3 days")
+    patient.edges.token["expires_at"] = int(time.time() + 30 * 86_400)
+    assert patient.doctor("--json").finding("access token")["found"].startswith("valid until 20")
+
+
+def test_a_token_of_another_app(patient: Patient) -> None:
+    """It would subscribe the wrong one."""
+    patient.edges.token["app_id"] = "1234"
+    assert "belongs to the app 1234" in needs(patient, "access token")["found"]
+
+
+def test_a_scope_that_is_missing(patient: Patient) -> None:
+    """Without management nothing can be read; without messaging only sending fails, and that is not ours."""
+    patient.edges.token["scopes"] = ["whatsapp_business_messaging"]
+    assert needs(patient, "token scopes")["found"].startswith("whatsapp_business_management is missing")
+    patient.edges.token["scopes"] = ["whatsapp_business_management"]
+    assert "cannot send" in patient.doctor("--json").finding("token scopes")["found"]
+
+
+def test_a_token_that_may_not_look_at_itself(patient: Patient) -> None:
+    """The app is asked then; without its secret the check is skipped and says what it needs."""
+    patient.edges.refusals["debug_token"] = OWNER_ONLY
+    secret, app_id = patient.environ.pop("CHATVITALS_APP_SECRET"), patient.environ.pop("CHATVITALS_APP_ID")
+    result = patient.doctor("--json")
+    assert (result.status, result.finding("access token")["state"]) == (0, "skipped")
+    assert result.finding("subscription")["found"].endswith(f"which of these is yours: Bot ({app_id})")
+    assert "CHATVITALS_APP_SECRET" in result.finding("access token")["next"]
+    patient.edges.refusals.clear()
+    patient.edges.faults.append(OWNER_ONLY)
+    patient.environ["CHATVITALS_APP_SECRET"] = f"another-secret,{secret}"
+    patient.environ["CHATVITALS_APP_ID"] = app_id
+    result = patient.doctor("--json")
+    assert (result.status, result.finding("access token")["state"]) == (0, "ok")
+
+
+def test_the_token_tells_the_app_where_nobody_names_it(patient: Patient) -> None:
+    """Then the app secret alone is enough to list the fields."""
+    del patient.environ["CHATVITALS_APP_ID"]
+    assert patient.doctor("--json").finding("webhook fields")["state"] == "ok"
+
+
+def test_a_clock_that_is_wrong(patient: Patient) -> None:
+    """Measured by the API's."""
+    patient.edges.clock = 40.0
+    assert needs(patient, "clock")["found"].startswith("40 s behind WhatsApp's")
+    patient.edges.clock = -300.0
+    assert needs(patient, "clock")["found"].startswith("300 s ahead of WhatsApp's")
+
+
+def test_an_account_without_subscription(patient: Patient) -> None:
+    """No webhook comes, and `--fix` can mend it."""
+    patient.edges.subscribed = False
+    found = needs(patient, "subscription")
+    assert (found["subject"], found["found"]) == (patient.edges.waba_id, "no app is subscribed, so no webhook comes")
+    assert "--fix" in found["next"]
+
+
+def test_an_account_to_which_only_another_app_is_subscribed(patient: Patient) -> None:
+    """A partner's, perhaps."""
+    patient.edges.subscribed_as = "777"
+    assert needs(patient, "subscription")["found"].endswith("is not subscribed, only Bot (777)")
+
+
+def test_an_override_that_parts_messages_from_quality(patient: Patient) -> None:
+    """Webhooks about quality never follow it, so the app's own address must lead to the bot as well."""
+    patient.edges.override = "https://elsewhere.example/hook?token=a-verify-token-of-theirs"
+    found = needs(patient, "callback override")
+    assert "messages of the account go to https://elsewhere.example/hook, but" in found["found"]
+    assert "(https://bot.example/webhook)" in found["found"]
+
+
+def test_an_override_of_one_number(patient: Patient) -> None:
+    """The number's own `webhook_configuration` wins over everything."""
+    patient.edges.numbers[0]["webhook_configuration"]["phone_number"] = "https://elsewhere.example/hook"
+    assert (
+        f"messages of the number {BusinessNumber().phone_number_id} go to"
+        in needs(patient, "callback override")["found"]
+    )
+
+
+def test_an_override_to_the_app_s_own_address_is_none(patient: Patient) -> None:
+    """Nothing is parted then."""
+    patient.edges.override = f"{patient.edges.callback}/"
+    assert patient.doctor("--json").status == 0
+
+
+@pytest.mark.parametrize("missing", [["phone_number_quality_update"], ["security", "account_update"]])
+def test_fields_that_are_not_ticked(patient: Patient, missing: list[str]) -> None:
+    """Each is named."""
+    for name in missing:
+        patient.edges.fields.remove(name)
+    found = needs(patient, "webhook fields")
+    assert all(name in found["found"] for name in missing)
+    assert "App Dashboard" in found["next"]
+
+
+def test_a_wrong_app_secret(patient: Patient) -> None:
+    """The token's own checks go on."""
+    patient.edges.app_secret = "another-one"
+    assert needs(patient, "webhook fields")["found"].startswith("app id and app secret are not accepted together")
+
+
+def test_a_subscription_that_is_off_or_of_something_else(patient: Patient) -> None:
+    """Both mean that no webhook comes."""
+    patient.edges.active = False
+    assert "switched off" in needs(patient, "webhook fields")["found"]
+    patient.edges.refusals["subscriptions"] = Fault(200, '{"data": [{"object": "page", "fields": ["feed"]}]}')
+    assert "subscribed to nothing of WhatsApp" in needs(patient, "webhook fields")["found"]
+
+
+def test_a_callback_address_that_is_another_one(patient: Patient) -> None:
+    """As known from the app, or without its secret from the numbers."""
+    patient.environ["CHATVITALS_WEBHOOK_URL"] = "http://bot.invalid/webhook"
+    found = patient.doctor("--json").finding("callback address")
+    assert found["found"] == "webhooks go to https://bot.example/webhook, not to http://bot.invalid/webhook"
+    del patient.environ["CHATVITALS_APP_SECRET"]
+    assert patient.doctor("--json").finding("callback address")["state"] == "attention"
+
+
+def test_a_callback_address_is_told_where_there_is_nothing_to_compare(patient: Patient) -> None:
+    """It is skipped then; where no number and no app tells it, it is not known."""
+    patient.environ.pop("CHATVITALS_WEBHOOK_URL")
+    found = patient.doctor("--json").finding("callback address")
+    assert (found["state"], found["found"]) == ("skipped", "webhooks go to https://bot.example/webhook")
+    assert meta_app.callback("https://BOT.example/webhook", "https://bot.example/webhook/").state == "ok"
+
+
+def test_an_account_without_numbers(patient: Patient) -> None:
+    """Or with none that the token may see."""
+    patient.edges.numbers.clear()
+    assert needs(patient, "business number")["found"] == "the account has no number that the token can see"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"quality_rating": "RED"}, "rated RED, CONNECTED"),
+        ({"status": "FLAGGED"}, "rated GREEN, FLAGGED"),
+        ({"status": "RESTRICTED"}, "rated GREEN, RESTRICTED"),
+        ({"status": "BANNED", "quality_rating": "NA"}, "no rating yet, BANNED"),
+    ],
+)
+def test_a_number_in_trouble(patient: Patient, change: dict[str, Any], found: str) -> None:
+    """Each number has its line, under the number that people see; the others are well."""
+    other = number_row(BusinessNumber("990005556667779", display="15559990001"), "YELLOW")
+    patient.edges.numbers.append(other)
+    patient.edges.numbers[0] |= change
+    finding = needs(patient, "business number")
+    assert (finding["subject"], finding["found"]) == ("+1 555-999-0000", found)
+    well = patient.doctor("--json").findings("business number")[1]
+    assert (well["subject"], well["state"], well["found"]) == ("+1 555-999-0001", "ok", "rated YELLOW, CONNECTED")
+
+
+def test_a_blocked_account_comes_with_whatsapp_s_own_proposal(patient: Patient) -> None:
+    """It stands in the health status, and nowhere in a webhook."""
+    entities = patient.edges.numbers[0]["health_status"]["entities"]
+    entities[0] |= {"can_send_message": "LIMITED", "additional_info": ["The display name is under review."]}
+    assert "limited by the phone number: The display name is" in needs(patient, "business number")["found"]
+    error = {"error_code": 141_006, "error_description": "No payment.", "possible_solution": "Add a card."}
+    entities[1] |= {"can_send_message": "BLOCKED", "errors": [error]}
+    found = needs(patient, "business number")
+    assert found["found"].endswith("sending is blocked by the waba: No payment.")
+    assert found["next"] == "Add a card."
+
+
+def test_fields_that_the_api_s_version_does_not_know_are_done_without(patient: Patient) -> None:
+    """Rating and name are always there."""
+    for name in ("webhook_configuration", "health_status", "status"):
+        del patient.edges.numbers[0][name]
+    assert patient.doctor("--json").finding("business number")["found"] == "rated GREEN"
+
+
+def test_names_from_outside_move_no_cursor(patient: Patient) -> None:
+    """A number's name is whatever the API says."""
+    patient.edges.numbers[0]["display_phone_number"] = "\x1b[2J+1"
+    assert patient.doctor("--json").finding("business number")["subject"] == "[2J+1"
+    assert "\x1b" not in patient.doctor().out
+
+
+def test_a_secret_that_the_api_quotes_is_blotted_out(patient: Patient) -> None:
+    """Meta quotes tokens that are malformed, and might quote a secret."""
+    text = f"Bad token {patient.edges.access_token} and {patient.edges.app_secret}"
+    patient.edges.always = Fault.refusal(401, 190, text)
+    assert "Bad token … and …" in patient.doctor("--json").finding("access token")["found"]
