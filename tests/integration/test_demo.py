@@ -30,7 +30,7 @@ def _start(duration: float | None, scenario: str = "calm", port: int = 0) -> sub
     )
 
 
-DURATIONS = {"calm": 15, "slow": 8, "outage": 13}
+DURATIONS = {"calm": 15, "slow": 8, "outage": 13, "quality-drop": 40}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def demos() -> Iterator[dict[str, subprocess.Popen[str]]]:
 @pytest.mark.parametrize("scenario", DURATIONS)
 def test_customers_and_metrics_agree(scenario: str, demos: dict[str, subprocess.Popen[str]]) -> None:
     """In each scenario the demo exits 0, with a table in which every row agrees and nothing went wrong inside."""
-    out, err = demos[scenario].communicate(timeout=60)
+    out, err = demos[scenario].communicate(timeout=90)
     assert demos[scenario].returncode == demo.AGREED, out + err
     assert "Customers and metrics agree." in out
     assert "Inside chatvitals" not in out
@@ -56,6 +56,10 @@ def test_customers_and_metrics_agree(scenario: str, demos: dict[str, subprocess.
     assert all(text.endswith("yes") for text in funnel)
     if scenario == "calm":  # there is time for somebody to reach each step of the demo that people see first
         assert not [text for text in funnel if text.split()[2] == "0"]
+    if scenario == "quality-drop":
+        told = [text for text in out.splitlines() if "(metrics: " in text and " rating " in text and "|" not in text]
+        for fall in ("GREEN -> YELLOW", "YELLOW -> RED"):
+            assert any(f"(metrics: {fall})" in text for text in told), told
 
 
 def test_metrics_are_served_while_it_runs_and_ctrl_c_ends_it_with_the_table() -> None:
