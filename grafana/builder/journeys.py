@@ -55,9 +55,10 @@ def _stats() -> list[tuple[int, Panel]]:
                        nothing="no week to compare")),
         (5, stat_panel("Runs under way", "Runs that have not ended. They end when completed, handed over, or after 24 h of "
                        "silence.", [Query(f"sum({open_runs})")], decimals=0)),
-        (4, stat_panel("Stalled", "Share of open runs with 30 min of silence. Most end abandoned: answer them or remind "
-                       "people.", [Query(f"sum({stalled}) / (sum({open_runs}) > 0)")], unit="percentunit", decimals=0,
-                       nothing="no run is open")),
+        (4, stat_panel("Stalled", "Runs with 30 min of silence, as a share of those begun in a day. Most end abandoned: "
+                       "answer them or remind people.",
+                       [Query(f"sum({stalled}) / ({count(_STARTED, '1d', '')} > 0)")], unit="percentunit", decimals=0,
+                       nothing="no run begun")),
     ]  # fmt: skip
 
 

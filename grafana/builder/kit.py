@@ -215,7 +215,7 @@ def buckets(title: str, about: str, expr: str, *, nothing: str = QUIET) -> heatm
 
 
 def grid(title: str, about: str, columns: Sequence[Column], *, nothing: str = QUIET, sort: str = "") -> table.Panel:
-    """Return a table; its queries are merged by their labels."""
+    """Return a table; its queries are merged by their labels. `sort` names columns, the first one first."""
     panel = _common(table.Panel(), title, about, "short", nothing).thresholds(steps((None, BLUE)))
     order: dict[str, int] = {}
     names: dict[str, str] = {}
@@ -237,7 +237,7 @@ def grid(title: str, about: str, columns: Sequence[Column], *, nothing: str = QU
     panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=options))
     if sort:
-        panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(desc=False)])
+        panel.sort_by([common.TableSortByFieldState().display_name(name).desc(desc=False) for name in sort.split(", ")])
     return panel.show_header(show_header=True).cell_height(kinds.TableCellHeight.SM).min_width(60.0)
 
 
