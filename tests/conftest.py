@@ -20,6 +20,7 @@ from chatvitals.events import Webhook
 from chatvitals.guard import Guard
 from chatvitals.settings import Settings
 from chatvitals.testing import FakeClock
+from chatvitals.unread import Unread
 from chatvitals.vitals import Vitals
 from tests.integration.patient import Patient
 from tests.redis_servers import RedisServer
@@ -90,10 +91,12 @@ class DoorVitals:
         """The results of the webhooks that were emitted."""
         return [event.result for event in self.emitted if isinstance(event, Webhook)]
 
-    def read_webhook(self, body: bytes, signature: str | None) -> Webhook:
-        """Check and decode a body that is a list of message items."""
+    def take(self, body: bytes, signature: str | None) -> Unread:
+        """Take in a body that is a list of message items."""
         self.read.append((body, signature))
-        received = self.clock()
+        return Unread(self._decode, body, signature, self.clock())
+
+    def _decode(self, body: bytes, signature: str | None, received: float) -> Webhook:
         if self.settings.app_secret:
             if signature is None:
                 return Webhook(result="unsigned", received=received)
@@ -112,9 +115,9 @@ class DoorVitals:
             ],
         )
 
-    def emit(self, event: Webhook | PersonEvent) -> None:
+    def emit(self, event: Webhook | Unread | PersonEvent) -> None:
         """Keep the event."""
-        self.emitted.append(event)
+        self.emitted.append(event.webhook if isinstance(event, Unread) else event)
 
     def metrics_app(self) -> ASGIApp:
         """Serve one line."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from chatvitals.guard import Guard
     from chatvitals.settings import Settings
+    from chatvitals.unread import Unread
 
     Scope: TypeAlias = MutableMapping[str, Any]
     Message: TypeAlias = MutableMapping[str, Any]
@@ -42,10 +43,10 @@ class DoorVitals(Protocol):
     def clock(self) -> Callable[[], float]:
         """The local clock, in Unix seconds."""
 
-    def read_webhook(self, body: bytes, signature: str | None) -> Webhook:
-        """Check the signature of `body` and decode it."""
+    def take(self, body: bytes, signature: str | None) -> Unread:
+        """Take in a webhook, to be read later."""
 
-    def emit(self, event: Webhook) -> None:
+    def emit(self, event: Webhook | Unread) -> None:
         """Hand `event` to the pipeline."""
 
 
@@ -157,8 +158,8 @@ class _Delivery:
         "_send",
         "_size",
         "_status",
+        "_unread",
         "_vitals",
-        "_webhook",
     )
 
     def __init__(self, vitals: DoorVitals, scope: Scope, receive: Receive, send: Send) -> None:
@@ -169,7 +170,7 @@ class _Delivery:
         self._handling = context.Handling()
         self._chunks: list[bytes] | None = []  # None once nothing more is to be copied
         self._size = 0
-        self._webhook: Webhook | None = None  # read, and not yet emitted
+        self._unread: Unread | None = None  # taken in, and not yet emitted
         self._status: object = None  # of the response, once it has started
         self._acknowledges = False  # an error of the application becomes 200: a setting, for account events alone
 
@@ -196,7 +197,7 @@ class _Delivery:
             raise
         finally:
             try:
-                if self._webhook is not None:
+                if self._unread is not None:
                     self._emit()
             except Exception as error:  # noqa: BLE001 - the fence
                 self._vitals.guard.report("asgi", error)
@@ -244,7 +245,7 @@ class _Delivery:
         await self.send({"type": "http.response.body", "body": b""})
 
     def _look(self, message: Message) -> None:
-        """Copy a piece of the body; with the last one the webhook is read, before the application has it."""
+        """Copy a piece of the body; with the last one the webhook is taken in, before the application has it."""
         kind = message.get("type")
         if kind == "http.disconnect":
             self._chunks = None
@@ -263,15 +264,16 @@ class _Delivery:
         if not more:
             whole = b"".join(self._chunks)
             self._chunks = None
-            self._read(whole)
+            self._take(whole)
 
-    def _read(self, body: bytes) -> None:
-        """Read the webhook; without an app secret its emission waits for the application's verdict."""
-        webhook = self._vitals.read_webhook(body, _signature(self._scope.get("headers")))
-        self._webhook = webhook
-        self._handling.contacts = context.contacts_of(webhook.events)
-        self._acknowledges = self._vitals.settings.acknowledge_account_events and _about_account_only(webhook)
-        if webhook.result != "accepted" or self._vitals.settings.app_secret or self._status is not None:
+    def _take(self, body: bytes) -> None:
+        """Take in the webhook; without an app secret its emission waits for the application's verdict."""
+        settings = self._vitals.settings
+        unread = self._vitals.take(body, _signature(self._scope.get("headers")))
+        self._unread = self._handling.source = unread
+        if settings.acknowledge_account_events:
+            self._acknowledges = _about_account_only(unread.webhook)
+        if settings.app_secret or self._status is not None:
             self._emit()
 
     def _emit(self) -> None:
@@ -279,14 +281,10 @@ class _Delivery:
 
         An application that raises before it answers has not rejected anything: its server says 500.
         """
-        webhook, self._webhook = self._webhook, None
-        if webhook is None:
-            return
-        unsigned = webhook.result == "accepted" and not self._vitals.settings.app_secret
-        if unsigned and self._status in _REJECTIONS:
-            self._handling.contacts = ()
-            webhook = Webhook(result="rejected", received=webhook.received)
-        self._vitals.emit(webhook)
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            unread.rejected = self._status in _REJECTIONS and not self._vitals.settings.app_secret
+            self._vitals.emit(unread)
 
 
 def _about_account_only(webhook: Webhook) -> bool:

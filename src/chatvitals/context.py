@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Literal, NamedTuple  # Literal: msgspec reads the types of a Tag
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol  # Literal: msgspec reads the types of a Tag
 
 from chatvitals.events import Message
 
@@ -35,17 +35,33 @@ def named(number: str, person_id: str) -> Contact:
     return Contact(number, person_id, "")
 
 
+class Source(Protocol):
+    """What knows whose messages a webhook brought."""
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Who they are."""
+
+
 class Handling:
     """The contacts whose messages the current webhook brought: one, except in batches.
 
-    It is bound before the body has been read and filled in afterwards, so that whichever task reads the body,
-    every task of the request sees the same contacts.
+    It is bound before the body has come and given its source afterwards, so that whichever task receives the body,
+    every task of the request sees the same contacts. Who they are is looked up when it is first asked.
     """
 
-    __slots__ = ("contacts",)
+    __slots__ = ("_contacts", "source")
 
     def __init__(self, contacts: tuple[Contact, ...] = ()) -> None:
-        self.contacts = contacts
+        self.source: Source | None = None
+        """What knows the contacts, once there is a body."""
+        self._contacts = contacts
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Who they are."""
+        source = self.source
+        return self._contacts if source is None else source.contacts
 
 
 class Tag(NamedTuple):

@@ -16,12 +16,13 @@ from chatvitals.business import Business, NamedNumbers
 from chatvitals.events import GraphCall, Handled, PersonEvent, Poll, PollerState, Send, Webhook
 from chatvitals.labels import Labels
 from chatvitals.own_health import OwnHealth
-from chatvitals.queued import Queued, pieces, weight
+from chatvitals.queued import Queued, Read, pieces, read, weight
 from chatvitals.reducer import quality_state, quality_view
 from chatvitals.reducer.identity import Hasher
 from chatvitals.reducer.measures import Measures
 from chatvitals.reducer.state import Rules
 from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
+from chatvitals.unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,7 @@ class Pipeline:
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
         self._served = threading.Condition(self._lock)
-        self._unsure: list[tuple[UncertainError, list[Queued], Measures]] = []  # commits whose answer was lost
+        self._unsure: list[tuple[UncertainError, list[Read], Measures]] = []  # commits whose answer was lost
         self._asked = 0  # how often someone has asked to have everything settled,
         self._answered = 0  # and which of these have been served
         self._thread: threading.Thread | None = None
@@ -103,14 +104,14 @@ class Pipeline:
 
     def put(self, event: Queued) -> None:
         """Enqueue an event; when the queue is full the oldest one makes room and is counted."""
-        size = len(event.events) or 1 if type(event) is Webhook else 1  # `weight`, without the call
+        size = event.weight if type(event) is Unread else weight(event)
         with self._lock:
             self._queue.append(event)
             self._size += size
             while self._size > self.capacity and len(self._queue) > 1:
-                oldest = weight(self._queue.popleft())
-                self._size -= oldest
-                self.own.drop("queue_full", oldest)
+                oldest = self._queue.popleft()
+                self._size -= weight(oldest)
+                self.own.drop("queue_full", weight(read(oldest)))
         if self._background:
             if self._thread is None:
                 self._start()
@@ -183,7 +184,8 @@ class Pipeline:
             self.drain()
         with self._lock:
             if self._queue or self._unsure:
-                self.own.drop("store", self._size)
+                unsure = sum(weight(event) for _, batch, _ in self._unsure for event in batch)
+                self.own.drop("store", unsure + sum(weight(read(event)) for event in self._queue))
                 self._queue.clear()
                 self._unsure.clear()
                 self._size = 0
@@ -238,7 +240,8 @@ class Pipeline:
         while not self._closing and time.monotonic() < deadline:
             time.sleep(min(0.05, seconds))
 
-    def _next_batch(self) -> list[Queued]:
+    def _next_batch(self) -> list[Read]:
+        """Take events from the queue; webhooks are read here, off the bot's path."""
         batch: list[Queued] = []
         size = 0
         with self._lock:
@@ -247,7 +250,7 @@ class Pipeline:
                 size += weight(event)
                 batch.append(event)
             self._size -= size
-        return batch
+        return list(map(read, batch))
 
     def _ask_again(self) -> bool:
         """Send commits whose answer was lost once more; return False while the store does not answer."""
@@ -268,7 +271,7 @@ class Pipeline:
             del self._unsure[0]
         return True
 
-    def _commit_or_keep(self, batch: list[Queued]) -> bool:
+    def _commit_or_keep(self, batch: list[Read]) -> bool:
         try:
             self._commit(batch)
         except UncertainError as error:
@@ -285,7 +288,7 @@ class Pipeline:
                 self._guard.report("reducer", error)  # nothing is wrong with any of them alone
         return True
 
-    def _one_by_one(self, batch: list[Queued]) -> bool:
+    def _one_by_one(self, batch: list[Read]) -> bool:
         """Commit each event for itself; return whether the bad ones were found."""
         found = False
         for position, event in enumerate(batch):
@@ -302,7 +305,7 @@ class Pipeline:
                 self._guard.report("reducer", error)
         return found
 
-    def _commit(self, batch: list[Queued], *, most_due: int = 0, ahead: float = 0.0) -> int:
+    def _commit(self, batch: list[Read], *, most_due: int = 0, ahead: float = 0.0) -> int:
         """Reduce and commit in one transaction; return how many contacts were due."""
         for attempt in range(_ATTEMPTS):
             with suppress(ConflictError):
@@ -310,7 +313,7 @@ class Pipeline:
             time.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only so that workers part ways
         raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
 
-    def _attempt(self, batch: list[Queued], most_due: int, ahead: float) -> int:
+    def _attempt(self, batch: list[Read], most_due: int, ahead: float) -> int:
         began = time.perf_counter()
         hasher = self.hasher()
         measures = Measures()
@@ -345,7 +348,7 @@ class Pipeline:
             self.own.committed_within(time.perf_counter() - began)
         return due
 
-    def _sorted(self, batch: list[Queued], business: Business, measures: Measures) -> list[PersonEvent]:
+    def _sorted(self, batch: list[Read], business: Business, measures: Measures) -> list[PersonEvent]:
         """Count what is about no person, hand on what is about the business, and return what is about people."""
         events: list[PersonEvent] = []
         for event in batch:

@@ -7,11 +7,18 @@ from typing import TypeAlias
 import msgspec
 
 from chatvitals.events import AccountEvent, GraphCall, Handled, PersonEvent, Poll, PollerState, Webhook
+from chatvitals.unread import Unread
 
-Queued: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
+Read: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
+Queued: TypeAlias = Read | Unread
 
 
-def pieces(event: Queued) -> list[Queued]:
+def read(event: Queued) -> Read:
+    """Return what an event says, which of a webhook nobody may have looked at yet."""
+    return event.webhook if type(event) is Unread else event  # type: ignore[return-value]
+
+
+def pieces(event: Read) -> list[Read]:
     """Return a webhook's events one by one, behind what else there is to count about it."""
     if type(event) is not Webhook or len(event.events) < 2:
         return [event]
@@ -20,5 +27,7 @@ def pieces(event: Queued) -> list[Queued]:
 
 
 def weight(event: Queued) -> int:
-    """Return how many events wait with this one."""
+    """Return how many events wait with this one; about, where it has not been read."""
+    if type(event) is Unread:
+        return event.weight
     return len(event.events) or 1 if type(event) is Webhook else 1

@@ -21,6 +21,7 @@ from chatvitals.observation import Observation, signature_of
 from chatvitals.pipeline import Pipeline
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
+from chatvitals.unread import Unread
 from chatvitals.whose import Whose
 
 if TYPE_CHECKING:
@@ -118,23 +119,29 @@ class Vitals:
             if len(body) > self.settings.max_body:
                 webhook = Webhook(result="oversize", received=webhook.received)
             else:
-                webhook = self.read_webhook(body, signature_of(headers or {}))
+                webhook = self.take(body, signature_of(headers or {})).webhook
         self.emit(webhook)
         return Observation(webhook)
 
-    def read_webhook(self, body: bytes, signature: str | None) -> Webhook:
-        """Check a webhook's signature and decode it, without counting it yet; never raises."""
-        received = self.clock()
+    def take(self, body: bytes, signature: str | None) -> Unread:
+        """Take in a webhook's raw body and signature header, without counting it yet; never raises."""
         try:
             if self._poller is not None:
                 self._poller.ensure()  # the server may have forked since
             if self.settings.hooks:
                 clients.refresh()  # the bot may have imported its HTTP client after `init`
+        except Exception as error:  # noqa: BLE001 - the guard's fence, without a context manager's cost per webhook
+            self.guard.report("webhook", error)
+        return Unread(self._read, body, signature, self.clock())
+
+    def _read(self, body: bytes, signature: str | None, received: float) -> Webhook:
+        """Check a webhook's signature and decode it."""
+        try:
             secrets = self.settings.app_secret
             if secrets and not signatures.check(body, signature, secrets):
                 return Webhook(result="bad_signature" if signature else "unsigned", received=received)
             return webhooks.decode(body, received)
-        except Exception as error:  # noqa: BLE001 - the guard's fence, without a context manager's cost per webhook
+        except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("webhook", error)
         return Webhook(result="undecodable", received=received)
 
@@ -332,7 +339,7 @@ class Vitals:
         """Hand an event to the pipeline; never raises and never waits."""
         try:
             self.pipeline.put(event)
-        except Exception as error:  # noqa: BLE001 - as in `read_webhook`
+        except Exception as error:  # noqa: BLE001 - as in `take`
             self.guard.report("emit", error)
 
     def settle(self, timeout: float = 5.0) -> None:

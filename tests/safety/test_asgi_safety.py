@@ -74,7 +74,7 @@ def echo_app(**more: Any) -> Starlette:
 # The host's exceptions
 
 
-@pytest.mark.parametrize("broken", ["read_webhook", "emit", "clock", "settings", "contacts_of", "bind"])
+@pytest.mark.parametrize("broken", ["take", "emit", "clock", "settings", "bind"])
 def test_01_a_bug_in_ours_leaves_everything_as_bare(
     asgi: AsgiDriver,
     door: type[DoorVitals],
@@ -89,7 +89,7 @@ def test_01_a_bug_in_ours_leaves_everything_as_bare(
 
     vitals = door(max_body=1024)
     body = b" " * 2000 if broken == "clock" else asgi.body
-    if broken in {"contacts_of", "bind"}:
+    if broken == "bind":
         monkeypatch.setattr(context, broken, fail)
     else:
         monkeypatch.setattr(vitals, broken, None if broken == "settings" else fail)
@@ -150,13 +150,13 @@ def test_04_no_exception_of_the_host_is_swallowed(
 def test_04_interrupts_that_hit_our_code_are_not_swallowed(
     asgi: AsgiDriver, door: type[DoorVitals], monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
-    """Ctrl-C during our decoding still stops the process."""
+    """Ctrl-C in our code still stops the process."""
 
     def interrupted(*_: object) -> None:
         raise kind
 
     vitals = door()
-    monkeypatch.setattr(vitals, "read_webhook", interrupted)
+    monkeypatch.setattr(vitals, "take", interrupted)
     assert isinstance(asgi.call(ChatVitalsMiddleware(asgi.bot(), vitals)).error, kind)
 
 
@@ -425,13 +425,13 @@ def test_14_a_body_that_breaks_the_decoder_is_contained(
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
-    """Even what `read_webhook` should have contained itself."""
+    """Even what `take` should have contained itself."""
 
     def fail(*_: object) -> None:
         raise error
 
     vitals = door()
-    monkeypatch.setattr(vitals, "read_webhook", fail)
+    monkeypatch.setattr(vitals, "take", fail)
     as_bare(asgi, vitals, asgi.bot(), messages=[asgi.chunk(b"[" * 100_000)])
     assert swallowed.take("asgi") == [error]
 

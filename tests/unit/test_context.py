@@ -120,7 +120,7 @@ def test_a_handling_that_is_filled_in_later_is_seen_by_tasks_that_began_before()
 
             task = asyncio.create_task(handler())
             await asyncio.sleep(0)
-            handling.contacts = (ADA,)
+            handling.source = Handling((ADA,))
             read.set()
             return await task
 
