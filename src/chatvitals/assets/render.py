@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatvitals.assets.alerts import RUNBOOK, alerts
+from chatvitals.assets.objective import Objective
 from chatvitals.assets.recordings import recordings
 
 if TYPE_CHECKING:
     from chatvitals.assets.alerts import Alert
-    from chatvitals.assets.objective import Objective
 
+GROUPS: Final = (
+    "chatvitals-recording",
+    *(f"chatvitals-{component}" for component in dict.fromkeys(alert.component for alert in alerts(Objective()))),
+)
+"""Names of the groups of rules, in the order in which they build on each other."""
 _HEAD = "# Made by `chatvitals assets`: {what}, for an objective of {share:g} within {threshold} s.\n"
 
 
 def recording_rules(objective: Objective) -> str:
     """Return the file of recording rules."""
-    lines = [_head("recording rules", objective), "groups:", "  - name: chatvitals-recording", "    interval: 1m"]
+    lines = [_head("recording rules", objective), "groups:", f"  - name: {GROUPS[0]}", "    interval: 1m"]
     lines.append("    rules:")
     for rule in recordings(objective):
         lines += [f"      - record: {rule.name}", *_block("expr", rule.expr)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from chatvitals.assets import render
 from chatvitals.assets.objective import BURNS
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ TEMPLATE: Final = {**ACCOUNT, "template": "offer", "language": "en"}
 RUN: Final = {**NUMBER, "journey": "order"}
 STEP: Final = {**RUN, "step": "address"}
 WEEK: Final = 7 * 24 * 60  # minutes
+_SELDOM: Final = 20  # minutes; each offset and range that slow cases look at is a multiple
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Case:
     firing: int
     series: tuple[Series, ...]
     labels: dict[str, str] = field(default_factory=dict)
-    interval: int = 1  # minutes between values and between evaluations
+    interval: int = 1  # minutes between values
 
 
 def pair(alert: str, minute: int, firing: list[Series], quiet: list[Series], **more: object) -> list[Case]:
@@ -239,12 +241,15 @@ def quick(objective: Objective) -> list[Case]:
 def as_promtool(cases: list[Case]) -> str:
     """Return a promtool test file."""
     interval = cases[0].interval
+    evaluated = 1 if interval == 1 else _SELDOM
     lines = [
         "# For every alert a firing and a quiet case, each on two instances of one store.",
         "rule_files:",
         "  - ../recording.yml",
         "  - ../alerting.yml",
-        f"evaluation_interval: {interval}m",
+        f"evaluation_interval: {evaluated}m",
+        "group_eval_order:  # alerts read what has just been recorded",
+        *(f"  - {group}" for group in render.GROUPS),
         "tests:",
     ]
     for case in cases:
