@@ -186,9 +186,12 @@ def _seconds(text: str) -> float:
 
 
 def _days(text: str) -> float:
-    days = _seconds(text)
-    if days > 366:
-        raise argparse.ArgumentTypeError(f"must be at most 366 days, not {text!r}")
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0.0 < days <= 366.0:
+        raise argparse.ArgumentTypeError(f"must be a number of days above 0 and up to 366, not {text!r}")
     return days
 
 

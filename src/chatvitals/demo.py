@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chatvitals.simulator.scenarios import Scenario
 
 DEFAULT_PORT = 9464
 AGREED, DISAGREED, NOT_STARTED, INTERRUPTED = 0, 1, 2, 130
@@ -36,10 +42,8 @@ def run(
         if error.name is None or error.name.partition(".")[0] == "chatvitals":
             raise
         return _not_started(f"{error.name} is not installed; the demo needs: pip install 'chatvitals[demo]'")
-    if scenario not in SCENARIOS:
-        return _not_started(f"there is no scenario {scenario!r}; the scenarios are: {', '.join(SCENARIOS)}")
-    if duration is not None and not 0 < duration < float("inf"):
-        return _not_started(f"the duration must be a number of seconds above 0, not {duration}")
+    if wrong := _wrong(duration, scenario, SCENARIOS):
+        return _not_started(wrong)
     view = PlainView() if plain or not sys.stdout.isatty() else RichView()
     try:
         agreed = asyncio.run(play(SCENARIOS[scenario], view, duration=duration, port=port))
@@ -48,6 +52,20 @@ def run(
     except KeyboardInterrupt:
         return INTERRUPTED
     return AGREED if agreed else DISAGREED
+
+
+def _wrong(duration: float | None, scenario: str, scenarios: Mapping[str, Scenario]) -> str:
+    """Return what is wrong with the words of the command, or the empty string."""
+    if scenario not in scenarios:
+        return f"there is no scenario {scenario!r}; the scenarios are: {', '.join(scenarios)}"
+    if duration is None:
+        return ""
+    if not 0 < duration < float("inf"):
+        return f"the duration must be a number of seconds above 0, not {duration}"
+    shortest = scenarios[scenario].shortest
+    if duration < shortest:
+        return f"{scenario} takes at least {shortest:g} s, not {duration:g}: ratings fall step by step"
+    return ""
 
 
 def _not_started(sentence: str) -> int:

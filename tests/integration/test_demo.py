@@ -111,6 +111,7 @@ def test_a_bot_that_does_not_start_is_quoted(
     [
         (1.0, "stormy", "the scenarios are: calm, slow, outage, quality-drop"),
         (-1.0, "calm", "number of seconds above 0"),
+        (20.0, "quality-drop", "takes at least 36 s"),
     ],
 )
 def test_a_wrong_option_is_a_sentence(

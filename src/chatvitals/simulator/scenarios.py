@@ -49,6 +49,8 @@ class Scenario:
     """How long it thinks when a third of the run is over; empty where nothing changes."""
     blocks: float = 0.0
     """Share of those who leave unanswered who block the number; above 0, WhatsApp rates the number."""
+    shortest: float = 0.0
+    """The seconds that its story takes at least."""
     arrivals: float = 2.0
     """Customers who come per second."""
     patience: Range = (15.0, 30.0)
@@ -113,10 +115,11 @@ OUTAGE = Scenario(
 
 QUALITY_DROP = Scenario(
     name="quality-drop",
-    about="after a third of the time the bot takes 4 to 15 s, customers leave and block it, and its rating falls",
+    about="a slow bot is blocked; its rating falls",
     think=((0.5, 1.5),),
     later=((0.5, 1.5), (4.0, 15.0), (4.0, 15.0), (4.0, 15.0)),
     blocks=0.6,
+    shortest=36.0,
     patience=(3.0, 6.0),
 )
 

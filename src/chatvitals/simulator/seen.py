@@ -58,16 +58,21 @@ class Seen:
         """Whether the metrics have followed each change."""
         return self.number.same and self.template.same
 
-    def rows(self, truth: Truth) -> list[Row]:
-        """Return the rows of the closing table: the number must have fallen from GREEN over YELLOW to RED."""
+    def rows(self, truth: Truth, *, whole: bool = False) -> list[Row]:
+        """Return the rows of the closing table; in a `whole` run the number must have fallen from GREEN to RED."""
         number, template = self.number, self.template
-        fell = number.same and in_order(number.reported)
-        fall = ", ".join(SCORES)
+        agrees = number.same and (not whole or in_order(number.reported))
         return [
-            Row("ratings", _said(number.given), _said(number.reported), f"the same, with {fall}", fell),
+            Row(
+                "ratings",
+                _said(number.given),
+                _said(number.reported),
+                "the same, to RED" if whole else "the same",
+                agrees,
+            ),
             Row("template quality", _said(template.given), _said(template.reported), "the same", template.same),
             # A business is never told who blocked it; the row is there to explain the ones above.
-            Row("blocks", f"{truth.blocked}", "-", "WhatsApp keeps them to itself", agrees=True),
+            Row("blocks", f"{truth.blocked}", "-", "is not told", agrees=True),
         ]
 
 

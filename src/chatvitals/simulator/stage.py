@@ -97,7 +97,7 @@ async def play(scenario: Scenario, view: View, *, duration: float | None, port: 
                 raise StartError(f"the bot no longer answers ({error!r}); it wrote:\n{world.bot.words}") from None
             rows = comparison.compare(truth, reported)
             if scenario.rated:
-                rows += world.seen.rows(truth)
+                rows += world.seen.rows(truth, whole=duration is not None and not stop.is_set())
             view.end(rows)
             for sentence in _notes(world, reported):
                 view.say(sentence)

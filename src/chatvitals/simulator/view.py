@@ -150,9 +150,10 @@ def table_lines(rows: list[Row]) -> list[str]:
 def _drawn(moment: Moment) -> tuple[Table, Text]:
     table = Table(*_HEAD[:3])
     if moment.reported is not None:
-        for row in comparison.compare(moment.truth, moment.reported):
-            table.add_row(row.name, row.measured, row.reported)
-        for row in [] if moment.seen is None else moment.seen.rows(moment.truth):
+        rows = comparison.compare(moment.truth, moment.reported)
+        if moment.seen is not None:  # ratings in place of steps: both do not fit in 24 lines
+            rows = [row for row in rows if not row.name.startswith("order: ")] + moment.seen.rows(moment.truth)
+        for row in rows:
             table.add_row(row.name, row.measured, row.reported)
     trouble = (" - trouble", "bold red") if moment.trouble else ""
     below = Text.assemble(
