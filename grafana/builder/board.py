@@ -125,8 +125,8 @@ def _phone() -> dashboard.QueryVariable:
 
 def _window() -> dashboard.IntervalVariable:
     auto = models.VariableOption(selected=True, text="auto", value="$__auto_interval_window")
-    variable = dashboard.IntervalVariable("window").label("Averaged over").values("30m,1h,3h,6h,12h,1d")
-    return variable.auto(auto=True).step_count(120).min_interval("30m").current(auto)
+    variable = dashboard.IntervalVariable("window").label("Averaged over").values("5m,15m,30m,1h,3h,6h,12h,1d")
+    return variable.auto(auto=True).step_count(48).min_interval("5m").current(auto)
 
 
 def _journey() -> dashboard.QueryVariable:

@@ -149,7 +149,7 @@ def _by_rating(objective: Objective) -> Panel:
          Column("Read", named(f"{read} / ({delivered} > 0)"), "percentunit", 1),
          Column("Opt-outs per 1,000", named(f"1000 * {_RATED} ({while_rated(count(_OPT_OUTS, '30m'))}) / ({delivered} > 0)"),
                 "short", 1)],
-        sort="Number, Rating",
+        sort="Number, Rating", nothing="half hours are compared: choose a longer time range",
     )  # fmt: skip
 
 
