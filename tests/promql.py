@@ -31,7 +31,9 @@ def walk(node: Any) -> Walked:  # noqa: PLR0911 - one for each kind of node
             return _binary(node)
         case promql_parser.Call():
             known, wrong = _both([walk(argument) for argument in node.args])
-            return known | ({str(node.args[1]).strip('"')} if node.func.name == "label_join" else set()), wrong
+            return known | (
+                {str(node.args[1]).strip('"')} if node.func.name in {"label_join", "label_replace"} else set()
+            ), wrong
         case promql_parser.NumberLiteral() | promql_parser.StringLiteral():
             return set(), []
     return walk(node.expr)  # parentheses, a subquery, a sign

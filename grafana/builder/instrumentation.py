@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel
-from builder.promql import RANGE, WINDOW, count, named, of, own, quantile
+from builder.promql import RANGE, WINDOW, count, counted, named, of, or_none, own, quantile
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -70,11 +70,12 @@ def _webhooks() -> Panel:
 
 
 def _fields() -> Panel:
+    unknown = count(own("webhook_fields_total", 'known="no"'), "1h", "by (field)")
     return lines(
         "Webhooks by field", "An hour. A field that falls silent has lost its subscription; unknown ones are not "
         "measured by this version.",
         [Query(count(own("webhook_fields_total", 'known="yes"'), "1h", "by (field)"), "{{field}}"),
-         Query(count(own("webhook_fields_total", 'known="no"'), "1h", "by (field)"), "unknown: {{field}}")],
+         Query(or_none(unknown, "field"), "unknown: {{field}}")],
     )  # fmt: skip
 
 
@@ -149,9 +150,9 @@ def _trouble() -> Panel:
     return lines(
         "Errors, overflow, clock skews", "An hour. Overflow: too many values of a label, see its cap. Skews: set this "
         "host's clock. Waiting quality events name a number that no poll knows.",
-        [Query(count(own("internal_errors_total"), "1h", "by (where)"), "error in {{where}}"),
-         Query(count(own("series_overflow_total"), "1h", "by (label)"), "overflow of {{label}}"),
-         Query(skews, "clock skews"), Query(f"max({own('quality_events_waiting')})", "waiting quality events")],
+        [Query(or_none(counted(own("internal_errors_total"), "1h", "by (where)"), "where"), "errors: {{where}}"),
+         Query(or_none(counted(own("series_overflow_total"), "1h", "by (label)"), "label"), "overflow: {{label}}"),
+         Query(skews, "clock skews"), Query(f"max({own('quality_events_waiting')}) or vector(0)", "waiting quality events")],
     )  # fmt: skip
 
 

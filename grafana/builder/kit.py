@@ -103,8 +103,9 @@ def stat_panel(  # noqa: PLR0913 - what a number on a wall may need
     limits: Limits = ((None, BLUE),),
     nothing: str = QUIET,
     link: str = "",
+    units: dict[str, str] | None = None,
 ) -> stat.Panel:
-    """Return one number, or one for each series."""
+    """Return one number, or one for each series; `units` are those of series that differ."""
     panel = _common(stat.Panel(), title, about, _whole(unit, decimals), nothing)
     for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(_target(query, letter).instant())
@@ -115,6 +116,8 @@ def stat_panel(  # noqa: PLR0913 - what a number on a wall may need
     panel.text_mode(kinds.BigValueTextMode.VALUE_AND_NAME if several else kinds.BigValueTextMode.VALUE)
     if several:
         panel.text(common.VizTextDisplayOptions().title_size(16.0).value_size(30.0))
+    for name, other in (units or {}).items():
+        panel.override_by_name(name, [models.DynamicConfigValue(id_val="unit", value=other)])
     if link:
         panel.data_links([dashboard.DashboardLink("Open the dashboard").url(link)])
     return panel if decimals is None else panel.decimals(decimals)

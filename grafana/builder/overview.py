@@ -53,8 +53,8 @@ def _first_stats() -> list[tuple[int, Panel]]:
             "the time until its 7 days are over. Anything but none: read the account's events and appeal or wait.",
             [Query(f"{restricted} or vector(0)", "restrictions"),
              Query(f"count({flagged}) or vector(0)", "flagged numbers"),
-             Query(f"min({flagged} + 604800 - time())", "flag ends in")],
-            mapping="none", nothing="none", limits=((None, "red"),))),
+             Query(f"min({flagged} + 604800 - time()) or vector(0)", "flag ends in")],
+            mapping="none", nothing="none", limits=((None, "red"),), units={"flag ends in": "s"})),
         (8, stat_panel(
             "Messaging limit", "How many people may be written to first within 24 h; the lowest of the chosen numbers. "
             "Plan campaigns below it.", [Query(limit)], mapping="limit", nothing="not polled yet")),

@@ -69,6 +69,11 @@ def seen(expression: str, series: str, by: str) -> str:
     return f"{expression} and ({counted(series, RANGE, by)} > 0)"
 
 
+def or_none(expression: str, label: str) -> str:
+    """Return a measure by a label, with a 0 for `none` where there is nothing: an empty panel might be a broken one."""
+    return f'{expression} or label_replace(vector(0), "{label}", "none", "", "")'
+
+
 def where_enough(expression: str, window: str, by: str = P) -> str:
     """Return a measure of turns, without the times of too few turns."""
     return f"({expression}) and ({count(OPENED, window, by)} >= {_FEWEST})"

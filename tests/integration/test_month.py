@@ -32,9 +32,6 @@ WINDOWS = {"__rate_interval": "16m", "__range": "28d", "__interval": "1h", "wind
 EMPTY = {
     # what a month without trouble of its own has none of
     "Firing alerts": "history is not alerted on",
-    "Restrictions and flags": "the time until a flag ends",
-    "Webhooks by field": "fields that are not known",
-    "Errors, overflow, clock skews": "none happened",
     "Oldest wait": "nobody waits at the end",
 }
 
