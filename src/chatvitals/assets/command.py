@@ -22,13 +22,15 @@ def run(folder: Path, *, share: float, threshold: int, force: bool) -> int:
         force: whether files that differ are overwritten.
 
     Returns:
-        0; 1 when a file cannot be written or would be overwritten; 2 for an objective that cannot be.
+        0; 1 when a file is missing, cannot be written or would be overwritten; 2 for an objective that cannot be.
 
     """
     try:
         made = bundle.files(Objective(share, threshold))
     except ValueError as error:
         return _refuse(str(error), 2)
+    except FileNotFoundError as error:
+        return _refuse(f"{error.filename} is missing: install chatvitals again", 1)
     try:
         differing = [name for name, text in made.items() if _differs(folder / name, text)]
         if differing and not force:
@@ -36,11 +38,11 @@ def run(folder: Path, *, share: float, threshold: int, force: bool) -> int:
             return _refuse(f"these files differ from what would be written; --force overwrites them:{listed}", 1)
         for name, text in made.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).write_bytes(text.encode())  # as they are compared: with the same ends of lines everywhere
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}", 1)
     sys.stdout.write(
-        f"Wrote {len(made)} files to {folder}, for {share:.4g} of the turns answered within {threshold} s.\n"
+        f"Wrote {len(made)} files to {folder}, for {share:g} of the turns answered within {threshold} s.\n"
         f"{folder / 'README.md'} says how to load them; to look at them with the demo bot:\n"
         f"  docker compose -f {folder / 'compose.yaml'} up\n"
     )

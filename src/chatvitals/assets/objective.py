@@ -35,6 +35,8 @@ class Objective:
             raise ValueError(f"the threshold must be one of the overdue thresholds {allowed} s, not {self.threshold}")
         if not 0.5 <= self.share < 1.0:
             raise ValueError(f"the objective must be a share from 0.5 to below 1, such as 0.95, not {self.share:g}")
+        if not self.budget:  # which dashboards divide by
+            raise ValueError(f"an objective of {self.share!r} lets no turn be late; choose at most 0.999999")
         for short, long, factor in BURNS:
             if factor * self.budget >= 1.0:
                 least = 1.0 - 1.0 / factor

@@ -46,7 +46,17 @@ rule_files:
   - rules/alerting.yml
 ```
 
-`promtool test rules rules/tests/*.yml` takes half a minute. Grafana: copy `dashboards/` to the path that `provisioning/dashboards/chatvitals.yaml` names, or import the files of `grafana.com/` by hand (Dashboards, New, Import). Grafana 10.4 and later.
+`promtool test rules rules/tests/*.yml` takes half a minute. Alertmanager: take routes and inhibitions from `alertmanager.yml`, with receivers of your own; `amtool check-config alertmanager.yml` looks at the result.
+
+Grafana 10.4 and later, by provisioning, read at its next start (`/etc/grafana` is where Linux packages keep it; `provisioning/datasources/` is for a Grafana that has no Prometheus yet):
+
+```sh
+sudo cp -r dashboards /etc/grafana/
+sudo cp provisioning/dashboards/chatvitals.yaml /etc/grafana/provisioning/dashboards/
+sudo systemctl restart grafana-server
+```
+
+Or by hand: Dashboards, New, Import, and each file of `grafana.com/`; Grafana asks for the data source.
 
 Rules that compare with last week or the last seven days (`WhatsAppJourneyCompletionDropped`, `WhatsAppJourneyStepDropOff`, `WhatsAppJourneyStalls`, `WhatsAppWebhookSilent`, `WhatsAppReadRateDropped`, `WhatsAppOptOutSurge`) are silent until there is such a history.
 
