@@ -105,3 +105,18 @@ def test_without_numbers_nothing_is_said_about_customers_but_all_about_whatsapp(
         "WhatsAppOptOutSurge warning": "suppressed",
         "WhatsAppQualityRatingRed critical": "active",
     }
+
+
+def test_a_poller_that_stopped_explains_old_and_unknown_ratings_but_no_red_one(alertmanager: httpx.Client) -> None:
+    """What was RED when it stopped is RED."""
+    states = fire(
+        alertmanager, "stopped",
+        ("WhatsAppQualityPollerStale", {"job": "bot"}), ("WhatsAppQualityStale", NUMBER),
+        ("WhatsAppQualityRatingUnknown", NUMBER), ("WhatsAppQualityRatingRed", NUMBER),
+    )  # fmt: skip
+    assert states == {
+        "WhatsAppQualityPollerStale warning": "active",
+        "WhatsAppQualityStale warning": "suppressed",
+        "WhatsAppQualityRatingUnknown warning": "suppressed",
+        "WhatsAppQualityRatingRed critical": "active",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from tests.listening import PHONE, ListeningVitals, item
 from tests.prometheus import Prometheus, prometheus
-from tests.services import require
+from tests.services import free_port, require
 
+from chatvitals import cli
 from chatvitals.exposition import render
 
 if TYPE_CHECKING:
@@ -108,3 +110,27 @@ def test_promtool_finds_nothing_to_say(hours: dict[str, Any] | None) -> None:
     assert b"chatvitals_journey_step_reached_total" in text
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
     assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")
+
+
+def test_prometheus_runs_on_what_assets_writes(tmp_path: Path) -> None:
+    """With rules for another objective than the default, all of them healthy; only addresses and haste are changed."""
+    assert cli.main(["assets", "--out", str(tmp_path), "--slo", "0.99", "--threshold", "300"]) == 0
+    config = (tmp_path / "prometheus.yml").read_text()
+    for name in ("9464", "alertmanager:9093"):
+        assert name in config
+    config = (
+        config.replace("_interval: 15s", "_interval: 1s")
+        .replace("9464", f"{free_port()}")
+        .replace("alertmanager:9093", f"127.0.0.1:{free_port()}")
+    )
+    for rules in (tmp_path / "rules").glob("*.yml"):  # evaluated at once, not within a minute
+        rules.write_text(rules.read_text().replace("interval: 1m", "interval: 1s"))
+    with prometheus(config, tmp_path) as server:
+        give_up = time.monotonic() + 30.0
+        while True:
+            rules_seen = [rule for group in server.get("rules")["groups"] for rule in group["rules"]]
+            if all(rule["health"] != "unknown" for rule in rules_seen) or time.monotonic() > give_up:
+                break
+            time.sleep(0.2)
+        assert len(rules_seen) > 40
+        assert [(rule["name"], rule["lastError"]) for rule in rules_seen if rule["health"] != "ok"] == []

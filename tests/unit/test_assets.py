@@ -16,9 +16,12 @@ from chatvitals import cli
 from chatvitals.assets import bundle
 from chatvitals.assets.alerts import alerts
 from chatvitals.assets.objective import THRESHOLDS, Objective
+from chatvitals.demo import DEFAULT_PORT
 
 BUILDS = {"build", "builder", "screenshots"}
-OBJECTIVES = [Objective(share, threshold) for threshold in THRESHOLDS for share in (0.935, 0.95, 0.99, 0.995, 0.999)]
+OBJECTIVES = [
+    Objective(share, threshold) for threshold in THRESHOLDS for share in (0.935, 0.94, 0.95, 0.99, 0.995, 0.999)
+]
 ROUTES = {
     "WhatsAppQualityRatingRed": "on-call",
     "WhatsAppQualityRatingDropped": "team",
@@ -100,6 +103,7 @@ def test_a_file_that_somebody_has_changed_is_not_overwritten(
         (["--slo", "0.5"], "could never fire"),
         (["--slo", "95"], "must be a share"),
         (["--slo", "nan"], "must be a share"),
+        (["--slo", "0.9999999"], "lets no turn be late"),
         (["--threshold", "61"], "one of the overdue thresholds 10, 60, 300, 3600 s"),
     ],
 )
@@ -119,6 +123,16 @@ def test_a_folder_that_cannot_be_is_a_sentence(tmp_path: Path, capsys: pytest.Ca
     assert "File exists" in capsys.readouterr().err
 
 
+def test_an_incomplete_installation_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what to do, and nothing is written."""
+    monkeypatch.setattr(bundle, "_folder", lambda: tmp_path / "gone")
+    assert cli.main(["assets", "--out", str(tmp_path / "new")]) == 1
+    assert "alertmanager.yml is missing: install chatvitals again" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 # Alertmanager
 
 ALERTMANAGER = GRAFANA / "alertmanager.yml"
@@ -135,10 +149,27 @@ def test_alertmanager_takes_the_example() -> None:
 def test_an_alert_goes_to_whom_it_concerns(name: str, receiver: str) -> None:
     """Critical ones to who is on call, plumbing to developers, the rest to the team."""
     alert = next(each for each in alerts(Objective()) if each.name == name)
-    labels = [f"alertname={name}", f"severity={alert.severity}", f"component={alert.component}"]
-    command = [require("amtool"), "config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels]
+    assert routed({"alertname": name, "severity": alert.severity, "component": alert.component}) == [receiver]
+
+
+def routed(labels: dict[str, str]) -> list[str]:
+    """Return the receivers of an alert, as Alertmanager's own tool finds them."""
+    words = [f"{name}={value}" for name, value in labels.items()]
+    command = [require("amtool"), "config", "routes", "test", f"--config.file={ALERTMANAGER}", *words]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.stdout.split() == [receiver]
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_each_shipped_alert_reaches_the_receiver_of_its_kind() -> None:
+    """With the labels that Prometheus gives it, which come from the rules' file."""
+    by_severity = {"critical": "on-call", "warning": "team", "info": "daily-digest"}
+    rules = [rule for group in read("rules/alerting.yml")["groups"] for rule in group["rules"]]
+    assert {rule["alert"] for rule in rules} == {alert.name for alert in alerts(Objective())}
+    for rule in rules:
+        labels = rule["labels"]
+        wanted = "developers" if labels["component"] == "plumbing" else by_severity[labels["severity"]]
+        assert routed({"alertname": rule["alert"], **labels}) == [wanted], rule["alert"]
 
 
 def test_inhibitions_are_about_alerts_and_components_that_exist() -> None:
@@ -162,14 +193,15 @@ def test_inhibitions_are_about_alerts_and_components_that_exist() -> None:
 def test_what_compose_mounts_exists_and_is_where_it_is_looked_for() -> None:
     """The files of this folder, at the paths that configurations name."""
     services = read("compose.yaml")["services"]
-    mounts = {}
+    mounts, published = {}, []
     for service in services.values():
         for volume in service.get("volumes", []):
             source, target = volume.removesuffix(":ro").split(":")
             if source.startswith("./"):
                 assert (GRAFANA / source).exists(), source
                 mounts[source] = target
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        published += service.get("ports", [])
+    assert all(port.startswith("127.0.0.1:") for port in published)
     provider = read("provisioning/dashboards/chatvitals.yaml")["providers"][0]
     assert provider["options"]["path"] == mounts["./dashboards"]
     config = read("prometheus.yml")
@@ -184,6 +216,9 @@ def test_what_compose_mounts_exists_and_is_where_it_is_looked_for() -> None:
     assert source["jsonData"]["timeInterval"] == config["global"]["scrape_interval"]
     assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["alertmanager:9093"]
     assert services["demo"]["network_mode"] == "service:prometheus"
+    # the demo is scraped at the port that it has by default, on a loopback that no published port leads to
+    assert config["scrape_configs"][0]["static_configs"][0]["targets"] == [f"127.0.0.1:{DEFAULT_PORT}"]
+    assert not [port for port in published if port.endswith(f":{DEFAULT_PORT}")]
 
 
 def test_prometheus_takes_the_example() -> None:
