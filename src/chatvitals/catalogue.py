@@ -124,7 +124,7 @@ MESSAGE_FAILURES = declare(
     "counter",
     "Outbound messages that failed, by Meta's error code.",
     "code category",
-    closed={"code": vocabulary.QUALITY_REFUSALS, "category": ("marketing", "utility", "service")},  # alerted on
+    closed={"code": vocabulary.QUALITY_REFUSALS, "category": ("marketing", "utility", "service", "unknown")},
 )
 TEMPLATE_MESSAGES = declare(
     "template_messages_total",

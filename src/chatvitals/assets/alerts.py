@@ -258,8 +258,9 @@ def _delivery() -> list[Alert]:
         Alert(
             "WhatsAppSendsRefusedForQuality", f"{failed} > 0\nor\n{refused} > 0", "critical", "delivery",
             "WhatsApp refuses sends of {{ $labels.phone_number_id }} for quality (code {{ $labels.code }})",
-            "{{ $value | humanize }} in half an hour. The runbook lists the codes. Stop campaigns before the number "
-            "is restricted.", keep="30m", dashboard=page,
+            "{{ $value | humanize }} in half an hour. Stop campaigns before the number is restricted. 131048, 131064: "
+            "the number is limited; 132015, 132016: the template is paused or disabled; 131031, 368: the account is "
+            "locked or blocked.", keep="30m", dashboard=page,
         ),
     ]  # fmt: skip
 

@@ -126,7 +126,7 @@ def delivery() -> list[Case]:
     return [
         *pair(
             alert, 10,
-            [Series(failures, "0x4 1x20", {**NUMBER, "code": "131048", "category": "marketing"})],
+            [Series(failures, "0x4 1x20", {**NUMBER, "code": "131048", "category": "unknown"})],
             [Series(failures, "0x4 1x20", {**NUMBER, "code": "131026", "category": "marketing"})],
         ),
         *pair(
