@@ -86,7 +86,7 @@ class Batch:
         for event, keys in keyed:
             if type(event) is IdentityChange:
                 keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
-            entry = self._resolve(event.number, keys)
+            entry = self._resolve(event.number, keys, event.received)
             if entry.due <= event.received:
                 self._advance(entry, event.received)
             fold(entry.contact, event, self._hasher, self._measures)
@@ -180,7 +180,7 @@ class Batch:
         new = (event.new_user, event.new_phone)
         return tuple(self._hasher.person(event.number, person_id) for person_id in new if person_id)
 
-    def _resolve(self, number: str, keys: tuple[int, ...]) -> _Entry:
+    def _resolve(self, number: str, keys: tuple[int, ...], now: float) -> _Entry:
         """Return the one contact of all these keys; contacts that turn out to be one become one."""
         entry = self._find(keys[0])
         for key in keys[1:]:
@@ -190,7 +190,7 @@ class Batch:
             if entry is None:
                 entry = other
             elif other is not None and other is not entry:
-                self._merge(entry, other)
+                self._merge(entry, other, now)
         if entry is None:
             entry = _Entry(keys[0], Contact(number=self._labels.admit(catalogue.NUMBER, number)))
             self._entries[keys[0]] = entry
@@ -200,7 +200,10 @@ class Batch:
                 self._link(key, entry)
         return entry
 
-    def _merge(self, kept: _Entry, other: _Entry) -> None:
+    def _merge(self, kept: _Entry, other: _Entry, now: float) -> None:
+        for entry in (kept, other):  # what was due belongs to each alone, whenever the last sweep was
+            if entry.due <= now:
+                self._advance(entry, now)
         identity.merge(kept.contact, other.contact)
         for key in (other.key, *other.contact.aliases):
             self._link(key, kept)

@@ -71,9 +71,7 @@ class JourneyWorld(World):
         reached, visits, ended, dropped, loops, opened, spent = (by(cells, family, 1, 2) for family in _BY_STEP)
         assert dropped <= ended <= reached <= visits
         assert loops <= reached
-        # Each entry is left once, or is where a run is now. Of two who turn out to be one, a step may be known late:
-        # then it is a visit and no entry.
-        assert visits == spent + opened or (self.merging and visits >= spent + opened)
+        assert visits == spent + opened  # each entry is left once, or is where a run is now
         outcomes = by(cells, catalogue.JOURNEY_RUNS, 1, 2)
         cut = {pair: n for pair, n in outcomes.items() if pair[1].startswith("abandoned_by_")}
         assert by(cells, catalogue.JOURNEY_STEP_DROPPED, 1, 3) == cut

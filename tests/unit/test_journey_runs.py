@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.listening import EPOCH, NUMBER, PHONE, ListeningVitals, item
+from tests.listening import EPOCH, NUMBER, PHONE, USER, ListeningVitals, item
 
 from chatvitals import catalogue
 
@@ -64,3 +64,16 @@ def test_an_old_message_that_comes_late_is_no_activity_of_now(vitals: ListeningV
     vitals.later(45.0)
     assert vitals.total(catalogue.JOURNEY_RUNS_STALLED, "ask") == 0  # each look lets another window pass
     assert vitals.total(catalogue.JOURNEY_RUNS_STALLED, "ask") == 1
+
+
+def test_what_was_due_is_each_ones_own_when_two_turn_out_to_be_one(vitals: ListeningVitals, order: Journey) -> None:
+    """Also where nothing has looked since: a step that waited for its window is not a late one of the other's run."""
+    order.reach("menu", contact=USER, phone_number_id=NUMBER)
+    vitals.time.advance(0.05)
+    order.reach("menu", **WHO)
+    vitals.time.advance(12.0)
+    order.reach("menu", **WHO)
+    vitals.receive(item(user=USER, at=vitals.time()))
+    vitals.later(11.0)
+    assert vitals.total(REACHED, "menu") == vitals.total(catalogue.JOURNEY_RUNS_OPEN, "menu") == 2
+    assert vitals.total(catalogue.JOURNEY_STEP_VISITS, "menu") == 3
