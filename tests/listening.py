@@ -13,6 +13,7 @@ from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
+    from chatvitals.journeys import Journey
     from chatvitals.observation import Observation
     from chatvitals.queued import Queued
     from chatvitals.reducer.measures import Cell
@@ -22,6 +23,7 @@ EPOCH = 1_795_392_000
 NUMBER = "990005556667778"
 PHONE = "15550004321"
 USER = "US.90000000000000000001"
+STEPS = ["menu", "item", "address", "paid"]
 _KEY = "0123456789abcdef"
 
 
@@ -75,6 +77,11 @@ class ListeningVitals(Vitals):
     def problems(self, where: str) -> int:
         """Return how often something went wrong at a place."""
         return int(self.total(catalogue.INTERNAL_ERRORS, where))
+
+
+def order_of(vitals: Vitals) -> Journey:
+    """Declare a journey that paying completes."""
+    return vitals.journey("order", STEPS, completed_by="paid")
 
 
 def item(phone: str = PHONE, user: str = "", *, name: str = "", at: float = EPOCH) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.listening import EPOCH, NUMBER, PHONE, USER, ListeningVitals, item
+from tests.listening import EPOCH, NUMBER, PHONE, STEPS, USER, ListeningVitals, item, order_of
 
 from chatvitals import catalogue
 
 if TYPE_CHECKING:
     from chatvitals.journeys import Journey
 
-STEPS = ["menu", "item", "address", "paid"]
 WHO = {"contact": PHONE, "phone_number_id": NUMBER}
 REACHED = catalogue.JOURNEY_STEP_REACHED
 
@@ -26,7 +25,7 @@ def vitals() -> ListeningVitals:
 @pytest.fixture
 def order(vitals: ListeningVitals) -> Journey:
     """A journey that paying completes."""
-    return vitals.journey("order", STEPS, completed_by="paid")
+    return order_of(vitals)
 
 
 def test_a_handover_ends_the_runs_of_all_journeys(vitals: ListeningVitals, order: Journey) -> None:

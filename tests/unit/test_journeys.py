@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.listening import NUMBER, PHONE, USER, ListeningVitals, item, webhook
+from tests.listening import NUMBER, PHONE, STEPS, USER, ListeningVitals, item, order_of, webhook
 
 from chatvitals import catalogue
 from chatvitals.events import RunEnd, Step
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from chatvitals.journeys import Journey
 
 OTHER_PHONE = "15550004322"
-STEPS = ["menu", "item", "address", "paid"]
 DAY = 86_400.0
 REACHED = catalogue.JOURNEY_STEP_REACHED
 PAYLOADS = Path(__file__).parent.parent / "payloads"
@@ -34,7 +33,7 @@ def vitals() -> ListeningVitals:
 @pytest.fixture
 def order(vitals: ListeningVitals) -> Journey:
     """A journey that paying completes."""
-    return vitals.journey("order", STEPS, completed_by="paid")
+    return order_of(vitals)
 
 
 WHO = {"contact": PHONE, "phone_number_id": NUMBER}
