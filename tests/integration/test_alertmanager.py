@@ -98,8 +98,10 @@ def test_without_numbers_nothing_is_said_about_customers_but_all_about_whatsapp(
         alertmanager, "blind",
         ("WhatsAppStoreDown", {"job": "bot"}), ("WhatsAppOldestCustomerWaiting", {"phone_number_id": "7"}),
         ("WhatsAppOptOutSurge", {"phone_number_id": "7"}), ("WhatsAppQualityRatingRed", {"phone_number_id": "7"}),
+        ("WhatsAppSendsRefusedForQuality", {"phone_number_id": "7", "code": "131048"}),
     )  # fmt: skip
     assert states == {
+        "WhatsAppSendsRefusedForQuality critical": "active",
         "WhatsAppStoreDown critical": "active",
         "WhatsAppOldestCustomerWaiting warning": "suppressed",
         "WhatsAppOptOutSurge warning": "suppressed",

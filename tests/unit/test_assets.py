@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -178,7 +179,7 @@ def test_inhibitions_are_about_alerts_and_components_that_exist() -> None:
     components = {alert.component for alert in alerts(Objective())}
     for rule in read("alertmanager.yml")["inhibit_rules"]:
         for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
-            label, _, value = matcher.replace("=~", "=").partition("=")
+            label, value = re.split("=~|!=|=", matcher)
             values = set(value.strip(' "').split("|"))
             assert (
                 values

@@ -145,7 +145,8 @@ def _responsiveness(objective: Objective) -> list[Alert]:
         burns.append(
             Alert(
                 "WhatsAppSlowAnswersBudgetBurn",
-                f"{ratio}{long} > {limit}\nand {ratio}{short} > {limit}\nand {opened}{long} >= 20",
+                f"{ratio}{long} > {limit}\nand {ratio}{short} > {limit}\nand {opened}{long} >= 20\n"
+                f"and {ratio}{long} * {opened}{long} >= 5",
                 severity, "responsiveness",
                 "{{ $value | humanizePercentage }} of customers of {{ $labels.phone_number_id }} wait longer than "
                 f"{objective.threshold} s",
@@ -154,10 +155,9 @@ def _responsiveness(objective: Objective) -> list[Alert]:
                 hold, dashboard=page, labels={"short": short, "long": long},
             )
         )  # fmt: skip
-    unanswered = (
-        f'sum {_NUMBER} (increase(chatvitals_turns_overdue_total{{threshold="3600"}}[1h]))\n'
-        f"/ sum {_NUMBER} (increase(chatvitals_turns_opened_total[1h])) > 0.05\nand {opened}1h >= 20"
-    )
+    late = one('increase(chatvitals_turns_overdue_total{threshold="3600"}[1h])')
+    before = one("increase(chatvitals_turns_opened_total[1h] offset 1h)")  # those who have waited an hour by now
+    unanswered = f"sum {_NUMBER} ({late})\n/ (sum {_NUMBER} ({before}) >= 20) > 0.05"
     return [
         *burns,
         Alert(
@@ -180,25 +180,26 @@ def _responsiveness(objective: Objective) -> list[Alert]:
 def _journeys() -> list[Alert]:
     page = "chatvitals-journeys"
     run, step = "phone_number_id_journey:chatvitals_journey", "phone_number_id_journey_step:chatvitals_journey"
-    completed, started = f"{run}_completed:ratio_increase1h", f"{run}_runs_started:increase1h"
+    completed, started = f"{run}_runs_completed:increase6h", f"{run}_runs_started:increase6h"
     dropped, ended = f"{step}_step_dropped:ratio_increase1d", f"{step}_step_ended:increase1d"
     share, stalled = f"{step}_runs_stalled:ratio_started1d", f"{step}_runs_stalled:max"
 
-    def usual(series: str, since: str) -> str:
-        return f"avg_over_time({series}[7d:1h] offset {since})"
+    # A week's ratio is of sums: an hour's, in which few begin, can be above 1. A campaign takes hours.
+    ratio = f"({completed} / ({started} >= 20))"
+    week = f"(sum_over_time({completed}[7d:1h] offset 6h) / (sum_over_time({started}[7d:1h] offset 6h) > 0))"
+    mostly = f"clamp_max({week} {_known(started, '6h')}, 1)"
 
     def beyond_chance(difference: str, usual: str, of: str) -> str:
         return f"{difference} > 4 * sqrt({usual} * (1 - {usual}) / {of})"  # standard deviations
 
-    mostly, often, before = usual(completed, "1h"), usual(dropped, "1d"), usual(share, "1h")
+    often, before = _usual(dropped, "1d"), _usual(share, "1h")
     return [
         Alert(
             "WhatsAppJourneyCompletionDropped",
-            f"{completed} < 0.7 * {mostly}\n"
-            f"and {beyond_chance(f'{mostly} - {completed}', mostly, started)}\nand {started} >= 20", "warning",
+            f"{ratio} < 0.7 * {mostly}\nand {beyond_chance(f'{mostly} - {ratio}', mostly, started)}", "warning",
             "journey", "Fewer customers complete {{ $labels.journey }}",
-            "{{ $value | humanizePercentage }} in the last hour, less than 70 % of the week's average and more than "
-            "chance explains. The journeys dashboard shows at which step they stop.", "15m", dashboard=page,
+            "{{ $value | humanizePercentage }} in the last six hours, less than 70 % of the week's and more than "
+            "chance explains. The journeys dashboard shows at which step they stop.", "2h", dashboard=page,
         ),
         Alert(
             "WhatsAppJourneyStepDropOff",
@@ -231,16 +232,18 @@ def _delivery() -> list[Alert]:
         "phone_number_id:chatvitals_opt_outs:ratio_increase6h",
         "phone_number_id:chatvitals_opt_outs:increase6h",
     )
-    failed = f'sum by (phone_number_id, code) (increase(chatvitals_message_failures_total{{code=~"{_REFUSALS}"}}[30m]))'
-    refused = (
-        "sum by (phone_number_id, code) "
-        f'(increase(chatvitals_sends_total{{result="rejected",code=~"{_REFUSALS}"}}[30m]))'
+    failed, refused = (
+        f"sum by (phone_number_id, code) ({one(f'increase({series}[30m])')})"
+        for series in (
+            f'chatvitals_message_failures_total{{code=~"{_REFUSALS}"}}',
+            f'chatvitals_sends_total{{result="rejected",code=~"{_REFUSALS}"}}',
+        )
     )
     page = "chatvitals-templates"
     return [
         Alert(
             "WhatsAppReadRateDropped",
-            f"{read} < 0.8 * avg_over_time({read}[7d:1h] offset 6h)\nand {read} < 0.8 * ({read} offset 1w)\n"
+            f"{read} < 0.8 * {_usual(read, '6h')}\nand {read} < 0.8 * ({read} offset 1w)\n"
             f"and {delivered} >= 100", "warning", "delivery",
             "Customers of {{ $labels.phone_number_id }} read less",
             "{{ $value | humanizePercentage }} of what was delivered in the last six hours, a fifth below the week "
@@ -250,7 +253,7 @@ def _delivery() -> list[Alert]:
         ),
         Alert(
             "WhatsAppOptOutSurge",
-            f"{opt_outs} > 0.01\nand {opt_outs} > 3 * avg_over_time({opt_outs}[7d:1h] offset 6h)\nand {how_many} >= 5",
+            f"{opt_outs} > 0.01\nand {opt_outs} > 3 * {_usual(opt_outs, '6h')}\nand {how_many} >= 5",
             "warning", "delivery", "Customers of {{ $labels.phone_number_id }} opt out",
             "{{ $value | humanizePercentage }} of those whom messages reached in the last six hours, three times the "
             "usual. Stop the campaign that runs.", "10m", dashboard=page,
@@ -271,7 +274,10 @@ def _plumbing() -> list[Alert]:
         f"({_accepted(window)} == 0 and {_accepted(window, ' offset 1w')} > {usual})"
         for window, usual in (("30m", 200), ("3h", 200), ("1d", 50))
     )
-    unsigned = 'increase(chatvitals_webhooks_total{result=~"unsigned|bad_signature"}[15m])'
+    unsigned = one('increase(chatvitals_webhooks_total{result=~"unsigned|bad_signature"}[15m])')
+    dropped = one('increase(chatvitals_events_dropped_total{reason!~"stale|no_turn"}[15m])')
+    errors = "sum by (job, where) (chatvitals_internal_errors_total%s)"
+    builds = "group by (job) (chatvitals_build_info%s)"
     return [
         Alert(
             "WhatsAppWebhookSilent",
@@ -281,8 +287,9 @@ def _plumbing() -> list[Alert]:
             "the bot reachable, and is the app still subscribed? Run `chatvitals doctor`.", "5m", dashboard=page,
         ),
         Alert(
-            "WhatsAppMetricsAbsent", "absent(chatvitals_build_info)", "critical", "plumbing",
-            "No metrics of chatvitals",
+            "WhatsAppMetricsAbsent",
+            f"absent(chatvitals_build_info)\nor ({builds % ' offset 1h'} unless {builds % ''})", "critical",
+            "plumbing", "No metrics of chatvitals {{ $labels.job }}",
             "Prometheus scrapes no bot, or the bot does not run. All other alerts are blind meanwhile.", "10m",
             dashboard=page,
         ),
@@ -294,7 +301,8 @@ def _plumbing() -> list[Alert]:
         ),
         Alert(
             "WhatsAppQualityPollerStale",
-            "time() - max by (job) (chatvitals_poller_last_success_timestamp_seconds) > 900", "warning", "plumbing",
+            "time() - max by (job) (chatvitals_poller_last_success_timestamp_seconds)\n"
+            "> 3 * max by (job) (chatvitals_poller_interval_seconds)", "warning", "plumbing",
             "Ratings have not been polled for {{ $value | humanizeDuration }}",
             "No webhook carries a rating, so it is not known now. Is the token still valid? Run `chatvitals doctor`.",
             "5m", dashboard=page,
@@ -307,16 +315,16 @@ def _plumbing() -> list[Alert]:
         ),
         Alert(
             "WhatsAppInstrumentationErrors",
-            "sum by (job, where) (increase(chatvitals_internal_errors_total[15m])) > 0",
+            f"sum by (job, where) ({one('increase(chatvitals_internal_errors_total[15m])')}) > 0\nor {_born(errors)}",
             "warning", "plumbing", "Errors inside chatvitals ({{ $labels.where }})",
             "The bot is not affected; some numbers may be missing. The log has the place; please report it.", "10m",
             dashboard=page,
         ),
         Alert(
-            "WhatsAppEventsDropped", "sum by (job, reason) (increase(chatvitals_events_dropped_total[15m])) > 0",
+            "WhatsAppEventsDropped", f"sum by (job, reason) ({dropped}) > 0",
             "warning", "plumbing", "Events were not used ({{ $labels.reason }})",
             "{{ $value | humanize }} in a quarter of an hour. queue_full and store: the store was away too long; "
-            "malformed: WhatsApp sent something new; stale: old history, harmless.", keep="30m", dashboard=page,
+            "malformed, unknown_tier: WhatsApp sent something new.", keep="30m", dashboard=page,
         ),
     ]  # fmt: skip
 
@@ -324,3 +332,18 @@ def _plumbing() -> list[Alert]:
 def _accepted(window: str, offset: str = "") -> str:
     increase = f'increase(chatvitals_webhooks_total{{result="accepted"}}[{window}]{offset})'
     return f"sum by (job) ({one(increase)})"
+
+
+def _usual(series: str, since: str) -> str:
+    """Return a ratio's average over a week, once three days of it are known."""
+    return f"(avg_over_time({series}[7d:1h] offset {since}) {_known(series, since)})"
+
+
+def _known(series: str, since: str) -> str:
+    return f"and count_over_time({series}[7d:1h] offset {since}) >= 72"
+
+
+def _born(counts: str) -> str:
+    """Return counters that began within 15 minutes while their target was there before: `increase` misses the start."""
+    known = "count by (job) (chatvitals_build_info offset 15m)"
+    return f"({counts % ''} unless {counts % ' offset 15m'} and on (job) {known})"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from chatvitals.assets.objective import Objective
 
 _NUMBER: Final = "by (phone_number_id)"
+_COMPLETED: Final = 'increase(chatvitals_journey_runs_total{outcome="completed"}[6h])'
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +53,34 @@ def recordings(objective: Objective) -> list[Recording]:
         Recording(f"phone_number_id:chatvitals_turns_opened:increase{window}", _increase(opened, window))
         for window in ("1h", "6h", "1d", "3d")
     ]
-    journey = "by (phone_number_id, journey)"
-    completed = 'increase(chatvitals_journey_runs_total{outcome="completed"}[1h])'
-    started = "increase(chatvitals_journey_runs_started_total[1h])"
     read = _increase('chatvitals_message_statuses_total{status="read"}', "6h")
     delivered = _increase('chatvitals_message_statuses_total{status="delivered"}', "6h")
     opt_outs = _increase("chatvitals_opt_outs_total", "6h")
     rules += [
-        Recording(
-            "phone_number_id_journey:chatvitals_journey_completed:ratio_increase1h",
-            f"sum {journey} ({one(completed)})\n/ (sum {journey} ({one(started)}) > 0)",
-        ),
-        Recording(
-            "phone_number_id_journey:chatvitals_journey_runs_started:increase1h", f"sum {journey} ({one(started)})"
-        ),
         Recording("phone_number_id:chatvitals_messages_read:ratio_increase6h", f"{read}\n/ ({delivered} > 0)"),
         Recording("phone_number_id:chatvitals_messages_delivered:increase6h", delivered),
         Recording("phone_number_id:chatvitals_opt_outs:ratio_increase6h", f"{opt_outs}\n/ ({delivered} > 0)"),
         Recording("phone_number_id:chatvitals_opt_outs:increase6h", opt_outs),
     ]
-    return rules + _steps()
+    return rules + _journeys()
 
 
-def _steps() -> list[Recording]:
-    """Return the series of a journey's steps."""
+def _journeys() -> list[Recording]:
+    """Return the series of journeys and of their steps; what never happened yet has no series and counts as 0."""
+    run, by_run = "phone_number_id_journey:chatvitals_journey", "by (phone_number_id, journey)"
     level, step = "phone_number_id_journey_step", "by (phone_number_id, journey, step)"
+    completed = f"sum {by_run} ({one(_COMPLETED)})"
+    begun = f"sum {by_run} ({one('increase(chatvitals_journey_runs_started_total[6h])')})"
     dropped = f"sum {step} ({one('increase(chatvitals_journey_step_dropped_total[1d])')})"
     ended = f"sum {step} ({one('increase(chatvitals_journey_step_ended_total[1d])')})"
     stalled = f"sum {step} ({one('chatvitals_journey_runs_stalled')})"
-    started = f"sum by (phone_number_id, journey) ({one('increase(chatvitals_journey_runs_started_total[1d])')})"
+    started = f"sum {by_run} ({one('increase(chatvitals_journey_runs_started_total[1d])')})"
     return [
-        Recording(f"{level}:chatvitals_journey_step_dropped:ratio_increase1d", f"{dropped}\n/ ({ended} > 0)"),
+        Recording(f"{run}_runs_completed:increase6h", f"{completed}\nor 0 * {begun}"),
+        Recording(f"{run}_runs_started:increase6h", begun),
+        Recording(
+            f"{level}:chatvitals_journey_step_dropped:ratio_increase1d", f"({dropped} or 0 * {ended})\n/ ({ended} > 0)"
+        ),
         Recording(f"{level}:chatvitals_journey_step_ended:increase1d", ended),
         Recording(
             f"{level}:chatvitals_journey_runs_stalled:ratio_started1d",

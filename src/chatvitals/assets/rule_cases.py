@@ -139,20 +139,29 @@ def plumbing() -> list[Case]:
     """Return cases of our own health."""
     job = {"job": "bot"}
     webhooks = "chatvitals_webhooks_total"
+    here = Series("chatvitals_build_info", "1x120", job)
+    polled, interval = "chatvitals_poller_last_success_timestamp_seconds", "chatvitals_poller_interval_seconds"
+    every_five = Series(interval, "300x60", job)
     return [
         Case("WhatsAppMetricsAbsent", 15, 1, (Series("up", "1x20", job),)),
-        Case("WhatsAppMetricsAbsent", 15, 0, (Series("chatvitals_build_info", "1x20", job),)),
+        Case("WhatsAppMetricsAbsent", 15, 0, (here,)),
+        Case("WhatsAppMetricsAbsent", 80, 1, (here, Series(here.metric, "1x60", {"job": "other"}))),  # one of two ends
         *_gauge("WhatsAppStoreDown", 5, "chatvitals_store_up", job, "0x10", "1x10"),
-        *_gauge(
-            "WhatsAppQualityPollerStale", 30, "chatvitals_poller_last_success_timestamp_seconds", job,
-            "60x60", "0+60x60",
-        ),
+        *pair("WhatsAppQualityPollerStale", 30, [Series(polled, "60x60", job), every_five], [
+            Series(polled, "0+60x60", job), every_five]),
+        Case("WhatsAppQualityPollerStale", 30, 0, (Series(polled, "60x60", job), Series(interval, "3600x60", job))),
         *_gauge(
             "WhatsAppWebhookSignatureFailures", 25, webhooks, {**job, "result": "bad_signature"}, "0+2x30", "0x30"
         ),
         *_gauge(
             "WhatsAppInstrumentationErrors", 25, "chatvitals_internal_errors_total", {**job, "where": "reducer"},
             "0+1x30", "3x30",
+        ),
+        *pair(  # the first ones of a place, and ones of long ago that come into sight with their target
+            "WhatsAppInstrumentationErrors", 33,
+            [here, Series("chatvitals_internal_errors_total", "_x20 5x40", {**job, "where": "reducer"})],
+            [Series(here.metric, "_x20 1x40", job),
+             Series("chatvitals_internal_errors_total", "_x20 5x40", {**job, "where": "reducer"})],
         ),
         *_gauge(
             "WhatsAppEventsDropped", 10, "chatvitals_events_dropped_total", {**job, "reason": "queue_full"},
@@ -175,23 +184,32 @@ def slow() -> list[Case]:
         return " ".join(parts)
 
     now = WEEK + 180
-    quiet_day = f"_x{1440 // every} 30x{360 // every}"  # nothing stalls before a day of starts is known
+    days = 5 * 24 * 60  # from three on, a week's average is known
+    quiet_day = f"_x{1440 // every} 30x{(days - 1640) // every}"  # nothing stalls before a day of starts is known
     started = Series("chatvitals_journey_runs_started_total", counter((now, 1)), RUN)
     completed = {**RUN, "outcome": "completed"}
     runs = "chatvitals_journey_runs_total"
     arrived = {**NUMBER, "status": "delivered", "category": "service"}
-    delivered = Series("chatvitals_message_statuses_total", counter((2000, 2)), arrived)
+    delivered = Series("chatvitals_message_statuses_total", counter((days, 2)), arrived)
     through = Series("chatvitals_message_statuses_total", counter((now, 2)), arrived)
     read = {**NUMBER, "status": "read", "category": "service"}
     opt_outs = {**NUMBER, "category": "marketing_messages"}
     accepted = {"job": "bot", "result": "accepted"}
     ended = Series("chatvitals_journey_step_ended_total", counter((now, 1)), STEP)
     dropped = {**STEP, "outcome": "abandoned_by_user"}
+    campaign = Series(started.metric, counter((WEEK + 100, 1), (80, 10)), RUN)
+    first_time = f"_x{(WEEK - 300) // every} {counter((480, 0.6))}"
     return [
         *pair(
             "WhatsAppJourneyCompletionDropped", now - 20,
-            [started, Series(runs, counter((WEEK + 60, 0.6), (120, 0.1)), completed)],
+            [started, Series(runs, counter((WEEK - 400, 0.6), (580, 0.1)), completed)],
             [started, Series(runs, counter((now, 0.6)), completed)],
+            interval=every,
+        ),
+        *pair(  # more may end than begin; and a campaign's runs take their time
+            "WhatsAppJourneyCompletionDropped", now - 20,
+            [started, Series(runs, counter((WEEK - 400, 1.2), (580, 0.1)), completed)],
+            [campaign, Series(runs, counter((now, 0.6)), completed)],
             interval=every,
         ),
         *pair(
@@ -200,8 +218,13 @@ def slow() -> list[Case]:
             [ended, Series("chatvitals_journey_step_dropped_total", counter((now, 0.4)), dropped)],
             interval=every,
         ),
+        Case(  # nobody had ever left there
+            "WhatsAppJourneyStepDropOff", now - 20, 1,
+            (ended, Series("chatvitals_journey_step_dropped_total", first_time, dropped)),
+            interval=every,
+        ),
         *pair(
-            "WhatsAppJourneyStalls", 1980,
+            "WhatsAppJourneyStalls", days - 20,
             [started, Series("chatvitals_journey_runs_stalled", f"{quiet_day} 90x{200 // every}", STEP)],
             [started, Series("chatvitals_journey_runs_stalled", f"{quiet_day} 40x{200 // every}", STEP)],
             interval=every,
@@ -213,9 +236,9 @@ def slow() -> list[Case]:
             interval=every,
         ),
         *pair(
-            "WhatsAppOptOutSurge", 1980,
-            [delivered, Series("chatvitals_opt_outs_total", counter((1700, 0.002), (300, 0.2)), opt_outs)],
-            [delivered, Series("chatvitals_opt_outs_total", counter((2000, 0.002)), opt_outs)],
+            "WhatsAppOptOutSurge", days - 20,
+            [delivered, Series("chatvitals_opt_outs_total", counter((days - 300, 0.002), (300, 0.2)), opt_outs)],
+            [delivered, Series("chatvitals_opt_outs_total", counter((days, 0.002)), opt_outs)],
             interval=every,
         ),
         *pair(

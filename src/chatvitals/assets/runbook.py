@@ -58,7 +58,7 @@ sudo systemctl restart grafana-server
 
 Or by hand: Dashboards, New, Import, and each file of `grafana.com/`; Grafana asks for the data source.
 
-Rules that compare with last week or the last seven days (`WhatsAppJourneyCompletionDropped`, `WhatsAppJourneyStepDropOff`, `WhatsAppJourneyStalls`, `WhatsAppWebhookSilent`, `WhatsAppReadRateDropped`, `WhatsAppOptOutSurge`) are silent until there is such a history.
+Rules that compare are silent until there is something to compare with: three days for `WhatsAppJourneyCompletionDropped`, `WhatsAppJourneyStalls` and `WhatsAppOptOutSurge`, a week for `WhatsAppJourneyStepDropOff`, `WhatsAppReadRateDropped` and `WhatsAppWebhookSilent`.
 
 # Runbook
 
@@ -77,13 +77,10 @@ def page(objective: Objective) -> str:
 
 
 def _section(name: str, same: list[Alert]) -> str:
-    severities = sorted({alert.severity for alert in same})
-    urgency = " ".join(_SEVERITY[severity] for severity in severities)
-    lines = [f"## {name}", "", f"{urgency} {_plain(same[0].description)}", ""]
-    lines += ["```promql", *same[0].expr.splitlines(), "```", ""]
-    if len(same) > 1:
-        windows = ", ".join(f"{alert.labels['short']} and {alert.labels['long']} ({alert.severity})" for alert in same)
-        lines += [f"Windows: {windows}.", ""]
+    lines = [f"## {name}", ""]
+    for alert in same:  # of the budget's burn there are several, each with its windows
+        lines += [f"{_SEVERITY[alert.severity]} {_plain(alert.description)}", ""]
+        lines += ["```promql", *alert.expr.splitlines(), "```", ""]
     return "\n".join(lines)
 
 
