@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TARGET: Final = {"job", "instance", "pod"}  # what Prometheus adds
-_FOREIGN: Final = {"up": _TARGET, "ALERTS": {"alertname", "alertstate", "severity", "phone_number_id"}}
+_ALERT: Final = {"alertname", "alertstate", "severity", "phone_number_id", "template", "journey", "step", "job"}
+_FOREIGN: Final = {"up": _TARGET, "ALERTS": _ALERT}
 
 Walked = tuple[set[str], list[str]]
 
@@ -57,6 +58,8 @@ def _labels(metric: str) -> set[str]:
 def _aggregate(node: Any) -> Walked:
     known, wrong = walk(node.expr)
     made = {str(node.param).strip('"')} if str(node.op) == "count_values" else set()
+    if str(node.op) in {"topk", "bottomk"}:  # they choose series and leave them as they are
+        return known, wrong
     if node.modifier is None:
         return made, wrong
     named = set(node.modifier.labels)

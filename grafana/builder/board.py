@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 TAG: Final = "chatvitals"
 _COLUMNS: Final = 24
 _DROP: Final = (
-    f"query_result(max(max_over_time(timestamp({promql.RATING} < {promql.RATING[:-1]} offset 5m))"
-    f"[{promql.RANGE}:5m])) or vector(time()))"
+    f"query_result(max(max_over_time(timestamp(({promql.RATING} > 0) < {promql.RATING[:-1]} offset 10m))"
+    f"[{promql.RANGE}:5m])) or vector(0))"
 )
 
 
@@ -138,7 +138,7 @@ def _experiment() -> dashboard.QueryVariable:
 
 
 def _drop() -> dashboard.QueryVariable:
-    # `@` takes a literal only; without a drop the end of the range stands in, so that its panel is no error
+    # `@` takes a literal only; without a drop the epoch stands in, when there was nothing
     return _query("drop", "Last drop", _DROP).regex("/} ([0-9.e+]+) /").hide(models.VariableHide.HIDE_VARIABLE)
 
 
@@ -158,12 +158,14 @@ def _rating_changed() -> dashboard.AnnotationQuery:
 
 def _deployed() -> dashboard.AnnotationQuery:
     version = 'max by (app_version) (chatvitals_build_info{job=~"$job"})'
-    expr = f"{version} unless {version[:-1]} offset $__interval)"
+    before = f"{version[:-1]} offset $__interval)"
+    expr = f"({version} unless {before}) and on () count({before})"
     return _annotation("deployed", "blue", expr, "Deployed", "version {{app_version}}")
 
 
 def _template_changed() -> dashboard.AnnotationQuery:
     by = "max by (waba_id, template, language, status)"
     series = 'chatvitals_template_status{job=~"$job"}'
-    expr = f"({by} ({series}) == 1) unless ({by} ({series} offset $__interval) == 1)"
+    before = f"{by} ({series} offset $__interval)"
+    expr = f"({by} ({series}) == 1) unless ({before} == 1) and on () count({before})"
     return _annotation("template status", "orange", expr, "Template status", "{{template}} is {{status}}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from builder.board import Board, row
 from builder.kit import Column, Query, bars, grid, lines, stat_panel
-from builder.promql import ONE_TARGET, RANGE, WINDOW, count, of, ratio
+from builder.promql import ONE_TARGET, RANGE, WINDOW, count, of, own, ratio
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -79,7 +79,7 @@ def _funnel() -> Panel:
 
 
 def _steps() -> Panel:
-    order = f"max by (step, index) (chatvitals_journey_step_info{{{_J}}})"
+    order = f"topk by (step) (1, max by (step, index) ({own('journey_step_info', _J)}))"  # a deploy may move one
     reached = count(of("journey_step_reached_total", _J), RANGE, _STEP)
     buckets = of("journey_step_seconds_bucket", f'end="advanced",{_J}')
     median = f"histogram_quantile(0.5, sum by (step, le) (rate({buckets}[{RANGE}])))"
@@ -149,7 +149,8 @@ def _variants() -> Panel:
     contacts = of("experiment_contacts_total", _E)
 
     def share(outcome: str) -> str:
-        return ratio(of("experiment_outcomes_total", f'outcome="{outcome}",{_E}'), contacts, RANGE, _VARIANT)
+        found = ratio(of("experiment_outcomes_total", f'outcome="{outcome}",{_E}'), contacts, RANGE, _VARIANT)
+        return f"({found}) or 0 * {count(contacts, RANGE, _VARIANT)}"
 
     return grid(
         "Variants", "Per contact, each outcome once. Do not decide by looking here day by day, which finds differences "

@@ -15,6 +15,7 @@ ACCOUNTS: Final = f"max by (waba_id) (chatvitals_number_info{{{NUMBER}}})"
 RATING: Final = f"max {P} (chatvitals_quality_rating{{{NUMBER}}})"
 RATING_AS_LABEL: Final = f'count_values {P} ("rating", {RATING})'
 JOB: Final = 'job=~"$job"'
+_FEWEST_HALF_HOURS: Final = 12
 ONE_TARGET: Final = "max without (instance, pod)"
 
 
@@ -57,11 +58,13 @@ def mean(family: str, window: str, by: str = P, matchers: str = "") -> str:
 def counted(series: str, window: str, by: str) -> str:
     """Return how often something rare happened, in whole numbers.
 
-    `increase` does not see the first event of a series, which begins at 1, and estimates between samples.
+    `increase` does not see what a series begins with, and estimates between samples. A series that comes into sight
+    together with its target, after a gap or at the first scrape, is not new.
     """
-    now = f"sum {by} ({ONE_TARGET} ({series}))"
-    before = f"sum {by} ({ONE_TARGET} ({series} offset {window}))"
-    return f"clamp_min({now} - ({before} or 0 * {now}), 0)"
+    target = f"count by (job) ({own('build_info')} offset {window})"
+    more = f"{ONE_TARGET} (increase({series}[{window}]))"
+    first = f"{ONE_TARGET} (min_over_time({series}[{window}]) unless {series} offset {window})"
+    return f"round(sum {by} ({more} + ({first} and on (job) {target}) or {more}))"
 
 
 def seen(expression: str, series: str, by: str) -> str:
@@ -85,8 +88,10 @@ def named(expression: str) -> str:
 
 
 def while_rated(expression: str) -> str:
-    """Return counts of half an hour, summed over the range by the rating that the number had."""
-    return f"sum_over_time((({expression}) * on (phone_number_id) group_left (rating) {RATING_AS_LABEL})[{RANGE}:30m])"
+    """Return counts of half an hour, summed over the range by the rating that the number had; a few would mislead."""
+    rated = f"({expression}) * on (phone_number_id) group_left (rating) {RATING_AS_LABEL}"
+    enough = f"count_over_time(vector(1)[{RANGE}:30m]) >= {_FEWEST_HALF_HOURS}"
+    return f"(sum_over_time(({rated})[{RANGE}:30m]) and on () ({enough}))"
 
 
 def gauge(name: str, by: str = P, matchers: str = "", over: str = "max") -> str:

@@ -159,10 +159,10 @@ def _drop(objective: Objective) -> Panel:
     days = f"{rate(late, '4d', at=' @ $drop offset 24h')} / ({rate(OPENED, '4d', at=' @ $drop offset 24h')} > 0)"
     return stat_panel(
         "24 h before the last drop, and the 4 days before",
-        f"Share of turns over {objective.threshold} s before the rating last fell; without a fall in this range, before "
-        "its end. Much more than before: slow answers are a likely cause.",
+        f"Share of turns over {objective.threshold} s before the rating last fell in this range. Much more than before: slow answers are a likely cause.",
         [Query(named(day), f"24 h {_NAME}"), Query(named(days), f"4 days {_NAME}")],
         unit="percentunit", decimals=1, limits=((None, "green"), (objective.budget, "red")),
+        nothing="no fall in this range",
     )  # fmt: skip
 
 

@@ -63,15 +63,16 @@ def _stats() -> list[tuple[int, Panel]]:
 
 
 def _table() -> Panel:
-    sent = of("template_messages_total", 'status="sent"')
-    by = "by (template, language)"
+    accounts = f"max by (phone_number_id, waba_id) ({of('number_info')})"
 
-    def joined(expr: str) -> str:
-        return f'({expr}) * on (template, language) group_left (waba_id) max {_BY} (chatvitals_template_quality{{job=~"$job"}} * 0 + 1)'
+    def messages(status: str) -> str:
+        """Return messages by account: two may have templates of one name."""
+        counts = f"max without (instance, pod) (increase({of('template_messages_total', status)}[{RANGE}]))"
+        return f"sum {_BY} ({counts} * on (phone_number_id) group_left (waba_id) {accounts})"
 
     def share(part: str, whole: str) -> str:
-        part, whole = (of("template_messages_total", f'status=~"{status}"') for status in (part, whole))
-        return joined(ratio(part, whole, RANGE, by))
+        part, whole = (messages(f'status=~"{status}"') for status in (part, whole))
+        return f"{part} / ({whole} > 0)"
 
     return grid(
         "Templates", "Each template of the chosen numbers' accounts. Read ratio is Meta's own leading signal: the one "
@@ -79,7 +80,7 @@ def _table() -> Panel:
         [Column("Template", label="template"), Column("Language", label="language"), Column("Account", label="waba_id"),
          Column("Status", label="status", rated="status"), Column("Is", f"({_STATUS} == 1) {_MINE}", hidden=True),
          Column("Quality", f"{_QUALITY} {_MINE}", rated="rating"),
-         Column("Sent", joined(count(sent, RANGE, by)), decimals=0),
+         Column("Sent", messages('status="sent"'), decimals=0),
          Column("Read of delivered", share("read", "delivered"), "percentunit", 1),
          Column("Failed", share("failed", "failed|delivered"), "percentunit", 1)],
         sort="Template", nothing="no template polled yet",

@@ -16,6 +16,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from tests.grafana import GRAFANA, PAGES, asked, expanded, page, panels, selectors, variables
 from tests.promql import walk
+from tests.services import require
 
 from chatvitals import catalogue
 from chatvitals.assets.alerts import alerts
@@ -211,3 +212,42 @@ def test_another_objective_makes_other_dashboards() -> None:
     assert 'threshold=\\"300\\"' in done.stdout
     assert 'threshold=\\"60\\"' not in done.stdout
     assert "/ 0.01" in done.stdout
+
+
+COUNTED = """
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'x{job="b",instance="one"}', values: '_x30 3x20 4x60'}
+      - {series: 'x{job="b",instance="two"}', values: '_x30 3x20 4x60'}
+      - {series: 'chatvitals_build_info{job="b"}', values: '1x200'}
+    promql_expr_test:
+      - {expr: 'QUERY', eval_time: 60m, exp_samples: [{labels: '{job="b"}', value: 4}]}
+      - {expr: 'QUERY', eval_time: 100m, exp_samples: [{labels: '{job="b"}', value: 0}]}
+  - interval: 1m
+    input_series:
+      - {series: 'x{job="b"}', values: '500x40 _x15 500x60'}
+      - {series: 'chatvitals_build_info{job="b"}', values: '1x40 _x15 1x60'}
+    promql_expr_test:
+      - {expr: 'QUERY', eval_time: 75m, exp_samples: [{labels: '{job="b"}', value: 0}]}
+      - {expr: 'QUERY', eval_time: 95m, exp_samples: [{labels: '{job="b"}', value: 0}]}
+  - interval: 1m
+    input_series:
+      - {series: 'x{job="b"}', values: '0+1x40 0+1x60'}
+      - {series: 'chatvitals_build_info{job="b"}', values: '1x200'}
+    promql_expr_test:
+      - {expr: 'QUERY > bool 38', eval_time: 60m, exp_samples: [{labels: '{job="b"}', value: 1}]}
+"""
+
+
+def test_rare_events_are_counted_from_the_first_and_not_again_after_a_gap_or_a_restart(tmp_path: Path) -> None:
+    """A series begins at 3 on two targets of a store; is out of sight for a while; falls to 0 with a memory store."""
+    sys.path.insert(0, str(GRAFANA))
+    from builder import promql  # noqa: PLC0415 - the folder of the build is on no path by default
+
+    query = promql.counted("x", "40m", "by (job)").replace("$job", "b")
+    file = tmp_path / "counted.yml"
+    file.write_text(COUNTED.replace("QUERY", query))
+    done = subprocess.run([require("promtool"), "test", "rules", file], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
