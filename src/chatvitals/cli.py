@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         "simulate",
         help="write a month of history for Prometheus",
         description="Simulate customers, bot and WhatsApp on a virtual clock, through the real rules, and write all "
-        "metrics over time as OpenMetrics, for promtool to backfill.",
+        "metrics over time as OpenMetrics, for promtool to backfill: about 70 MB a day, and as much in the folder for "
+        "temporary files until it ends.",
     )
     simulate.add_argument("--openmetrics", type=Path, required=True, metavar="FILE", help="the file to write")
     simulate.add_argument(

@@ -26,8 +26,9 @@ class Spool:
     """
 
     def __init__(self, target: Path, labels: Mapping[str, str] | None = None) -> None:
-        target.open("w", encoding="utf-8").close()  # complain now, not after an hour
         self._target = target
+        self._made = not target.exists()
+        target.open("a", encoding="utf-8").close()  # complain now, not after an hour; what is there stays until the end
         self._labels = dict(labels or {})
         self._folder = tempfile.TemporaryDirectory(prefix="chatvitals-")
         self._files: dict[str, IO[str]] = {}
@@ -45,6 +46,8 @@ class Spool:
                     spooled.seek(0)
                     shutil.copyfileobj(spooled, out)
                 out.write("# EOF\n")
+        elif self._made:
+            self._target.unlink(missing_ok=True)
         for spooled in self._files.values():
             spooled.close()
         self._folder.cleanup()

@@ -56,7 +56,8 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
     for at, what in told:
         sys.stdout.write(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}  {what}\n")
     sys.stdout.write(
-        f"\n{target} holds {days:g} days. Backfill a Prometheus whose retention is longer, then restart it:\n"
+        f"\n{target} holds {days:g} days in {target.stat().st_size / 1e6:,.0f} MB. "
+        "Backfill a Prometheus whose retention is longer, then restart it:\n"
         f"  promtool tsdb create-blocks-from --max-block-duration=486h openmetrics {target} data/\n"
     )
     return 0

@@ -213,6 +213,7 @@ def test_webhooks_that_stay_away(patient: Patient) -> None:
     assert seen(9_000.0)["state"] == "ok"
     assert seen(9_000.0)["found"] == "the last one came 17 min ago"
     assert seen(10_002.0)["found"] == "the last one came 0 s ago"
+    assert seen(10_002.0, unsigned=3.0)["found"] == "the last one came 0 s ago; 3 in all had no valid signature"
     assert seen(2_000.0)["state"] == "attention"
     assert seen(2_000.0)["found"] == "the last one came 2 h ago"
     assert seen(None)["found"] == "none has ever come"

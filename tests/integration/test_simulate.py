@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+from prometheus_client.core import GaugeMetricFamily
 from tests.services import require
 
 from chatvitals import catalogue, cli
+from chatvitals.openmetrics import Spool
 from chatvitals.simulator.history import History
 from chatvitals.simulator.story import DAY, STORIES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from prometheus_client.core import Metric
 
 START = 1_795_392_000.0 - 40 * DAY
@@ -71,3 +73,15 @@ def test_a_file_that_cannot_be_written_is_said_at_once(capsys: pytest.CaptureFix
     """Not after a minute."""
     assert cli.main(["simulate", "--openmetrics", str(tmp_path / "no" / "x.txt")]) == 2
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_who_interrupts_it_finds_things_as_they_were(tmp_path: Path, kept: bool) -> None:  # noqa: FBT001 - a parameter
+    """A file of before keeps what it held; a new one is gone."""
+    target = tmp_path / "history.txt"
+    if kept:
+        target.write_text("of before")
+    with pytest.raises(KeyboardInterrupt), Spool(target) as spool:  # noqa: PT012 - the interrupt comes in between
+        spool.add(GaugeMetricFamily("x", "X.", value=1), 1.0)
+        raise KeyboardInterrupt
+    assert [path.read_text() for path in tmp_path.iterdir()] == (["of before"] if kept else [])

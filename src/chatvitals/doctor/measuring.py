@@ -60,7 +60,8 @@ def last_webhook(found: list[Sample] | None, now: float) -> Finding:
     age = now - last
     if age > _LATELY:
         return attention(_WEBHOOK, f"the last one came {_ago(age)} ago", f"a quiet hour? else {do_next}")
-    return ok(_WEBHOOK, f"the last one came {_ago(max(age, 0.0))} ago")
+    others = f"; {refused:.0f} in all had no valid signature" if refused else ""
+    return ok(_WEBHOOK, f"the last one came {_ago(max(age, 0.0))} ago{others}")
 
 
 def _read(url: str, answer: asking.Answer, *, has_token: bool) -> tuple[Finding, list[Sample] | None]:
