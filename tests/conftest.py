@@ -14,23 +14,23 @@ import msgspec
 import pytest
 import uvicorn
 
-from chatvitals import signatures
 from chatvitals.events import Message as InboundMessage
 from chatvitals.events import Webhook
-from chatvitals.guard import Guard
+from chatvitals.pipeline.raw_webhook import Unread
+from chatvitals.runtime.error_guard import Guard
 from chatvitals.settings import Settings
 from chatvitals.testing import FakeClock
-from chatvitals.unread import Unread
 from chatvitals.vitals import Vitals
-from tests.integration.patient import Patient
-from tests.redis_servers import RedisServer
+from chatvitals.whatsapp import signatures
+from tests.helpers.healthy_bot import Patient
+from tests.helpers.redis_servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from chatvitals.asgi import ASGIApp, Message, Receive, Scope, Send
     from chatvitals.events import PersonEvent
+    from chatvitals.integrations.asgi import ASGIApp, Message, Receive, Scope, Send
 
 SECRET = "the-app-secret"
 

@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from builder import dashboards
-from chatvitals.assets import bundle
-from chatvitals.assets.objective import Objective
+from chatvitals.monitoring import bundle
+from chatvitals.monitoring.slo import Objective
 
 if TYPE_CHECKING:
     from pathlib import Path

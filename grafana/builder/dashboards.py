@@ -11,7 +11,7 @@ from builder import instrumentation, journeys, overview, quality, response, temp
 
 if TYPE_CHECKING:
     from builder.board import Board
-    from chatvitals.assets.objective import Objective
+    from chatvitals.monitoring.slo import Objective
 
 _MODULES: Final = (overview, quality, response, journeys, templates, instrumentation)
 _INPUT: Final = "DS_PROMETHEUS"

@@ -10,7 +10,7 @@ from builder.promql import RANGE, WINDOW, count, counted, named, of, or_none, ow
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.assets.objective import Objective
+    from chatvitals.monitoring.slo import Objective
 
 
 def board(_: Objective) -> Board:

@@ -10,7 +10,7 @@ from builder.promql import ONE_TARGET, RANGE, WINDOW, count, of, own, ratio
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.assets.objective import Objective
+    from chatvitals.monitoring.slo import Objective
 
 _J = 'journey="$journey"'
 _E = 'experiment="$experiment"'

@@ -11,7 +11,7 @@ from builder.promql import OPENED, RANGE, WINDOW, count, gauge, mean, named, of,
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.assets.objective import Objective
+    from chatvitals.monitoring.slo import Objective
 
 _COMPLETED = of("journey_runs_total", 'outcome="completed"')
 _STARTED = of("journey_runs_started_total")

@@ -27,7 +27,7 @@ from builder.promql import (
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.assets.objective import Objective
+    from chatvitals.monitoring.slo import Objective
 
 _NAME = "{{display_phone_number}}"
 _READ = of("message_statuses_total", 'status="read"')

@@ -26,7 +26,7 @@ from builder.promql import (
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.assets.objective import Objective
+    from chatvitals.monitoring.slo import Objective
 
 _NAME = "{{display_phone_number}}"
 _FIRST = 'turn="first"'

@@ -11,7 +11,7 @@ from builder.promql import RANGE, count, counted, of, own, ratio, seen
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.assets.objective import Objective
+    from chatvitals.monitoring.slo import Objective
 
 _BY = "by (waba_id, template, language)"
 _QUALITY = f'max {_BY} (chatvitals_template_quality{{job=~"$job"}})'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatvitals._version import __version__
-from chatvitals.asgi import ChatVitalsMiddleware
+from chatvitals.integrations.asgi import ChatVitalsMiddleware
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.vitals import Vitals, init
 

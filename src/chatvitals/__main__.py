@@ -2,6 +2,6 @@
 
 import sys
 
-from chatvitals.cli import main
+from chatvitals.cli.main import main
 
 sys.exit(main())

@@ -8,29 +8,32 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
-from chatvitals import asgi, clients, context, handlers, signatures, webhooks
-from chatvitals.assignments import Assignments
+from chatvitals import context, http_hooks
 from chatvitals.events import Call, Reply, Webhook
-from chatvitals.experiments import Experiment, ExperimentPlan
-from chatvitals.exposition import MetricsApp, VitalsCollector
-from chatvitals.guard import Guard
-from chatvitals.journeys import Journey, JourneyPlan, check_name
-from chatvitals.leadership import Leadership
-from chatvitals.moments import Moments
-from chatvitals.observation import Observation, signature_of
-from chatvitals.pipeline import Pipeline
+from chatvitals.exporters.leader_election import Leadership
+from chatvitals.exporters.prometheus import MetricsApp, VitalsCollector
+from chatvitals.integrations import asgi
+from chatvitals.pipeline.raw_webhook import Unread
+from chatvitals.pipeline.worker import Pipeline
+from chatvitals.runtime.error_guard import Guard
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
-from chatvitals.unread import Unread
-from chatvitals.whose import Whose
+from chatvitals.tracking import handlers
+from chatvitals.tracking.assignments import Assignments
+from chatvitals.tracking.contact_lookup import Whose
+from chatvitals.tracking.experiments import Experiment, ExperimentPlan
+from chatvitals.tracking.journeys import Journey, JourneyPlan, check_name
+from chatvitals.tracking.observation import Observation, signature_of
+from chatvitals.tracking.ordered_clock import Moments
+from chatvitals.whatsapp import signatures, webhook_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from chatvitals.events import CallName, Poll
-    from chatvitals.poller import Poller
-    from chatvitals.queued import Queued
+    from chatvitals.graph_api.poller import Poller
+    from chatvitals.pipeline.queue_items import Queued
     from chatvitals.stores.base import Store
 
     F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
@@ -48,7 +51,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     """
     vitals = Vitals(Settings.load(settings))
     if vitals.settings.hooks:
-        clients.install(vitals.observer)
+        http_hooks.install(vitals.observer)
     atexit.register(vitals.close)
     return vitals
 
@@ -87,10 +90,10 @@ class Vitals:
         if leadership is not None:
             self.pipeline.chores.append(leadership.renew)
         if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
-            self.pipeline.chores.append(clients.refresh)
+            self.pipeline.chores.append(http_hooks.refresh)
         self._whose = Whose(self.guard, self._default_number)
         self._assignments = Assignments(self.store, self.pipeline.hasher, settings.identity_key)
-        self.observer = clients.SendObserver(self.emit, self.guard, clock, self._default_number)
+        self.observer = http_hooks.SendObserver(self.emit, self.guard, clock, self._default_number)
         self._poller: Poller | None = None
         self._undo: list[Callable[[], None]] = []
         self._closed = False
@@ -98,7 +101,7 @@ class Vitals:
     # Doors
 
     def instrument_app(self, app: Any, *, webhook_path: str = "/webhook", metrics_path: str | None = None) -> Any:
-        """Wrap a Starlette or FastAPI app: see `chatvitals.asgi.instrument_app`."""
+        """Wrap a Starlette or FastAPI app: see `chatvitals.integrations.asgi.instrument_app`."""
         return asgi.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
 
     def observe_webhook(
@@ -129,7 +132,7 @@ class Vitals:
             if self._poller is not None:
                 self._poller.ensure()  # the server may have forked since
             if self.settings.hooks:
-                clients.refresh()  # the bot may have imported its HTTP client after `init`
+                http_hooks.refresh()  # the bot may have imported its HTTP client after `init`
         except Exception as error:  # noqa: BLE001 - the guard's fence, without a context manager's cost per webhook
             self.guard.report("webhook", error)
         return Unread(self._read, body, signature, self.clock())
@@ -140,7 +143,7 @@ class Vitals:
             secrets = self.settings.app_secret
             if secrets and not signatures.check(body, signature, secrets):
                 return Webhook(result="bad_signature" if signature else "unsigned", received=received)
-            return webhooks.decode(body, received)
+            return webhook_parser.decode(body, received)
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("webhook", error)
         return Webhook(result="undecodable", received=received)
@@ -161,7 +164,7 @@ class Vitals:
             TypeError: the client is of another kind.
 
         """
-        undo = clients.instrument_client(client, self.observer)
+        undo = http_hooks.instrument_client(client, self.observer)
         self._undo.append(undo)
         return undo
 
@@ -312,12 +315,12 @@ class Vitals:
             ModuleNotFoundError: httpx is not installed, which the extra `graph` brings.
 
         """
-        from chatvitals import watching  # noqa: PLC0415 - only who polls needs an HTTP client
+        from chatvitals.graph_api import config  # noqa: PLC0415 - only who polls needs an HTTP client
 
-        given = watching.Given(access_token, waba_ids, graph_url, api_version, every, hourly_calls)
-        targets = watching.targets(given, os.environ)
+        given = config.Given(access_token, waba_ids, graph_url, api_version, every, hourly_calls)
+        targets = config.targets(given, os.environ)
         if self._poller is None:
-            self._poller = watching.poller(self.store, self.emit, self.guard, self.clock)
+            self._poller = config.poller(self.store, self.emit, self.guard, self.clock)
         for target in targets:
             self._poller.add(target)
 
@@ -360,7 +363,7 @@ class Vitals:
         if self._closed:
             return
         self._closed = True
-        clients.remove(self.observer)
+        http_hooks.remove(self.observer)
         for undo in self._undo:
             undo()
         if self._poller is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from chatvitals.asgi import Message
+    from chatvitals.integrations.asgi import Message
     from tests.benchmarks.traffic import Delivery
 
 BARE, EXPORTER, SQLITE, MEMORY = "bare Starlette", "starlette_exporter", "chatvitals, SQLite", "chatvitals, memory"

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatvitals.events import Message, Send, Status
-from chatvitals.exposition import render
+from chatvitals.exporters.prometheus import render
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.vitals import Vitals
-from tests import services
+from tests.helpers import services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,15 +9,15 @@ import tracemalloc
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatvitals import webhooks
+from chatvitals.conversations import state
 from chatvitals.events import Message, Send, Webhook
-from chatvitals.exposition import render
-from chatvitals.guard import Guard
-from chatvitals.pipeline import Pipeline
-from chatvitals.reducer import state
+from chatvitals.exporters.prometheus import render
+from chatvitals.pipeline.worker import Pipeline
+from chatvitals.runtime.error_guard import Guard
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.stores.base import Changes
+from chatvitals.whatsapp import webhook_parser
 from tests.benchmarks import apps, traffic
 from tests.benchmarks.requests import SETTLED
 from tests.benchmarks.traffic import NUMBER, Clock
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
     from pathlib import Path
 
-    from chatvitals.asgi import Message as AsgiMessage
+    from chatvitals.integrations.asgi import Message as AsgiMessage
 
 _BATCH = 500
 
@@ -164,7 +164,7 @@ def _feed(pipeline: Pipeline, clock: Clock, deliveries: Iterable[traffic.Deliver
 
 def _events(deliveries: Iterable[traffic.Delivery | Send]) -> Iterable[Sequence[Webhook | Send]]:
     """Return the decoded events in batches."""
-    events = [each if isinstance(each, Send) else webhooks.decode(each.body, each.at) for each in deliveries]
+    events = [each if isinstance(each, Send) else webhook_parser.decode(each.body, each.at) for each in deliveries]
     return [events[start : start + _BATCH] for start in range(0, len(events), _BATCH)]
 
 

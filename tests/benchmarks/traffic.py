@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chatvitals import signatures
 from chatvitals.events import Send
+from chatvitals.whatsapp import signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from tests import services
-from tests.grafana import GRAFANA
 
-from chatvitals.assets.alerts import alerts
-from chatvitals.assets.objective import Objective
+from chatvitals.monitoring.alerts import alerts
+from chatvitals.monitoring.slo import Objective
+from tests.helpers import services
+from tests.helpers.grafana import GRAFANA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,17 +15,17 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from tests import services
 
 from chatvitals.simulator import payloads
 from chatvitals.simulator.people import BusinessNumber, Person
+from tests.helpers import services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
 
-    from chatvitals.asgi import ASGIApp
+    from chatvitals.integrations.asgi import ASGIApp
     from chatvitals.vitals import Vitals
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv("CHATVITALS_STORE", f"sqlite:///{folder / 'fleet.db'}")
         patch.setenv("CHATVITALS_SETTLE_AFTER", "0.2")
         patch.setenv("NO_PROXY", "127.0.0.1")
-        module = importlib.import_module("tests.integration.celery_tasks")
+        module = importlib.import_module("tests.helpers.celery_tasks")
         yield module
         module.vitals.close()
         module.app.close()
@@ -92,7 +92,7 @@ def worker(
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """A real worker with two children, and its log, with all that Celery has to say."""
     log = tmp_path / "worker.log"
-    command = [sys.executable, "-m", "celery", "-A", "tests.integration.celery_tasks", "worker", "--pool", "prefork"]
+    command = [sys.executable, "-m", "celery", "-A", "tests.helpers.celery_tasks", "worker", "--pool", "prefork"]
     flags = ["-c", "2", "-l", "debug", "--without-gossip", "--without-mingle"]
     environ = {**os.environ, "GRAPH_URL": f"http://127.0.0.1:{serve(graph())}"}
     with log.open("wb") as out:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chatvitals import demo
-from chatvitals.simulator import servers, walks
+from chatvitals.cli import demo
+from chatvitals.demo import order_flow, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-COMMAND = [sys.executable, "-c", "import sys; from chatvitals.cli import main; sys.exit(main(sys.argv[1:]))"]
+COMMAND = [sys.executable, "-c", "import sys; from chatvitals.cli.main import main; sys.exit(main(sys.argv[1:]))"]
 
 
 def _start(duration: float | None, scenario: str = "calm", port: int = 0) -> subprocess.Popen[str]:
@@ -52,7 +52,7 @@ def test_customers_and_metrics_agree(scenario: str, demos: dict[str, subprocess.
     assert "Inside chatvitals" not in out
     assert err == ""
     funnel = [text for text in out.splitlines() if text.startswith("order: ")]
-    assert [text.split()[1] for text in funnel] == list(walks.STEPS)
+    assert [text.split()[1] for text in funnel] == list(order_flow.STEPS)
     assert all(text.endswith("yes") for text in funnel)
     if scenario == "calm":  # there is time for somebody to reach each step of the demo that people see first
         assert not [text for text in funnel if text.split()[2] == "0"]
@@ -101,7 +101,7 @@ def test_a_bot_that_does_not_start_is_quoted(
     """What the bot wrote before it ended is what its author needs to see."""
     broken = tmp_path / "bot.py"
     broken.write_text("raise SystemExit('no such model')\n")
-    monkeypatch.setattr(servers, "bot_file", lambda: broken)
+    monkeypatch.setattr(processes, "bot_file", lambda: broken)
     assert demo.run(1, "calm", plain=True, port=0) == demo.NOT_STARTED
     assert "the bot did not start; it wrote:\nno such model" in capsys.readouterr().err
 

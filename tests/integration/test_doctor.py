@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chatvitals import cli
-from chatvitals.doctor.report import CHECKS
+from chatvitals.cli import main
+from chatvitals.cli.doctor_report import CHECKS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.patient import Patient
+    from tests.helpers.healthy_bot import Patient
 
 
 def test_a_healthy_bot_is_well_in_every_check(patient: Patient) -> None:
@@ -108,7 +108,7 @@ def test_an_environment_in_which_nothing_can_be_asked(patient: Patient, variable
 def test_yes_alone_is_wrong(patient: Patient, capsys: pytest.CaptureFixture[str]) -> None:
     """It answers a question that only `--fix` asks."""
     with pytest.raises(SystemExit) as ended:
-        cli.main(["doctor", "--yes"])
+        main.main(["doctor", "--yes"])
     assert ended.value.code == 2
     assert "--yes goes with --fix" in capsys.readouterr().err
 
@@ -117,22 +117,22 @@ def test_without_httpx_a_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is an extra."""
-    for name in [name for name in sys.modules if name.startswith("chatvitals.doctor.") and "words" not in name]:
+    for name in [name for name in sys.modules if name.startswith("chatvitals.doctor.")]:
         monkeypatch.delitem(sys.modules, name)
-    for name in ("chatvitals.graph", "chatvitals.poller"):
+    for name in ("chatvitals.graph_api.client", "chatvitals.graph_api.poller"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     for name in ("command", "setup"):
         monkeypatch.delattr(f"chatvitals.doctor.{name}", raising=False)
-    monkeypatch.delattr("chatvitals.graph", raising=False)
+    monkeypatch.delattr("chatvitals.graph_api.client", raising=False)
     monkeypatch.setitem(sys.modules, "httpx", None)
-    assert cli.main(["doctor"]) == 2
+    assert main.main(["doctor"]) == 2
     assert "pip install 'chatvitals[graph]'" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_it_with_130_and_no_traceback(patient: Patient) -> None:
     """Also in the middle of a request."""
     patient.edges.delay = 2.0
-    code = "import sys; from chatvitals.cli import main; sys.exit(main(['doctor']))"
+    code = "import sys; from chatvitals.cli.main import main; sys.exit(main(['doctor']))"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         env={**os.environ, **patient.environ},

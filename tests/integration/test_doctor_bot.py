@@ -11,25 +11,27 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from tests import services
-from tests.integration.patient import APP_SECRET, METRICS_TOKEN, STORE_PASSWORD
-from tests.redis_servers import RedisServer
 
-from chatvitals import catalogue, samples
-from chatvitals.doctor import asking, measuring, storing
+from chatvitals.doctor import http, metrics
+from chatvitals.doctor import store as storing
+from chatvitals.exporters import scrape
+from chatvitals.metrics import catalogue
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.stores.base import Changes
 from chatvitals.vitals import Vitals
+from tests.helpers import services
+from tests.helpers.healthy_bot import APP_SECRET, METRICS_TOKEN, STORE_PASSWORD
+from tests.helpers.redis_servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from starlette.requests import Request
-    from tests.integration.patient import Patient
 
-    from chatvitals.reducer.measures import Cell
+    from chatvitals.metrics.measurements import Cell
+    from tests.helpers.healthy_bot import Patient
 
 
 def needs(patient: Patient, *checks: str) -> list[dict[str, str]]:
@@ -122,7 +124,7 @@ def test_an_endpoint_that_is_too_slow(
     patient: Patient, serve: Callable[[Any], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also one that never ends its answer."""
-    monkeypatch.setattr(asking, "_MOST_BYTES", 10)
+    monkeypatch.setattr(http, "_MOST_BYTES", 10)
 
     async def long(_: Request) -> Response:
         return PlainTextResponse("x" * 100)
@@ -180,7 +182,7 @@ def test_metrics_that_everybody_can_read(
         app = Starlette(routes=[Route("/metrics", careless.metrics_app())])
         patient.environ["CHATVITALS_METRICS_URL"] = f"http://127.0.0.1:{serve(app)}/metrics"
         assert "only this machine" in patient.doctor("--json").finding("metrics protected")["found"]
-        monkeypatch.setattr(asking, "is_loopback", lambda url: not url.endswith("/metrics"))
+        monkeypatch.setattr(http, "is_loopback", lambda url: not url.endswith("/metrics"))
         assert "anybody" in needs(patient, "metrics protected")[0]["found"]
         del patient.environ["CHATVITALS_METRICS_TOKEN"]
         assert "anybody" in needs(patient, "metrics protected")[0]["found"]
@@ -188,14 +190,14 @@ def test_metrics_that_everybody_can_read(
 
 def test_metrics_that_answer_once(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second request finds nobody."""
-    ask = asking.ask
+    ask = http.ask
 
-    def once(url: str, **more: Any) -> asking.Answer:
+    def once(url: str, **more: Any) -> http.Answer:
         if url.endswith("/metrics") and not more.get("headers"):
-            raise asking.NoAnswerError("it is gone", "look for it")
+            raise http.NoAnswerError("it is gone", "look for it")
         return ask(url, **more)
 
-    monkeypatch.setattr(asking, "ask", once)
+    monkeypatch.setattr(http, "ask", once)
     assert needs(patient, "metrics protected")[0]["found"] == "without a token: it is gone"
 
 
@@ -204,7 +206,7 @@ def seen(at: float | None, **results: float) -> dict[str, str]:
     cells: dict[Cell, float] = {(catalogue.WEBHOOKS.name, (result,), 0): value for result, value in results.items()}
     if at is not None:
         cells[catalogue.LAST_WEBHOOK.name, (), 0] = at
-    found = measuring.last_webhook(samples.from_cells(cells), 10_000.0)
+    found = metrics.last_webhook(scrape.from_cells(cells), 10_000.0)
     return {"state": found.state, "found": found.found, "next": found.next}
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chatvitals.doctor import asking, meta_app
-from chatvitals.simulator import graph_edges
-from chatvitals.simulator.graph_edges import Fault, number_row
+from chatvitals.doctor import app, http
+from chatvitals.simulator import graph_api
+from chatvitals.simulator.graph_api import Fault, number_row
 from chatvitals.simulator.people import BusinessNumber
 
 if TYPE_CHECKING:
-    from tests.integration.patient import Patient
+    from tests.helpers.healthy_bot import Patient
 
 OWNER_ONLY = Fault.refusal(400, 100, "You must provide an app access token")
 
@@ -31,9 +31,9 @@ def needs(patient: Patient, check: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("fault", "found", "advice"),
     [
-        (graph_edges.EXPIRED, "the access token has expired or is not valid: ", "make a new one"),
-        (graph_edges.RATE_LIMITED, "this account's calls are used up for now: ", "wait an hour"),
-        (graph_edges.HTML, "the Graph API answered with status 200 and no JSON object (text/html)", "GRAPH_URL"),
+        (graph_api.EXPIRED, "the access token has expired or is not valid: ", "make a new one"),
+        (graph_api.RATE_LIMITED, "this account's calls are used up for now: ", "wait an hour"),
+        (graph_api.HTML, "the Graph API answered with status 200 and no JSON object (text/html)", "GRAPH_URL"),
         (Fault.refusal(403, 10, "No permission"), "the token may not see this: ", "whatsapp_business_management"),
         (Fault.refusal(400, 33, "No such thing"), "the Graph API answered with status 400, code 33", "list of error"),
         (Fault.refusal(500, 1, "Sorry"), "WhatsApp has trouble itself: ", "try again"),
@@ -54,7 +54,7 @@ def test_what_the_api_refuses_is_explained(patient: Patient, fault: Fault, found
 
 def test_after_an_expired_token_nothing_is_asked_in_vain(patient: Patient) -> None:
     """One line says it, and the others say that they were not asked."""
-    patient.edges.refusals["debug_token"] = graph_edges.EXPIRED
+    patient.edges.refusals["debug_token"] = graph_api.EXPIRED
     result = patient.doctor("--json")
     assert result.states("attention") == {"access token"}
     skipped = result.finding("subscription")
@@ -89,7 +89,7 @@ def test_an_api_whose_name_is_none(patient: Patient) -> None:
 
 def test_an_api_that_does_not_answer(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is given up after a few seconds."""
-    monkeypatch.setattr(asking, "SECONDS", 0.2)
+    monkeypatch.setattr(http, "SECONDS", 0.2)
     patient.edges.delay = 1.0
     result = patient.doctor("--json")
     assert "did not answer within 0.2 s" in result.finding("access token")["found"]
@@ -229,7 +229,7 @@ def test_a_callback_address_is_told_where_there_is_nothing_to_compare(patient: P
     patient.environ.pop("CHATVITALS_WEBHOOK_URL")
     found = patient.doctor("--json").finding("callback address")
     assert (found["state"], found["found"]) == ("skipped", "webhooks go to https://bot.example/webhook")
-    assert meta_app.callback("https://BOT.example/webhook", "https://bot.example/webhook/").state == "ok"
+    assert app.callback("https://BOT.example/webhook", "https://bot.example/webhook/").state == "ok"
 
 
 def test_an_account_without_numbers(patient: Patient) -> None:

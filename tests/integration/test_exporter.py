@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests import services
-from tests.integration.fleet import Scrape
 
-from chatvitals import exporter
+from chatvitals.exporters import http_server
 from chatvitals.stores.base import Changes
 from chatvitals.stores.sqlite import SQLiteStore
+from tests.helpers import services
+from tests.helpers.fleet import Scrape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def running(store: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
     """Run the exporter on a free port; gives its process and address."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATVITALS_")}
     words = ["exporter", "--store", store, "--port", "0", *options]
-    code = "import sys; from chatvitals.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from chatvitals.cli.main import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words],
         stdout=subprocess.PIPE,
@@ -137,7 +137,7 @@ def test_it_changes_nothing_in_the_store(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_a_sentence(store: str, port: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It does not start, with exit status 2."""
-    assert exporter.run(store, "127.0.0.1", port, None, {}) == 2
+    assert http_server.run(store, "127.0.0.1", port, None, {}) == 2
     assert said in capsys.readouterr().err
 
 

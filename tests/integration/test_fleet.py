@@ -12,17 +12,18 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from tests import services
-from tests.integration.fleet import SETTLE_SECONDS, WhatsApp, children, conserved, scrape, served
+
+from tests.helpers import services
+from tests.helpers.fleet import SETTLE_SECONDS, WhatsApp, children, conserved, scrape, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from chatvitals.asgi import ASGIApp
+    from chatvitals.integrations.asgi import ASGIApp
 
 CUSTOMERS = int(os.environ.get("CHATVITALS_FLEET_CUSTOMERS", "150"))  # those of the test with kill -9
-APP = "tests.integration.fleet_bot:app"
+APP = "tests.helpers.fleet_bot:app"
 SERVERS = {
     "uvicorn": ["-m", "uvicorn", APP, "--workers", "{workers}", "--port", "{port}", "--log-level", "warning"],
     "gunicorn": ["-m", "gunicorn", APP, "-w", "3", "-k", "uvicorn.workers.UvicornWorker", "-b", "127.0.0.1:{port}"],

@@ -9,15 +9,15 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from tests.grafana import GRAFANA, PAGES, Asked, asked, expanded, page, selectors
-from tests.prometheus import Prometheus, prometheus
-from tests.services import require
 
-from chatvitals import simulate
-from chatvitals.assets.alerts import alerts
-from chatvitals.assets.objective import Objective
-from chatvitals.assets.recordings import recordings
+from chatvitals.cli import simulate
+from chatvitals.monitoring.alerts import alerts
+from chatvitals.monitoring.recording_rules import recordings
+from chatvitals.monitoring.slo import Objective
 from chatvitals.simulator.story import DAY, HOUR, STORIES
+from tests.helpers.grafana import GRAFANA, PAGES, Asked, asked, expanded, page, selectors
+from tests.helpers.prometheus import Prometheus, prometheus
+from tests.helpers.services import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

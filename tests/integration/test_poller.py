@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
-from tests.conftest import sign
 
-from chatvitals.exposition import render
-from chatvitals.graph import GraphClient, GraphError
+from chatvitals.exporters.prometheus import render
+from chatvitals.graph_api.client import GraphClient, GraphError
 from chatvitals.settings import Settings, SettingsError
-from chatvitals.simulator import graph_edges
-from chatvitals.simulator.graph_edges import GraphEdges, number_row, template_row
+from chatvitals.simulator import graph_api
+from chatvitals.simulator.graph_api import GraphEdges, number_row, template_row
 from chatvitals.simulator.people import BusinessNumber
 from chatvitals.vitals import Vitals
+from tests.conftest import sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,14 +118,14 @@ def test_all_pages_are_read_and_a_forgotten_cursor_begins_again(
 @pytest.mark.parametrize(
     ("fault", "result"),
     [
-        (graph_edges.HTML, "malformed"),
-        (graph_edges.EXPIRED, "unauthorized"),
-        (graph_edges.RATE_LIMITED, "rate_limited"),
+        (graph_api.HTML, "malformed"),
+        (graph_api.EXPIRED, "unauthorized"),
+        (graph_api.RATE_LIMITED, "rate_limited"),
     ],
     ids=["html", "expired", "rate-limited"],
 )
 def test_faults_are_counted_by_kind_and_the_last_rating_stays(
-    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], fault: graph_edges.Fault, result: str
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], fault: graph_api.Fault, result: str
 ) -> None:
     """What was true stays shown with its age; nothing is guessed."""
     vitals = start()
@@ -206,7 +206,7 @@ def test_no_token_is_shown_anywhere(
     edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither in logs, nor in errors, nor in any `repr`, also where the API quotes it."""
-    edges.always = graph_edges.Fault.refusal(401, 190, f"Malformed access token {TOKEN}")
+    edges.always = graph_api.Fault.refusal(401, 190, f"Malformed access token {TOKEN}")
     with caplog.at_level(logging.DEBUG):
         vitals = start()
         watch(vitals, graph_url)

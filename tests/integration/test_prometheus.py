@@ -12,18 +12,18 @@ from starlette.applications import Starlette
 from starlette.requests import Request  # noqa: TC002 - Starlette looks at a handler's annotations
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from tests.listening import PHONE, ListeningVitals, item
-from tests.prometheus import Prometheus, prometheus
-from tests.services import free_port, require
 
-from chatvitals import cli
-from chatvitals.exposition import render
+from chatvitals.cli import main
+from chatvitals.exporters.prometheus import render
+from tests.helpers.prometheus import Prometheus, prometheus
+from tests.helpers.recorded_events import PHONE, ListeningVitals, item
+from tests.helpers.services import free_port, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from chatvitals.asgi import ASGIApp
+    from chatvitals.integrations.asgi import ASGIApp
 
 TOKEN = "scrapers-only"
 AVERAGE = "sum(rate(chatvitals_response_seconds_sum[5m])) / sum(rate(chatvitals_response_seconds_count[5m]))"
@@ -114,7 +114,7 @@ def test_promtool_finds_nothing_to_say(hours: dict[str, Any] | None) -> None:
 
 def test_prometheus_runs_on_what_assets_writes(tmp_path: Path) -> None:
     """With rules for another objective than the default, all of them healthy; only addresses and haste are changed."""
-    assert cli.main(["assets", "--out", str(tmp_path), "--slo", "0.99", "--threshold", "300"]) == 0
+    assert main.main(["assets", "--out", str(tmp_path), "--slo", "0.99", "--threshold", "300"]) == 0
     config = (tmp_path / "prometheus.yml").read_text()
     for name in ("9464", "alertmanager:9093"):
         assert name in config

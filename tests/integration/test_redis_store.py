@@ -8,25 +8,25 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.redis_servers import Proxy, RedisServer
-from tests.services import free_port
 
-from chatvitals import catalogue
 from chatvitals.events import Message, Send, Status, Webhook
-from chatvitals.guard import Guard
-from chatvitals.pipeline import Pipeline
+from chatvitals.metrics import catalogue
+from chatvitals.pipeline.worker import Pipeline
+from chatvitals.runtime.error_guard import Guard
 from chatvitals.settings import Settings
 from chatvitals.stores.base import Changes, ConflictError, StoreUnavailableError, UncertainError
 from chatvitals.stores.redis import RedisStore
 from chatvitals.stores.redis_url import with_prefix
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
+from tests.helpers.redis_servers import Proxy, RedisServer
+from tests.helpers.services import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from chatvitals.catalogue import Family
+    from chatvitals.metrics.catalogue import Family
 
 CELL = ("chatvitals_turns_open", ("1",), 0)
 EPOCH = 1_795_392_000.0
@@ -372,7 +372,7 @@ def test_a_redis_that_is_down_at_the_start_is_used_as_soon_as_it_is_there(tmp_pa
 
 def test_the_bot_does_not_wait_for_a_slow_redis(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """At two seconds per command: emitting takes no time, a variant at most a moment, and then none for a while."""
-    monkeypatch.setattr("chatvitals.stores.redis_link._COMMAND_SECONDS", 0.5)
+    monkeypatch.setattr("chatvitals.stores.redis_connection._COMMAND_SECONDS", 0.5)
     proxy.delay = 2.0
     url = with_prefix(proxy.url, "slow")
     vitals = Vitals(Settings.load({"store": url, "hooks": False}, environ={}))
@@ -407,7 +407,7 @@ def test_rows_of_a_slow_redis_are_given_up_after_a_moment(proxy: Proxy) -> None:
 
 def test_a_command_that_takes_too_long_is_told(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pipeline's thread waits for two seconds at most, here less."""
-    monkeypatch.setattr("chatvitals.stores.redis_link._COMMAND_SECONDS", 0.1)
+    monkeypatch.setattr("chatvitals.stores.redis_connection._COMMAND_SECONDS", 0.1)
     proxy.delay = 0.3
     with pytest.raises(StoreUnavailableError, match="does not answer in time"):
         RedisStore(proxy.url).cells()

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.services import require
-from tests.world import EPOCH
 
-from chatvitals import cli, signatures
-from chatvitals.testing import bodies
+from chatvitals.cli import main
+from chatvitals.testing import payloads
+from chatvitals.whatsapp import signatures
+from tests.helpers.services import require
+from tests.helpers.single_worker import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ SECRET = "a-secret"
 
 def line(received: float, *items: dict[str, Any], **more: Any) -> str:
     """Return a line of a log: a webhook with `items`, received `received` seconds after the epoch."""
-    body = json.dumps(bodies.webhook(items, received))
+    body = json.dumps(payloads.webhook(items, received))
     return json.dumps({"received": EPOCH + received, "body": body, **more})
 
 
@@ -76,7 +77,7 @@ def summary(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 def test_a_log_becomes_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One answered turn, one that nobody answered; the end of the log is not the end of the waiting."""
-    assert cli.main(["replay", str(write(tmp_path, TWO_TURNS))]) == 0
+    assert main.main(["replay", str(write(tmp_path, TWO_TURNS))]) == 0
     assert summary(capsys) == {
         "lines": "6 read, 0 skipped",
         "webhooks": "6 accepted",
@@ -92,14 +93,14 @@ def test_a_log_becomes_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_bodies_may_be_text_base64_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And times Unix seconds or ISO."""
-    raw = json.dumps(bodies.webhook([{"in": "text", "contact": "A", "id": "m1"}], 0)).encode()
-    plain = bodies.webhook([{"in": "text", "contact": "B", "id": "m2"}], 60)
+    raw = json.dumps(payloads.webhook([{"in": "text", "contact": "A", "id": "m1"}], 0)).encode()
+    plain = payloads.webhook([{"in": "text", "contact": "B", "id": "m2"}], 60)
     lines = [
         json.dumps({"received": EPOCH, "base64": base64.b64encode(raw).decode()}),
         json.dumps({"received": "2026-11-23T00:01:00Z", "body": plain, "later": "fields are ignored"}),
         asks(120, "C", "m3", headers={}),
     ]
-    assert cli.main(["replay", str(write(tmp_path, lines))]) == 0
+    assert main.main(["replay", str(write(tmp_path, lines))]) == 0
     found = summary(capsys)
     assert (found["lines"], found["messages"], found["turns"]) == ("3 read, 0 skipped", "3", "3")
 
@@ -113,7 +114,7 @@ def test_lines_that_cannot_be_read_are_counted_and_skipped(tmp_path: Path, capsy
         '{"received": 1795392000, "base64": "!"}', '{"received": 1795392000, "body": "x", "headers": [1]}',
         '{"received": 1' + "0" * 400 + ', "body": "x"}', "[" * 100_000, asks(1, "A", "m1")[:-9],
     ]  # fmt: skip
-    assert cli.main(["replay", str(write(tmp_path, [*TWO_TURNS, *broken]))]) == 0
+    assert main.main(["replay", str(write(tmp_path, [*TWO_TURNS, *broken]))]) == 0
     found = summary(capsys)
     assert found["lines"] == f"6 read, {len(broken) - 2} skipped"
     assert found["turns"] == "2"
@@ -122,7 +123,7 @@ def test_lines_that_cannot_be_read_are_counted_and_skipped(tmp_path: Path, capsy
 def test_bodies_that_are_no_webhooks_are_counted_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The line is good, what it holds is not."""
     lines = [*TWO_TURNS, json.dumps({"received": EPOCH + 200, "body": "<html>"})]
-    assert cli.main(["replay", str(write(tmp_path, lines))]) == 0
+    assert main.main(["replay", str(write(tmp_path, lines))]) == 0
     assert summary(capsys)["webhooks"] == "6 accepted, 1 undecodable"
 
 
@@ -135,7 +136,7 @@ def test_lines_that_are_out_of_order_keep_their_own_time(tmp_path: Path, capsys:
         asks(301.5, "D", "m0"),
         replies(306.5, "D", "r1"),
     ]
-    assert cli.main(["replay", str(write(tmp_path, lines))]) == 0
+    assert main.main(["replay", str(write(tmp_path, lines))]) == 0
     found = summary(capsys)
     assert (found["turns"], found["ended"]) == ("4", "2 answered, 2 unanswered")
     assert found["average response"] == "4.5 s"  # 4 s, and 5 s from the message that came second
@@ -146,13 +147,13 @@ def test_signatures_are_checked_where_a_secret_is_set(
 ) -> None:
     """The log's headers are those of the requests."""
     monkeypatch.setenv("CHATVITALS_APP_SECRET", SECRET)
-    body = json.dumps(bodies.webhook([{"in": "text", "contact": "A", "id": "m1"}], 0))
+    body = json.dumps(payloads.webhook([{"in": "text", "contact": "A", "id": "m1"}], 0))
     good = {"x-hub-signature-256": signatures.sign(body.encode(), SECRET)}
     lines = [
         json.dumps({"received": EPOCH, "body": body, "headers": headers})
         for headers in (good, {"X-Hub-Signature-256": "sha256=0"}, {})
     ]
-    assert cli.main(["replay", str(write(tmp_path, lines))]) == 0
+    assert main.main(["replay", str(write(tmp_path, lines))]) == 0
     found = summary(capsys)
     assert found["webhooks"] == "1 accepted, 1 bad_signature, 1 unsigned"
     assert found["messages"] == "1"
@@ -160,7 +161,7 @@ def test_signatures_are_checked_where_a_secret_is_set(
 
 def test_standard_input_is_a_log_too(tmp_path: Path) -> None:
     """As in `zcat log.gz | chatvitals replay -`; nothing is kept beside the summary."""
-    code = "import sys; from chatvitals.cli import main; sys.exit(main(['replay', '-']))"
+    code = "import sys; from chatvitals.cli.main import main; sys.exit(main(['replay', '-']))"
     text = "\n".join(TWO_TURNS)
     found = subprocess.run(
         [sys.executable, "-c", code], input=text, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
@@ -175,7 +176,7 @@ def test_a_log_without_a_webhook_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[str]
 ) -> None:
     """Numbers of nothing would look like numbers."""
-    assert cli.main(["replay", str(write(tmp_path, lines))]) == 2
+    assert main.main(["replay", str(write(tmp_path, lines))]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert re.search(r"^chatvitals replay: .*log.jsonl holds no webhook \(\d lines could not be read\)$", captured.err)
@@ -183,10 +184,10 @@ def test_a_log_without_a_webhook_is_refused(
 
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As is an output that cannot be written, before an hour of work."""
-    assert cli.main(["replay", str(tmp_path / "no.jsonl")]) == 2
+    assert main.main(["replay", str(tmp_path / "no.jsonl")]) == 2
     assert "no.jsonl" in capsys.readouterr().err
     log = write(tmp_path, TWO_TURNS)
-    assert cli.main(["replay", str(log), "--openmetrics", str(tmp_path / "no" / "out")]) == 2
+    assert main.main(["replay", str(log), "--openmetrics", str(tmp_path / "no" / "out")]) == 2
     assert re.match("chatvitals replay: .*No such file", capsys.readouterr().err)
 
 
@@ -195,7 +196,7 @@ def test_a_wrong_setting_is_a_sentence(
 ) -> None:
     """The same settings as the bot's, from the same variables."""
     monkeypatch.setenv("CHATVITALS_SETTLE_AFTER", "soon")
-    assert cli.main(["replay", str(write(tmp_path, TWO_TURNS))]) == 2
+    assert main.main(["replay", str(write(tmp_path, TWO_TURNS))]) == 2
     assert "settle_after must be a number" in capsys.readouterr().err
 
 
@@ -203,7 +204,7 @@ def test_the_same_log_gives_the_same_history_twice(tmp_path: Path) -> None:
     """The log's clock is the only one."""
     log, outputs = write(tmp_path, TWO_TURNS), []
     for name in ("one", "two"):
-        assert cli.main(["replay", str(log), "--openmetrics", str(tmp_path / name), "--every", "600"]) == 0
+        assert main.main(["replay", str(log), "--openmetrics", str(tmp_path / name), "--every", "600"]) == 0
         text = (tmp_path / name).read_text()
         outputs.append([row for row in text.splitlines() if "store_commit_seconds" not in row])
     assert outputs[0] == outputs[1]
@@ -227,7 +228,7 @@ def test_prometheus_takes_the_history(tmp_path: Path, monkeypatch: pytest.Monkey
     promtool = require("promtool")
     monkeypatch.setenv("CHATVITALS_UNANSWERED_AFTER", "3600")
     out, data = tmp_path / "out.txt", tmp_path / "data"
-    assert cli.main(["replay", str(write(tmp_path, TWO_TURNS)), "--openmetrics", str(out), "--every", "15"]) == 0
+    assert main.main(["replay", str(write(tmp_path, TWO_TURNS)), "--openmetrics", str(out), "--every", "15"]) == 0
     command = [promtool, "tsdb", "create-blocks-from", "openmetrics", str(out), str(data)]
     made = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert made.returncode == 0, made.stderr
@@ -269,5 +270,5 @@ def test_closed_pipes_and_odd_input_end_quietly(
         buffer = io.BytesIO("\n".join(TWO_TURNS).encode())
 
     monkeypatch.setattr(sys, "stdin", Stdin())
-    assert cli.main(["replay", "-"]) == 0
+    assert main.main(["replay", "-"]) == 0
     assert summary(capsys)["turns"] == "2"

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.core import GaugeMetricFamily
-from tests.services import require
 
-from chatvitals import catalogue, cli
-from chatvitals.openmetrics import Spool
+from chatvitals.cli import main
+from chatvitals.exporters.openmetrics import Spool
+from chatvitals.metrics import catalogue
 from chatvitals.simulator.history import History
 from chatvitals.simulator.story import DAY, STORIES
+from tests.helpers.services import require
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,7 @@ def test_the_same_seed_gives_the_same_history() -> None:
 def test_prometheus_takes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command writes it and says how to backfill."""
     target = tmp_path / "history.txt"
-    assert cli.main(["simulate", "--openmetrics", str(target), "--days", "1", "--every", "600"]) == 0
+    assert main.main(["simulate", "--openmetrics", str(target), "--days", "1", "--every", "600"]) == 0
     assert "promtool tsdb create-blocks-from" in capsys.readouterr().out
     command = [require("promtool"), "tsdb", "create-blocks-from", "--max-block-duration=486h", "openmetrics"]
     done = subprocess.run([*command, str(target), str(tmp_path / "data")], check=False, capture_output=True, text=True)
@@ -71,7 +72,7 @@ def test_prometheus_takes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_file_that_cannot_be_written_is_said_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Not after a minute."""
-    assert cli.main(["simulate", "--openmetrics", str(tmp_path / "no" / "x.txt")]) == 2
+    assert main.main(["simulate", "--openmetrics", str(tmp_path / "no" / "x.txt")]) == 2
     assert "No such file" in capsys.readouterr().err
 
 

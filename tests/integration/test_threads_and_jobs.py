@@ -14,19 +14,19 @@ import pytest
 import redis
 import requests
 import rq
-from tests import services
-from tests.integration.test_celery import graph
 
-from chatvitals import clients
+from chatvitals import http_hooks
 from chatvitals.settings import Settings
 from chatvitals.simulator import payloads
 from chatvitals.simulator.people import BusinessNumber, Person
 from chatvitals.vitals import Vitals
+from tests.helpers import services
+from tests.integration.test_celery import graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chatvitals.asgi import ASGIApp
+    from chatvitals.integrations.asgi import ASGIApp
 
 NUMBER = BusinessNumber("1001")
 PERSON = Person("", phone="15550001111")
@@ -53,7 +53,7 @@ def settled(vitals: Vitals) -> float:
 
 def test_a_plain_thread_needs_no_context(web: Vitals, serve: Callable[[ASGIApp], int]) -> None:
     """The recipient of the send says whose turn it answers."""
-    clients.install(web.observer)
+    http_hooks.install(web.observer)
     url = f"http://127.0.0.1:{serve(graph())}/1001/messages"
     message = {"messaging_product": "whatsapp", "to": PERSON.phone, "type": "text", "text": {"body": "hello"}}
     thread = threading.Thread(target=lambda: requests.post(url, json=message, timeout=5))
@@ -65,7 +65,7 @@ def test_a_plain_thread_needs_no_context(web: Vitals, serve: Callable[[ASGIApp],
 def test_an_rq_job_closes_the_turn(web: Vitals, serve: Callable[[ASGIApp], int], tmp_path: Path) -> None:
     """`chatvitals.init` in the jobs' module and `settle()` at the end of a job are enough."""
     with services.redis_server() as url, redis.Redis.from_url(url) as connection:
-        rq.Queue("default", connection=connection).enqueue("tests.integration.rq_tasks.answer", "1001", PERSON.phone)
+        rq.Queue("default", connection=connection).enqueue("tests.helpers.rq_tasks.answer", "1001", PERSON.phone)
         environ = {
             **os.environ,
             "GRAPH_URL": f"http://127.0.0.1:{serve(graph())}",

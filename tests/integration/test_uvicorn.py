@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests import services
-from tests.integration.fleet import SETTLE_SECONDS, WhatsApp, conserved, scrape, served
 
-from chatvitals import signatures
+from chatvitals.whatsapp import signatures
+from tests.helpers import services
+from tests.helpers.fleet import SETTLE_SECONDS, WhatsApp, conserved, scrape, served
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from chatvitals.asgi import ASGIApp
+    from chatvitals.integrations.asgi import ASGIApp
 
 SECRET = "the-app-secret"
-COMMAND = [sys.executable, "-m", "uvicorn", "tests.integration.fleet_bot:app", "--log-level", "warning", "--port"]
+COMMAND = [sys.executable, "-m", "uvicorn", "tests.helpers.fleet_bot:app", "--log-level", "warning", "--port"]
 
 
 class Bot:

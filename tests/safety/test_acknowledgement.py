@@ -11,16 +11,15 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from chatvitals.asgi import ChatVitalsMiddleware, instrument_app
+from chatvitals.integrations.asgi import ChatVitalsMiddleware, instrument_app
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chatvitals.integrations.asgi import ASGIApp, Message, Receive, Scope, Send
     from tests.conftest import AsgiDriver, Exchange
-
-    from chatvitals.asgi import ASGIApp, Message, Receive, Scope, Send
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 ACCOUNT = (PAYLOADS / "account_update__account_deleted.json").read_bytes()

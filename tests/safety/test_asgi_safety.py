@@ -24,16 +24,16 @@ from starlette.routing import Host, Mount, Route
 from starlette.testclient import TestClient
 
 from chatvitals import context
-from chatvitals.asgi import ChatVitalsMiddleware, instrument_app
 from chatvitals.context import Contact
+from chatvitals.integrations.asgi import ChatVitalsMiddleware, instrument_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator
 
     from starlette.requests import Request
-    from tests.conftest import AsgiDriver, DoorVitals, Exchange, Swallowed
 
-    from chatvitals.asgi import ASGIApp, Message, Receive, Scope, Send
+    from chatvitals.integrations.asgi import ASGIApp, Message, Receive, Scope, Send
+    from tests.conftest import AsgiDriver, DoorVitals, Exchange, Swallowed
 
 CONTACT = Contact("1", "393331234567", "")
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.listening import NUMBER, PHONE, ListeningVitals, item
-from tests.safety.test_decorators import HostError, agreet, counting, greet, raising
 
 from chatvitals.events import Handled
+from tests.helpers.recorded_events import NUMBER, PHONE, ListeningVitals, item
+from tests.safety.test_decorators import HostError, agreet, counting, greet, raising
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.listening import ListeningVitals
 
 from chatvitals.events import Handled
+from tests.helpers.recorded_events import ListeningVitals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
-from tests.listening import ListeningVitals
 
-from chatvitals import handlers
 from chatvitals.events import Handled
+from chatvitals.tracking import handlers
+from tests.helpers.recorded_events import ListeningVitals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator

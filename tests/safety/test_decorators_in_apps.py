@@ -13,10 +13,11 @@ import httpx
 import pytest
 import trio
 from fastapi import Depends, FastAPI, Header
-from tests.listening import NUMBER, PHONE, ListeningVitals, item, webhook
 
-from chatvitals import catalogue, context
+from chatvitals import context
 from chatvitals.events import Handled, Step
+from chatvitals.metrics import catalogue
+from tests.helpers.recorded_events import NUMBER, PHONE, ListeningVitals, item, webhook
 
 OTHER_PHONE = "15550004322"
 

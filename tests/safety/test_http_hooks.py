@@ -20,9 +20,10 @@ import requests
 import trio
 import uvicorn
 
-from chatvitals import clients
-from chatvitals.clients import SendObserver, sends
-from chatvitals.guard import Guard
+from chatvitals import http_hooks
+from chatvitals.http_hooks import SendObserver
+from chatvitals.runtime.error_guard import Guard
+from chatvitals.whatsapp import send_requests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -147,7 +148,7 @@ def ear(clock: Clock) -> Iterator[Ear]:
     ]
     ear = Ear(clock)
     yield ear
-    clients.remove(ear)
+    http_hooks.remove(ear)
     assert all(vars(owner)[name] is bare for owner, name, bare in hooked)
 
 
@@ -207,7 +208,7 @@ def as_bare(api: Api, ear: Ear, make: Callable[[], Any]) -> Any:
     outcomes = []
     for watched in (False, True):
         if watched:
-            clients.install(ear)
+            http_hooks.install(ear)
         api.seen.clear()
         outcomes.append((make(), list(api.seen)))
     assert outcomes[0] == outcomes[1]
@@ -274,7 +275,7 @@ def test_44_streams_are_never_consumed(api: Api, ear: Ear, kind: str, form: str)
 @pytest.mark.parametrize("kind", ["httpx", "httpx2", "requests"])
 def test_44_multipart_is_left_alone(api: Api, ear: Ear, kind: str) -> None:
     """An upload is no send, even on a send's address."""
-    clients.install(ear)
+    http_hooks.install(ear)
     assert call(kind, api.url("ok"), files={"file": ("a.json", io.BytesIO(RAW))})[0] == 200
     assert RAW in api.seen[0][2]
     assert ear.events == []
@@ -327,7 +328,7 @@ def test_44_a_cancelled_send_is_cancelled(api: Api, ear: Ear, kind: str) -> None
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_44_trio_is_as_asyncio(api: Api, ear: Ear, library: Any) -> None:
     """Answers and cancellation alike."""
-    clients.install(ear)
+    http_hooks.install(ear)
 
     async def main() -> None:
         async with library.AsyncClient(trust_env=False) as client:
@@ -415,7 +416,7 @@ def test_44_aiohttp_s_body_stays_the_bot_s(api: Api, ear: Ear, manner: str, use:
 
 def test_44_aiohttp_s_unread_answer_is_counted_when_it_is_complete(api: Api, ear: Ear) -> None:
     """A response that the bot neither reads nor releases is counted, and its body is still there for the bot."""
-    clients.install(ear)
+    http_hooks.install(ear)
 
     async def main() -> None:
         async with aiohttp.ClientSession() as session:
@@ -432,7 +433,7 @@ def test_44_aiohttp_s_unread_answer_is_counted_when_it_is_complete(api: Api, ear
 
 def test_44_an_answer_is_timed_when_it_comes_not_when_it_is_read(api: Api, ear: Ear, clock: Clock) -> None:
     """The bot may read the body late."""
-    clients.install(ear)
+    http_hooks.install(ear)
     began = clock()
 
     async def main() -> None:
@@ -461,7 +462,7 @@ def test_44_aiohttp_raising_for_status_has_the_status(api: Api, ear: Ear) -> Non
 
 def test_44_aiohttp_s_base_address_may_hold_the_number(api: Api, ear: Ear) -> None:
     """Sessions with a base address are given the last part of the path only."""
-    clients.install(ear)
+    http_hooks.install(ear)
 
     async def main() -> None:
         base = f"http://127.0.0.1:{api.port}/ok/{NUMBER}/"
@@ -478,7 +479,7 @@ def test_44_aiohttp_s_base_address_may_hold_the_number(api: Api, ear: Ear) -> No
 @pytest.mark.filterwarnings("ignore")  # aiohttp's own, of a connection that nobody has given back
 def test_44_an_answer_of_aiohttp_that_is_dropped_unread_is_counted(api: Api, ear: Ear) -> None:
     """It is known to be over when the response goes, at the latest."""
-    clients.install(ear)
+    http_hooks.install(ear)
 
     async def main() -> None:
         async with aiohttp.ClientSession() as session:
@@ -494,7 +495,7 @@ def test_44_one_aiohttp_session_is_watched_without_a_warning(api: Api, ear: Ear)
 
     async def main() -> None:
         async with aiohttp.ClientSession() as session:
-            undo = clients.instrument_client(session, ear)
+            undo = http_hooks.instrument_client(session, ear)
             async with session.post(api.url("ok"), json=BODY) as response:
                 assert await response.read() == ACCEPTED
             undo()
@@ -510,7 +511,7 @@ def test_44_one_aiohttp_session_is_watched_without_a_warning(api: Api, ear: Ear)
 @pytest.mark.parametrize("kind", KINDS)
 def test_45_other_traffic_is_not_looked_at(api: Api, ear: Ear, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No body of another address is parsed, and nothing is counted."""
-    monkeypatch.setattr(sends, "_fields", pytest.fail)
+    monkeypatch.setattr(send_requests, "_fields", pytest.fail)
     as_bare(api, ear, lambda: call(kind, api.url("ok", "media"), json=BODY))
     assert ear.events == []
 
@@ -526,19 +527,19 @@ def test_1_a_bug_of_ours_leaves_the_call_as_bare(
 
     for name in ("recognise", "read_answer", "is_endpoint"):
         with monkeypatch.context() as patch:
-            patch.setattr(sends, name, broken)
+            patch.setattr(send_requests, name, broken)
             outcome = as_bare(api, ear, lambda: call(kind, api.url("ok"), json=BODY))
         assert outcome[-1] == ACCEPTED
         assert ear.events == []
         assert [type(error) for error in swallowed.take("clients")][:1] == [ZeroDivisionError]
-        clients.remove(ear)
+        http_hooks.remove(ear)
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 @pytest.mark.parametrize("base", [ValueError, KeyboardInterrupt, SystemExit, ExceptionGroup, GeneratorExit])
 def test_3_and_4_an_exception_passes_as_the_same_object(ear: Ear, library: Any, base: Any) -> None:
     """With its cause and context as they were, whatever its kind."""
-    clients.install(ear)
+    http_hooks.install(ear)
     cause, before = OSError("cause"), LookupError("context")
     error = base("several", [OSError()]) if base is ExceptionGroup else base("one")
     error.__cause__, error.__context__ = cause, before
@@ -556,7 +557,7 @@ def test_3_and_4_an_exception_passes_as_the_same_object(ear: Ear, library: Any, 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_47_a_response_passes_as_the_same_object(ear: Ear, library: Any) -> None:
     """Stand-in transports go on working, and what they return is what the bot gets."""
-    clients.install(ear)
+    http_hooks.install(ear)
     made = []
 
     def accept(_: Any) -> Any:
@@ -571,8 +572,8 @@ def test_47_a_response_passes_as_the_same_object(ear: Ear, library: Any) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_48_our_own_calls_are_not_the_bot_s(api: Api, ear: Ear, kind: str) -> None:
     """In `unobserved`, in the tasks that it starts too."""
-    clients.install(ear)
-    with clients.unobserved():
+    http_hooks.install(ear)
+    with http_hooks.unobserved():
         call(kind, api.url("ok"), json=BODY)
     assert len(api.seen) == 1
     assert ear.events == []
@@ -580,7 +581,7 @@ def test_48_our_own_calls_are_not_the_bot_s(api: Api, ear: Ear, kind: str) -> No
 
 def test_a_wrong_call_fails_as_it_did(ear: Ear) -> None:
     """The client's own complaint comes through, and is no error of ours."""
-    clients.install(ear)
+    http_hooks.install(ear)
     with httpx.Client() as client, pytest.raises(TypeError, match="request"):
         client.send()  # type: ignore[call-arg]
     with requests.Session() as session, pytest.raises(ValueError, match="PreparedRequests"):

@@ -13,19 +13,18 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
-from tests.world import EPOCH, NUMBER, PHONE
 
-from chatvitals import catalogue
 from chatvitals.events import Message, Webhook
-from chatvitals.exposition import render
+from chatvitals.exporters.prometheus import render
+from chatvitals.metrics import catalogue
+from tests.helpers.single_worker import EPOCH, NUMBER, PHONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import AsgiDriver, Exchange, Swallowed
-
     from chatvitals.vitals import Vitals
+    from tests.conftest import AsgiDriver, Exchange, Swallowed
 
 TOKEN = "s3cret-token"
 ALWAYS_SHOWN = {

@@ -10,26 +10,25 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.world import EPOCH, NUMBER, PHONE, World
 
-from chatvitals import catalogue
+from chatvitals.conversations.intake import fold
 from chatvitals.events import Message, Webhook
-from chatvitals.guard import Guard
-from chatvitals.pipeline import Pipeline
-from chatvitals.reducer.fold import fold
+from chatvitals.metrics import catalogue
+from chatvitals.pipeline.worker import Pipeline
+from chatvitals.runtime.error_guard import Guard
 from chatvitals.settings import Settings
 from chatvitals.stores.memory import MemoryStore
 from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.testing import FakeClock
+from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.conftest import Swallowed
-
     from chatvitals.events import PersonEvent
     from chatvitals.stores.base import Store
+    from tests.conftest import Swallowed
 
 RECEIVED = catalogue.MESSAGES_RECEIVED
 DROPPED = catalogue.EVENTS_DROPPED
@@ -254,7 +253,7 @@ def test_an_event_that_our_rules_choke_on_costs_only_itself(
     swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch, after_the_poison: int
 ) -> None:
     """The others of its batch are counted, its contact stays as it was, and the error is counted."""
-    monkeypatch.setattr("chatvitals.batch.fold", _poisoned)
+    monkeypatch.setattr("chatvitals.pipeline.contact_batch.fold", _poisoned)
     world = World()
     events = [message(0), message(1), Message(number=NUMBER, phone=PHONE, id=POISON, type="text", received=EPOCH)]
     events += [message(10 + index) for index in range(after_the_poison)]
@@ -272,7 +271,7 @@ def test_one_poisonous_item_of_a_webhook_does_not_cost_the_others(
     swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A POST may hold a thousand updates of many people."""
-    monkeypatch.setattr("chatvitals.batch.fold", _poisoned)
+    monkeypatch.setattr("chatvitals.pipeline.contact_batch.fold", _poisoned)
     world = World()
     bad = Message(number=NUMBER, phone=PHONE, id=POISON, type="text", received=EPOCH)
     world.pipeline.put(Webhook(result="accepted", received=EPOCH, events=[message(1), bad, message(2)]))

@@ -12,16 +12,16 @@ import warnings
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.world import EPOCH, NUMBER, PHONE, World
 
-from chatvitals import catalogue
 from chatvitals.events import Message
-from chatvitals.guard import Guard
-from chatvitals.pipeline import Pipeline
+from chatvitals.metrics import catalogue
+from chatvitals.pipeline.worker import Pipeline
+from chatvitals.runtime.error_guard import Guard
 from chatvitals.settings import Settings
 from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
+from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

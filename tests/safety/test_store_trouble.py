@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from chatvitals import catalogue
 from chatvitals.events import Message
+from chatvitals.metrics import catalogue
 from chatvitals.settings import Settings
 from chatvitals.simulator import payloads
 from chatvitals.simulator.people import BusinessNumber, Person
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from chatvitals.asgi import ASGIApp
+    from chatvitals.integrations.asgi import ASGIApp
     from chatvitals.stores.base import Store
     from chatvitals.testing import FakeClock
 

@@ -11,21 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
-from tests.world import EPOCH, NUMBER, PHONE, World
 
-from chatvitals import catalogue, signatures
 from chatvitals.events import Handled, Message, Send
-from chatvitals.exposition import render
-from chatvitals.reducer.measures import Measures
-from chatvitals.testing import bodies, person, place, wamid
+from chatvitals.exporters.prometheus import render
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import Measures
+from chatvitals.testing import payloads, person, place, wamid
+from chatvitals.whatsapp import signatures
+from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import Swallowed
-
     from chatvitals.vitals import Vitals
+    from tests.conftest import Swallowed
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 SECRET = "a-secret"
@@ -88,7 +88,7 @@ def test_no_odd_duration_reaches_the_exposition(seconds: float) -> None:
 def test_no_odd_timestamp_reaches_the_exposition(start: Callable[..., Vitals], timestamp: str) -> None:
     """Whatever stands where a time should be, the message counts and all numbers are finite."""
     vitals = start()
-    body = json.dumps(bodies.webhook([{"in": "text", "contact": "A", "id": "m1"}], 0)).replace(
+    body = json.dumps(payloads.webhook([{"in": "text", "contact": "A", "id": "m1"}], 0)).replace(
         f'"timestamp": "{EPOCH}"', f'"timestamp": {timestamp}'
     )
     assert timestamp in body
@@ -196,7 +196,7 @@ def test_nothing_of_a_person_is_in_the_store_file_the_log_or_the_metrics(
     number = place().phone_number_id
 
     def take(*steps: dict[str, Any]) -> None:
-        body = json.dumps(bodies.webhook(steps, vitals.clock() - EPOCH)).encode()
+        body = json.dumps(payloads.webhook(steps, vitals.clock() - EPOCH)).encode()
         assert vitals.observe_webhook(body, {"X-Hub-Signature-256": signatures.sign(body, SECRET)}).result == "accepted"
         vitals.settle()
         vitals.clock.advance(4)  # type: ignore[attr-defined]
@@ -243,9 +243,9 @@ def test_no_log_line_holds_what_an_error_quotes(
         raise ValueError(f"cannot read {PHONE} {wamid(PHONE, 'm1')} hello")
 
     vitals = start()
-    monkeypatch.setattr("chatvitals.vitals.webhooks.decode", quote)
+    monkeypatch.setattr("chatvitals.vitals.webhook_parser.decode", quote)
     assert vitals.observe_webhook(b"{}").result == "undecodable"
-    monkeypatch.setattr("chatvitals.batch.fold", quote)
+    monkeypatch.setattr("chatvitals.pipeline.contact_batch.fold", quote)
     vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
     vitals.settle()
     monkeypatch.setattr(vitals.pipeline, "put", quote)

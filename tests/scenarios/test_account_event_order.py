@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatvitals.events import AccountEvent, Poll, Webhook
-from chatvitals.reducer import quality_state, quality_view
+from chatvitals.quality import gauges as quality_view
+from chatvitals.quality import state as quality_state
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock, place
-from chatvitals.testing.bodies import EPOCH
+from chatvitals.testing.payloads import EPOCH
 from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chatvitals import catalogue
 from chatvitals.events import Call, Message, Send, Status
-from chatvitals.reducer.measures import SUM
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import SUM
 from chatvitals.stores import open_store
 from tests.scenarios.test_order_independence import EPOCH, LATER, LONGEST, WINDOW, Delivery, World
 
 if TYPE_CHECKING:
-    from chatvitals.reducer.measures import Cell
+    from chatvitals.metrics.measurements import Cell
 
 PHONE = "15550004321"
 DAY = 86_400.0

@@ -11,15 +11,15 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chatvitals import catalogue
 from chatvitals.events import Call, Message, PersonEvent, RunEnd, Send, Step
-from chatvitals.guard import Guard
-from chatvitals.pipeline import Pipeline
-from chatvitals.reducer.measures import SUM
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import SUM
+from chatvitals.pipeline.worker import Pipeline
+from chatvitals.runtime.error_guard import Guard
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
-from tests.scenarios.journeys import by
+from tests.helpers.journey_scenarios import by
 from tests.scenarios.test_order_independence import EPOCH, WINDOW
 
 DAY = 86_400.0

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatvitals import catalogue
 from chatvitals.events import Message, Step
+from chatvitals.metrics import catalogue
 from chatvitals.stores import open_store
-from tests.scenarios.journeys import BY_ANY_ID, GAPS, NUMBER, PHONES, STEPS, JourneyWorld, by, histories, step
+from tests.helpers.journey_scenarios import BY_ANY_ID, GAPS, NUMBER, PHONES, STEPS, JourneyWorld, by, histories, step
 from tests.scenarios.test_order_independence import EPOCH, LONGEST, Delivery, disturbances, same
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatvitals import catalogue
 from chatvitals.events import Call, Echo, Message, PersonEvent, Send, Status
-from chatvitals.guard import Guard
-from chatvitals.pipeline import Pipeline
-from chatvitals.reducer.measures import SUM
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import SUM
+from chatvitals.pipeline.worker import Pipeline
+from chatvitals.runtime.error_guard import Guard
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
@@ -24,9 +24,9 @@ from chatvitals.testing import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chatvitals.reducer.measures import Cell
+    from chatvitals.metrics.measurements import Cell
     from chatvitals.stores.base import Store
-    from tests.redis_servers import RedisServer
+    from tests.helpers.redis_servers import RedisServer
 
 EPOCH = 1_795_392_000
 WINDOW = 10.0

@@ -10,7 +10,7 @@ import pytest
 
 from chatvitals.testing import differences, run_scenario
 from chatvitals.testing.__main__ import main
-from tests.redis_servers import RedisServer  # noqa: TC001 - pytest does not need it, but reads better beside it
+from tests.helpers.redis_servers import RedisServer  # noqa: TC001 - pytest does not need it, but reads better beside it
 
 FILES = sorted((Path(__file__).parent / "vectors").glob("*.json"))
 BUILT = {"turns", "journeys", "experiments", "quality"}

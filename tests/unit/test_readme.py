@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests import readme
+
+from tests.helpers import readme
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,12 +21,12 @@ COMMANDS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def test_the_table_of_metrics_is_the_catalogue() -> None:
-    """After a change of the catalogue: `python -m tests.readme`."""
+    """After a change of the catalogue: `python -m tests.helpers.readme`."""
     assert readme.part(TEXT, "catalogue") == readme.catalogue_part()
 
 
 def test_the_benchmark_names_its_command_and_every_verdict() -> None:
-    """Each budget has a line; `python -m tests.readme --benchmark` measures anew."""
+    """Each budget has a line; `python -m tests.helpers.readme --benchmark` measures anew."""
     part = readme.part(TEXT, "benchmark")
     assert "python -m tests.benchmarks" in part
     rows = [line.split(" | ") for line in part.splitlines() if line.startswith("| ") and "| what |" not in line]
@@ -45,7 +46,7 @@ def test_the_wrapping_of_a_fastapi_bot_runs(tmp_path: Path) -> None:
     check = """
 import json
 from fastapi.testclient import TestClient
-from chatvitals import signatures
+from chatvitals.whatsapp import signatures
 
 @app.post("/webhook")
 async def webhook(message: dict):

@@ -9,15 +9,15 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from chatvitals import signatures
-from chatvitals.doctor import asking
-from chatvitals.doctor.findings import attention, ok, skipped
+from chatvitals.doctor import http
+from chatvitals.doctor.finding import attention, ok, skipped
+from chatvitals.whatsapp import signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatvitals.doctor.findings import Finding
-    from chatvitals.doctor.setup import Setup
+    from chatvitals.doctor.config import Setup
+    from chatvitals.doctor.finding import Finding
 
 _HANDSHAKE, _WRONG, _BAD, _NONE = "handshake", "wrong verify token", "bad signature", "no signature"
 _FORGED = b'{"object":"whatsapp_business_account","entry":[]}'
@@ -42,7 +42,7 @@ def endpoint(setup: Setup) -> Iterator[Finding]:
         other = signatures.sign(_FORGED, secrets.token_hex(16))
         yield _forged(setup.url, _BAD, {"X-Hub-Signature-256": other})
         yield _forged(setup.url, _NONE, {})
-    except asking.NoAnswerError as error:
+    except http.NoAnswerError as error:
         yield attention(_HANDSHAKE, str(error), error.do_next)
 
 
@@ -74,7 +74,7 @@ def _wrong_token(url: str) -> Finding:
 
 
 def _forged(url: str, check: str, headers: dict[str, str]) -> Finding:
-    answer = asking.ask(url, method="POST", headers={"Content-Type": "application/json", **headers}, content=_FORGED)
+    answer = http.ask(url, method="POST", headers={"Content-Type": "application/json", **headers}, content=_FORGED)
     if 200 <= answer.status < 300:
         return attention(check, f"a forged webhook is accepted ({answer.status})", _REFUSE)
     if answer.status >= 500:
@@ -84,17 +84,17 @@ def _forged(url: str, check: str, headers: dict[str, str]) -> Finding:
     return ok(check, f"a forged webhook is refused ({answer.status})")
 
 
-def _asked(url: str, token: str, challenge: str) -> asking.Answer:
+def _asked(url: str, token: str, challenge: str) -> http.Answer:
     params = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token}
-    return asking.ask(url, params=params)
+    return http.ask(url, params=params)
 
 
-def _status(answer: asking.Answer) -> str:
+def _status(answer: http.Answer) -> str:
     to = answer.headers.get("location", "")
-    return f"{answer.status}, to {asking.shown(to)}" if to and 300 <= answer.status < 400 else f"status {answer.status}"
+    return f"{answer.status}, to {http.shown(to)}" if to and 300 <= answer.status < 400 else f"status {answer.status}"
 
 
-def _hint(answer: asking.Answer) -> str:
+def _hint(answer: http.Answer) -> str:
     if 300 <= answer.status < 400:
         return "give the address that it leads to, here and to WhatsApp, which follows no redirect"
     if answer.status in {404, 405}:

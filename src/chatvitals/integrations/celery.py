@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from celery import signals
 
-from chatvitals import clients, context, sealing
+from chatvitals import context, http_hooks
 from chatvitals.context import Contact, Handling, Tag
+from chatvitals.runtime import sealing
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class _Carrier:
         """Bind what the header says, for the time of the task."""
         with self._vitals.guard("celery"):
             if self._vitals.settings.hooks:
-                clients.refresh()  # the task's module may have brought an HTTP client
+                http_hooks.refresh()  # the task's module may have brought an HTTP client
             carried = self._read(task)
             if carried is not None:
                 stack = self._running[task_id] = ExitStack()

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from chatvitals.simulator.delivery import Delivery
+    from chatvitals.demo.scenarios import Conditions
     from chatvitals.simulator.payloads import Json
     from chatvitals.simulator.people import BusinessNumber, Person
-    from chatvitals.simulator.scenarios import Conditions
+    from chatvitals.simulator.webhook_delivery import Delivery
 
 _HOLD_SECONDS = 4.0  # shorter than the five seconds after which httpx gives up
 _UNDELIVERABLE = 131026

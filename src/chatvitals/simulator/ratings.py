@@ -9,12 +9,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from chatvitals.simulator import payloads
-from chatvitals.simulator.graph_edges import TEMPLATE_NAME, number_row, template_row
+from chatvitals.simulator.graph_api import TEMPLATE_NAME, number_row, template_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from chatvitals.simulator.graph_edges import GraphEdges
+    from chatvitals.simulator.graph_api import GraphEdges
     from chatvitals.simulator.people import BusinessNumber
 
 SCORES: Final = ("GREEN", "YELLOW", "RED")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from chatvitals.reducer.measures import Cell
+    from chatvitals.metrics.measurements import Cell
 
 Row: TypeAlias = bytes | int
 """A contact's encoded state, or the key of the contact to which this key leads."""

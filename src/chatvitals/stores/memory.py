@@ -12,7 +12,7 @@ from chatvitals.stores.base import About, Changes, is_free
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from chatvitals.reducer.measures import Cell
+    from chatvitals.metrics.measurements import Cell
     from chatvitals.stores.base import Mark, Row
 
 

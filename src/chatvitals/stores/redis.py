@@ -20,19 +20,19 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from chatvitals.reducer import state
-from chatvitals.stores import redis_records as records
+from chatvitals.conversations import state
+from chatvitals.stores import redis_codec as records
 from chatvitals.stores import redis_scripts as scripts
 from chatvitals.stores import redis_url
 from chatvitals.stores.base import About, Changes, ConflictError, StoreUnavailableError, UncertainError
-from chatvitals.stores.patience import Patience
+from chatvitals.stores.timeouts import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from chatvitals.reducer.measures import Cell
+    from chatvitals.metrics.measurements import Cell
     from chatvitals.stores.base import Row
-    from chatvitals.stores.redis_link import Link
+    from chatvitals.stores.redis_connection import Link
 
 _DUMPED_AT_ONCE = 500
 
@@ -149,7 +149,7 @@ class RedisStore:
         link = self._link
         if link is None or link.pid != os.getpid():  # a connection that a fork has copied is never touched again
             try:
-                from chatvitals.stores.redis_link import Link  # noqa: PLC0415 - redis-py is an extra
+                from chatvitals.stores.redis_connection import Link  # noqa: PLC0415 - redis-py is an extra
             except ImportError as error:
                 raise StoreUnavailableError(
                     "a Redis store needs redis-py, which is not installed: pip install 'chatvitals[redis]'"
@@ -177,7 +177,7 @@ class RedisStore:
                 raise UncertainError(str(error), partial(self._send_again, commit)) from error
 
     def _send(self, commit: tuple[bytes, ...]) -> None:
-        from chatvitals.stores.redis_link import LostReplyError  # noqa: PLC0415 - as above, and `_linked` has passed
+        from chatvitals.stores.redis_connection import LostReplyError  # noqa: PLC0415 - as above, and `_linked` has passed
 
         try:
             answer = self._run(scripts.COMMIT, *commit)

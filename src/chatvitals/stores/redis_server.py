@@ -35,7 +35,7 @@ def look(url: str) -> ServerFacts:
 
     """
     try:
-        from chatvitals.stores.redis_link import Link  # noqa: PLC0415 - redis-py is an extra
+        from chatvitals.stores.redis_connection import Link  # noqa: PLC0415 - redis-py is an extra
     except ImportError as error:
         raise StoreUnavailableError(
             "a Redis store needs redis-py, which is not installed: pip install 'chatvitals[redis]'"

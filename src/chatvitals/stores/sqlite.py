@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 from weakref import WeakSet
 
-from chatvitals import forks
-from chatvitals.stores import sqlite_statements as statements
+from chatvitals.runtime import fork_hooks
+from chatvitals.stores import sqlite_schema as statements
 from chatvitals.stores.base import About, Changes, StoreUnavailableError, is_free
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chatvitals.reducer.measures import Cell
+    from chatvitals.metrics.measurements import Cell
     from chatvitals.stores.base import Row
 
 SCHEMA_VERSION = 1
@@ -51,7 +51,7 @@ class SQLiteStore:
         self.path = Path(path)
         self._mode = "rwc" if create else "rw"
         self._begin()
-        forks.watch(self)
+        fork_hooks.watch(self)
 
     def _begin(self) -> None:
         self._local = threading.local()

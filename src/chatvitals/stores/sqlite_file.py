@@ -13,7 +13,7 @@ from chatvitals.stores.sqlite import SCHEMA_VERSION
 if TYPE_CHECKING:
     import os
 
-    from chatvitals.reducer.measures import Cell
+    from chatvitals.metrics.measurements import Cell
 
 _WAIT_SECONDS = 2.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chatvitals.testing.clock import FakeClock
 from chatvitals.testing.expectations import differences
-from chatvitals.testing.people import Person, Place, person, place, wamid
-from chatvitals.testing.scenario import run_scenario
+from chatvitals.testing.fixtures import Person, Place, person, place, wamid
+from chatvitals.testing.runner import run_scenario
 
 __all__ = ["FakeClock", "Person", "Place", "differences", "person", "place", "run_scenario", "wamid"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from chatvitals.testing.bodies import EPOCH
+from chatvitals.testing.payloads import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

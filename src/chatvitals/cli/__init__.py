@@ -1,0 +1,1 @@
+"""The command `chatvitals`: one module per command."""

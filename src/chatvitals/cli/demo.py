@@ -1,0 +1,73 @@
+"""`chatvitals demo`: a bot, its customers and WhatsApp on one machine, and whether the metrics tell their story."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chatvitals.demo.scenarios import Scenario
+
+DEFAULT_PORT = 9464
+AGREED, DISAGREED, NOT_STARTED, INTERRUPTED = 0, 1, 2, 130
+
+
+def run(
+    duration: float | None = None,
+    scenario: str = "calm",
+    plain: bool = False,  # noqa: FBT001, FBT002 - the command line's four options, in its order
+    port: int = DEFAULT_PORT,
+) -> int:
+    """Run the demo and return the exit status.
+
+    Args:
+        duration: for how long customers write, in seconds; None until Ctrl-C.
+        scenario: `calm`, `slow`, `outage` or `quality-drop`.
+        plain: whether to print lines instead of a moving table, as is done where there is no terminal.
+        port: where the bot listens and serves `/metrics`; 0 takes a free one.
+
+    Returns:
+        0 when customers and metrics agree, 1 when not, 2 when something did not start, 130 after a second Ctrl-C.
+
+    """
+    try:
+        from chatvitals.demo.processes import StartError  # noqa: PLC0415 - as above
+        from chatvitals.demo.runner import play  # noqa: PLC0415 - as above
+        from chatvitals.demo.scenarios import SCENARIOS  # noqa: PLC0415 - the core runs without the demo's extra
+        from chatvitals.demo.view import PlainView, RichView  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "chatvitals":
+            raise
+        return _not_started(f"{error.name} is not installed; the demo needs: pip install 'chatvitals[demo]'")
+    if wrong := _wrong(duration, scenario, SCENARIOS):
+        return _not_started(wrong)
+    view = PlainView() if plain or not sys.stdout.isatty() else RichView()
+    try:
+        agreed = asyncio.run(play(SCENARIOS[scenario], view, duration=duration, port=port))
+    except StartError as error:
+        return _not_started(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return AGREED if agreed else DISAGREED
+
+
+def _wrong(duration: float | None, scenario: str, scenarios: Mapping[str, Scenario]) -> str:
+    """Return what is wrong with the words of the command, or the empty string."""
+    if scenario not in scenarios:
+        return f"there is no scenario {scenario!r}; the scenarios are: {', '.join(scenarios)}"
+    if duration is None:
+        return ""
+    if not 0 < duration < float("inf"):
+        return f"the duration must be a number of seconds above 0, not {duration}"
+    shortest = scenarios[scenario].shortest
+    if duration < shortest:
+        return f"{scenario} takes at least {shortest:g} s, not {duration:g}: ratings fall step by step"
+    return ""
+
+
+def _not_started(sentence: str) -> int:
+    print(f"chatvitals demo: {sentence}", file=sys.stderr)  # noqa: T201 - a command's voice
+    return NOT_STARTED

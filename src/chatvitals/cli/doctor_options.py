@@ -1,0 +1,72 @@
+"""The words of the command line: `chatvitals doctor` and its options. It imports nothing that takes time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+
+_WRONG = 2
+_EXAMPLE = """\
+Everything that is not given is skipped, and the report says how to enable it.
+Each option has a variable, best the bot's own; secrets are best given so.
+
+  --access-token CHATVITALS_ACCESS_TOKEN --store        CHATVITALS_STORE
+  --waba         CHATVITALS_WABA_IDS     --url          CHATVITALS_WEBHOOK_URL
+  --graph-url    CHATVITALS_GRAPH_URL    --verify-token CHATVITALS_VERIFY_TOKEN
+  --app-id       CHATVITALS_APP_ID       --metrics-url  CHATVITALS_METRICS_URL
+  --app-secret   CHATVITALS_APP_SECRET   --token        CHATVITALS_METRICS_TOKEN
+
+Example:
+  chatvitals doctor --waba 990001112223334 --app-id 990007778889990 \\
+    --url https://bot.example/webhook --metrics-url https://bot.example/metrics
+
+Exit status: 0 all well or skipped, 1 something needs attention, 2 wrong words.
+"""
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `doctor` to the command line."""
+    doctor = commands.add_parser(
+        "doctor",
+        help="check the set-up, and say what to do where something is wrong",
+        description=textwrap.fill(
+            "Check what the numbers depend on: the access token, subscriptions and ratings at WhatsApp, the bot's "
+            "webhook endpoint, store and metrics. It changes nothing without --fix. The endpoint gets two forged "
+            "webhooks without content, which it should refuse.",
+            78,
+        ),
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whatsapp = doctor.add_argument_group("WhatsApp")
+    whatsapp.add_argument("--access-token", metavar="T", help="access token of a system user")
+    whatsapp.add_argument("--waba", action="append", metavar="ID", help="WhatsApp Business Account; may be repeated")
+    whatsapp.add_argument("--app-id", metavar="ID", help="the app, whose fields only the app itself can list")
+    whatsapp.add_argument("--app-secret", metavar="S", help="the app's secret")
+    whatsapp.add_argument("--graph-url", metavar="URL", help="another address of the Graph API")
+    bot = doctor.add_argument_group("the bot")
+    bot.add_argument("--url", metavar="URL", help="its webhook endpoint")
+    bot.add_argument("--verify-token", metavar="T", help="what the endpoint expects in the handshake")
+    bot.add_argument("--store", metavar="URL", help="its store, such as sqlite:////data/v.db")
+    bot.add_argument("--metrics-url", metavar="URL", help="its metrics, or those of the exporter")
+    bot.add_argument("--token", metavar="T", help="bearer token of the metrics")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.add_argument("--fix", action="store_true", help="subscribe accounts that are not subscribed, after asking")
+    doctor.add_argument("--yes", action="store_true", help="with --fix: do not ask")
+    doctor.set_defaults(run=lambda options: _run(options, doctor))
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if options.yes and not options.fix:
+        parser.error("--yes goes with --fix")
+    try:
+        from chatvitals.cli import doctor as command  # noqa: PLC0415 - each command imports only what it needs
+        from chatvitals.doctor import config  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "httpx":
+            raise
+        sys.stderr.write("chatvitals doctor: it needs httpx: pip install 'chatvitals[graph]'\n")
+        return _WRONG
+    given = config.Options(**{name: getattr(options, name) for name in config.Options._fields})
+    return command.run(given, fix=options.fix, yes=options.yes, as_json=options.json)

@@ -1,0 +1,318 @@
+"""`chatvitals journeys`: how far customers get, step by step, as a funnel in the terminal (SEMANTICS.md 6)."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sys
+import textwrap
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from chatvitals.exporters import scrape
+from chatvitals.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatvitals.exporters.scrape import Sample
+
+SHOWN, UNREADABLE, WRONG = 0, 1, 2
+_OUTCOMES = {
+    "completed": "completed",
+    "handed_over": "handed over",
+    "abandoned_by_user": "abandoned by the customer",
+    "abandoned_by_business": "abandoned waiting for us",
+    "restarted": "restarted",
+    "expired": "expired",
+}
+_HEAD = ("step", "reached", "", "of first", "drop-off", "median", "open", "stalled")
+_LONGEST_NAME = 24
+_STAY = "\xa0"  # a space at which no line is broken
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+class WrongNameError(Exception):
+    """There is no such journey or business number; the message says which there are."""
+
+
+@dataclass(slots=True)
+class StepCounts:
+    """What is known of one step; counts are runs."""
+
+    name: str
+    index: float = math.inf
+    """Its declared place; infinite where that is not known."""
+    reached: float = 0
+    ended: float = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    open: float = 0
+    stalled: float = 0
+    seconds: float = 0
+    buckets: Counter[float] = field(default_factory=Counter)
+
+    @property
+    def drop_off(self) -> float | None:
+        """The share of ended runs that were abandoned here, 0 to 1; None where none has ended."""
+        return self.dropped.total() / self.ended if self.ended else None
+
+    @property
+    def median(self) -> float | None:
+        """The median seconds in the step, interpolated in its bucket; None without any, infinite above the last."""
+        count = self.buckets.get(math.inf, 0)
+        lower, below = 0.0, 0.0
+        for upper, upto in sorted(self.buckets.items()):
+            if upto >= count / 2 and upto > below:
+                if math.isinf(upper):
+                    return upper
+                value = lower + (upper - lower) * (count / 2 - below) / (upto - below)
+                return min(value, 2 * self.seconds / count)  # no median of times is above twice their mean
+            lower, below = upper, upto
+        return None
+
+
+@dataclass(slots=True)
+class Funnel:
+    """One journey's numbers, over all business numbers or one."""
+
+    journey: str
+    started: float = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    known: dict[str, StepCounts] = field(default_factory=dict)
+
+    def step(self, name: str) -> StepCounts:
+        """Return a step's counts; a new one's are 0."""
+        return self.known.setdefault(name, StepCounts(name))
+
+    @property
+    def steps(self) -> list[StepCounts]:
+        """The steps in their declared order; those of which none is known follow, the most reached first."""
+        return sorted(self.known.values(), key=lambda step: (step.index, -step.reached, step.name))
+
+    @property
+    def open(self) -> float:
+        """Runs under way."""
+        return sum(step.open for step in self.known.values())
+
+    @property
+    def stalled(self) -> float:
+        """Runs under way in which nothing happens."""
+        return sum(step.stalled for step in self.known.values())
+
+
+def run(metrics: str | None, store: str | None, token: str | None, number: str | None, journey: str | None) -> int:
+    """Print the funnel of each journey and return the exit status.
+
+    Args:
+        metrics: the address of a bot's `/metrics`.
+        store: the URL of a store, read instead; without either, the one of the settings.
+        token: the bearer token of `metrics`; by default `CHATVITALS_METRICS_TOKEN`.
+        number: the business number to show; by default all, added up.
+        journey: the journey to show; by default all.
+
+    Returns:
+        0 when shown, 1 when the numbers could not be had, 2 when an option or setting is wrong.
+
+    """
+    try:
+        if metrics is not None:
+            if not _is_address(metrics):
+                return _failed(WRONG, f"--metrics must be like http://127.0.0.1:8000/metrics, not {_shown(metrics)}")
+            found = scrape.from_url(metrics, token or os.environ.get("CHATVITALS_METRICS_TOKEN"))
+        else:
+            found = scrape.from_store(Settings.load({} if store is None else {"store": store}).store)
+        shown = funnels(found, number=number, journey=journey)
+    except scrape.SourceError as error:
+        return _failed(UNREADABLE, str(error))
+    except (SettingsError, WrongNameError) as error:
+        return _failed(WRONG, str(error))
+    width = min(shutil.get_terminal_size((80, 24)).columns, 120)
+    blocks = _can_show(_EIGHTHS)
+    text = "\n\n".join("\n".join(lines(funnel, width=width, blocks=blocks)) for funnel in shown)
+    print(text or "No journey has begun yet.")  # noqa: T201 - a command's voice
+    return SHOWN
+
+
+def funnels(found: Iterable[Sample], *, number: str | None = None, journey: str | None = None) -> list[Funnel]:
+    """Return each journey's funnel, by name.
+
+    Args:
+        found: samples of chatvitals.
+        number: counts this business number alone; by default all are added up.
+        journey: leaves out all other journeys.
+
+    Raises:
+        WrongNameError: there is no such number or journey.
+
+    """
+    made: dict[str, Funnel] = {}
+    numbers: set[str] = set()
+    for sample in found:
+        owner = sample.labels.get("phone_number_id", "")
+        numbers.add(owner)
+        name = sample.labels.get("journey", "")
+        if name and (number is None or owner in {number, ""}):
+            _add(made.setdefault(name, Funnel(name)), sample)
+    if number is not None and number not in numbers:
+        raise WrongNameError(f"there is no business number {number}; there are: {_listed(numbers)}")
+    if journey is not None and journey not in made:
+        raise WrongNameError(f"there is no journey {journey}; there are: {_listed(made)}")
+    return [made[name] for name in sorted(made) if journey in {None, name}]
+
+
+def _add(funnel: Funnel, sample: Sample) -> None:
+    labels, value = sample.labels, sample.value
+    if sample.name == "chatvitals_journey_runs_started_total":
+        funnel.started += value
+    elif sample.name == "chatvitals_journey_runs_total":
+        funnel.outcomes[labels.get("outcome", "")] += int(value)
+    elif labels.get("step"):
+        _add_step(funnel.step(labels["step"]), sample.name.removeprefix("chatvitals_journey_"), labels, value)
+
+
+def _add_step(step: StepCounts, name: str, labels: dict[str, str], value: float) -> None:
+    match name:
+        case "step_info":
+            step.index = float(labels.get("index", "inf"))
+        case "step_reached_total":
+            step.reached += value
+        case "step_ended_total":
+            step.ended += value
+        case "step_dropped_total":
+            step.dropped[labels.get("outcome", "")] += int(value)
+        case "runs_open":
+            step.open += value
+        case "runs_stalled":
+            step.stalled += value
+        case "step_seconds_sum":
+            step.seconds += value
+        case "step_seconds_bucket":
+            step.buckets[float(labels["le"])] += int(value)
+        case _:
+            pass
+
+
+def lines(funnel: Funnel, *, width: int = 80, blocks: bool = True) -> list[str]:
+    """Return a funnel as lines of text.
+
+    Args:
+        funnel: what to show.
+        width: columns that there are; a funnel with long names may need more.
+        blocks: whether bars are block characters; else they are `#`.
+
+    """
+    steps = funnel.steps
+    if not funnel.started:
+        return [f"{_shown(funnel.journey)}: no runs yet"]
+    first, most = steps[0].reached, max(step.reached for step in steps)
+    cells = [_HEAD, *(_cells(step, first) for step in steps)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEAD))]
+    widths[2] = max(min(width - sum(widths) - 2 * (len(_HEAD) - 1), 40), 6)
+    bars = ["", *(_bar(step.reached / most if most else 0.0, widths[2], blocks=blocks) for step in steps)]
+    table = [
+        "  ".join(
+            text.ljust(size) if column in {0, 2} else text.rjust(size)
+            for column, (text, size) in enumerate(zip((*row[:2], bar, *row[3:]), widths, strict=True))
+        ).rstrip()
+        for row, bar in zip(cells, bars, strict=True)
+    ]
+    summary = textwrap.wrap(_summary(funnel), width, subsequent_indent="  ")
+    return [*(text.replace(_STAY, " ") for text in summary), "", *table, *_worst(steps)]
+
+
+def _cells(step: StepCounts, first: float) -> tuple[str, ...]:
+    return (
+        _shown(step.name),
+        _count(step.reached),
+        "",
+        _share(step.reached / first if first else None),
+        _share(step.drop_off),
+        _time(step),
+        _count(step.open),
+        _count(step.stalled),
+    )
+
+
+def _summary(funnel: Funnel) -> str:
+    parts = [f"{_count(funnel.outcomes[name])} {words}" for name, words in _OUTCOMES.items() if funnel.outcomes[name]]
+    if funnel.open:
+        stalled = f" ({_count(funnel.stalled)} stalled)" if funnel.stalled else ""
+        parts.append(f"{_count(funnel.open)} open{stalled}")
+    runs = "run" if funnel.started == 1 else "runs"
+    parts.insert(0, f"{_shown(funnel.journey)}: {_count(funnel.started)} {runs} started")
+    return ", ".join(part.replace(" ", _STAY) for part in parts)
+
+
+def _worst(steps: list[StepCounts]) -> list[str]:
+    """Say where most runs are lost, and how many of them while we owed an answer."""
+    worst = max(steps, key=lambda step: (step.dropped.total(), step.drop_off or 0.0))
+    lost, waiting = worst.dropped.total(), worst.dropped["abandoned_by_business"]
+    if not lost:
+        return []
+    of_them = f", {_count(waiting)} of them waiting for an answer" if waiting else ""
+    return ["", f"Most runs are lost at {_shown(worst.name)}: {_count(lost)} of {_count(worst.ended)} ended{of_them}."]
+
+
+def _bar(share: float, width: int, *, blocks: bool) -> str:
+    if not blocks:
+        return "#" * math.ceil(share * width)
+    whole, eighths = divmod(math.ceil(share * width * 8), 8)
+    return "█" * whole + _EIGHTHS[eighths].strip()
+
+
+def _time(step: StepCounts) -> str:
+    value = step.median
+    if value is None:
+        return "-"
+    if math.isinf(value):
+        return f"> {_seconds(max((upper for upper in step.buckets if math.isfinite(upper)), default=0.0))}"
+    return _seconds(value)
+
+
+def _seconds(value: float) -> str:
+    for size, unit in ((86_400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if value >= 2 * size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f} s" if value >= 10 or not value else f"{value:.1f} s"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _shown(name: str) -> str:
+    """Return a name as a terminal may get it: names come from whatever answers at the address."""
+    name = "".join(char if char.isprintable() else "?" for char in name)
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(_shown(name) for name in sorted(names) if name) or "none yet"
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, or half an IPv6 address
+        return False
+
+
+def _can_show(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _failed(status: int, sentence: str) -> int:
+    print(f"chatvitals journeys: {sentence}", file=sys.stderr)  # noqa: T201 - a command's voice
+    return status

@@ -1,0 +1,93 @@
+"""`chatvitals simulate`: a month of a bot's life in a minute, as history for Prometheus."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import GaugeMetricFamily
+
+from chatvitals.exporters.openmetrics import Spool, watched
+from chatvitals.metrics import catalogue
+from chatvitals.simulator.history import History
+from chatvitals.simulator.story import DAY, STORIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from prometheus_client.core import Metric
+
+    from chatvitals.exporters.openmetrics import Progress
+
+_LIVE_HEAD = 3 * 3600.0  # Prometheus takes no blocks that reach into what it scrapes now
+_TARGET = {"job": "whatsapp-bot", "instance": "simulated"}  # as if it had been scraped
+_RATINGS = {3.0: "GREEN", 2.0: "YELLOW", 1.0: "RED", 0.0: "unknown"}
+
+
+def run(target: Path, *, scenario: str, days: float, seed: int, every: float, end: float | None = None) -> int:
+    """Simulate and write OpenMetrics; return the exit status.
+
+    Args:
+        target: the file to write.
+        scenario: a name of `STORIES`.
+        days: how long the period is.
+        seed: the same one gives the same history.
+        every: seconds between two samples.
+        end: when it ends, in Unix seconds; three hours ago by default.
+
+    Returns:
+        0, or 2 when the file cannot be written.
+
+    """
+    end = (time.time() - _LIVE_HEAD if end is None else end) // every * every
+    history = History(STORIES[scenario], start=end - days * DAY, days=days, seed=seed, every=every)
+    try:
+        with ExitStack() as stack:
+            spool = stack.enter_context(Spool(target, _TARGET))
+            progress = watched(stack, "simulating", days * DAY / every)
+            told = list(_changes(_spooled(history, spool, progress)))
+    except OSError as error:
+        sys.stderr.write(f"chatvitals simulate: {error}\n")
+        return 2
+    for at, what in told:
+        sys.stdout.write(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}  {what}\n")
+    sys.stdout.write(
+        f"\n{target} holds {days:g} days in {target.stat().st_size / 1e6:,.0f} MB. "
+        "Backfill a Prometheus whose retention is longer, then restart it:\n"
+        f"  promtool tsdb create-blocks-from --max-block-duration=486h openmetrics {target} data/\n"
+    )
+    return 0
+
+
+def _spooled(history: History, spool: Spool, progress: Progress) -> Iterator[tuple[float, list[Metric]]]:
+    up = GaugeMetricFamily("up", "Whether the target could be scraped.", value=1)
+    for at, metrics in history.play():
+        for metric in (*metrics, up):
+            spool.add(metric, at)
+        progress.advance(1)
+        yield at, metrics
+
+
+def _changes(samples: Iterable[tuple[float, list[Metric]]]) -> Iterator[tuple[float, str]]:
+    """Yield what changed when: the bot's version, and ratings."""
+    seen: dict[str, str] = {}
+    for at, metrics in samples:
+        for what, value in _states(metrics):
+            if seen.get(what) != value:
+                yield at, f"{what}: {value}" if what not in seen else f"{what}: {seen[what]} -> {value}"
+                seen[what] = value
+
+
+def _states(metrics: list[Metric]) -> Iterator[tuple[str, str]]:
+    for metric in metrics:
+        for sample in metric.samples:
+            if metric.name == catalogue.BUILD_INFO.name:
+                yield "bot", sample.labels["app_version"]
+            elif metric.name == catalogue.QUALITY_RATING.name:
+                yield f"rating of {sample.labels[catalogue.NUMBER]}", _RATINGS[sample.value]
+            elif metric.name == catalogue.TEMPLATE_QUALITY.name:
+                yield f"template {sample.labels['template']}", _RATINGS[sample.value]

@@ -1,0 +1,212 @@
+"""`chatvitals store`: what a store holds, making it smaller, writing it out, moving it to another kind of store."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
+
+from chatvitals.conversations import settling, state, turns
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import Measures
+from chatvitals.settings import Settings, SettingsError
+from chatvitals.stores import open_store
+from chatvitals.stores.base import Changes, StoreUnavailableError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable
+
+    from chatvitals.stores.base import Store
+
+_DONE, _REFUSED = 0, 2
+_AT_ONCE = 500
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `store` and what can be done with one to the command line."""
+    store = commands.add_parser("store", help="look into a store, compact, export or migrate it")
+    actions = store.add_subparsers(metavar="ACTION", required=True)
+    info = actions.add_parser("info", help="say what kind it is, how large, and whom it knows")
+    info.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
+    info.set_defaults(run=lambda options: _with(options.url, lambda opened: _info(opened, sys.stdout)))
+    smaller = actions.add_parser("compact", help="remove contacts that are long silent, give room back")
+    smaller.add_argument("url", metavar="URL")
+    smaller.set_defaults(run=lambda options: _with(options.url, lambda opened: _compact(opened, sys.stdout)))
+    lines = actions.add_parser(
+        "export",
+        help="write cells and contacts as JSON lines",
+        description="Write all metric cells and contact states as JSON lines. People are keyed hashes; the key is not "
+        "written.",
+    )
+    lines.add_argument("url", metavar="URL")
+    lines.set_defaults(run=lambda options: _with(options.url, lambda opened: export(opened, sys.stdout)))
+    move = actions.add_parser(
+        "migrate",
+        help="copy everything into an empty store of any kind",
+        description="Copy everything, the identity key too, into an empty store. Stop the bot first: what it counts "
+        "meanwhile stays behind.",
+    )
+    move.add_argument("source", metavar="FROM_URL")
+    move.add_argument("target", metavar="TO_URL")
+    move.set_defaults(run=lambda options: _migrate(options.source, options.target))
+
+
+def info(store: Store) -> dict[str, object]:
+    """Return what a store holds, by name.
+
+    Raises:
+        StoreUnavailableError: it cannot be read.
+
+    """
+    about = store.about()
+    contacts = aliases = open_turns = 0
+    oldest: float | None = None
+    for piece in store.dump():
+        contacts += len(piece.states)
+        aliases += len(piece.links)
+        open_turns += sum(kind == catalogue.OLDEST_OPEN_TURN.name for kind, _, _ in piece.marks)
+        dues = [due for _, due in piece.states.values()]
+        oldest = min([*dues, *([] if oldest is None else [oldest])], default=None)
+    return {
+        "kind": about.kind,
+        "format version": about.version,
+        "size in bytes": about.size,
+        "contacts": contacts,
+        "other ids of contacts": aliases,
+        "contacts with an open turn": open_turns,
+        "oldest due": "none" if oldest is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(oldest)),
+    }
+
+
+def compact(store: Store, now: float) -> int:
+    """Remove contacts that nothing is known of but that they are silent for long; return how many.
+
+    Workers do the same whenever they run; this is for a store that none has open.
+
+    Args:
+        store: the store, on which workers may run meanwhile.
+        now: Unix seconds.
+
+    Raises:
+        StoreUnavailableError: it cannot be used.
+
+    """
+    silent = [
+        key
+        for piece in store.dump()
+        for key, (row, due) in piece.states.items()
+        if due <= now and settling.is_forgotten(state.decode(row), now)
+    ]
+    removed = 0
+    for start in range(0, len(silent), _AT_ONCE):
+        with store.transaction() as transaction:
+            measures = Measures()
+            changes = Changes(adds=measures.adds)
+            for key, row in transaction.load(silent[start : start + _AT_ONCE]).items():
+                contact = None if isinstance(row, int) else state.decode(row)
+                if contact is not None and settling.is_forgotten(contact, now):  # nobody has written since
+                    turns.drop_handovers(contact, measures)
+                    changes.marks[catalogue.OLDEST_OPEN_HANDOVER.name, contact.number, key] = None
+                    changes.removed.update((key, *contact.aliases))
+                    removed += 1
+            transaction.commit(changes)
+    store.compact()
+    return removed
+
+
+def export(store: Store, out: TextIO) -> None:
+    """Write metric cells and contact states as JSON lines.
+
+    Raises:
+        StoreUnavailableError: the store cannot be read.
+
+    """
+    for piece in store.dump():
+        for (family, labels, field), value in piece.adds.items():
+            _line(out, {"cell": family, "labels": labels, "field": field, "value": value})
+        for key, (row, due) in piece.states.items():
+            _line(out, {"contact": key, "due": due, "state": state.to_builtins(state.decode(row))})
+        for key, contact in piece.links.items():
+            _line(out, {"alias": key, "contact": contact})
+
+
+def migrate(source: Store, target: Store) -> int:
+    """Copy everything into an empty store; return how many contacts.
+
+    Raises:
+        StoreUnavailableError: one of them cannot be used; a copy that has begun is not complete then.
+        ValueError: the target holds something already.
+
+    """
+    if not is_empty(target):
+        raise ValueError("the target is not empty: numbers would be added up; choose another one, or remove it first")
+    contacts = 0
+    for piece in source.dump():
+        contacts += len(piece.states)
+        with target.transaction() as transaction:
+            transaction.commit(piece)
+    return contacts
+
+
+def is_empty(store: Store) -> bool:
+    """Say whether a store holds nothing.
+
+    Raises:
+        StoreUnavailableError: it cannot be read.
+
+    """
+    return not any(p.states or p.links or p.marks or p.adds or p.latest or p.documents for p in store.dump())
+
+
+def _with(url: str, action: Callable[[Store], None], *, create: bool = False) -> int:
+    """Open the store of `url` for an action; what is wrong becomes a sentence."""
+    try:
+        settings = Settings.load({"store": url}, {})
+        if settings.store == "memory:":
+            return _refused("a store in memory is its process's alone: name a file or a server")
+        opened = open_store(settings.store, create=create)
+        try:
+            action(opened)
+        finally:
+            with suppress(StoreUnavailableError):
+                opened.close()
+    except (SettingsError, StoreUnavailableError, ValueError) as error:
+        return _refused(str(error))
+    return _DONE
+
+
+def _info(store: Store, out: TextIO) -> None:
+    _table(out, info(store).items())
+
+
+def _compact(store: Store, out: TextIO) -> None:
+    before = store.about().size
+    removed = compact(store, time.time())
+    _table(out, [("contacts removed", removed), ("bytes before", before), ("bytes now", store.about().size)])
+
+
+def _migrate(source: str, target: str) -> int:
+    def into(opened: Store) -> None:
+        def copy(empty: Store) -> None:
+            _table(sys.stdout, [("contacts copied", migrate(opened, empty))])
+
+        status.append(_with(target, copy, create=True))
+
+    status: list[int] = []
+    return _with(source, into) or status[0]
+
+
+def _table(out: TextIO, rows: Iterable[tuple[str, object]]) -> None:
+    out.writelines(f"{name + ':':<28}{value}\n" for name, value in rows)
+
+
+def _line(out: TextIO, value: object) -> None:
+    out.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def _refused(sentence: str) -> int:
+    sys.stderr.write(f"chatvitals store: {sentence}\n")
+    return _REFUSED

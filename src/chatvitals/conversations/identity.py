@@ -1,0 +1,95 @@
+"""Who is who: keyed hashes instead of ids, and several ids that are one person (SEMANTICS.md 1)."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from chatvitals.conversations import message_log
+from chatvitals.conversations.state import OPEN, Contact
+
+if TYPE_CHECKING:
+    from chatvitals.events import PersonEvent
+
+_KEYS_KEPT = 10_000  # of people, and as many of messages: a hash costs as much as all else about a status
+_PUNCTUATION = str.maketrans("", "", "+ -()./")  # how people write a phone number, and bots send to it
+
+
+class Hasher:
+    """Turns ids into 64-bit keys with BLAKE2b; without the key `secret` nobody can tell whose they are."""
+
+    __slots__ = ("_keys", "_message", "_messages", "_person", "sealing_key")
+
+    def __init__(self, secret: bytes) -> None:
+        self._keys: dict[tuple[str, str, str], tuple[int, ...]] = {}
+        self._messages: dict[str, int] = {}
+        self._person = blake2b(digest_size=8, key=secret, person=b"person")
+        self._message = blake2b(digest_size=8, key=secret, person=b"message")
+        self.sealing_key = blake2b(digest_size=32, key=secret, person=b"sealing").digest()
+
+    def person(self, number: str, person_id: str) -> int:
+        """Return the key of a person id on a business number."""
+        digest = self._person.copy()
+        digest.update(f"{number}\0{person_id}".encode("utf-8", "surrogatepass"))
+        return int.from_bytes(digest.digest(), "little", signed=True)
+
+    def message(self, message_id: str) -> int:
+        """Return the key of a message id, which holds the phone number in base64 and is as personal as it."""
+        key = self._messages.get(message_id)  # a message's statuses come within seconds
+        if key is None:
+            digest = self._message.copy()
+            digest.update(message_id.encode("utf-8", "surrogatepass"))
+            key = int.from_bytes(digest.digest(), "little", signed=True)
+            if len(self._messages) >= _KEYS_KEPT:
+                self._messages.clear()
+            self._messages[message_id] = key
+        return key
+
+    def keys(self, event: PersonEvent) -> tuple[int, ...]:
+        """Return the keys of the person an event is about, the business-scoped id first.
+
+        A status that names nobody still belongs with the other statuses of its message: that is its contact then.
+        """
+        ids = (event.number, event.user, event.phone)
+        keys = self._keys.get(ids)  # one message brings a handful of events about the same person
+        if keys is None:
+            keys = self._compute(event)
+            if event.user or event.phone:
+                if len(self._keys) >= _KEYS_KEPT:
+                    self._keys.clear()
+                self._keys[ids] = keys
+        return keys
+
+    def _compute(self, event: PersonEvent) -> tuple[int, ...]:
+        phone = event.phone if event.phone.isdigit() else event.phone.translate(_PUNCTUATION)
+        if event.user:
+            user = self.person(event.number, event.user)
+            return (user, self.person(event.number, phone)) if phone else (user,)
+        if phone:
+            return (self.person(event.number, phone),)
+        return (self.person(event.number, f"message\0{getattr(event, 'id', '')}"),)
+
+
+def merge(kept: Contact, other: Contact) -> None:
+    """Take `other` into `kept`: what is open stays open, what was counted stays counted (SEMANTICS.md 5)."""
+    latest = max((kept, other), key=lambda contact: contact.last)
+    turns = sorted([*kept.turns, *other.turns], key=lambda turn: turn.start)
+    kept.turns = [turn for turn in turns[:-1] if turn.outcome == OPEN] + turns[-1:]
+    kept.over = latest.over
+    kept.handed = kept.handed or other.handed
+    kept.touched = max(kept.touched, other.touched)
+    kept.last = latest.last
+    kept.ended = max(kept.ended, other.ended)
+    kept.handovers = sorted([*kept.handovers, *other.handovers])
+    kept.pending = [*kept.pending, *other.pending]
+    kept.runs = sorted([*kept.runs, *other.runs], key=lambda run: run.started)
+    known = {exposure.experiment: exposure for exposure in kept.exposures}
+    for exposure in other.exposures:
+        same = known.get(exposure.experiment)
+        if same is None:
+            kept.exposures.append(exposure)
+        else:  # each outcome counts once per contact, and this is one contact now
+            same.outcomes += [outcome for outcome in exposure.outcomes if outcome not in same.outcomes]
+    kept.seen = message_log.merge_seen(kept.seen, other.seen)
+    numbers = [0, *(kept.template_index(template) for template in other.templates)]
+    kept.records = message_log.merge_records(kept.records, message_log.renumber_templates(other.records, numbers))

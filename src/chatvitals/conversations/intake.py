@@ -1,0 +1,154 @@
+"""What receiving an event does at once: duplicates, counts of arrival, and the items that wait for their window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chatvitals.conversations import message_log, outbound, timestamps
+from chatvitals.conversations.state import Contact, Item, Kind
+from chatvitals.events import (
+    Call,
+    Echo,
+    Exposed,
+    IdentityChange,
+    Message,
+    PersonEvent,
+    Preference,
+    Reply,
+    RunEnd,
+    Send,
+    Status,
+    Step,
+)
+from chatvitals.metrics import catalogue
+from chatvitals.whatsapp import enums
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.conversations.identity import Hasher
+    from chatvitals.metrics.measurements import Measures
+
+_OPENS_NO_TURN = frozenset({"reaction", "system", "edit", "revoke", "request_welcome"})
+_CALLS = {
+    "handover": Kind.HANDOVER,
+    "fallback": Kind.FALLBACK,
+    "dismiss": Kind.DISMISS,
+    "resolve": Kind.RESOLVE,
+}
+_OPT_INS = frozenset({"resume", "signup"})
+
+
+def fold(contact: Contact, event: PersonEvent, hasher: Hasher, measures: Measures) -> None:
+    """Take one event into the contact's state."""
+    if event.received > contact.touched:  # noqa: PLR1730 - `max` is a call, and this is hot
+        contact.touched = event.received
+    _FOLD[type(event)](contact, event, hasher, measures)
+
+
+def _status(contact: Contact, event: Status, hasher: Hasher, measures: Measures) -> None:
+    outbound.status(contact, event, hasher.message(event.id), measures)
+
+
+def _echo(contact: Contact, event: Echo, hasher: Hasher, measures: Measures) -> None:
+    outbound.echo(contact, event, hasher.message(event.id), measures)
+
+
+def _reply(contact: Contact, event: Reply, hasher: Hasher, _: Measures) -> None:
+    outbound.reply(contact, event, _message_key(event, hasher))
+
+
+def _call(contact: Contact, event: Call, *_: object) -> None:
+    contact.pending.append(Item(_CALLS[event.name], event.received, event.received))
+
+
+def _run_end(contact: Contact, event: RunEnd, *_: object) -> None:
+    item = Item(Kind.RUN_END, event.received, event.received, name=event.outcome, journey=event.journey)
+    contact.pending.append(item)
+
+
+def _exposed(contact: Contact, event: Exposed, *_: object) -> None:
+    item = Item(Kind.EXPOSURE, event.received, event.received)
+    item.name, item.code, item.journey = event.experiment, event.variant, event.goal
+    contact.pending.append(item)
+
+
+def _identity_change(*_: object) -> None:
+    """Do nothing: its aliases are all that it says, and the identities have taken them in."""
+
+
+def _message(contact: Contact, event: Message, hasher: Hasher, measures: Measures) -> None:
+    key = hasher.message(event.id)
+    if message_log.has_seen(contact.seen, key):
+        measures.count(catalogue.DUPLICATES, ("message",))
+        return
+    contact.seen = message_log.add_seen(contact.seen, key, event.received)
+    if timestamps.is_stale(event.received, event.timestamp):
+        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
+        return
+    moment = timestamps.moment(event.received, event.timestamp)
+    if moment.skewed:
+        measures.count(catalogue.CLOCK_SKEWS)
+    measures.count(catalogue.MESSAGES_RECEIVED, (contact.number, enums.type_label(event.type)))
+    if event.type == "revoke" and event.of:
+        contact.pending.append(Item(Kind.REVOKE, event.received, moment.at, hasher.message(event.of), moment.second))
+    elif event.type not in _OPENS_NO_TURN and not event.group and not event.only_errors:
+        measures.observe(catalogue.WEBHOOK_LAG, (contact.number,), event.received - moment.at)
+        contact.pending.append(Item(Kind.MESSAGE, event.received, moment.at, key, moment.second))
+
+
+def _send(contact: Contact, event: Send, hasher: Hasher, measures: Measures) -> None:
+    result = "accepted" if event.accepted else "rejected"
+    code = "" if event.accepted else enums.code_label(event.code)
+    measures.count(catalogue.SENDS, (contact.number, event.kind, result, code))
+    if event.seconds is not None:
+        measures.observe(catalogue.SEND_SECONDS_FAMILY, (contact.number,), event.seconds)
+    if not event.accepted and event.kind != "other":
+        contact.pending.append(Item(Kind.SEND_FAILED, event.received, event.received))
+    if event.accepted and (event.id or event.kind == "reply"):
+        template = contact.template_index((event.template, event.language))
+        outbound.send(contact, event, _message_key(event, hasher), template)
+
+
+def _step(contact: Contact, event: Step, *_: object) -> None:
+    item = Item(Kind.STEP, event.received, event.received, name=event.step, journey=event.journey)
+    item.completes = event.completes
+    item.spans = (event.stalled_after, event.abandoned_after, event.expires_after)
+    contact.pending.append(item)
+
+
+def _preference(contact: Contact, event: Preference, hasher: Hasher, measures: Measures) -> None:
+    key = hasher.message(f"{event.category}\0{event.value}\0{event.timestamp}")
+    if message_log.has_seen(contact.seen, key):
+        measures.count(catalogue.DUPLICATES, ("preference",))
+        return
+    contact.seen = message_log.add_seen(contact.seen, key, event.received)
+    category = event.category if event.category == "marketing_messages" else enums.OTHER
+    if event.value == "stop":
+        measures.count(catalogue.OPT_OUTS, (contact.number, category))
+        moment = timestamps.moment(event.received, event.timestamp)
+        contact.pending.append(Item(Kind.OPT_OUT, event.received, moment.at))
+    elif event.value in _OPT_INS:
+        measures.count(catalogue.OPT_INS, (contact.number, category))
+    else:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+
+
+def _message_key(event: Send | Reply, hasher: Hasher) -> int:
+    """Return the key of a reply; one whose message id is not known is known by when it was made."""
+    return hasher.message(event.id or f"at\0{event.phone}\0{event.user}\0{event.received!r}")
+
+
+_FOLD: dict[type[PersonEvent], Callable[[Contact, Any, Hasher, Measures], None]] = {
+    Status: _status,
+    Message: _message,
+    Send: _send,
+    Echo: _echo,
+    Reply: _reply,
+    Call: _call,
+    Preference: _preference,
+    IdentityChange: _identity_change,
+    Step: _step,
+    RunEnd: _run_end,
+    Exposed: _exposed,
+}

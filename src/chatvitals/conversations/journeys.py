@@ -1,0 +1,147 @@
+"""Journeys: how far a contact gets along a planned path, and how the run ends (SEMANTICS.md 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatvitals.conversations import experiments
+from chatvitals.conversations.state import FAILED, OPEN, UNANSWERED, Contact, Item, Run
+from chatvitals.metrics import catalogue
+
+if TYPE_CHECKING:
+    from chatvitals.metrics.measurements import Measures
+
+_LOOP_VISITS = 3
+_END_OF_STEP = {
+    "completed": "completed",
+    "handed_over": "handed_over",
+    "restarted": "restarted",
+    "expired": "expired",
+    "abandoned_by_user": "abandoned",
+    "abandoned_by_business": "abandoned",
+}
+
+
+def next_timer(contact: Contact) -> float | None:
+    """Return when the earliest timer of a run strikes: it stalls, is abandoned or expires."""
+    earliest: float | None = None
+    for run in contact.runs:
+        point = min(run.active + run.abandoned_after, run.started + run.expires_after)
+        if not run.stalled:
+            point = min(point, run.active + run.stalled_after)
+        if earliest is None or point < earliest:
+            earliest = point
+    return earliest
+
+
+def strike(contact: Contact, at: float, measures: Measures) -> None:
+    """Apply the timers of runs that strike at `at`."""
+    for run in list(contact.runs):
+        if run.started + run.expires_after <= at:
+            _end(contact, run, "expired", run.started + run.expires_after, measures)
+        elif run.active + run.abandoned_after <= at:
+            _end(contact, run, _abandoned(contact), run.active, measures)
+        elif run.active + run.stalled_after <= at and not run.stalled:
+            run.stalled = True
+            measures.count(catalogue.JOURNEY_RUNS_STALLED, _labels(contact, run))
+
+
+def activity(contact: Contact, at: float, measures: Measures) -> None:
+    """Note that the contact wrote: a stalled run resumes."""
+    for run in contact.runs:
+        if at > run.active:
+            _resume(contact, run, measures)
+            run.active = at
+
+
+def step(contact: Contact, item: Item, measures: Measures) -> None:
+    """Enter a step; the first one of a journey begins a run, the completing one ends it."""
+    run = _open_run(contact, item.journey)
+    if run is None:
+        run = _begin(contact, item, measures)
+    elif item.at >= run.entered:  # one that comes late counts as a visit and does not turn the run back
+        _resume(contact, run, measures)
+        measures.observe(catalogue.JOURNEY_STEP_SECONDS, (*_labels(contact, run), "advanced"), item.at - run.entered)
+        measures.count(catalogue.JOURNEY_RUNS_OPEN, _labels(contact, run), -1.0)
+        run.step, run.entered, run.active = item.name, item.at, max(run.active, item.at)
+        measures.count(catalogue.JOURNEY_RUNS_OPEN, _labels(contact, run))
+    visits = run.visits[item.name] = run.visits.get(item.name, 0) + 1
+    labels = (contact.number, item.journey, item.name)
+    measures.count(catalogue.JOURNEY_STEP_VISITS, labels)
+    if visits == 1:
+        measures.count(catalogue.JOURNEY_STEP_REACHED, labels)
+    elif visits == _LOOP_VISITS:
+        measures.count(catalogue.JOURNEY_STEP_LOOPS, labels)
+    if item.completes:
+        _end(contact, run, "completed", item.at, measures)
+
+
+def end(contact: Contact, item: Item, measures: Measures) -> None:
+    """End the open run of a journey because the code says so; `item.name` is the outcome."""
+    run = _open_run(contact, item.journey)
+    if run is not None:
+        _end(contact, run, item.name, max(item.at, run.entered), measures)
+
+
+def hand_over(contact: Contact, at: float, measures: Measures) -> None:
+    """End all open runs: a person goes on from here."""
+    for run in list(contact.runs):
+        _end(contact, run, "handed_over", max(at, run.entered), measures)
+
+
+def _open_run(contact: Contact, journey: str) -> Run | None:
+    for run in reversed(contact.runs):  # two of one journey are open only after two contacts became one
+        if run.journey == journey:
+            return run
+    return None
+
+
+def _begin(contact: Contact, item: Item, measures: Measures) -> Run:
+    stalled_after, abandoned_after, expires_after = item.spans
+    run = Run(
+        journey=item.journey,
+        step=item.name,
+        started=item.at,
+        entered=item.at,
+        active=item.at,
+        stalled_after=stalled_after,
+        abandoned_after=abandoned_after,
+        expires_after=expires_after,
+    )
+    contact.runs.append(run)
+    measures.count(catalogue.JOURNEY_RUNS_STARTED, (contact.number, item.journey))
+    measures.count(catalogue.JOURNEY_RUNS_OPEN, _labels(contact, run))
+    return run
+
+
+def _resume(contact: Contact, run: Run, measures: Measures) -> None:
+    if run.stalled:
+        run.stalled = False
+        measures.count(catalogue.JOURNEY_RUNS_STALLED, _labels(contact, run), -1.0)
+
+
+def _abandoned(contact: Contact) -> str:
+    """Tell «we never answered» from «the user left»."""
+    waiting = any(turn.outcome == OPEN for turn in contact.turns)
+    silent = bool(contact.turns) and contact.turns[-1].outcome in {UNANSWERED, FAILED}
+    return "abandoned_by_business" if waiting or silent else "abandoned_by_user"
+
+
+def _end(contact: Contact, run: Run, outcome: str, until: float, measures: Measures) -> None:
+    """End a run; the time in its last step runs to `until`, for an abandoned one the contact's last activity."""
+    _resume(contact, run, measures)
+    contact.runs.remove(run)
+    labels = _labels(contact, run)
+    measures.count(catalogue.JOURNEY_RUNS_OPEN, labels, -1.0)
+    measures.count(catalogue.JOURNEY_RUNS, (contact.number, run.journey, outcome))
+    measures.observe(catalogue.JOURNEY_STEP_SECONDS, (*labels, _END_OF_STEP[outcome]), max(until - run.entered, 0.0))
+    for name in run.visits:
+        measures.count(catalogue.JOURNEY_STEP_ENDED, (contact.number, run.journey, name))
+    if _END_OF_STEP[outcome] == "abandoned":
+        measures.count(catalogue.JOURNEY_STEP_DROPPED, (*labels, outcome))
+    if outcome == "completed":
+        experiments.goal(contact, run.journey, measures)
+
+
+def _labels(contact: Contact, run: Run) -> tuple[str, str, str]:
+    return (contact.number, run.journey, run.step)

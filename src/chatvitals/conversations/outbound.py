@@ -1,0 +1,160 @@
+"""Outbound messages: all evidence of one message folds into one record (SEMANTICS.md 2 and 5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatvitals.conversations import experiments, message_log, timestamps
+from chatvitals.conversations.message_log import Record
+from chatvitals.conversations.state import ACTOR_LABELS, Contact, Evidence, Item, Kind
+from chatvitals.metrics import catalogue
+from chatvitals.whatsapp import enums
+
+if TYPE_CHECKING:
+    from chatvitals.events import Echo, Reply, Send, Status
+    from chatvitals.metrics.measurements import Measures
+
+_SENT, _PLAYED, _FAILED = (enums.STATUSES.index(name) for name in ("sent", "played", "failed"))
+_STATUS_INDEX = {name: index for index, name in enumerate(enums.STATUSES)}
+_UNLISTED_STATUS = _STATUS_INDEX[enums.OTHER]
+_READ = _STATUS_INDEX["read"]
+_UNLISTED_CATEGORY = 255
+_KINDS = {"reply": message_log.REPLY, "campaign": message_log.CAMPAIGN, "other": message_log.OTHER}
+_NO_REPLY_ECHOES = frozenset({"edit", "revoke", "reaction", "system"})
+_CAMPAIGN_CATEGORIES = frozenset(1 + enums.CATEGORIES.index(name) for name in ("marketing", "marketing_lite"))
+
+
+def status(contact: Contact, event: Status, key: int, measures: Measures) -> None:
+    """Fold one status in; it counts at once where nothing that may still come could change its labels."""
+    index = _STATUS_INDEX.get(event.status, _UNLISTED_STATUS)
+    record = message_log.find_record(contact.records, key) or Record(key, int(event.received))
+    if record.seen >> index & 1:
+        if not event.group:  # in a group, each participant's copy of a status has the same id
+            measures.count(catalogue.DUPLICATES, ("status",))
+        return
+    record.seen |= 1 << index
+    if event.category and not record.category:
+        record.category = _category_index(event.category)
+        if record.category in _CAMPAIGN_CATEGORIES and not record.applied:
+            record.kind = message_log.CAMPAIGN
+            _drop_evidence(contact, key)
+    moment = timestamps.moment(event.received, event.timestamp)
+    if moment.skewed:
+        measures.count(catalogue.CLOCK_SKEWS)
+    if index == _FAILED:
+        if record.replied:
+            measures.count(catalogue.LATE_FAILURES, (contact.number,))
+        record.failed = True
+    item = Item(Kind.STATUS, event.received, moment.at, key, moment.second, status=index)
+    item.code = enums.code_label(event.code) if index == _FAILED else ""
+    if index == _SENT and not event.group:
+        # only `sent` tells when a message left; `read` and `delivered` of an unknown one tell nothing
+        evidence = Item(Kind.REPLY, event.received, moment.at, key, moment.second, Evidence.STATUS,
+                        ACTOR_LABELS.index("unknown"))  # fmt: skip
+        _add_evidence(contact, record, evidence)
+    if record.category and (record.counted or record.api) and index != _FAILED:
+        _count(contact, record, item, measures)
+    else:
+        contact.pending.append(item)
+    contact.records = message_log.put_record(contact.records, record)
+
+
+def count_status(contact: Contact, item: Item, measures: Measures) -> None:
+    """Count a status whose settling window has passed."""
+    record = message_log.find_record(contact.records, item.key) or Record(item.key, int(item.received))
+    record.counted = True
+    _count(contact, record, item, measures)
+    contact.records = message_log.put_record(contact.records, record)
+
+
+def send(contact: Contact, event: Send, key: int, template: int) -> None:
+    """Fold an accepted call of the bot's client in: the richest evidence."""
+    record = message_log.find_record(contact.records, key) or Record(key, int(event.received))
+    record.api = True
+    record.template = record.template or template
+    if record.kind == message_log.UNKNOWN:  # a marketing status may have said campaign before the call returned
+        record.kind = _KINDS[event.kind]
+    if record.kind == message_log.REPLY:
+        evidence = Item(Kind.REPLY, event.received, event.received, key, int(event.received), Evidence.API,
+                        ACTOR_LABELS.index(event.actor))  # fmt: skip
+        _add_evidence(contact, record, evidence)
+    else:
+        _drop_evidence(contact, key)
+    contact.records = message_log.put_record(contact.records, record)
+
+
+def echo(contact: Contact, event: Echo, key: int, measures: Measures) -> None:
+    """Fold in a message that a person typed in the WhatsApp Business app."""
+    if message_log.has_seen(contact.seen, key):
+        measures.count(catalogue.DUPLICATES, ("echo",))
+        return
+    contact.seen = message_log.add_seen(contact.seen, key, event.received)
+    if event.type in _NO_REPLY_ECHOES:
+        return
+    moment = timestamps.moment(event.received, event.timestamp)
+    if moment.skewed:
+        measures.count(catalogue.CLOCK_SKEWS)
+    evidence = Item(Kind.REPLY, event.received, moment.at, key, moment.second, Evidence.ECHO,
+                    ACTOR_LABELS.index("human"))  # fmt: skip
+    _told(contact, key, evidence)
+
+
+def reply(contact: Contact, event: Reply, key: int) -> None:
+    """Fold in a reply that the bot's code tells us about."""
+    evidence = Item(Kind.REPLY, event.received, event.received, key, int(event.received), Evidence.CODE,
+                    ACTOR_LABELS.index(event.actor))  # fmt: skip
+    _told(contact, key, evidence)
+
+
+def _told(contact: Contact, key: int, evidence: Item) -> None:
+    record = message_log.find_record(contact.records, key) or Record(key, int(evidence.received))
+    if record.kind == message_log.UNKNOWN:
+        record.kind = message_log.REPLY
+    _add_evidence(contact, record, evidence)
+    contact.records = message_log.put_record(contact.records, record)
+
+
+def _add_evidence(contact: Contact, record: Record, evidence: Item) -> None:
+    """Let `evidence` wait for its window, in the place of poorer evidence of the same reply."""
+    if record.applied or record.kind in {message_log.CAMPAIGN, message_log.OTHER}:
+        return
+    for position, item in enumerate(contact.pending):
+        if item.kind == Kind.REPLY and item.key == record.key:
+            if evidence.evidence > item.evidence:
+                contact.pending[position] = evidence
+            return
+    contact.pending.append(evidence)
+
+
+def _drop_evidence(contact: Contact, key: int) -> None:
+    contact.pending = [item for item in contact.pending if item.kind != Kind.REPLY or item.key != key]
+
+
+def _count(contact: Contact, record: Record, item: Item, measures: Measures) -> None:
+    """Count a status and those that it implies and that had not come; a lower one that comes later counts nothing."""
+    category = _category_label(record.category)
+    if item.status > _PLAYED:
+        levels = range(item.status, item.status + 1)
+    else:
+        levels = range(record.level, item.status + 1)
+        record.level = max(record.level, item.status + 1)
+    template = contact.templates[record.template - 1] if record.template else None
+    for level in levels:
+        name = enums.STATUSES[level]
+        measures.count(catalogue.MESSAGE_STATUSES, (contact.number, name, category))
+        if template is not None and (level <= _READ or level == _FAILED):
+            measures.count(catalogue.TEMPLATE_MESSAGES, (contact.number, *template, name))
+    if item.status == _FAILED:
+        experiments.outcome(contact, "send_failed", measures)
+        measures.count(catalogue.MESSAGE_FAILURES, (contact.number, item.code, category))
+
+
+def _category_index(text: str) -> int:
+    label = enums.category_label(text)
+    return _UNLISTED_CATEGORY if label == enums.OTHER else 1 + enums.CATEGORIES.index(label)
+
+
+def _category_label(index: int) -> str:
+    if index == 0:
+        return "unknown"
+    return enums.OTHER if index == _UNLISTED_CATEGORY else enums.CATEGORIES[index - 1]

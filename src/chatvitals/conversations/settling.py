@@ -1,0 +1,123 @@
+"""The one rule of order (SEMANTICS.md 4).
+
+Everything is applied one settling window after it was received, in the order in which it happened, with whatever
+earlier is known by then.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from chatvitals.conversations import experiments, journeys, outbound, turns
+from chatvitals.conversations.state import FORGET_AFTER, FORGET_EXPOSED_AFTER, OPEN, Contact, Item, Kind, Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.metrics.measurements import Measures
+
+
+def advance(contact: Contact, now: float, rules: Rules, measures: Measures) -> None:
+    """Apply everything that is due by `now`.
+
+    What becomes due is replayed in the order of its due times, each seeing only what had been received by then, so the
+    result does not depend on when or how often this is called.
+    """
+    window = rules.settle_after
+    known_by = -inf
+    while True:
+        due = point = inf
+        for item in contact.pending:
+            if item.received + window < due:
+                due, point = item.received + window, item.at
+        timer = _next_timer(contact, rules)
+        if timer is not None and timer + window < due:
+            due, point = timer + window, timer
+        if due > now:
+            return
+        known_by = max(known_by, due)
+        _apply_up_to(contact, point, known_by, rules, measures)
+
+
+def next_due(contact: Contact, rules: Rules) -> float:
+    """Return when `advance` has something to do again; at the latest, when the contact may be forgotten."""
+    due = forgotten_at(contact)
+    for item in contact.pending:
+        settled = item.received + rules.settle_after
+        if settled < due:  # noqa: PLR1730 - `min` is a call, and this is the hottest loop
+            due = settled
+    timer = _next_timer(contact, rules)
+    if timer is not None and timer + rules.settle_after < due:
+        due = timer + rules.settle_after
+    return due
+
+
+def forgotten_at(contact: Contact) -> float:
+    """Return when a contact that stays silent is forgotten, in Unix seconds."""
+    return contact.touched + (FORGET_EXPOSED_AFTER if contact.exposures else FORGET_AFTER)
+
+
+def is_forgotten(contact: Contact, now: float) -> bool:
+    """Say whether nothing has been received for long and nothing is open."""
+    return (
+        contact.touched > 0.0
+        and now >= forgotten_at(contact)
+        and not contact.pending
+        and not contact.runs
+        and all(turn.outcome != OPEN for turn in contact.turns)
+    )
+
+
+def _apply_up_to(contact: Contact, point: float, known_by: float, rules: Rules, measures: Measures) -> None:
+    """Apply items and timers at or before `point`, in order, of those that are known by `known_by`."""
+    while True:
+        first: Item | None = None
+        for item in contact.pending:
+            if (
+                item.at <= point
+                and item.received <= known_by
+                and (first is None or (item.at, item.kind, item.key) < (first.at, first.kind, first.key))
+            ):
+                first = item
+        timer = _next_timer(contact, rules)
+        if timer is not None and timer <= point and (first is None or timer < first.at):
+            turns.strike(contact, timer, rules, measures)
+            journeys.strike(contact, timer, measures)
+        elif first is not None:
+            contact.pending.remove(first)
+            _apply(contact, first, rules, measures)
+        else:
+            return
+
+
+def _next_timer(contact: Contact, rules: Rules) -> float | None:
+    timer = turns.next_timer(contact, rules)
+    if contact.runs:
+        other = journeys.next_timer(contact)
+        if timer is None or (other is not None and other < timer):
+            return other
+    return timer
+
+
+def _apply(contact: Contact, item: Item, rules: Rules, measures: Measures) -> None:
+    if item.kind == Kind.MESSAGE:
+        turns.message(contact, item, rules, measures)
+    else:
+        _APPLY[item.kind](contact, item, measures)
+
+
+_APPLY: dict[int, Callable[[Contact, Item, Measures], None]] = {
+    Kind.REVOKE: turns.revoke,
+    Kind.FALLBACK: turns.fallback,
+    Kind.HANDOVER: turns.handover,
+    Kind.DISMISS: turns.dismiss,
+    Kind.RESOLVE: turns.resolve,
+    Kind.REPLY: turns.reply,
+    Kind.STATUS: outbound.count_status,
+    Kind.STEP: journeys.step,
+    Kind.RUN_END: journeys.end,
+    Kind.EXPOSURE: experiments.expose,
+    Kind.OPT_OUT: experiments.opt_out,
+    Kind.SEND_FAILED: experiments.send_failed,
+}

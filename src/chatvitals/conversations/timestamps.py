@@ -1,0 +1,31 @@
+"""One axis of time for WhatsApp's whole seconds and our finer clock (SEMANTICS.md 3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from chatvitals.conversations.state import DAY
+
+FUTURE_TOLERANCE = 5.0
+STALE_AFTER = 7 * DAY
+
+
+class Moment(NamedTuple):
+    """When something happened: on our clock, and in WhatsApp's whole seconds."""
+
+    at: float
+    second: int
+    skewed: bool
+
+
+def moment(received: float, timestamp: int | None) -> Moment:
+    """Return `at = min(received, timestamp + 1 s)`; a timestamp missing or over 5 s ahead counts as a skew."""
+    if timestamp is None or timestamp > received + FUTURE_TOLERANCE:
+        return Moment(received, int(received), True)
+    at = timestamp + 1.0
+    return Moment(min(received, at), timestamp, False)
+
+
+def is_stale(received: float, timestamp: int | None) -> bool:
+    """Say whether a timestamp is more than 7 days old: a dashboard's test message, or old history."""
+    return timestamp is not None and received - timestamp > STALE_AFTER

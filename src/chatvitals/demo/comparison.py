@@ -1,0 +1,231 @@
+"""What customers measured beside what `/metrics` says, row by row, with how far the two may differ and why."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from chatvitals.demo import order_flow
+from chatvitals.demo.ground_truth import at_rank
+from chatvitals.whatsapp import enums
+
+if TYPE_CHECKING:
+    from chatvitals.demo.ground_truth import Truth
+
+# The customer's clock stops when WhatsApp accepts a reply, the bot's when it learns of that; it starts when the
+# message is handed to WhatsApp, the bot's when the webhook is there. On loopback both take milliseconds.
+SECONDS_APART = 0.15
+SHARE_APART = 0.05
+
+
+@dataclass(slots=True)
+class Reported:
+    """What one scrape says, summed over its series."""
+
+    messages: float = 0
+    opened: float = 0
+    waiting: float = 0
+    outcomes: dict[str, float] = field(default_factory=dict)
+    response_sum: float = 0
+    response_count: float = 0
+    buckets: dict[float, float] = field(default_factory=dict)
+    internal_errors: float = 0
+    dropped: float = 0
+    not_understood: float = 0
+    order: order_flow.Progress = field(default_factory=order_flow.Progress)
+    exposed: float = 0
+    goals: float = 0
+    rating: str = ""
+    """The number's rating in WhatsApp's word; empty where there is none."""
+    template: str = ""
+    """The template's, alike."""
+
+    @property
+    def answered(self) -> float:
+        """Turns that ended answered."""
+        return self.outcomes.get("answered", 0)
+
+    @property
+    def unanswered(self) -> float:
+        """Turns without a reply: waiting, unanswered or failed."""
+        return self.waiting + self.outcomes.get("unanswered", 0) + self.outcomes.get("failed", 0)
+
+    @property
+    def mean(self) -> float | None:
+        """The average response time, in seconds: sum ÷ count."""
+        return self.response_sum / self.response_count if self.response_count else None
+
+    def bucket(self, q: float) -> tuple[float, float, float] | None:
+        """Return the bucket of the response at rank `q` (its limits) and the interpolated quantile, in seconds."""
+        rank = q * self.response_count
+        lower, below = 0.0, 0.0
+        for upper, count in sorted(self.buckets.items()):
+            if count >= rank and count > below:
+                if math.isinf(upper):
+                    return lower, upper, lower
+                return lower, upper, lower + (upper - lower) * (rank - below) / (count - below)
+            lower, below = upper, count
+        return None
+
+
+def read(exposition: str) -> Reported:
+    """Read the text of one scrape."""
+    reported = Reported()
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            _add(reported, sample.name.removeprefix("chatvitals_"), sample.labels, sample.value)
+    return reported
+
+
+def _add(reported: Reported, name: str, labels: dict[str, str], value: float) -> None:
+    match name:
+        case "messages_received_total":
+            reported.messages += value
+        case "turns_opened_total":
+            reported.opened += value
+        case "turns_open":
+            reported.waiting += value
+        case "turns_total":
+            outcome = labels.get("outcome", "")
+            reported.outcomes[outcome] = reported.outcomes.get(outcome, 0) + value
+        case "response_seconds_sum":
+            reported.response_sum += value
+        case "response_seconds_count":
+            reported.response_count += value
+        case "response_seconds_bucket":
+            upper = float(labels["le"])
+            reported.buckets[upper] = reported.buckets.get(upper, 0) + value
+        case "internal_errors_total":
+            reported.internal_errors += value
+        case "events_dropped_total":
+            reported.dropped += value
+        case _:
+            _add_rest(reported, name, labels, value)
+
+
+def _add_rest(reported: Reported, name: str, labels: dict[str, str], value: float) -> None:
+    match name:
+        case "fallbacks_total":
+            reported.not_understood += value
+        case "experiment_contacts_total":
+            reported.exposed += value
+        case "experiment_outcomes_total" if labels.get("outcome") == "goal":
+            reported.goals += value
+        case "quality_rating":  # the demo has one number and one template
+            reported.rating = enums.RATINGS[int(value)]
+        case "template_quality":
+            reported.template = enums.RATINGS[int(value)]
+        case _:
+            reported.order.add(name, labels, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table, as text, and whether both sides agree."""
+
+    name: str
+    measured: str
+    reported: str
+    allowed: str
+    """What the metrics may say, given what the customers measured."""
+    agrees: bool
+
+
+def compare(truth: Truth, reported: Reported) -> list[Row]:
+    """Return the rows of the closing table.
+
+    Counts are exact. A response time may differ by what the ways in between take, and for a delayed webhook also by
+    what is left of WhatsApp's whole second; mean and quantiles by as much as these differences allow.
+    """
+    answered = [(turn.wait, turn.unknown) for turn in truth.turns if turn.wait is not None]
+    least = [max(wait - unknown - _apart(wait), 0.0) for wait, unknown in answered]
+    most = [wait + _apart(wait) for wait, _ in answered]
+    return [
+        _count("messages", truth.messages, reported.messages),
+        _count("turns", len(truth.turns), reported.opened),
+        _count("answered", len(answered), reported.answered),
+        _count("unanswered or waiting", truth.unanswered, reported.unanswered),
+        _mean(truth.mean, reported.mean, least, most),
+        _quantile(0.5, truth, reported, least, most),
+        _quantile(0.95, truth, reported, least, most),
+        *_journey(truth, reported),
+    ]
+
+
+def verdict(rows: list[Row]) -> str:
+    """Say in a sentence whether all rows agree, and which do not."""
+    apart = [row for row in rows if not row.agrees]
+    if not apart:
+        return "Customers and metrics agree."
+    said = "; ".join(
+        f"{row.name}: customers measured {row.measured}, metrics say {row.reported} (allowed: {row.allowed})"
+        for row in apart
+    )
+    return f"Customers and metrics disagree. {said}."
+
+
+def seconds(value: float | None) -> str:
+    """Return a time as text."""
+    return "-" if value is None else f"{value:.2f} s"
+
+
+def _count(name: str, measured: int, reported: float) -> Row:
+    return Row(name, f"{measured}", f"{reported:g}", "exact", measured == reported)
+
+
+def _journey(truth: Truth, reported: Reported) -> list[Row]:
+    """Compare the funnel step by step, and what belongs to it.
+
+    A run that stopped at a step was dropped there or is still open: which of the two depends on when one looks.
+    """
+    ours, theirs = truth.order, reported.order
+    lost = sum(turn.not_understood for turn in truth.turns)
+    seen = len(ours.people), ours.completed  # nobody's second order is completed
+    return [
+        *(
+            _counts(f"{order_flow.JOURNEY}: {step}", _step(ours, step), _step(theirs, step))
+            for step in order_flow.STEPS
+        ),
+        _counts("lost: turns / loops", (lost, ours.loops.total()), (reported.not_understood, theirs.loops.total())),
+        _counts(f"{order_flow.EXPERIMENT}: seen / goal", seen, (reported.exposed, reported.goals)),
+    ]
+
+
+def _counts(name: str, measured: tuple[float, ...], reported: tuple[float, ...]) -> Row:
+    said, heard = (" / ".join(f"{count:g}" for count in counts) for counts in (measured, reported))
+    return Row(name, said, heard, "exact", measured == reported)
+
+
+def _step(progress: order_flow.Progress, step: str) -> tuple[int, int, int]:
+    rest = progress.completed if step == order_flow.STEPS[-1] else progress.stopped[step]
+    return progress.reached[step], progress.visits[step], rest
+
+
+def _mean(measured: float | None, reported: float | None, least: list[float], most: list[float]) -> Row:
+    if measured is None or reported is None:
+        return Row("response mean", seconds(measured), seconds(reported), "exact", measured is reported)
+    low, high = sum(least) / len(least), sum(most) / len(most)
+    return Row("response mean", seconds(measured), seconds(reported), _between(low, high), low <= reported <= high)
+
+
+def _quantile(q: float, truth: Truth, reported: Reported, least: list[float], most: list[float]) -> Row:
+    """Compare by bucket: a histogram tells no more than in which of its buckets the response at that rank lies."""
+    name, measured, bucket = f"response p{q * 100:g}", truth.quantile(q), reported.bucket(q)
+    if measured is None or bucket is None:
+        agrees = measured is None and bucket is None
+        return Row(name, seconds(measured), seconds(bucket and bucket[2]), "exact", agrees)
+    lower, upper, value = bucket
+    low, high = at_rank(q, least), at_rank(q, most)
+    said = f"{seconds(value)} in {lower:g}-{upper:g} s"
+    return Row(name, seconds(measured), said, _between(low, high), lower <= high and low <= upper)
+
+
+def _between(low: float, high: float) -> str:
+    return f"{low:.2f} to {high:.2f} s"
+
+
+def _apart(wait: float) -> float:
+    return SECONDS_APART + SHARE_APART * wait

@@ -1,0 +1,168 @@
+"""What the demo starts: the stand-in's server in this process, the bot in one of its own; both on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from contextlib import asynccontextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+    from starlette.applications import Starlette
+
+_BOT = "starlette_bot.py"
+_START_SECONDS = 15.0
+_STOP_SECONDS = 5.0
+
+
+class StartError(Exception):
+    """Something did not start; the message says what to do."""
+
+
+def in_words(ranges: Sequence[tuple[float, float]]) -> str:
+    """Return ranges of seconds as the example bot reads them."""
+    return " ".join(f"{low:g}-{high:g}" for low, high in ranges)
+
+
+def bot_file() -> Path:
+    """Return the example bot: the one of the checkout, else the copy that was installed with the package.
+
+    Raises:
+        StartError: neither is there.
+
+    """
+    places = [Path(__file__).resolve().parents[3] / "examples" / _BOT]
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        places += [Path(str(entry.locate())) for entry in metadata.files("chatvitals") or () if entry.name == _BOT]
+    for place in places:
+        if place.is_file():
+            return place
+    raise StartError("examples/starlette_bot.py is missing: install chatvitals again")
+
+
+def listen(port: int = 0) -> socket.socket:
+    """Return a socket on loopback; port 0 takes a free one.
+
+    Raises:
+        StartError: the port is taken.
+
+    """
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        sock.close()
+        raise StartError(f"port {port} cannot be used ({error}): choose another one with --port") from None
+    return sock
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: they are the demo's."""
+        yield
+
+
+@asynccontextmanager
+async def serving(app: Starlette, sock: socket.socket) -> AsyncIterator[None]:
+    """Serve `app` on `sock` for the body of the `with` statement."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+    server = _Server(config)
+    task = asyncio.get_running_loop().create_task(server.serve(sockets=[sock]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+class Bot:
+    """The bot's process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int, log: Path) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._process = process
+        self._log = log
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process.returncode is None
+
+    @property
+    def words(self) -> str:
+        """What the bot wrote to its standard streams."""
+        return self._log.read_text(errors="replace")
+
+    async def ready(self, client: httpx.AsyncClient, verify_token: str) -> None:
+        """Wait until the bot answers WhatsApp's handshake.
+
+        Raises:
+            StartError: it ended, or did not answer in time.
+
+        """
+        params = {"hub.mode": "subscribe", "hub.verify_token": verify_token, "hub.challenge": "1158201444"}
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + _START_SECONDS
+        while self.running and loop.time() < give_up:
+            with contextlib.suppress(httpx.TransportError):
+                answer = await client.get(f"{self.url}/webhook", params=params)
+                if answer.status_code == 200 and answer.text == params["hub.challenge"]:
+                    return
+            await asyncio.sleep(0.03)
+        raise StartError(f"the bot did not start; it wrote:\n{self.words.strip() or '(nothing)'}")
+
+    def think(self, ranges: Sequence[tuple[float, float]]) -> None:
+        """Let the bot think as long as one of `ranges` says (seconds), from its next answer on."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{in_words(ranges)}\n".encode())
+
+    async def stop(self) -> None:
+        """End the process: by closing its input, and by force where that is not enough."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        for force in (None, self._process.terminate, self._process.kill):
+            if force is not None and self.running:
+                force()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
+                return
+
+
+@asynccontextmanager
+async def bot_process(port: int, environ: Mapping[str, str], log: Path) -> AsyncIterator[Bot]:
+    """Run the example bot for the body of the `with` statement; its words go to the file `log`.
+
+    Of this process's environment it gets everything but `CHATVITALS_*`: the demo's settings are in `environ`.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHATVITALS_")}
+    # A session of its own: Ctrl-C in the terminal is for the demo, which still wants the bot's last numbers.
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "chatvitals.demo.bot_process",
+            str(bot_file()),
+            str(port),
+            env={**inherited, **environ},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    bot = Bot(process, port, log)
+    try:
+        yield bot
+    finally:
+        await bot.stop()

@@ -1,0 +1,104 @@
+"""Which webhooks the app has asked WhatsApp for, and where they go (META_FACTS.md 6.5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatvitals.doctor import http
+from chatvitals.doctor.finding import attention, ok, skipped
+from chatvitals.doctor.graph import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatvitals.doctor.finding import Finding
+    from chatvitals.doctor.graph import Graph, Json
+
+_FIELDS, _CALLBACK = "webhook fields", "callback address"
+WANTED = (
+    "messages", "phone_number_quality_update", "message_template_status_update", "message_template_quality_update",
+    "account_update", "account_alerts", "account_review_update", "business_capability_update",
+    "template_category_update", "message_template_components_update", "phone_number_name_update", "security",
+    "user_preferences",
+)  # fmt: skip
+"""The fields without which gauges stay empty or old."""
+_TICK = "tick them in the App Dashboard, WhatsApp, Configuration, Webhook fields"
+
+
+class Subscribed(NamedTuple):
+    """What is known of the app's subscription: the finding about its fields, and where webhooks go."""
+
+    finding: Finding
+    callback: str = ""
+
+
+def fields(app_id: str, apps: Sequence[Graph]) -> Subscribed:
+    """Look which fields the app is subscribed to.
+
+    Args:
+        app_id: the app's id, if it is known.
+        apps: the Graph API as the app sees it, with each of its secrets.
+
+    """
+    if not app_id or not apps:
+        enable = "--app-id (CHATVITALS_APP_ID) and the app secret (CHATVITALS_APP_SECRET) enable this"
+        return Subscribed(skipped(_FIELDS, "only the app itself may list them", enable))
+    refused: RefusedError | None = None
+    for app in apps:
+        try:
+            rows = app.rows(f"{app_id}/subscriptions")
+        except RefusedError as error:
+            refused = error
+        else:
+            return _read(app_id, rows)
+    assert refused is not None  # noqa: S101 - there was at least one to ask
+    return Subscribed(attention(_FIELDS, str(refused), refused.do_next))
+
+
+def callback(known: str, url: str) -> Finding:
+    """Return whether the app's callback address is the one that is checked with `--url`."""
+    if not known:
+        return skipped(_CALLBACK, "the app's callback address is not known", "the app id and app secret enable this")
+    where = http.shown(known)
+    if not url:
+        return skipped(_CALLBACK, f"webhooks go to {where}", "--url (CHATVITALS_WEBHOOK_URL) compares it with yours")
+    if http.is_loopback(url):
+        return ok(_CALLBACK, f"webhooks go to {where}; --url is this machine's side of it")
+    if same(known, url):
+        return ok(_CALLBACK, f"webhooks go to {where}")
+    return attention(
+        _CALLBACK,
+        f"webhooks go to {where}, not to {http.shown(url)}",
+        "correct it in the App Dashboard, WhatsApp, Configuration; or is --url another bot's?",
+    )
+
+
+def same(one: str, other: str) -> bool:
+    """Say whether two addresses are the same, but for a slash at the end and the query."""
+    return http.shown(one).rstrip("/").lower() == http.shown(other).rstrip("/").lower()
+
+
+def _read(app_id: str, rows: list[Json]) -> Subscribed:
+    row = next((row for row in rows if row.get("object") == "whatsapp_business_account"), None)
+    if row is None:
+        found = f"the app {app_id} is subscribed to nothing of WhatsApp"
+        return Subscribed(attention(_FIELDS, found, f"set the callback address, and {_TICK}"))
+    address = row.get("callback_url")
+    address = address if isinstance(address, str) else ""
+    if row.get("active") is False:
+        found = "the app's subscription is switched off: no webhook comes at all"
+        return Subscribed(attention(_FIELDS, found, "verify the callback address again in the App Dashboard"), address)
+    listed = row.get("fields")
+    ticked = {_name(item) for item in listed} if isinstance(listed, list) else set()
+    missing = [name for name in WANTED if name not in ticked]
+    if missing:
+        found = f"not subscribed: {', '.join(missing)}"
+        return Subscribed(
+            attention(_FIELDS, found, _TICK.replace("them", "it") if len(missing) == 1 else _TICK), address
+        )
+    return Subscribed(ok(_FIELDS, f"all {len(WANTED)} that chatvitals reads are subscribed"), address)
+
+
+def _name(item: object) -> str:
+    """Return a field's name: an object with its version, or the bare name in older versions of the API."""
+    return str(item.get("name")) if isinstance(item, dict) else str(item)

@@ -1,0 +1,146 @@
+"""One HTTP request to an endpoint of the bot, with a time limit; whatever goes wrong becomes a plain sentence."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import time
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from chatvitals._version import __version__
+from chatvitals.http_hooks import unobserved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SECONDS = 5.0
+"""For which an answer is waited."""
+_MOST_BYTES = 8 * 1024 * 1024
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        """The type of its content, such as `text/html`."""
+        return str(self.headers.get("content-type", "")).partition(";")[0].strip()
+
+
+class NoAnswerError(Exception):
+    """Nothing came back; the message says why in plain words, `do_next` what to do."""
+
+    def __init__(self, says: str, do_next: str) -> None:
+        super().__init__(says)
+        self.do_next = do_next
+
+
+def ask(
+    url: str,
+    *,
+    method: str = "GET",
+    params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+) -> Answer:
+    """Make one request; redirects are not followed, for neither WhatsApp nor a token goes along.
+
+    Raises:
+        NoAnswerError: there was no answer within `SECONDS`.
+
+    """
+    give_up = time.monotonic() + SECONDS
+    agent = {"User-Agent": f"chatvitals/{__version__}", **(headers or {})}
+    address = httpx.URL(url)
+    address = address.copy_merge_params(dict(params)) if params else address
+    try:
+        with (
+            unobserved(),
+            # a proxy would look for loopback on its own machine
+            httpx.Client(
+                verify=_certificates(), timeout=SECONDS, follow_redirects=False, trust_env=not is_loopback(url)
+            ) as client,
+            client.stream(method, address, headers=agent, content=content) as response,
+        ):
+            body = bytearray()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if time.monotonic() > give_up or len(body) > _MOST_BYTES:
+                    raise httpx.ReadTimeout("endless")
+            return Answer(response.status_code, response.headers, bytes(body))
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:  # a name that is none is one
+        raise NoAnswerError(*why(error, host(url))) from None
+
+
+def why(error: BaseException, where: str) -> tuple[str, str]:
+    """Say in plain words why there was no answer, and what to do next; texts of libraries may quote the request."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, httpx.TimeoutException | TimeoutError) for cause in causes):
+        says = f"{where} did not answer within {SECONDS:g} s"
+        return says, "check that it runs and is not overloaded, and that no firewall swallows the connection"
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return f"the name {where} is not known", "check the spelling, or the DNS of this machine"
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        says = f"the TLS certificate of {where} is not valid for it"
+        return says, "renew the certificate, or add the chain that is missing; WhatsApp refuses it as well"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return f"{where} does not speak TLS there", "check whether the address should begin with http:// instead"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return f"{where} refuses the connection", "check that it runs, and the port"
+    says = f"{where} cannot be reached ({type(error).__name__})"
+    return says, "check the address, and the network between this machine and it"
+
+
+def host(url: str) -> str:
+    """Return host and port of an address, as they are shown."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
+
+
+def shown(url: str) -> str:
+    """Return an address without what may be secret in it: who logs in, and the query."""
+    try:
+        parts = urlsplit(url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    except ValueError:
+        return "an address that cannot be read"
+
+
+def is_address(url: str) -> bool:
+    """Say whether this is an http(s) address of which a request can be made."""
+    try:
+        parts = urlsplit(url)
+        httpx.URL(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except (ValueError, httpx.InvalidURL):  # a port that is none, or half an IPv6 address
+        return False
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether only this machine reaches the address."""
+    name = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return whom to trust, which takes a while to load."""
+    return httpx.create_ssl_context()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,106 @@
+"""Can Prometheus read the metrics, nobody else, and do they tell of a webhook lately."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatvitals.doctor import http
+from chatvitals.doctor.finding import attention, ok, skipped
+from chatvitals.exporters import scrape
+from chatvitals.metrics.catalogue import LAST_WEBHOOK, WEBHOOKS
+
+if TYPE_CHECKING:
+    from chatvitals.doctor.config import Setup
+    from chatvitals.doctor.finding import Finding
+    from chatvitals.exporters.scrape import Sample
+
+_METRICS, _PROTECTED, _WEBHOOK = "metrics", "metrics protected", "last webhook"
+_TOKEN = "give --token (CHATVITALS_METRICS_TOKEN), the bot's metrics_token"  # noqa: S105 - a sentence
+_LATELY = 3600.0
+
+
+class Looked(NamedTuple):
+    """What is found about the metrics, and their samples where they can be read."""
+
+    findings: list[Finding]
+    samples: list[Sample] | None = None
+
+
+def metrics(setup: Setup) -> Looked:
+    """Ask for the metrics with the token and without it."""
+    url = setup.metrics_url
+    if not url:
+        enable = "--metrics-url (CHATVITALS_METRICS_URL) enables this"
+        return Looked([skipped(_METRICS, "no address of the bot's metrics is named", enable)])
+    bearer = {"Authorization": f"Bearer {setup.metrics_token}"} if setup.metrics_token else {}
+    try:
+        answer = http.ask(url, headers=bearer)
+    except http.NoAnswerError as error:
+        return Looked([attention(_METRICS, str(error), error.do_next), _not_known("the metrics were not reached")])
+    first, found = _read(url, answer, has_token=bool(bearer))
+    return Looked([first, _protected(url, answer.status if not bearer else None)], found)
+
+
+def last_webhook(found: list[Sample] | None, now: float) -> Finding:
+    """Return whether a webhook has come lately, by samples of the metrics or the store; `now` in Unix seconds."""
+    if found is None:
+        return skipped(_WEBHOOK, "neither metrics nor store tell of it", "--metrics-url or --store enables this")
+    results = {sample.labels.get("result", ""): sample.value for sample in found if sample.name == WEBHOOKS.name}
+    last = max((sample.value for sample in found if sample.name == LAST_WEBHOOK.name), default=0.0)
+    refused = results.get("bad_signature", 0.0) + results.get("unsigned", 0.0)
+    if not last and refused:
+        return attention(
+            _WEBHOOK,
+            f"none was accepted, and {refused:.0f} had no valid signature",
+            "compare the bot's app_secret with the App Dashboard; does a proxy rewrite the bodies?",
+        )
+    do_next = "write to the number from a phone; if none comes, see subscription and callback address"
+    if not last:
+        return attention(_WEBHOOK, "none has ever come", do_next)
+    age = now - last
+    if age > _LATELY:
+        return attention(_WEBHOOK, f"the last one came {_ago(age)} ago", f"a quiet hour? else {do_next}")
+    others = f"; {refused:.0f} in all had no valid signature" if refused else ""
+    return ok(_WEBHOOK, f"the last one came {_ago(max(age, 0.0))} ago{others}")
+
+
+def _read(url: str, answer: http.Answer, *, has_token: bool) -> tuple[Finding, list[Sample] | None]:
+    where = http.shown(url)
+    if answer.status in {401, 403}:
+        says = "refuses this token" if has_token else "asks for a token"
+        return attention(_METRICS, f"{where} {says} (status {answer.status})", _TOKEN), None
+    if answer.status != 200:
+        says = f"{where} answers with status {answer.status}"
+        return attention(_METRICS, says, "give the path at which the bot or the exporter serves its metrics"), None
+    found = scrape.from_text(answer.body.decode(errors="replace"))
+    if not found:
+        says = f"{where} answers, but not with metrics of chatvitals ({answer.kind or 'no content type'})"
+        return attention(_METRICS, says, "give the path at which the bot or the exporter serves its metrics"), None
+    return ok(_METRICS, f"{where} answers with {len(found):,} samples"), found
+
+
+def _protected(url: str, status: int | None) -> Finding:
+    """Return whether the metrics are refused without the token; `status` is that of such a request, if one was made."""
+    try:
+        status = http.ask(url).status if status is None else status
+    except http.NoAnswerError as error:
+        return attention(_PROTECTED, f"without a token: {error}", error.do_next)
+    if status in {401, 403}:
+        return ok(_PROTECTED, f"without the token the answer is {status}")
+    if status != 200:
+        return _not_known(f"without the token the answer is {status}")
+    if http.is_loopback(url):
+        return ok(_PROTECTED, "open, but at an address that only this machine reaches")
+    do_next = "set metrics_token (CHATVITALS_METRICS_TOKEN) in the bot, or let only Prometheus reach them"
+    return attention(_PROTECTED, "anybody who reaches the address can read them", do_next)
+
+
+def _not_known(why: str) -> Finding:
+    return skipped(_PROTECTED, f"not known: {why}")
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86_400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,1 @@
+"""Outputs: the metrics of a store for Prometheus."""

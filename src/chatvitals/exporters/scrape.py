@@ -1,0 +1,123 @@
+"""Samples of metrics from where a bot's numbers are: its `/metrics`, or the file of its store, which is only read."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from chatvitals.exporters import prometheus
+from chatvitals.stores.base import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from prometheus_client.core import Metric
+
+    from chatvitals.metrics.measurements import Cell
+
+_TIMEOUT_SECONDS = 10.0
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class SourceError(Exception):
+    """The numbers cannot be had; the message is a sentence that says why and what to do."""
+
+
+class Sample(NamedTuple):
+    """One sample: its name with the prefix `chatvitals_`, its labels, its value."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def from_url(url: str, token: str | None = None) -> list[Sample]:
+    """Return what a bot's `/metrics` says.
+
+    Args:
+        url: its address, http or https. A redirect is not followed: the token is for this address.
+        token: the bearer token, where it asks for one.
+
+    Raises:
+        SourceError: it cannot be reached, refuses, or does not answer with metrics of chatvitals.
+
+    """
+    request = urllib.request.Request(url)  # noqa: S310 - the command line takes http and https alone
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
+    if urlsplit(url).hostname in _LOOPBACK:
+        handlers.append(urllib.request.ProxyHandler({}))  # a proxy would look on its own machine
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT_SECONDS) as answer:
+            text = answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            raise SourceError(_refused(url, error, has_token=bool(token))) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise SourceError(f"{url} cannot be read ({reason}): is the bot running, and is this its address?") from None
+    samples = from_text(text)
+    if not samples:
+        raise SourceError(f"{url} does not answer with metrics of chatvitals: is this the path that the bot gave them?")
+    return samples
+
+
+def from_text(text: str) -> list[Sample]:
+    """Return the samples of chatvitals in a page of metrics; none where it is no such page."""
+    try:
+        return _samples(text_string_to_metric_families(text))
+    except (ValueError, KeyError, IndexError):  # what the parser raises on what is no exposition
+        return []
+
+
+def from_cells(cells: Mapping[Cell, float]) -> list[Sample]:
+    """Return what the cells of a store say."""
+    return _samples(prometheus.families(cells))
+
+
+def from_store(url: str) -> list[Sample]:
+    """Return what a store says, as of its last commit, without changing it.
+
+    Args:
+        url: `sqlite:///PATH`, as in the setting `store`.
+
+    Raises:
+        SourceError: the store cannot be read from here.
+
+    """
+    if not url.startswith("sqlite:///"):
+        raise SourceError("this store can only be read by the bot itself: give --metrics with the bot's address")
+    from chatvitals.stores.sqlite_file import read_cells  # noqa: PLC0415 - only the store in use is imported
+
+    try:
+        return from_cells(read_cells(url.removeprefix("sqlite:///")))
+    except StoreUnavailableError as error:
+        raise SourceError(str(error)) from None
+
+
+def _samples(families: Iterable[Metric]) -> list[Sample]:
+    return [
+        Sample(sample.name, dict(sample.labels), sample.value)
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("chatvitals_")
+    ]
+
+
+def _refused(url: str, error: urllib.error.HTTPError, *, has_token: bool) -> str:
+    if error.code == 401:
+        wrong = "another token than this one" if has_token else "a token"
+        return f"{url} asks for {wrong}: give --token, or set CHATVITALS_METRICS_TOKEN"
+    if 300 <= error.code < 400:
+        return f"{url} redirects to {error.headers.get('Location', 'another address')}: give that one, if it is yours"
+    return f"{url} answers {error.code} {error.reason}: is this the path that the bot gave its metrics?"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object, **__: object) -> None:
+        """Follow nowhere: the token is for one address, and urllib would take it along."""

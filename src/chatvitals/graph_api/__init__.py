@@ -1,0 +1,1 @@
+"""The Graph API: its client, and the poller of quality ratings."""

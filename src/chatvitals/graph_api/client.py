@@ -1,0 +1,297 @@
+"""Asking the Graph API: one request, or all pages of an edge; whatever can go wrong has a kind (META_FACTS.md 6).
+
+The token travels in a header only. It appears in no log line, no `repr` and no error.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+import httpx
+
+from chatvitals._version import __version__
+from chatvitals.http_hooks import unobserved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+Json: TypeAlias = dict[str, Any]
+Kind: TypeAlias = Literal["rate_limited", "unauthorized", "error", "malformed", "timeout", "connection", "budget"]
+
+GRAPH_URL = "https://graph.facebook.com"
+API_VERSION = "v26.0"
+
+_RATE_CODES = frozenset({4, 17, 32, 341, 613, 80_007})  # of the app, the user, the page, the WABA
+_AUTH_CODES = frozenset({3, 10, 102, 190, *range(200, 300)})  # token, or what it may do
+_BAD_CURSOR = 131_059
+_MOST_BYTES = 16 * 1024 * 1024
+_MOST_PAGES = 60
+_MOST_WAIT = 86_400.0
+_SECRET_LIKE = re.compile(r"[A-Za-z0-9_|-]{24,}")
+
+
+class GraphError(Exception):
+    """A request that brought nothing; the message is fit for a log.
+
+    `kind` is one of `Kind`; `code` Meta's error code or 0; `status` that of HTTP or 0; `wait` the seconds for which
+    the API asks to be left alone.
+    """
+
+    def __init__(self, kind: Kind, says: str, *, code: int = 0, status: int = 0, wait: float = 0.0) -> None:
+        super().__init__(says)
+        self.kind = kind
+        self.code = code
+        self.status = status
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much of what is allowed has been used up, by the headers of an answer; without any, nothing is known."""
+
+    percent: float = 0.0
+    wait: float = 0.0  # seconds until calls are taken again
+
+    @classmethod
+    def read(cls, headers: Mapping[str, str]) -> Usage:
+        """Read the usage headers; what cannot be read is normal use."""
+        percents, waits = [0.0], [0.0]
+        for item in (*_items(headers.get("x-app-usage")), *_items(headers.get("x-business-use-case-usage"))):
+            percents += [_number(item.get(key)) for key in ("call_count", "total_cputime", "total_time")]
+            waits.append(60.0 * _number(item.get("estimated_time_to_regain_access")))  # in minutes
+        return cls(max(percents), min(max(waits), _MOST_WAIT))
+
+
+class GraphClient:
+    """A client for one access token.
+
+    Args:
+        token: the bearer token.
+        url: where the API is.
+        version: such as `v26.0`.
+        timeout: seconds for one request, all in all.
+        before: called before each request; may raise `GraphError` to forbid it.
+        after: called with the result of each request: `ok` or the kind of its error.
+
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        url: str = GRAPH_URL,
+        version: str = API_VERSION,
+        timeout: float = 10.0,
+        before: Callable[[], None] = lambda: None,
+        after: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.usage = Usage()
+        """What the latest answer said about our use."""
+        self.skew: float | None = None
+        """Seconds by which the local clock is ahead of the API's, by the latest answer; None where it did not say."""
+        self._token = token
+        self._timeout = timeout
+        self._before = before
+        self._after = after
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/{version.strip('/')}/",
+            headers={"Authorization": f"Bearer {token}", "User-Agent": f"chatvitals/{__version__}"},
+            timeout=timeout,
+            follow_redirects=False,  # the token goes nowhere else
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<GraphClient of {self._http.base_url}>"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, path: str, **params: str) -> Json:
+        """Return the object that a node or an edge answers with.
+
+        Raises:
+            GraphError: there is none.
+
+        """
+        return self._call("GET", path, params)
+
+    def post(self, path: str, **params: str) -> Json:
+        """Call an edge that changes something, and return its answer.
+
+        Raises:
+            GraphError: it was refused, or there was no answer.
+
+        """
+        return self._call("POST", path, params)
+
+    def pages(self, path: str, *, limit: int = 100, **params: str) -> list[Json]:
+        """Return the rows of all pages of an edge, complete or not at all.
+
+        A cursor that the API no longer knows means to begin again, once (META_FACTS.md 6.2).
+
+        Raises:
+            GraphError: a page is missing or makes no sense.
+
+        """
+        params["limit"] = str(limit)
+        try:
+            return self._pages(path, params)
+        except GraphError as error:
+            if error.code != _BAD_CURSOR:
+                raise
+        return self._pages(path, params)
+
+    def _pages(self, path: str, params: Mapping[str, str]) -> list[Json]:
+        rows: list[Json] = []
+        cursors: set[str] = set()
+        page = self._call("GET", path, params, is_page=True)
+        while True:
+            rows += page["data"]
+            cursor = _next_cursor(page)
+            if cursor is None:
+                return rows
+            if cursor in cursors or len(cursors) >= _MOST_PAGES:
+                what = "pages that lead round in a circle" if cursor in cursors else "too many pages"
+                raise GraphError("malformed", f"the Graph API answered with {what}")
+            cursors.add(cursor)
+            page = self._call("GET", path, {**params, "after": cursor}, is_page=True)
+
+    def _call(self, method: str, path: str, params: Mapping[str, str], *, is_page: bool = False) -> Json:
+        self._before()
+        try:
+            with unobserved():
+                status, headers, body = self._exchange(method, path, params)
+            answer = self._read(status, headers, body)
+            if is_page:
+                answer["data"] = _rows(answer.get("data"))
+        except GraphError as error:
+            self._after(error.kind)
+            raise
+        self._after("ok")
+        return answer
+
+    def _exchange(self, method: str, path: str, params: Mapping[str, str]) -> tuple[int, httpx.Headers, bytes]:
+        give_up = time.monotonic() + self._timeout
+        try:
+            with self._http.stream(method, path.lstrip("/"), params=dict(params)) as response:
+                body = bytearray()
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if time.monotonic() > give_up:  # httpx watches each read only, and there may be many
+                        raise GraphError("timeout", _TOO_SLOW.format(self._timeout))
+                    if len(body) > _MOST_BYTES:
+                        raise GraphError("malformed", "the Graph API answered with an endless page")
+                return response.status_code, response.headers, bytes(body)
+        except httpx.TimeoutException:
+            raise GraphError("timeout", _TOO_SLOW.format(self._timeout)) from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            # Of these errors the type says enough; text and chain may quote the request.
+            says = f"the Graph API at {self._http.base_url.host} cannot be reached ({type(error).__name__})"
+            raise GraphError("connection", says) from None
+
+    def _read(self, status: int, headers: httpx.Headers, body: bytes) -> Json:
+        self.usage = Usage.read(headers)
+        self.skew = _skew(headers.get("date"))
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+        error = answer.get("error") if isinstance(answer, dict) else None
+        if isinstance(error, dict) or status >= 400:
+            raise self._refusal(status, headers, error if isinstance(error, dict) else {})
+        if not isinstance(answer, dict) or status >= 300:
+            kind = headers.get("content-type", "no content type").partition(";")[0]
+            says = f"the Graph API answered with status {status} and no JSON object ({kind}); is this its address?"
+            raise GraphError("malformed", says, status=status)
+        return answer
+
+    def _refusal(self, status: int, headers: httpx.Headers, error: Json) -> GraphError:
+        code = error.get("code")
+        code = code if isinstance(code, int) else 0
+        wait = max(_retry_after(headers.get("retry-after")), self.usage.wait)
+        text = error.get("message")
+        says = f"the Graph API answered with status {status}"
+        says += f", code {code}" if code else ""
+        says += f": {self._without_secrets(text)}" if isinstance(text, str) and text else ""
+        kind: Kind = "error"
+        if code in _RATE_CODES or status == 429:
+            kind = "rate_limited"
+        elif code in _AUTH_CODES or status in {401, 403}:
+            kind = "unauthorized"
+        return GraphError(kind, says, code=code, status=status, wait=wait)
+
+    def _without_secrets(self, text: str) -> str:
+        """Blot out the token, which Meta quotes where it is malformed, and whatever else looks like one."""
+        return _SECRET_LIKE.sub("…", text.replace(self._token, "…"))[:300]
+
+
+_TOO_SLOW = "the Graph API did not answer within {:g} s"
+
+
+def _rows(data: object) -> list[Json]:
+    if isinstance(data, dict):  # a reference page prints the list so: META_FACTS.md 6.1
+        data = list(data.values())
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise GraphError("malformed", "the Graph API answered with a page that has no list of rows")
+    return data
+
+
+def _next_cursor(page: Json) -> str | None:
+    """Return the cursor of the next page; the address that comes with it is not followed, as it may lead anywhere."""
+    paging = page.get("paging")
+    if not isinstance(paging, dict) or not paging.get("next"):
+        return None
+    cursors = paging.get("cursors")
+    after = cursors.get("after") if isinstance(cursors, dict) else None
+    return after if isinstance(after, str) and after else None
+
+
+def _items(header: str | None) -> list[Json]:
+    """Return the usage objects of a header: one, or lists of them by the id that they are about."""
+    try:
+        found = json.loads(header or "")
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(found, dict):
+        return []
+    lists = [value for value in found.values() if isinstance(value, list)]
+    return [item for items in lists for item in items if isinstance(item, dict)] if lists else [found]
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < float("inf") else 0.0
+
+
+def _retry_after(header: str | None) -> float:
+    """Return the seconds of a Retry-After header, which may also be a date."""
+    if header is None:
+        return 0.0
+    if header.strip().isdecimal():
+        return min(float(header), _MOST_WAIT)
+    at = _date(header)
+    return 0.0 if at is None else min(max(at - time.time(), 0.0), _MOST_WAIT)
+
+
+def _skew(header: str | None) -> float | None:
+    at = _date(header) if header else None
+    return None if at is None else time.time() - at - 0.5  # the header has cut off half a second, on average
+
+
+def _date(header: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(header).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,305 @@
+"""The poller: one thread per process that asks the Graph API how WhatsApp rates the business (SEMANTICS.md 8).
+
+Of all processes that share a store, the one with the lease of a WABA asks for it. The others look now and then whether
+the lease is free.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chatvitals.events import GraphCall, Poll, PollerState
+from chatvitals.graph_api import schedule
+from chatvitals.graph_api.client import GraphClient, GraphError
+from chatvitals.graph_api.schedule import Schedule
+from chatvitals.quality import state
+from chatvitals.runtime import fork_hooks
+from chatvitals.stores.base import Changes, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.stores.base import Store
+
+NUMBER_FIELDS = (
+    "id,display_phone_number,verified_name,quality_rating,status,name_status,code_verification_status,platform_type,"
+    "throughput,account_mode,whatsapp_business_manager_messaging_limit,health_status"
+)
+SURE_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating"  # what every version and account knows
+ACCOUNT_FIELDS = "id,health_status,whatsapp_business_manager_messaging_limit"
+_SURE_ACCOUNT_FIELDS = "id,health_status"
+TEMPLATE_FIELDS = "name,language,status,category,quality_score"
+NO_SUCH_FIELD = 100
+
+_LOOK_SECONDS = 1.0  # how often the holder of a lease looks whether a webhook came
+_SHORTEST_LEASE = 3.0
+_CLOSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One WABA, and how it is asked for."""
+
+    waba: str
+    token: str = field(repr=False)
+    graph_url: str
+    api_version: str
+    every: float
+    hourly_calls: int
+    timeout: float = 10.0
+
+
+class Poller:
+    """Polls all targets from one daemon thread, which `ensure` starts in whatever process calls it.
+
+    Args:
+        store: shared with the other processes; it holds leases, schedules and what webhooks have told.
+        emit: takes what was found.
+        guard: counts what goes wrong inside.
+        clock: returns the time in Unix seconds.
+
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        emit: Callable[[Poll | GraphCall | PollerState], None],
+        guard: Guard,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._emit = emit
+        self._guard = guard
+        self._clock = clock
+        self._targets: dict[str, Target] = {}
+        self._closed = False
+        self._reset()
+        fork_hooks.watch(self)
+
+    def _reset(self) -> None:
+        """Begin without a thread: at first, and in a forked child, whose parent keeps its own thread and leases."""
+        self._lock = threading.Lock()
+        self._holder = secrets.token_hex(8)
+        self._watches: dict[str, _Watch] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def before_fork(self) -> None:
+        """Do nothing: a child takes nothing over."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing: the parent goes on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, without the parent's leases and connections."""
+        self._reset()
+
+    def add(self, target: Target) -> None:
+        """Poll a WABA from now on; one that is polled already is polled as this target says."""
+        with self._lock:
+            self._targets[target.waba] = target
+        self.ensure()
+
+    def ensure(self) -> None:
+        """Start the thread where this process has none; cheap enough to be called with every webhook."""
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is not None or self._closed:
+                return
+            self._thread = threading.Thread(target=self._run, name="chatvitals-poller", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError as error:  # no threads here, or the interpreter is ending
+                self._closed = True
+                self._guard.report("poller", error, message="no thread could be started; nothing is polled")
+
+    def close(self) -> None:
+        """Stop within a second; a request that is under way then is left to its timeout and tells nothing any more."""
+        self._closed = True
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        stop = self._stop
+        with self._guard("poller"):
+            while not stop.wait(self._round(stop)):
+                pass
+        for watch in self._watches.values():
+            with self._guard("poller"):
+                watch.end()
+        self._store.close()
+
+    def _round(self, stop: threading.Event) -> float:
+        """Look after each WABA once; return after how many seconds to look again."""
+        with self._lock:
+            targets = list(self._targets.values())
+        rest = [_LOOK_SECONDS if not targets else 60.0]
+        for target in targets:
+            watch = self._watches.get(target.waba)
+            if watch is None or watch.target is not target:
+                if watch is not None:
+                    watch.end()
+                watch = self._watches[target.waba] = _Watch(target, self._holder, self._store, self._tell, self._clock)
+            with self._guard("poller"):
+                try:
+                    rest.append(watch.look(stop))
+                except StoreUnavailableError as error:
+                    self._guard.report("store", message=str(error))
+                    rest.append(5 * _LOOK_SECONDS)
+        return min(rest)
+
+    def _tell(self, event: Poll | GraphCall | PollerState) -> None:
+        if not self._stop.is_set():
+            self._emit(event)
+
+
+class _Watch:
+    """One WABA, seen from one process."""
+
+    def __init__(
+        self,
+        target: Target,
+        holder: str,
+        store: Store,
+        tell: Callable[[Poll | GraphCall | PollerState], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.target = target
+        self._holder = holder
+        self._store = store
+        self._tell = tell
+        self._clock = clock
+        self._client: GraphClient | None = None
+        self._schedule: Schedule | None = None  # while this process has the lease
+        self._lease_seconds = max(target.every, _SHORTEST_LEASE)
+        self._renew_at = 0.0
+        self._document: bytes | None = None
+        self._only_sure: set[str] = set()  # edges that refused a field
+
+    def look(self, stop: threading.Event) -> float:
+        """Poll if it is this process's turn and time; return after how many seconds to look again."""
+        now = self._clock()
+        if not self._holds(now):
+            return self.target.every / 4
+        self._listen()
+        schedule_ = self._schedule
+        if schedule_ is not None and schedule_.due(now) <= now and not stop.is_set():
+            self._poll(schedule_, now)
+        return min(_LOOK_SECONDS, self.target.every / 4)
+
+    def end(self) -> None:
+        """Give the lease back, so that another process need not wait for its end."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._schedule is not None:
+            self._schedule = None
+            self._store.lease(self._lease, self._holder, 0.0, self._clock())
+
+    @property
+    def _lease(self) -> str:
+        return f"poll:{self.target.waba}"
+
+    @property
+    def _kept_as(self) -> str:
+        return f"poller:{self.target.waba}"
+
+    def _holds(self, now: float) -> bool:
+        """Get or renew the lease, a third of it after the last time."""
+        if self._schedule is not None and self._renew_at - self._lease_seconds <= now < self._renew_at:
+            return True
+        if not self._store.lease(self._lease, self._holder, self._lease_seconds, now):
+            self._schedule = None
+            return False
+        self._renew_at = now + self._lease_seconds / 3
+        if self._schedule is None:
+            kept = schedule.decode(self._store.document(self._kept_as))
+            self._schedule = Schedule(self.target.every, self.target.hourly_calls, kept)
+            self._tell(PollerState(interval=self.target.every, received=now))
+        return True
+
+    def _listen(self) -> None:
+        """Look whether any process has committed a webhook about the business since the last poll."""
+        document = self._store.document(state.DOCUMENT)
+        if document != self._document and self._schedule is not None:
+            self._document = document
+            self._schedule.hear(state.decode(document).heard)
+
+    def _poll(self, schedule_: Schedule, began: float) -> None:
+        """Ask for everything that is due; what has been found before something fails is told nevertheless."""
+        poll = Poll(waba=self.target.waba, received=began)
+        client = self._own_client()
+        listed = schedule_.templates_due(began)
+        try:
+            poll.numbers = self._ask("numbers", self._numbers)
+            poll.account = self._ask("account", self._account)
+            if listed:
+                poll.templates = client.pages(
+                    f"{self.target.waba}/message_templates", limit=200, fields=TEMPLATE_FIELDS
+                )
+        except GraphError as error:
+            schedule_.failed(self._clock(), error)
+        else:
+            schedule_.succeeded(began, client.usage, listed=listed)
+        finally:
+            if poll.numbers is not None or poll.account is not None:
+                self._tell(poll)
+        if self._schedule is schedule_:  # else another process has it meanwhile, and keeps its own
+            self._keep(schedule_)
+
+    def _ask(self, edge: str, ask: Callable[[bool], Any]) -> Any:
+        """Ask for all fields; where one is refused, for those that any version and any account has."""
+        if edge not in self._only_sure:
+            try:
+                return ask(False)
+            except GraphError as error:
+                if error.code != NO_SUCH_FIELD:
+                    raise
+        answer = ask(True)
+        self._only_sure.add(edge)  # the code also stands for ids that do not exist, so only now it is sure
+        return answer
+
+    def _numbers(self, only_sure: bool) -> list[dict[str, object]]:  # noqa: FBT001 - called by `_ask` alone
+        fields = SURE_NUMBER_FIELDS if only_sure else NUMBER_FIELDS
+        return self._own_client().pages(f"{self.target.waba}/phone_numbers", fields=fields)
+
+    def _account(self, only_sure: bool) -> dict[str, object]:  # noqa: FBT001 - as above
+        fields = _SURE_ACCOUNT_FIELDS if only_sure else ACCOUNT_FIELDS
+        return self._own_client().get(self.target.waba, fields=fields)
+
+    def _own_client(self) -> GraphClient:
+        if self._client is None:
+            target = self.target
+            self._client = GraphClient(
+                target.token,
+                url=target.graph_url,
+                version=target.api_version,
+                timeout=target.timeout,
+                before=self._before_call,
+                after=self._count,
+            )
+        return self._client
+
+    def _before_call(self) -> None:
+        """Take a request from the budget, in the store first: whoever takes over must know of it."""
+        now = self._clock()
+        if not self._holds(now) or self._schedule is None:
+            raise GraphError("budget", "another process polls now")
+        spent = self._schedule.spend(now)
+        self._keep(self._schedule)
+        if not spent:
+            self._count("budget")
+            raise GraphError("budget", f"the budget of {self.target.hourly_calls} calls an hour is used up")
+
+    def _count(self, result: str) -> None:
+        self._tell(GraphCall(waba=self.target.waba, result=result))
+
+    def _keep(self, schedule_: Schedule) -> None:
+        with self._store.transaction() as transaction:
+            transaction.commit(Changes(documents={self._kept_as: schedule.encode(schedule_.kept)}))

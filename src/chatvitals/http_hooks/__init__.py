@@ -1,0 +1,126 @@
+"""Seeing the bot's sends on their way out: hooks on its HTTP clients, of this whole process or of one client.
+
+A library is hooked once it has been imported; we import none, since each costs a bot that does not use it some 0.2 s
+and 10 MB. What the bot imports after `install` is found by the next `refresh`, which the doors call per webhook.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from chatvitals.http_hooks import aiohttp as _aiohttp
+from chatvitals.http_hooks import httpx as _httpx
+from chatvitals.http_hooks import requests as _requests
+from chatvitals.http_hooks.observer import Pending, SendObserver
+from chatvitals.http_hooks.patching import Method, Patch, lock, unobserved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Pending", "SendObserver", "install", "instrument_client", "refresh", "remove", "unobserved"]
+
+_METHODS: tuple[Method, ...] = (*_httpx.METHODS, *_requests.METHODS, *_aiohttp.METHODS)
+
+_observers: tuple[SendObserver, ...] = ()  # in order of installation; the last one gets the sends
+_patches: dict[Method, Patch] = {}
+_waiting: tuple[Method, ...] = ()  # methods of libraries that were not yet imported at the last look
+_modules = 0  # how many modules there were then
+
+
+def install(observer: SendObserver) -> None:
+    """Let `observer` see the sends of all clients of this process, in the place of one installed before."""
+    global _observers  # noqa: PLW0603 - class-level hooks are of the process, and so is the list of who looks on
+    with lock:
+        _observers = (*(other for other in _observers if other is not observer), observer)
+        _patch(_METHODS)
+
+
+def remove(observer: SendObserver) -> None:
+    """Take `observer` away; with the last one, every class gets back exactly what it had.
+
+    Where someone has patched over us since, theirs stays and our wrapper passes everything through.
+    """
+    global _observers  # noqa: PLW0603 - as in `install`
+    with lock:
+        _observers = tuple(other for other in _observers if other is not observer)
+        if not _observers:
+            for patch in _patches.values():
+                patch.undo()
+
+
+def refresh() -> None:
+    """Hook the libraries that were imported since the last look; with nothing to do it costs next to nothing."""
+    global _modules  # noqa: PLW0603 - as in `install`
+    modules = len(sys.modules)
+    if modules == _modules:
+        return
+    for method in _waiting:
+        if method.module in sys.modules:
+            with lock:
+                if _observers:
+                    _patch(_waiting)
+            return  # and look again next time: a library that is only half imported may have no class yet
+    _modules = modules
+
+
+def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]:
+    """Let `observer` alone see the sends of one client; return a function that undoes it.
+
+    Args:
+        client: an `httpx.Client`, `httpx.AsyncClient` (or httpx2's), `requests.Session` or `aiohttp.ClientSession`.
+        observer: who looks on.
+
+    Raises:
+        TypeError: the client is of another kind.
+
+    """
+    for method in _METHODS:
+        owner = method.loaded_class(sys.modules)
+        if owner is not None and isinstance(client, owner):
+            return _ClientWatch(method, client, observer).undo
+    known = ", ".join(method.label for method in _METHODS)
+    raise TypeError(
+        f"instrument_client cannot watch a {type(client).__module__}.{type(client).__qualname__}; "
+        f"it takes an instance of one of: {known}"
+    )
+
+
+class _ClientWatch:
+    """The watch over one client, until it is undone."""
+
+    __slots__ = ("_observer", "_patch")
+
+    def __init__(self, method: Method, client: Any, observer: SendObserver) -> None:
+        self._observer: SendObserver | None = observer
+        with lock:
+            self._patch = Patch(method, client, self._observing)
+
+    def undo(self) -> None:
+        """End the watch; calling it again does nothing."""
+        self._observer = None
+        self._patch.undo()
+
+    def _observing(self) -> SendObserver | None:
+        return self._observer
+
+
+def _observing() -> SendObserver | None:
+    observers = _observers
+    return observers[-1] if observers else None
+
+
+def _patch(methods: tuple[Method, ...]) -> None:
+    """Hook those of `methods` whose library is there and whose class does not lead to a wrapper of ours already."""
+    global _waiting  # noqa: PLW0603 - as in `install`
+    waiting = []
+    for method in methods:
+        with _observers[-1].guard("clients"):
+            owner = method.loaded_class(sys.modules)
+            if owner is None:
+                waiting.append(method)
+                continue
+            patch = _patches.get(method)
+            if patch is None or not patch.is_under(vars(owner)[method.name]):
+                _patches[method] = Patch(method, owner, _observing)
+    _waiting = tuple(waiting)

@@ -1,0 +1,232 @@
+"""Replacing one method of a client class, or of one client, by a wrapper that looks on; and putting it back."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import types
+import weakref
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chatvitals.whatsapp import send_requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from chatvitals.http_hooks.observer import Pending, SendObserver
+
+    Observing = Callable[[], SendObserver | None]
+    Arguments = tuple[Any, ...]
+    Keywords = Mapping[str, Any]
+
+# Held for moments only, while attributes are compared and set.
+lock = threading.RLock()
+
+# The client and the body of the send that is being looked at here. A call of the same client with the same body
+# inside it is the same send: requests calls `send` again for each redirect, and wrappers of ours may be stacked.
+_covered: ContextVar[tuple[object, object] | None] = ContextVar("chatvitals_covered", default=None)
+_unobserved: ContextVar[bool] = ContextVar("chatvitals_unobserved", default=False)
+
+_ABSENT = object()
+
+
+class Method(NamedTuple):
+    """A method of a client library through which all requests of its clients pass."""
+
+    module: str
+    owner: str
+    name: str
+    asynchronous: bool
+    address: Callable[[Any, Arguments, Keywords], tuple[object, object]]
+    """Client, arguments, keywords -> HTTP method and address (or path), without touching the body."""
+    body: Callable[[Any, Arguments, Keywords], object]
+    """Client, arguments, keywords -> the body where it is in memory, else None; never consumes anything."""
+    answered: Callable[[Pending, Any, Any, Keywords], None]
+    """Pending, client, response, keywords -> finishes the pending send, now or when the bot has read the body."""
+
+    @property
+    def label(self) -> str:
+        """The class by which users know it."""
+        return f"{self.module}.{self.owner}"
+
+    def loaded_class(self, modules: Mapping[str, Any]) -> type | None:
+        """Return the class if the library has been imported (a module half imported has none yet), else None."""
+        owner = getattr(modules.get(self.module), self.owner, None)
+        return owner if isinstance(owner, type) and self.name in vars(owner) else None
+
+
+class Patch:
+    """One replaced method. While `observing()` gives None, the wrapper passes everything through.
+
+    Args:
+        method: which method.
+        target: the class, or one client.
+        observing: gives the observer that looks on at the moment of a call.
+
+    """
+
+    __slots__ = ("__weakref__", "_had", "_name", "_observing", "_target", "wrapper")
+
+    def __init__(self, method: Method, target: Any, observing: Observing) -> None:
+        self._name = method.name
+        self._observing = observing
+        self._target: Callable[[], Any]
+        bare: Callable[[Any], Callable[..., Any]]
+        self._had = had = vars(target).get(method.name, _ABSENT)
+        if isinstance(target, type):
+            self._target = functools.partial(_itself, target)
+            bare = functools.partial(_bound, had)
+            self.wrapper = _wrapper(method, bare, observing, self.heal, had)
+            setattr(target, method.name, self.wrapper)
+            return
+        self._target = weakref.ref(target)  # whoever keeps the undo must not keep the client
+        # What the class has is looked up at call time: others may patch it later.
+        bare = functools.partial(_of_class, method.name) if had is _ABSENT else functools.partial(_whatever, had)
+        looks_like = _static(type(target), method.name)
+        # The client's attribute refers to the client, as a bound method must: it ends with the garbage collector.
+        self.wrapper = _wrapper(method, bare, observing, self.heal, looks_like)
+        # Past `__setattr__`, in which aiohttp warns in debug mode.
+        vars(target)[method.name] = types.MethodType(self.wrapper, target)
+
+    def undo(self) -> None:
+        """Put back exactly what was there; where someone has patched over us, leave theirs."""
+        with lock:
+            target = self._target()
+            attribute = None if target is None else vars(target).get(self._name)
+            if getattr(attribute, "__func__", attribute) is not self.wrapper:
+                return
+            if isinstance(target, type):
+                setattr(target, self._name, self._had)
+            elif self._had is _ABSENT:
+                del vars(target)[self._name]
+            else:
+                vars(target)[self._name] = self._had
+
+    def heal(self) -> None:
+        """Undo a patch that nobody uses any more: whoever patched over it has put it back on leaving."""
+        with lock:
+            if self._observing() is None:
+                self.undo()
+
+    def is_under(self, attribute: Any) -> bool:
+        """Say whether calls of `attribute` reach our wrapper, as far as `__wrapped__` tells."""
+        for _ in range(32):  # chains of wrappers are short; a cycle must not hold us
+            if attribute is self.wrapper:
+                return True
+            attribute = getattr(attribute, "__wrapped__", None)
+            if attribute is None:
+                return False
+        return False
+
+
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """Keep the calls in the body of the `with` statement from being counted: they are ours, not the bot's."""
+    token = _unobserved.set(True)
+    try:
+        yield
+    finally:
+        _unobserved.reset(token)
+
+
+def _wrapper(
+    method: Method,
+    bare: Callable[[Any], Callable[..., Any]],
+    observing: Observing,
+    heal: Callable[[], None],
+    looks_like: Any,
+) -> Callable[..., Any]:
+    """Return a wrapper with the name, signature and kind (sync or async) of `looks_like`.
+
+    Response and exception pass as the same objects. `_covered` is set back by value: a token could not be reset where
+    a coroutine is closed in another context than it ran in.
+    """
+
+    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        begun = _begin(method, observing(), heal, (self, args, kwargs))
+        if begun is None:
+            return bare(self)(*args, **kwargs)
+        pending, covers = begun
+        before = _covered.get()
+        _covered.set(covers)
+        try:
+            response = bare(self)(*args, **kwargs)
+        except BaseException as error:
+            pending.failed(error)
+            raise
+        finally:
+            _covered.set(before)
+        with pending.guard("clients"):
+            method.answered(pending, self, response, kwargs)
+        return response
+
+    async def acall(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        begun = _begin(method, observing(), heal, (self, args, kwargs))
+        if begun is None:
+            return await bare(self)(*args, **kwargs)
+        pending, covers = begun
+        before = _covered.get()
+        _covered.set(covers)
+        try:
+            response = await bare(self)(*args, **kwargs)
+        except BaseException as error:
+            pending.failed(error)
+            raise
+        finally:
+            _covered.set(before)
+        with pending.guard("clients"):
+            method.answered(pending, self, response, kwargs)
+        return response
+
+    # Not the `__dict__`: other instrumentations leave marks there by which they know their own wrappers.
+    return functools.update_wrapper(acall if method.asynchronous else call, looks_like, updated=())
+
+
+def _begin(
+    method: Method, observer: SendObserver | None, heal: Callable[[], None], call: tuple[Any, Arguments, Keywords]
+) -> tuple[Pending, tuple[object, object]] | None:
+    """Return the send that a call is and what it covers, or None where it is to pass unseen; never raises."""
+    if observer is None:
+        heal()
+        return None
+    try:
+        verb, url = method.address(*call)
+        if not send_requests.is_endpoint(verb, url) or _unobserved.get():
+            return None
+        client, body = call[0], method.body(*call)
+        covered = _covered.get()
+        if covered is not None and covered[0] is client and covered[1] is body:
+            return None
+        pending = observer.begin(str(verb), str(url), body)
+    except Exception as error:  # noqa: BLE001 - a fence; `with guard` would cost every other request 0.3 µs
+        observer.guard.report("clients", error)
+        return None
+    return None if pending is None else (pending, (client, body))
+
+
+def _itself(target: Any) -> Any:
+    return target
+
+
+def _whatever(attribute: Any, _client: Any) -> Any:
+    return attribute
+
+
+def _bound(attribute: Any, client: Any) -> Any:
+    """Bind a class's attribute to a client as Python would: other wrappers may be descriptors, or no functions."""
+    get = getattr(type(attribute), "__get__", None)
+    return attribute if get is None else get(attribute, client, type(client))
+
+
+def _of_class(name: str, client: Any) -> Any:
+    return _bound(_static(type(client), name), client)
+
+
+def _static(owner: type, name: str) -> Any:
+    """Return a class's attribute as it is stored, unbound."""
+    for base in owner.__mro__:
+        if name in vars(base):
+            return vars(base)[name]
+    raise AttributeError(name)

@@ -1,0 +1,67 @@
+"""What the reducer measured: amounts to add to metric cells, gathered over a batch."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from math import inf
+from typing import TYPE_CHECKING, TypeAlias
+
+from chatvitals.metrics import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chatvitals.metrics.catalogue import Family
+
+Cell: TypeAlias = tuple[str, tuple[str, ...], int]
+"""(family name, label values, field). Field 0 is the value of a counter or gauge; of a histogram, field i is the count
+of observations in bucket i alone (the last one is +Inf) and field -1 the sum."""
+
+SUM = -1
+NO_LABELS: tuple[str, ...] = ()
+
+
+class Measures:
+    """Amounts to add, and points in time of which the latest counts, by cell."""
+
+    __slots__ = ("adds", "latest")
+
+    def __init__(self) -> None:
+        self.adds: defaultdict[Cell, float] = defaultdict(float)
+        self.latest: dict[Cell, float] = {}
+
+    def count(self, family: Family, labels: tuple[str, ...] = NO_LABELS, amount: float = 1.0) -> None:
+        """Add `amount` to a counter or a gauge."""
+        self.adds[family.name, labels, 0] += amount
+
+    def observe(self, family: Family, labels: tuple[str, ...], seconds: float) -> None:
+        """Add one observation to a histogram; what is not a finite number of at least 0 becomes 0 and a skew."""
+        if not 0.0 <= seconds < inf:  # also catches NaN: SEMANTICS.md 3, nothing negative, NaN or infinite
+            self.count(catalogue.CLOCK_SKEWS)
+            seconds = 0.0
+        self._observe(family, labels, bisect_left(family.buckets, seconds), seconds)
+
+    def observe_endless(self, family: Family, labels: tuple[str, ...], seconds: float) -> None:
+        """Add an observation that counts in `+Inf` alone and adds its age `seconds` to the sum."""
+        if not 0.0 <= seconds < inf:
+            self.count(catalogue.CLOCK_SKEWS)
+            seconds = 0.0
+        self._observe(family, labels, len(family.buckets), seconds)
+
+    def at_least(self, family: Family, labels: tuple[str, ...], value: float) -> None:
+        """Raise a gauge to `value` where it is lower."""
+        cell = (family.name, labels, 0)
+        if not -inf < value < inf:
+            self.count(catalogue.CLOCK_SKEWS)
+        elif self.latest.get(cell, -inf) < value:
+            self.latest[cell] = value
+
+    def merge(self, adds: Mapping[Cell, float]) -> None:
+        """Add another batch's amounts."""
+        for cell, amount in adds.items():
+            self.adds[cell] += amount
+
+    def _observe(self, family: Family, labels: tuple[str, ...], bucket: int, seconds: float) -> None:
+        self.adds[family.name, labels, bucket] += 1.0
+        self.adds[family.name, labels, SUM] += seconds

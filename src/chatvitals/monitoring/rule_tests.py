@@ -1,0 +1,295 @@
+"""For every alert a firing and a quiet case, as promtool tests: series on two instances that show the same store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.monitoring import rules_yaml
+from chatvitals.monitoring.slo import BURNS
+
+if TYPE_CHECKING:
+    from chatvitals.monitoring.slo import Objective
+
+NUMBER: Final = {"phone_number_id": "1"}
+ACCOUNT: Final = {"waba_id": "9"}
+TEMPLATE: Final = {**ACCOUNT, "template": "offer", "language": "en"}
+RUN: Final = {**NUMBER, "journey": "order"}
+STEP: Final = {**RUN, "step": "address"}
+WEEK: Final = 7 * 24 * 60  # minutes
+_SELDOM: Final = 20  # minutes; each offset and range that slow cases look at is a multiple
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One input series; `values` is promtool's notation, one value a minute (or every `Case.interval`)."""
+
+    metric: str
+    values: str
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Series after which an alert fires, or does not: `firing` is the number of alerts at `minute`."""
+
+    alert: str
+    minute: int
+    firing: int
+    series: tuple[Series, ...]
+    labels: dict[str, str] = field(default_factory=dict)
+    interval: int = 1  # minutes between values
+
+
+def pair(alert: str, minute: int, firing: list[Series], quiet: list[Series], **more: object) -> list[Case]:
+    """Return a firing and a quiet case of one alert."""
+    return [
+        Case(alert, minute, 1, tuple(firing), **more),  # type: ignore[arg-type]
+        Case(alert, minute, 0, tuple(quiet), **more),  # type: ignore[arg-type]
+    ]
+
+
+def _gauge(alert: str, minute: int, metric: str, labels: dict[str, str], firing: str, quiet: str) -> list[Case]:
+    return pair(alert, minute, [Series(metric, firing, labels)], [Series(metric, quiet, labels)])
+
+
+def quality() -> list[Case]:
+    """Return cases of ratings, flags, limits and restrictions."""
+    rating = "chatvitals_quality_rating"
+    return [
+        *_gauge("WhatsAppQualityRatingRed", 10, rating, NUMBER, "1x20", "2x20"),
+        *_gauge("WhatsAppQualityRatingDropped", 50, rating, NUMBER, "3x30 2x30", "2x60"),
+        *_gauge("WhatsAppQualityRatingUnknown", 80, rating, NUMBER, "0x90", "3x90"),
+        *_gauge(
+            "WhatsAppQualityStale", 100, "chatvitals_quality_updated_timestamp_seconds", NUMBER, "0x120", "0+60x120"
+        ),
+        *_gauge(
+            "WhatsAppNumberFlagged", 10, "chatvitals_number_flagged_timestamp_seconds", NUMBER, "60x20", "_x20"
+        ),
+        *_gauge(
+            "WhatsAppMessagingLimitDecreased", 50, "chatvitals_messaging_limit",
+            {**NUMBER, **ACCOUNT, "scope": "portfolio"}, "10000x30 2000x30", "2000x30 10000x30",
+        ),
+        *_gauge(
+            "WhatsAppMessagingBlocked", 10, "chatvitals_health_status", {**NUMBER, "entity": "number"}, "0x20", "1x20"
+        ),
+        *_gauge(
+            "WhatsAppAccountRestricted", 10, "chatvitals_restriction_expires_timestamp_seconds",
+            {**ACCOUNT, "restriction": "RESTRICTED_BIZ_INITIATED_MESSAGING"}, "100000x20", "100x20",
+        ),
+    ]  # fmt: skip
+
+
+def templates() -> list[Case]:
+    """Return cases of template status and quality."""
+    cases = []
+    for alert, status in (("Disabled", "DISABLED"), ("Paused", "PAUSED"), ("Rejected", "REJECTED")):
+        labels = {**TEMPLATE, "status": status}
+        cases += _gauge(f"WhatsAppTemplate{alert}", 5, "chatvitals_template_status", labels, "1x10", "0x10")
+    metric = "chatvitals_template_quality"
+    return cases + _gauge("WhatsAppTemplateQualityDropped", 50, metric, TEMPLATE, "3x30 2x30", "2x60")
+
+
+def responsiveness(objective: Objective) -> list[Case]:
+    """Return cases of slow and missing answers."""
+    alert, threshold = "WhatsAppSlowAnswersBudgetBurn", f"{objective.threshold}"
+    cases = []
+    for (short, _, factor), minute in zip(BURNS, (90, 120, 240, 300), strict=True):
+        limit = factor * objective.budget
+        more, less = 10 * (limit + 1) / 2, 10 * limit / 2  # of ten turns a minute
+        cases += pair(alert, minute, _turns(more, threshold), _turns(less, threshold), labels={"short": short})
+    return [
+        *cases,
+        Case(alert, 90, 0, tuple(_turns(10, threshold, "0+0.1x400"))),  # too few to tell
+        *_gauge(
+            "WhatsAppOldestCustomerWaiting", 30, "chatvitals_oldest_open_turn_timestamp_seconds", NUMBER,
+            "60x60", "0+60x60",
+        ),
+        *pair("WhatsAppCustomersUnanswered", 90, _turns(1, "3600"), _turns(0, "3600")),
+    ]  # fmt: skip
+
+
+def _turns(late: float, threshold: str, opened: str = "0+10x400") -> list[Series]:
+    first = {**NUMBER, "turn": "first"}
+    return [
+        Series("chatvitals_turns_opened_total", opened, first),
+        Series("chatvitals_turns_overdue_total", f"0+{late:g}x400", {**first, "threshold": threshold}),
+    ]
+
+
+def delivery() -> list[Case]:
+    """Return cases of sends that WhatsApp refuses."""
+    failures = "chatvitals_message_failures_total"
+    sends = "chatvitals_sends_total"
+    alert = "WhatsAppSendsRefusedForQuality"
+    rejected = {**NUMBER, "kind": "campaign", "result": "rejected", "code": "132015"}
+    return [
+        *pair(
+            alert, 10,
+            [Series(failures, "0x4 1x20", {**NUMBER, "code": "131048", "category": "unknown"})],
+            [Series(failures, "0x4 1x20", {**NUMBER, "code": "131026", "category": "marketing"})],
+        ),
+        *pair(
+            alert, 10, [Series(sends, "0x4 2x20", rejected)], [Series(sends, "0x4 2x20", {**rejected, "code": "100"})]
+        ),
+    ]  # fmt: skip
+
+
+def plumbing() -> list[Case]:
+    """Return cases of our own health."""
+    job = {"job": "bot"}
+    webhooks = "chatvitals_webhooks_total"
+    here = Series("chatvitals_build_info", "1x120", job)
+    polled, interval = "chatvitals_poller_last_success_timestamp_seconds", "chatvitals_poller_interval_seconds"
+    every_five = Series(interval, "300x60", job)
+    return [
+        Case("WhatsAppMetricsAbsent", 15, 1, (Series("up", "1x20", job),)),
+        Case("WhatsAppMetricsAbsent", 15, 0, (here,)),
+        Case("WhatsAppMetricsAbsent", 80, 1, (here, Series(here.metric, "1x60", {"job": "other"}))),  # one of two ends
+        *_gauge("WhatsAppStoreDown", 5, "chatvitals_store_up", job, "0x10", "1x10"),
+        *pair("WhatsAppQualityPollerStale", 30, [Series(polled, "60x60", job), every_five], [
+            Series(polled, "0+60x60", job), every_five]),
+        Case("WhatsAppQualityPollerStale", 30, 0, (Series(polled, "60x60", job), Series(interval, "3600x60", job))),
+        *_gauge(
+            "WhatsAppWebhookSignatureFailures", 25, webhooks, {**job, "result": "bad_signature"}, "0+2x30", "0x30"
+        ),
+        *_gauge(
+            "WhatsAppInstrumentationErrors", 25, "chatvitals_internal_errors_total", {**job, "where": "reducer"},
+            "0+1x30", "3x30",
+        ),
+        *pair(  # the first ones of a place, and ones of long ago that come into sight with their target
+            "WhatsAppInstrumentationErrors", 33,
+            [here, Series("chatvitals_internal_errors_total", "_x20 5x40", {**job, "where": "reducer"})],
+            [Series(here.metric, "_x20 1x40", job),
+             Series("chatvitals_internal_errors_total", "_x20 5x40", {**job, "where": "reducer"})],
+        ),
+        *_gauge(
+            "WhatsAppEventsDropped", 10, "chatvitals_events_dropped_total", {**job, "reason": "queue_full"},
+            "0x5 9x20", "9x30",
+        ),
+    ]  # fmt: skip
+
+
+def slow() -> list[Case]:
+    """Return cases that compare with days before; values every four minutes keep them quick."""
+    every = 4
+
+    def counter(*phases: tuple[int, float]) -> str:
+        """Return a counter that grows by so much a minute for so many minutes, phase by phase."""
+        parts, value = [], 0.0
+        for minutes, per_minute in phases:
+            steps = minutes // every
+            parts.append(f"{value:g}+{per_minute * every:g}x{steps - 1}")
+            value += per_minute * every * steps
+        return " ".join(parts)
+
+    now = WEEK + 180
+    days = 5 * 24 * 60  # from three on, a week's average is known
+    quiet_day = f"_x{1440 // every} 30x{(days - 1640) // every}"  # nothing stalls before a day of starts is known
+    started = Series("chatvitals_journey_runs_started_total", counter((now, 1)), RUN)
+    completed = {**RUN, "outcome": "completed"}
+    runs = "chatvitals_journey_runs_total"
+    arrived = {**NUMBER, "status": "delivered", "category": "service"}
+    delivered = Series("chatvitals_message_statuses_total", counter((days, 2)), arrived)
+    through = Series("chatvitals_message_statuses_total", counter((now, 2)), arrived)
+    read = {**NUMBER, "status": "read", "category": "service"}
+    opt_outs = {**NUMBER, "category": "marketing_messages"}
+    accepted = {"job": "bot", "result": "accepted"}
+    ended = Series("chatvitals_journey_step_ended_total", counter((now, 1)), STEP)
+    dropped = {**STEP, "outcome": "abandoned_by_user"}
+    campaign = Series(started.metric, counter((WEEK + 100, 1), (80, 10)), RUN)
+    first_time = f"_x{(WEEK - 300) // every} {counter((480, 0.6))}"
+    return [
+        *pair(
+            "WhatsAppJourneyCompletionDropped", now - 20,
+            [started, Series(runs, counter((WEEK - 400, 0.6), (580, 0.1)), completed)],
+            [started, Series(runs, counter((now, 0.6)), completed)],
+            interval=every,
+        ),
+        *pair(  # more may end than begin; and a campaign's runs take their time
+            "WhatsAppJourneyCompletionDropped", now - 20,
+            [started, Series(runs, counter((WEEK - 400, 1.2), (580, 0.1)), completed)],
+            [campaign, Series(runs, counter((now, 0.6)), completed)],
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppJourneyStepDropOff", now - 20,
+            [ended, Series("chatvitals_journey_step_dropped_total", counter((WEEK - 300, 0.1), (480, 0.6)), dropped)],
+            [ended, Series("chatvitals_journey_step_dropped_total", counter((now, 0.4)), dropped)],
+            interval=every,
+        ),
+        Case(  # nobody had ever left there
+            "WhatsAppJourneyStepDropOff", now - 20, 1,
+            (ended, Series("chatvitals_journey_step_dropped_total", first_time, dropped)),
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppJourneyStalls", days - 20,
+            [started, Series("chatvitals_journey_runs_stalled", f"{quiet_day} 90x{200 // every}", STEP)],
+            [started, Series("chatvitals_journey_runs_stalled", f"{quiet_day} 40x{200 // every}", STEP)],
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppReadRateDropped", now - 20,
+            [through, Series("chatvitals_message_statuses_total", counter((WEEK - 300, 1.6), (480, 0.4)), read)],
+            [through, Series("chatvitals_message_statuses_total", counter((now, 1.6)), read)],
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppOptOutSurge", days - 20,
+            [delivered, Series("chatvitals_opt_outs_total", counter((days - 300, 0.002), (300, 0.2)), opt_outs)],
+            [delivered, Series("chatvitals_opt_outs_total", counter((days, 0.002)), opt_outs)],
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppWebhookSilent", now - 20,
+            [Series("chatvitals_webhooks_total", counter((WEEK + 60, 10), (120, 0)), accepted)],
+            [Series("chatvitals_webhooks_total", counter((WEEK + 60, 1), (120, 0)), accepted)],  # too few to tell yet
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppWebhookSilent", now - 20,
+            [Series("chatvitals_webhooks_total", counter((WEEK - 60, 2), (240, 0)), accepted)],
+            [Series("chatvitals_webhooks_total", counter((now, 2)), accepted)],
+            interval=every,
+        ),
+    ]  # fmt: skip
+
+
+def quick(objective: Objective) -> list[Case]:
+    """Return all cases that need no more than some hours of history."""
+    return [*quality(), *templates(), *responsiveness(objective), *delivery(), *plumbing()]
+
+
+def as_promtool(cases: list[Case]) -> str:
+    """Return a promtool test file."""
+    interval = cases[0].interval
+    evaluated = 1 if interval == 1 else _SELDOM
+    lines = [
+        "# For every alert a firing and a quiet case, each on two instances of one store.",
+        "rule_files:",
+        "  - ../recording.yml",
+        "  - ../alerting.yml",
+        f"evaluation_interval: {evaluated}m",
+        "group_eval_order:  # alerts read what has just been recorded",
+        *(f"  - {group}" for group in rules_yaml.GROUPS),
+        "tests:",
+    ]
+    for case in cases:
+        state = "fires" if case.firing else "is quiet"
+        lines += [f"  - name: {case.alert} {state}", f"    interval: {interval}m", "    input_series:"]
+        for series in case.series:
+            for instance in ("a", "b"):
+                labels = ", ".join(f'{k}="{v}"' for k, v in {**series.labels, "instance": instance}.items())
+                lines += [f"      - series: '{series.metric}{{{labels}}}'", f"        values: '{series.values}'"]
+        matchers = "".join(f', {k}="{v}"' for k, v in case.labels.items())
+        lines += [
+            "    promql_expr_test:",
+            f'      - expr: count(ALERTS{{alertname="{case.alert}", alertstate="firing"{matchers}}})',
+            f"        eval_time: {case.minute}m",
+        ]
+        if case.firing:
+            lines += ["        exp_samples:", "          - labels: '{}'", f"            value: {case.firing}"]
+        else:
+            lines.append("        exp_samples: []")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,272 @@
+"""One batch of events against one transaction of the store: load, resolve who is who, reduce, gather the changes."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chatvitals.conversations import identity, settling, state, turns
+from chatvitals.conversations.intake import fold
+from chatvitals.conversations.state import Contact, Rules
+from chatvitals.events import AccountEvent, Handled, IdentityChange, Message, Preference, Webhook
+from chatvitals.metrics import catalogue
+from chatvitals.stores.base import Changes
+from chatvitals.whatsapp import enums
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chatvitals.conversations.identity import Hasher
+    from chatvitals.events import PersonEvent
+    from chatvitals.metrics.cardinality import Labels
+    from chatvitals.metrics.measurements import Measures
+    from chatvitals.stores.base import Row, Transaction
+
+_EXPIRY_GRAIN = 3600.0  # an hour sooner or later makes no difference to forgetting, but costs a write each time
+_KEEP_OPEN = 90 * state.DAY
+DUE_GRAIN = 4.0
+"""Due times are rounded up to this many seconds: what falls due close together is then one visit and not several.
+
+`advance` replays everything in order whenever it comes, so this delays numbers and changes none; who wants them exact
+(a scrape) looks this far ahead.
+"""
+_OLDEST_TURN = catalogue.OLDEST_OPEN_TURN.name
+_OLDEST_HANDOVER = catalogue.OLDEST_OPEN_HANDOVER.name
+
+_NEEDS_A_PERSON = frozenset({Message, Preference, IdentityChange})
+
+
+class _Entry:
+    """A contact in this batch, with what the store had of it."""
+
+    __slots__ = ("contact", "due", "key", "oldest_handover", "oldest_turn", "row", "touched")
+
+    def __init__(self, key: int, contact: Contact, row: bytes = b"") -> None:
+        self.key = key
+        self.contact = contact
+        self.row = row
+        self.due = contact.due  # nothing is due before
+        self.oldest_turn = contact.oldest_open_turn()
+        self.oldest_handover = contact.oldest_open_handover()
+        self.touched = False
+
+
+class Batch:
+    """Reduces events in memory; `changes` then holds all that must be committed together."""
+
+    def __init__(
+        self, transaction: Transaction, rules: Rules, hasher: Hasher, labels: Labels, measures: Measures
+    ) -> None:
+        self._transaction = transaction
+        self._rules = rules
+        self._hasher = hasher
+        self._labels = labels
+        self._measures = measures
+        self._entries: dict[int, _Entry] = {}
+        self._links: dict[int, int] = {}
+        self._absent: set[int] = set()
+        self._changes = Changes(adds=measures.adds, latest=measures.latest)
+
+    def take(self, events: Sequence[PersonEvent]) -> None:
+        """Fold events in, in the order in which they were received."""
+        keyed = [(event, self._hasher.keys(event)) for event in sorted(events, key=attrgetter("received"))]
+        first = {keys[0] for _, keys in keyed}
+        if self._transaction.remote:  # rows that turn out not to be needed are cheaper than another round trip
+            for event, keys in keyed:
+                first.update(keys, self._new_keys(event) if type(event) is IdentityChange else ())
+        self._load(first)
+        second: set[int] = set()
+        for event, keys in keyed:
+            if len(keys) > 1:
+                second.update(self._unknown_aliases(keys[0], keys[1:]))
+            if type(event) is IdentityChange:
+                second.update(self._new_keys(event))
+        self._load(second)
+        for event, keys in keyed:
+            if type(event) is IdentityChange:
+                keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
+            entry = self._resolve(event.number, keys, event.received)
+            if entry.due <= event.received:
+                self._advance(entry, event.received)
+            fold(entry.contact, event, self._hasher, self._measures)
+            entry.touched = True
+            settled = event.received + self._rules.settle_after
+            if settled < entry.due:  # noqa: PLR1730 - `min` is a call, and this is hot
+                entry.due = settled
+
+    def settle(self, now: float, limit: int) -> int:
+        """Advance contacts that are due by `now`, at most `limit`; return how many there were."""
+        rows = self._transaction.due(now, limit)
+        for key, row in rows.items():
+            if key not in self._entries and not self._keep(key, row):
+                self._changes.removed.add(key)  # else it would be due for ever
+            else:
+                self._entries[key].touched = True
+        return len(rows)
+
+    def changes(self, now: float) -> Changes:
+        """Advance everything that was touched to `now` and return what must be committed."""
+        changes = self._changes
+        for entry in self._entries.values():
+            if not entry.touched:
+                continue
+            if entry.due <= now and not self._advance(entry, now):
+                changes.removed.update((entry.key, *entry.contact.aliases))
+            else:
+                entry.contact.due = due = settling.next_due(entry.contact, self._rules)
+                row = state.encode(entry.contact)
+                if row != entry.row:
+                    due = self._stored_due(entry.contact, due)
+                    changes.states[entry.key] = (row, due)
+                    if self._transaction.remote:
+                        changes.keep[entry.key] = (_keep_seconds(entry.contact, due, now), entry.contact.aliases)
+            self._mark(entry)
+        return changes
+
+    def _advance(self, entry: _Entry, now: float) -> bool:
+        """Apply what is due; return False where the contact is one to be forgotten, which then begins anew."""
+        settling.advance(entry.contact, now, self._rules, self._measures)
+        forgotten = settling.is_forgotten(entry.contact, now)
+        if forgotten:
+            turns.drop_handovers(entry.contact, self._measures)
+            entry.contact = Contact(number=entry.contact.number, aliases=entry.contact.aliases)
+        entry.due = settling.next_due(entry.contact, self._rules)
+        return not forgotten
+
+    @staticmethod
+    def _stored_due(contact: Contact, due: float) -> float:
+        grain = _EXPIRY_GRAIN if due >= settling.forgotten_at(contact) else DUE_GRAIN
+        return -(-due // grain) * grain
+
+    def _load(self, keys: Iterable[int]) -> None:
+        wanted = self._unknown(keys)
+        while wanted:
+            rows = self._transaction.load(wanted)
+            self._absent.update(wanted.difference(rows))
+            for key, row in rows.items():
+                if not self._keep(key, row):
+                    self._absent.add(key)  # it begins anew, in the place of what could not be read
+            wanted = self._unknown(row for row in rows.values() if isinstance(row, int))
+
+    def _unknown(self, keys: Iterable[int]) -> set[int]:
+        return set(keys).difference(self._entries, self._links, self._absent)
+
+    def _keep(self, key: int, row: Row) -> bool:
+        """Take a row in; return False, and count it, where it is no state that this version can read."""
+        if isinstance(row, int):
+            self._links[key] = row
+            return True
+        try:
+            self._entries[key] = _Entry(key, state.decode(row), row)
+        except msgspec.MsgspecError:
+            self._measures.count(catalogue.INTERNAL_ERRORS, ("state",))
+            return False
+        return True
+
+    def _find(self, key: int) -> _Entry | None:
+        while key in self._links:
+            key = self._links[key]
+        return self._entries.get(key)
+
+    def _unknown_aliases(self, first: int, others: tuple[int, ...]) -> list[int]:
+        """Return the keys that the first key's contact is not known by, which must be looked up."""
+        if not others:
+            return []
+        entry = self._find(first)
+        return [key for key in others if entry is None or (key != entry.key and key not in entry.contact.aliases)]
+
+    def _new_keys(self, event: IdentityChange) -> tuple[int, ...]:
+        new = (event.new_user, event.new_phone)
+        return tuple(self._hasher.person(event.number, person_id) for person_id in new if person_id)
+
+    def _resolve(self, number: str, keys: tuple[int, ...], now: float) -> _Entry:
+        """Return the one contact of all these keys; contacts that turn out to be one become one."""
+        entry = self._find(keys[0])
+        for key in keys[1:]:
+            if entry is not None and (key == entry.key or key in entry.contact.aliases):
+                continue
+            other = self._find(key)
+            if entry is None:
+                entry = other
+            elif other is not None and other is not entry:
+                self._merge(entry, other, now)
+        if entry is None:
+            entry = _Entry(keys[0], Contact(number=self._labels.admit(catalogue.NUMBER, number)))
+            self._entries[keys[0]] = entry
+            self._absent.discard(keys[0])
+        for key in keys[1:] if entry.key == keys[0] else keys:
+            if key != entry.key and key not in entry.contact.aliases:
+                self._link(key, entry)
+        return entry
+
+    def _merge(self, kept: _Entry, other: _Entry, now: float) -> None:
+        for entry in (kept, other):  # what was due belongs to each alone, whenever the last sweep was
+            if entry.due <= now:
+                self._advance(entry, now)
+        identity.merge(kept.contact, other.contact)
+        for key in (other.key, *other.contact.aliases):
+            self._link(key, kept)
+        del self._entries[other.key]
+        kept.due = 0.0
+        kept.touched = True
+        other.contact = Contact(number=other.contact.number)
+        self._mark(other)
+
+    def _link(self, key: int, entry: _Entry) -> None:
+        self._links[key] = entry.key
+        self._absent.discard(key)
+        self._changes.links[key] = entry.key
+        if key not in entry.contact.aliases:
+            entry.contact.aliases.append(key)
+
+    def _mark(self, entry: _Entry) -> None:
+        contact, marks = entry.contact, self._changes.marks
+        oldest = contact.oldest_open_turn()
+        if oldest != entry.oldest_turn:
+            marks[_OLDEST_TURN, contact.number, entry.key] = oldest
+        oldest = contact.oldest_open_handover()
+        if oldest != entry.oldest_handover:
+            marks[_OLDEST_HANDOVER, contact.number, entry.key] = oldest
+
+
+def _keep_seconds(contact: Contact, due: float, now: float) -> float:
+    """Return how long a store that forgets by itself must keep a contact: past the sweep that would remove it.
+
+    What is open must end and be counted, even when no process has run for weeks; but nobody is kept for ever.
+    """
+    open_still = due < settling.forgotten_at(contact)
+    return max(due - now, 0.0) + (_KEEP_OPEN if open_still else state.DAY)
+
+
+def count_webhook(webhook: Webhook, measures: Measures) -> None:
+    """Count what a POST on the webhook path was, beside its events."""
+    measures.count(catalogue.WEBHOOKS, (webhook.result,))
+    if webhook.result != "accepted":
+        return
+    measures.at_least(catalogue.LAST_WEBHOOK, (), webhook.received)
+    for (field, known), amount in webhook.fields.items():
+        name = field if field in enums.KNOWN_FIELDS else enums.OTHER
+        measures.count(catalogue.WEBHOOK_FIELDS, (name, "yes" if known else "no"), amount)
+    if webhook.malformed:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",), webhook.malformed)
+
+
+def count_handled(event: Handled, labels: Labels, measures: Measures) -> None:
+    """Count a handler's call; its number is empty where it is not known whose message it handled."""
+    number = labels.admit(catalogue.NUMBER, event.number)
+    measures.observe(catalogue.HANDLER_SECONDS_FAMILY, (number, event.handler, event.result), event.seconds)
+
+
+def person_events(webhook: Webhook, measures: Measures) -> list[PersonEvent]:
+    """Return the events of a webhook that are about a person; one that names nobody is malformed."""
+    events: list[PersonEvent] = []
+    for event in webhook.events:
+        if type(event) is AccountEvent:
+            continue
+        if type(event) in _NEEDS_A_PERSON and not event.phone and not event.user:  # type: ignore[union-attr]
+            measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        else:
+            events.append(event)  # type: ignore[arg-type]
+    return events

@@ -1,0 +1,97 @@
+"""The events of a batch that are about the business itself, against the one document that is known of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatvitals.events import AccountEvent, GraphCall, Poll, PollerState, Webhook
+from chatvitals.metrics import catalogue
+from chatvitals.quality import state, webhook_events
+from chatvitals.whatsapp import enums
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from chatvitals.conversations.identity import Hasher
+    from chatvitals.events import BusinessEvent
+    from chatvitals.metrics.measurements import Measures
+    from chatvitals.stores.base import Changes, Transaction
+
+    Admit: TypeAlias = Callable[[str, str], str]
+
+_MOST_NAMES = 10_000
+
+
+class NamedNumbers:
+    """What the document knows already of the digits that numbers display.
+
+    Every webhook of messages names its number, and most of them need no look at the document. What stands here was
+    committed: a batch that failed names its numbers again.
+    """
+
+    def __init__(self) -> None:
+        self._display: dict[str, str] = {}
+
+    def news(self, webhook: Webhook) -> dict[str, str]:
+        """Return what a webhook says and the document may not know."""
+        known = self._display
+        return {n: display for n, display in webhook.numbers.items() if known.get(n) != display}
+
+    def committed(self, numbers: dict[str, str]) -> None:
+        """Remember what the document knows now."""
+        if len(self._display) > _MOST_NAMES:
+            self._display.clear()
+        self._display.update(numbers)
+
+
+class Business:
+    """Gathers what a batch holds for the document, and folds it in where there is anything."""
+
+    def __init__(self, named: NamedNumbers, measures: Measures) -> None:
+        self._named = named
+        self._measures = measures
+        self._events: list[BusinessEvent] = []
+        self._names: dict[str, tuple[str, float]] = {}
+
+    def add_webhook(self, webhook: Webhook) -> None:
+        """Take what a webhook tells of the business."""
+        if webhook.numbers and webhook.result == "accepted":
+            for number_id, display in self._named.news(webhook).items():
+                self._names[number_id] = (display, webhook.received)
+        for event in webhook.events:
+            if type(event) is AccountEvent and event.field in enums.BUSINESS_FIELDS:
+                self._events.append(event)
+
+    def add(self, event: Poll | PollerState | GraphCall) -> None:
+        """Take what the poller tells."""
+        if isinstance(event, GraphCall):
+            result = event.result if event.result in enums.GRAPH_RESULTS else enums.OTHER
+            self._measures.count(catalogue.GRAPH_REQUESTS, (result,))
+        else:
+            self._events.append(event)
+
+    def fold(self, transaction: Transaction, changes: Changes, admit: Admit, hasher: Hasher) -> None:
+        """Fold everything into the document, as part of the changes of this transaction."""
+        if not self._events and not self._names:
+            return
+        stored = transaction.document(state.DOCUMENT)
+        known = state.decode(stored)
+        for number_id, (display, received) in self._names.items():
+            webhook_events.name_number(known, number_id, display, received, admit)
+        for event in sorted(self._events, key=_received):
+            webhook_events.fold(known, event, admit, hasher, self._measures)
+        if known.waiting:
+            webhook_events.release(known, max(map(_received, self._events), default=0.0), self._measures)
+        document = state.encode(known)
+        if document != stored:
+            changes.documents[state.DOCUMENT] = document
+
+    def committed(self) -> None:
+        """Remember what need not be told to the document again."""
+        if self._names:
+            self._named.committed({number_id: display for number_id, (display, _) in self._names.items()})
+
+
+def _received(event: BusinessEvent) -> float:
+    return event.received

@@ -1,0 +1,33 @@
+"""What waits in the queue of a process."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from chatvitals.events import AccountEvent, GraphCall, Handled, PersonEvent, Poll, PollerState, Webhook
+from chatvitals.pipeline.raw_webhook import Unread
+
+Read: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
+Queued: TypeAlias = Read | Unread
+
+
+def read(event: Queued) -> Read:
+    """Return what an event says, which of a webhook nobody may have looked at yet."""
+    return event.webhook if type(event) is Unread else event  # type: ignore[return-value]
+
+
+def pieces(event: Read) -> list[Read]:
+    """Return a webhook's events one by one, behind what else there is to count about it."""
+    if type(event) is not Webhook or len(event.events) < 2:
+        return [event]
+    whole = msgspec.structs.replace(event, events=[e for e in event.events if type(e) is AccountEvent])
+    return [whole, *(e for e in event.events if type(e) is not AccountEvent)]  # type: ignore[list-item]
+
+
+def weight(event: Queued) -> int:
+    """Return how many events wait with this one; about, where it has not been read."""
+    if type(event) is Unread:
+        return event.weight
+    return len(event.events) or 1 if type(event) is Webhook else 1

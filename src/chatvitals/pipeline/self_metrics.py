@@ -1,0 +1,65 @@
+"""What a process has counted about itself and not committed yet: it travels with the next commit that succeeds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import Measures
+
+if TYPE_CHECKING:
+    from chatvitals.metrics.cardinality import Labels
+    from chatvitals.runtime.error_guard import Guard
+
+
+class OwnHealth:
+    """Errors of the guard, overflows of labels, dropped events and commit times, between two commits."""
+
+    def __init__(self, guard: Guard, labels: Labels) -> None:
+        self._guard = guard
+        self._labels = labels
+        self._waiting = Measures()
+        self._in_flight = Measures()
+        self._dropped: Counter[str] = Counter()
+
+    def drop(self, reason: str, amount: int) -> None:
+        """Count events that were dropped."""
+        self._dropped[reason] += amount
+
+    def committed_within(self, seconds: float) -> None:
+        """Note how long a commit took."""
+        self._waiting.observe(catalogue.STORE_COMMIT_SECONDS, (), seconds)
+
+    def take(self) -> Measures:
+        """Return all that waits, for the commit that is about to be tried."""
+        taken, self._waiting = self._waiting, Measures()
+        dropped, self._dropped = self._dropped, Counter()
+        _count(taken, self._guard.take(), dropped, self._labels.take_overflow())
+        self._in_flight = taken
+        return taken
+
+    def give_back(self, taken: Measures) -> None:
+        """Take back what a commit did not bring to the store."""
+        self._waiting.merge(taken.adds)
+
+    def landed(self) -> None:
+        """Note that the commit under way is over, in whatever way."""
+        self._in_flight = Measures()
+
+    def measures(self) -> Measures:
+        """Return all that has not reached the store yet, what is under way included."""
+        measures = Measures()
+        measures.merge(self._waiting.adds)
+        measures.merge(self._in_flight.adds)
+        _count(measures, self._guard.errors, self._dropped, self._labels.overflow)
+        return measures
+
+
+def _count(measures: Measures, errors: Counter[str], dropped: Counter[str], overflow: Counter[str]) -> None:
+    for where, amount in errors.items():
+        measures.count(catalogue.INTERNAL_ERRORS, (where,), amount)
+    for reason, amount in dropped.items():
+        measures.count(catalogue.EVENTS_DROPPED, (reason,), amount)
+    for label, amount in overflow.items():
+        measures.count(catalogue.SERIES_OVERFLOW, (label,), amount)

@@ -1,0 +1,390 @@
+"""From the bot's path to the store: a bounded queue, and a thread that commits it in batches."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from chatvitals.conversations.identity import Hasher
+from chatvitals.conversations.state import Rules
+from chatvitals.events import GraphCall, Handled, PersonEvent, Poll, PollerState, Send, Webhook
+from chatvitals.metrics.cardinality import Labels
+from chatvitals.metrics.measurements import Measures
+from chatvitals.pipeline.contact_batch import DUE_GRAIN, Batch, count_handled, count_webhook, person_events
+from chatvitals.pipeline.quality_batch import Business, NamedNumbers
+from chatvitals.pipeline.queue_items import Queued, Read, pieces, read, weight
+from chatvitals.pipeline.raw_webhook import Unread
+from chatvitals.pipeline.self_metrics import OwnHealth
+from chatvitals.quality import gauges, state
+from chatvitals.runtime import fork_hooks
+from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.settings import Settings
+    from chatvitals.stores.base import Store
+
+_LINGER = 0.1  # seconds that a batch gathers: one commit then serves many events
+_SWEEP_EVERY = 1.0
+_MOST_EVENTS = 500
+_MOST_DUE = 500
+_MOST_SWEEPS = 20  # per scrape or round; what is left comes with the next
+_ATTEMPTS = 8
+_CONFLICT_PAUSE = 0.002
+_LONGEST_PAUSE = 5.0
+
+
+class Pipeline:
+    """The queue of one process. `put` is all that the bot ever waits for; the rest happens on a daemon thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        guard: Guard,
+        clock: Callable[[], float],
+        *,
+        background: bool = True,
+    ) -> None:
+        hours = settings.in_hours
+        self.rules = Rules(
+            settings.settle_after,
+            settings.unanswered_after,
+            settings.overdue_after,
+            None if hours is None else hours.contains,
+        )
+        self.capacity = settings.queue_size
+        self.store_up = False
+        self._identity_key = settings.identity_key
+        self._store = store
+        self._guard = guard
+        self.clock = clock
+        self._background = background
+        self._labels = Labels(settings.label_cap)
+        self._hasher: Hasher | None = None
+        self._named = NamedNumbers()
+        self._inline = False  # no thread can be had here: whoever puts an event commits it
+        self.chores: list[Callable[[], None]] = []  # done by the thread in each of its rounds, about once a second
+        self._closing = False
+        self._reset()
+        fork_hooks.watch(self)
+
+    def _reset(self) -> None:
+        """Start with an empty queue and no thread: at first, and in a forked child (its parent keeps the events)."""
+        self.own = OwnHealth(self._guard, self._labels)
+        self._queue: deque[Queued] = deque()
+        self._size = 0
+        self._lock = threading.Lock()  # of the queue; held for moments only
+        self._work = threading.RLock()  # of the store; held for a commit
+        self._wake = threading.Event()
+        self._served = threading.Condition(self._lock)
+        self._unsure: list[tuple[UncertainError, list[Read], Measures]] = []  # commits whose answer was lost
+        self._asked = 0  # how often someone has asked to have everything settled,
+        self._answered = 0  # and which of these have been served
+        self._thread: threading.Thread | None = None
+
+    def before_fork(self) -> None:
+        """Do nothing: a child takes nothing over."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing: the parent goes on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: queue, counts and thread are the parent's, and a lock may have been held by who is not here."""
+        self._guard.reset()
+        self._labels.take_overflow()
+        self._reset()
+
+    def put(self, event: Queued) -> None:
+        """Enqueue an event; when the queue is full the oldest one makes room and is counted."""
+        size = event.weight if type(event) is Unread else weight(event)
+        with self._lock:
+            self._queue.append(event)
+            self._size += size
+            while self._size > self.capacity and len(self._queue) > 1:
+                oldest = self._queue.popleft()
+                self._size -= weight(oldest)
+                self.own.drop("queue_full", weight(read(oldest)))
+        if self._background:
+            if self._thread is None:
+                self._start()
+            if not self._wake.is_set():
+                self._wake.set()
+        if self._inline:
+            self.drain()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many events wait to be committed."""
+        return self._size
+
+    def drain(self) -> bool:
+        """Commit what is in the queue now; return False when the store could not take it."""
+        with self._work:
+            if not self._ask_again():
+                return False
+            while self._queue:
+                batch = self._next_batch()
+                if not self._commit_or_keep(batch):
+                    return False
+            return True
+
+    def sweep(self, *, exact: bool = True) -> bool:
+        """Apply what has become due without any event; return False when the store could not be reached.
+
+        Due times are rounded up in the store; `exact` applies all that is due to the moment nevertheless.
+        """
+        with self._work:
+            if not self._ask_again():
+                return False
+            try:
+                for _ in range(_MOST_SWEEPS):
+                    if self._commit([], most_due=_MOST_DUE) < _MOST_DUE:
+                        break
+                if exact:
+                    self._commit([], most_due=_MOST_DUE * _MOST_SWEEPS, ahead=DUE_GRAIN)
+            except StoreUnavailableError as error:
+                self._down(error)
+                return False
+            return True
+
+    def settle(self, timeout: float = 0.5) -> None:
+        """Have everything received and due so far committed, as far as that takes at most `timeout` seconds."""
+        if not self._background:
+            self.drain()
+            self.sweep()
+            return
+        if self._thread is None:
+            self._start()
+        deadline = time.monotonic() + timeout
+        with self._served:
+            self._asked += 1
+            ticket = self._asked
+            self._wake.set()
+            while self._answered < ticket and not self._closing:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._served.wait(left):
+                    return
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Commit what waits, within `timeout` seconds, and stop the thread; what cannot be committed is counted."""
+        thread = self._thread
+        self._closing = True
+        if thread is not None and thread.is_alive():
+            self._wake.set()
+            thread.join(timeout)
+        elif not self._background:
+            self.drain()
+        with self._lock:
+            if self._queue or self._unsure:
+                unsure = sum(weight(event) for _, batch, _ in self._unsure for event in batch)
+                self.own.drop("store", unsure + sum(weight(read(event)) for event in self._queue))
+                self._queue.clear()
+                self._unsure.clear()
+                self._size = 0
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is not None or self._closing:
+                return
+            self._thread = threading.Thread(target=self._run, name="chatvitals", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError as error:  # no threads here, or the interpreter is ending: commit on the caller's
+                self._thread = None
+                self._background = False
+                self._inline = True
+                self._guard.report("pipeline", error, message="no thread could be started")
+                return
+            fork_hooks.before_exit(self.close)
+
+    def _run(self) -> None:
+        pause = 0.0
+        last_sweep = 0.0
+        while not self._closing:
+            self._wake.wait(_SWEEP_EVERY)
+            if self._asked == self._answered and not self._closing:
+                time.sleep(_LINGER)
+            self._wake.clear()
+            asked = self._asked
+            done = False
+            for chore in self.chores:
+                with self._guard("pipeline"):
+                    chore()
+            with self._guard("pipeline"):
+                done = self.drain()
+                exact = asked != self._answered
+                if done and (exact or time.monotonic() - last_sweep >= _SWEEP_EVERY):
+                    last_sweep = time.monotonic()
+                    done = self.sweep(exact=exact)
+            with self._served:
+                self._answered = asked
+                self._served.notify_all()
+            pause = 0.0 if done else min(_LONGEST_PAUSE, 2 * pause or 0.1)
+            if pause:
+                self._rest(pause)
+        with self._guard("pipeline"):
+            self.drain()
+        self._store.close()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before trying the store again, but not beyond the end."""
+        deadline = time.monotonic() + seconds
+        while not self._closing and time.monotonic() < deadline:
+            time.sleep(min(0.05, seconds))
+
+    def _next_batch(self) -> list[Read]:
+        """Take events from the queue; webhooks are read here, off the bot's path."""
+        batch: list[Queued] = []
+        size = 0
+        with self._lock:
+            while self._queue and size < _MOST_EVENTS:
+                event = self._queue.popleft()
+                size += weight(event)
+                batch.append(event)
+            self._size -= size
+        return list(map(read, batch))
+
+    def _ask_again(self) -> bool:
+        """Send commits whose answer was lost once more; return False while the store does not answer."""
+        while self._unsure:
+            unsure, batch, own = self._unsure[0]
+            try:
+                unsure.again()
+            except ConflictError:  # it did not take effect: the events are as new
+                self.own.give_back(own)
+                with self._lock:
+                    self._queue.extendleft(reversed(batch))
+            except StoreUnavailableError as error:
+                self._down(error)
+                return False
+            else:
+                with self._lock:
+                    self._size -= sum(map(weight, batch))
+            del self._unsure[0]
+        return True
+
+    def _commit_or_keep(self, batch: list[Read]) -> bool:
+        try:
+            self._commit(batch)
+        except UncertainError as error:
+            self._down(error)
+            return False
+        except StoreUnavailableError as error:
+            self._down(error)
+            with self._lock:
+                self._queue.extendleft(reversed(batch))
+                self._size += sum(map(weight, batch))
+            return False
+        except Exception as error:  # noqa: BLE001 - one bad event must not hold up the others
+            if not self._one_by_one([piece for event in batch for piece in pieces(event)]):
+                self._guard.report("reducer", error)  # nothing is wrong with any of them alone
+        return True
+
+    def _one_by_one(self, batch: list[Read]) -> bool:
+        """Commit each event for itself; return whether the bad ones were found."""
+        found = False
+        for position, event in enumerate(batch):
+            try:
+                self._commit([event])
+            except StoreUnavailableError as error:
+                left = batch[position + isinstance(error, UncertainError) :]
+                with self._lock:
+                    self._queue.extendleft(reversed(left))
+                    self._size += sum(map(weight, left))
+                return True
+            except Exception as error:  # noqa: BLE001
+                found = True
+                self._guard.report("reducer", error)
+        return found
+
+    def _commit(self, batch: list[Read], *, most_due: int = 0, ahead: float = 0.0) -> int:
+        """Reduce and commit in one transaction; return how many contacts were due."""
+        for attempt in range(_ATTEMPTS):
+            with suppress(ConflictError):
+                return self._attempt(batch, most_due, ahead)
+            time.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only so that workers part ways
+        raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
+
+    def _attempt(self, batch: list[Read], most_due: int, ahead: float) -> int:
+        began = time.perf_counter()
+        hasher = self.hasher()
+        measures = Measures()
+        business = Business(self._named, measures)
+        events = self._sorted(batch, business, measures)
+        own = self.own.take()
+        measures.merge(own.adds)
+        try:
+            with self._store.transaction() as transaction:
+                reduction = Batch(transaction, self.rules, hasher, self._labels, measures)
+                if events:
+                    reduction.take(events)
+                now = self.clock()
+                due = reduction.settle(now + ahead, most_due) if most_due else 0
+                changes = reduction.changes(now)
+                business.fold(transaction, changes, self._labels.admit, hasher)
+                if changes.states or changes.removed or changes.adds or changes.documents:
+                    transaction.commit(changes)
+            business.committed()
+        except UncertainError as error:
+            self._unsure.append((error, batch, own))
+            with self._lock:
+                self._size += sum(map(weight, batch))
+            raise
+        except BaseException:
+            self.own.give_back(own)
+            raise
+        finally:
+            self.own.landed()
+        self.store_up = True
+        if batch or due:
+            self.own.committed_within(time.perf_counter() - began)
+        return due
+
+    def _sorted(self, batch: list[Read], business: Business, measures: Measures) -> list[PersonEvent]:
+        """Count what is about no person, hand on what is about the business, and return what is about people."""
+        events: list[PersonEvent] = []
+        for event in batch:
+            if type(event) is Handled:
+                count_handled(event, self._labels, measures)
+            elif type(event) is Webhook:
+                count_webhook(event, measures)
+                business.add_webhook(event)
+                events += person_events(event, measures)
+            elif isinstance(event, Poll | PollerState | GraphCall):
+                business.add(event)
+            else:
+                if type(event) is Send and event.template:
+                    event.template = self._labels.admit("template", event.template)
+                    event.language = self._labels.admit("language", event.language)
+                events.append(event)  # type: ignore[arg-type]
+        return events
+
+    def hasher(self) -> Hasher:
+        """Return what turns ids into keys.
+
+        Raises:
+            StoreUnavailableError: its secret is in the store, which has not been reached yet.
+
+        """
+        return self._hasher or self._identify()
+
+    def _identify(self) -> Hasher:
+        """Take the identity key from the settings, else from the store, where the first process has put it."""
+        key = self._identity_key or self._store.keep_first("identity_key", secrets.token_bytes(32))
+        self._labels.learn(self._store.cells())
+        known = state.decode(self._store.document(state.DOCUMENT))
+        self._labels.learn((family.name, labels, 0) for family, labels, _ in gauges.gauges(known, 0.0))
+        self._hasher = Hasher(key)
+        return self._hasher
+
+    def _down(self, error: StoreUnavailableError) -> None:
+        self.store_up = False
+        self._guard.report("store", message=str(error))

@@ -1,0 +1,68 @@
+"""One normal form for a messaging limit, which Meta spells in five ways (META_FACTS.md 4.3)."""
+
+from __future__ import annotations
+
+import re
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatvitals.metrics import catalogue
+
+if TYPE_CHECKING:
+    from chatvitals.metrics.measurements import Measures
+    from chatvitals.quality.state import Limit
+
+_TIERS: dict[str, float | None] = {
+    "TIER_50": 50.0,
+    "TIER_250": 250.0,
+    "TIER_1K": 1_000.0,
+    "TIER_2K": 2_000.0,
+    "TIER_10K": 10_000.0,
+    "TIER_100K": 100_000.0,
+    "TIER_UNLIMITED": inf,
+    "UNLIMITED": inf,
+    "-1": inf,
+    "TIER_NOT_SET": None,
+}
+_WHOLE = re.compile(r"\d{1,12}", re.ASCII)
+_LONGEST = 64
+
+
+class Users(NamedTuple):
+    """A limit that could be read; None: said not to be set."""
+
+    users: float | None
+
+
+def normal(spelling: object) -> Users | None:
+    """Return a limit in people per 24 h, +Inf where unlimited; None for a tier that is not known: never guess."""
+    if isinstance(spelling, float) and spelling.is_integer():
+        spelling = int(spelling)
+    if isinstance(spelling, bool) or not isinstance(spelling, (int, str)):
+        return None
+    text = _text(spelling)
+    if text in _TIERS:
+        return Users(_TIERS[text])
+    return Users(float(text)) if _WHOLE.fullmatch(text) else None
+
+
+def take(limit: Limit, spelling: object, at: float, measures: Measures, *, polled: bool = False) -> None:
+    """Take a limit as Meta spells it; one that cannot be read keeps the last value and is counted.
+
+    A poll repeats what the last one said, and the same unreadable tier counts once.
+    """
+    found = normal(spelling)
+    if found is not None:
+        limit.take(found.users, at)
+        return
+    text = _text(spelling)
+    if not polled or text != limit.unknown:
+        measures.count(catalogue.EVENTS_DROPPED, ("unknown_tier",))
+    limit.unknown = text
+
+
+def _text(spelling: object) -> str:
+    """Return the spelling as text; a number that is no limit is too long to be read as one."""
+    if isinstance(spelling, int) and not -1 <= spelling < 10**12:
+        return "a number out of range"
+    return str(spelling)[:_LONGEST].strip().upper()

@@ -1,0 +1,179 @@
+"""What a poll of the Graph API found: the only source of a number's rating (SEMANTICS.md 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.conversations.state import FORGET_AFTER
+from chatvitals.metrics import catalogue
+from chatvitals.quality import messaging_limits
+from chatvitals.quality.account_events import upper, waba_label
+from chatvitals.quality.state import UNKNOWN, Number, Quality, Reading, Template
+from chatvitals.whatsapp import enums, schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    from chatvitals.events import Poll
+    from chatvitals.metrics.measurements import Measures
+
+    Admit: TypeAlias = Callable[[str, str], str]
+
+_MOST_TEMPLATES: Final = 5_000
+_LIMIT: Final = "whatsapp_business_manager_messaging_limit"
+_OLD_LIMIT: Final = "messaging_limit_tier"
+
+
+def fold(quality: Quality, poll: Poll, admit: Admit, measures: Measures) -> None:
+    """Take a poll in; one that is older than what is known changes nothing of it."""
+    quality.polled = max(quality.polled, poll.received)
+    waba = waba_label(poll.waba, admit)
+    for row in poll.numbers or ():
+        _number(quality, (waba, poll.received), row, admit, measures)
+    if poll.numbers:
+        _forget_numbers(quality, waba, poll.received)
+    if poll.templates is not None:
+        _templates(quality, waba, poll, admit, measures)
+    if poll.account is not None:
+        account = quality.account(waba)
+        _take_health(account.health, poll.account, poll.received, measures)
+        if poll.account.get(_LIMIT) is not None:
+            messaging_limits.take(account.limit, poll.account[_LIMIT], poll.received, measures, polled=True)
+        _lift(quality, waba, account.health, poll.received)
+
+
+def name(quality: Quality, number_id: str, display: str, at: float) -> Number:
+    """Return a number after it was named; its digits are the ones last heard."""
+    number = quality.numbers.setdefault(number_id, Number())
+    if display and at >= number.named:
+        number.display, number.named = display, at
+    return number
+
+
+def rating(score: object, measures: Measures) -> str:
+    """Return a rating; what is no rating is unknown, never green, and what is on no list of Meta's is counted."""
+    if isinstance(score, dict):
+        score = score.get("score")
+    found = upper(score)
+    if found in enums.RATINGS:
+        return found
+    if found not in enums.NO_RATING:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+    return UNKNOWN
+
+
+def template_status(word: str) -> str:
+    """Return a template's status as a label value; what was reinstated is approved."""
+    status = "APPROVED" if word == "REINSTATED" else word
+    return status if status in enums.TEMPLATE_STATUSES else enums.OTHER
+
+
+def template(quality: Quality, key: tuple[str, str, str], admit: Admit, measures: Measures) -> Template:
+    """Return what is known of a template; of one too many nothing is kept, beyond the label's cap it is `other`."""
+    known = quality.templates.get(key)
+    if known is None:
+        waba, name, language = key
+        known = Template(waba, admit("template", name), admit("language", language))
+        if len(quality.templates) < _MOST_TEMPLATES:
+            quality.templates[key] = known
+        else:
+            measures.count(catalogue.SERIES_OVERFLOW, ("template",))
+    return known
+
+
+def _number(
+    quality: Quality, polled: tuple[str, float], row: dict[str, object], admit: Admit, measures: Measures
+) -> None:
+    waba, at = polled
+    number_id = schema.text(row.get("id"))
+    if not number_id:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        return
+    if admit(catalogue.NUMBER, number_id) != number_id:
+        return
+    number = name(quality, number_id, schema.digits(row.get("display_phone_number")), at)
+    if at < number.rated:
+        return
+    number.waba = waba
+    verified = row.get("verified_name")
+    if isinstance(verified, str):
+        number.name = admit("verified_name", verified)
+    _rate(number_id, number, rating(row.get("quality_rating"), measures), at, measures)
+    status = upper(row.get("status"))
+    if status:
+        number.status.take(status if status in enums.NUMBER_STATUSES else enums.OTHER, at)
+        if status == "FLAGGED":
+            number.flags.raise_(at)
+        elif status == "CONNECTED":
+            number.flags.clear(at)
+    if row.get(_LIMIT) is not None:
+        messaging_limits.take(quality.account(waba).limit, row[_LIMIT], at, measures, polled=True)
+    elif row.get(_OLD_LIMIT) is not None:
+        messaging_limits.take(number.limit, row[_OLD_LIMIT], at, measures, polled=True)
+    _take_health(number.health, row, at, measures)
+    _lift(quality, waba, number.health, at)
+
+
+def _rate(number_id: str, number: Number, found: str, at: float, measures: Measures) -> None:
+    if number.rated and found != number.rating:
+        measures.count(catalogue.QUALITY_CHANGES, (number_id, number.rating, found))
+        number.changed = at
+    number.rating, number.rated = found, at
+
+
+def _forget_numbers(quality: Quality, waba: str, now: float) -> None:
+    """Forget numbers that the polls of their account have not listed for a week: they were moved or deleted."""
+    gone = [i for i, n in quality.numbers.items() if n.waba == waba and 0 < n.rated < now - FORGET_AFTER]
+    for number_id in gone:
+        del quality.numbers[number_id]
+
+
+def _take_health(known: dict[str, Reading], node: dict[str, object], at: float, measures: Measures) -> None:
+    """Read whether each link of the chain may send; of several of one kind the worst counts."""
+    worst: dict[str, str] = {}
+    for entity, can_send in _entities(node):
+        if can_send not in enums.HEALTH:
+            measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        elif entity not in worst or enums.HEALTH.index(can_send) < enums.HEALTH.index(worst[entity]):
+            worst[entity] = can_send
+    for entity, can_send in worst.items():
+        known.setdefault(entity, Reading()).take(can_send, at)
+
+
+def _entities(node: dict[str, object]) -> Iterator[tuple[str, str]]:
+    status = node.get("health_status")
+    entities = status.get("entities") if isinstance(status, dict) else None
+    for item in entities if isinstance(entities, list) else ():
+        if isinstance(item, dict):
+            entity = enums.HEALTH_ENTITIES.get(upper(item.get("entity_type")))
+            if entity is not None:
+                yield entity, upper(item.get("can_send_message"))
+
+
+def _lift(quality: Quality, waba: str, health: dict[str, Reading], at: float) -> None:
+    """End the account's restrictions where this poll finds the account available: no webhook tells most lifts."""
+    reading = health.get("waba")
+    if reading is not None and reading.at == at and reading.value == "AVAILABLE":
+        account = quality.account(waba)
+        account.lifted = max(account.lifted, at)
+
+
+def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: Measures) -> None:
+    """Take the complete list: templates that it lacks and of which nothing newer was heard are gone."""
+    listed = set()
+    for row in poll.templates or ():
+        key = (waba, row.get("name"), row.get("language"))
+        if not isinstance(key[1], str) or not isinstance(key[2], str) or not key[1] or not key[2]:
+            measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+            continue
+        listed.add(key)
+        known = template(quality, (waba, key[1], key[2]), admit, measures)
+        known.quality.take(rating(row.get("quality_score"), measures), poll.received)
+        status = upper(row.get("status"))
+        if status:
+            known.status.take(template_status(status), poll.received)
+    gone = [key for key, t in quality.templates.items() if key[0] == waba and key not in listed]
+    for key in gone:
+        if quality.templates[key].heard < poll.received:
+            del quality.templates[key]

@@ -1,0 +1,191 @@
+"""What WhatsApp thinks of the business: webhooks about numbers and templates, and what is common to all of them.
+
+Polls are the truth about a number's rating; webhooks are events (SEMANTICS.md 8). Everything here changes a `Quality`
+in place and counts into `Measures`; when it happened decides, not when it came.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.conversations import message_log, timestamps
+from chatvitals.events import AccountEvent, Poll, PollerState
+from chatvitals.metrics import catalogue
+from chatvitals.quality import account_events, messaging_limits, polls
+from chatvitals.quality.state import Quality, Template, Waiting
+from chatvitals.whatsapp import enums, schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    from chatvitals.conversations.identity import Hasher
+    from chatvitals.events import BusinessEvent
+    from chatvitals.metrics.measurements import Measures
+
+    Admit: TypeAlias = Callable[[str, str], str]
+
+_EVENTS_KEPT: Final = 4096
+_MOST_WAITING: Final = 256
+_LIMIT_EVENTS: Final = frozenset({"FLAGGED", "UNFLAGGED", "UPGRADE", "DOWNGRADE"})
+_THROUGHPUT: Final = "TIER_UNLIMITED"  # in webhooks about a number it means the higher throughput (META_FACTS.md 0.4)
+
+
+def fold(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Hasher, measures: Measures) -> None:
+    """Take one event into what is known of the business.
+
+    Args:
+        quality: what is known; it is changed.
+        event: a webhook's change, a poll, or how the poller is set.
+        admit: returns the label value to use for a label and a value (`Labels.admit`).
+        hasher: gives the key by which a copy of a webhook is known.
+        measures: where it is counted.
+
+    """
+    match event:
+        case AccountEvent():
+            _webhook(quality, event, admit, hasher, measures)
+        case Poll():
+            polls.fold(quality, event, admit, measures)
+            release(quality, event.received, measures)
+        case PollerState():
+            quality.polled = max(quality.polled, event.last_success)
+            if event.received >= quality.interval_told:
+                quality.interval, quality.interval_told = event.interval, event.received
+
+
+def name_number(quality: Quality, number_id: str, display: str, received: float, admit: Admit) -> None:
+    """Learn from a webhook's metadata which digits a number displays; beyond the label's cap nothing is learnt."""
+    if admit(catalogue.NUMBER, number_id) != number_id:
+        return
+    polls.name(quality, number_id, display, received)
+
+
+def release(quality: Quality, now: float, measures: Measures) -> None:
+    """Apply webhooks that waited for their number to be named; drop those that waited longer than Meta repeats them."""
+    waiting, quality.waiting = quality.waiting, []
+    for item in sorted(waiting, key=lambda item: item.at):
+        number_id = quality.number_of(item.display)
+        if number_id is not None:
+            _apply(quality, number_id, item, measures)
+        elif now - item.received > timestamps.STALE_AFTER:
+            measures.count(catalogue.EVENTS_DROPPED, ("stale",))
+        else:
+            quality.waiting.append(item)
+
+
+def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher, measures: Measures) -> None:
+    try:
+        key = _key(event, hasher)
+    except RecursionError:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        return
+    if message_log.has_seen(quality.seen, key):
+        measures.count(catalogue.DUPLICATES, ("account_event",))
+        return
+    quality.seen = message_log.add_seen(quality.seen, key, event.received, _EVENTS_KEPT)
+    if timestamps.is_stale(event.received, event.time):
+        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
+        return
+    at = _at(event, measures)
+    quality.heard = max(quality.heard, event.received)
+    if event.field == enums.NUMBER_FIELD:
+        _number_event(quality, event, at, admit, measures)
+    elif event.field in enums.TEMPLATE_FIELDS:
+        _template_event(quality, event, at, admit, measures)
+    else:
+        account_events.fold(quality, event, at, admit, measures)
+
+
+def _key(event: AccountEvent, hasher: Hasher) -> int:
+    """Return what a copy of the webhook has in common with it (SEMANTICS.md 5)."""
+    value = json.dumps(event.value, sort_keys=True)
+    return hasher.message(f"{event.field}\0{event.entry}\0{event.time}\0{value}")
+
+
+def _at(event: AccountEvent, measures: Measures) -> float:
+    """Return when it happened: `entry.time`, which some fields lack; one from the future would block all others."""
+    if event.time is None:
+        return event.received
+    if event.time > event.received + timestamps.FUTURE_TOLERANCE:
+        measures.count(catalogue.CLOCK_SKEWS)
+        return event.received
+    return float(event.time)
+
+
+# Numbers
+
+
+def _number_event(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measures) -> None:
+    value = event.value
+    display = schema.digits(value.get("display_phone_number"))
+    name = account_events.upper(value.get("event"))
+    if not display or not name:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        return
+    portfolio = value.get("max_daily_conversations_per_business")
+    waba = account_events.waba_label(event.entry, admit)
+    if portfolio is not None and portfolio != _THROUGHPUT and waba:
+        messaging_limits.take(quality.account(waba).limit, portfolio, at, measures)
+    label = name if name in enums.QUALITY_EVENTS else enums.OTHER
+    item = Waiting(display, label, at, event.received)
+    tier = value.get("current_limit")
+    if name in _LIMIT_EVENTS and tier is not None and tier != _THROUGHPUT:
+        found = messaging_limits.normal(tier)
+        if found is None:
+            measures.count(catalogue.EVENTS_DROPPED, ("unknown_tier",))
+        else:
+            item.limit, item.has_limit = found.users, True
+    number_id = quality.number_of(display)
+    if number_id is not None:
+        _apply(quality, number_id, item, measures)
+        return
+    quality.waiting.append(item)
+    if len(quality.waiting) > _MOST_WAITING:
+        quality.waiting.remove(min(quality.waiting, key=lambda item: item.received))
+        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
+
+
+def _apply(quality: Quality, number_id: str, item: Waiting, measures: Measures) -> None:
+    """Let an event about a number take effect; none ever sets the rating."""
+    number = quality.numbers[number_id]
+    measures.count(catalogue.QUALITY_EVENTS, (number_id, item.event))
+    if item.event == "FLAGGED":
+        number.flags.raise_(item.at)
+    elif item.event == "UNFLAGGED":
+        number.flags.clear(item.at)
+    if item.has_limit:
+        number.limit.take(item.limit, item.at)
+
+
+# Templates
+
+
+def _template_event(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measures) -> None:
+    """Read the status or the quality of a template, whichever of the two field names it came under."""
+    value = event.value
+    score = value.get("new_quality_score")
+    name = account_events.upper(value.get("event"))
+    template = _template_of(quality, event, admit, measures) if name or score is not None else None
+    if template is None:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        return
+    if score is not None:
+        template.quality.take(polls.rating(score, measures), at)
+    if name:
+        status = polls.template_status(name)
+        template.status.take(status, at)
+        reason = account_events.upper(value.get("reason")) or "NONE"
+        reason = reason if reason in enums.TEMPLATE_REASONS else enums.OTHER
+        labels = (template.waba, template.template, template.language, status, reason)
+        measures.count(catalogue.TEMPLATE_STATUS_CHANGES, labels)
+
+
+def _template_of(quality: Quality, event: AccountEvent, admit: Admit, measures: Measures) -> Template | None:
+    value: Mapping[str, object] = event.value
+    name, language = value.get("message_template_name"), value.get("message_template_language")
+    waba = account_events.waba_label(event.entry, admit)
+    if not isinstance(name, str) or not isinstance(language, str) or not name or not language:
+        return None
+    return polls.template(quality, (waba, name, language), admit, measures)

@@ -1,0 +1,1 @@
+"""What every part needs of the process: the error guard and fork hooks."""

@@ -1,0 +1,160 @@
+"""Webhooks on their way to the bot: signed, retried until it answers 200; late, twice, out of order where told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+
+from chatvitals.simulator import payloads
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Coroutine
+
+    from chatvitals.demo.scenarios import Conditions
+    from chatvitals.simulator.payloads import Update
+    from chatvitals.simulator.people import BusinessNumber
+
+_MOST_UPDATES = 1000  # META_FACTS.md 1.2
+_FIRST_RETRY = 0.25
+_SLOWEST_RETRY = 2.0
+_ATTEMPTS = 30
+
+
+class Address(NamedTuple):
+    """Where webhooks go, and the secret that signs them."""
+
+    url: str
+    app_secret: str
+
+
+class _Item(NamedTuple):
+    update: Update
+    arrived: Callable[[], None] | None
+
+
+class Delivery:
+    """Posts updates to the bot's webhook, concurrently and at least once.
+
+    Args:
+        address: where to post, and the app secret.
+        number: the business number that the webhooks are about.
+        client: the HTTP client that posts; it is closed with this object.
+        rng: the source of chance.
+        conditions: gives what WhatsApp is like at the moment.
+
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        number: BusinessNumber,
+        *,
+        client: httpx.AsyncClient,
+        rng: random.Random,
+        conditions: Callable[[], Conditions],
+    ) -> None:
+        self.posts = 0
+        self.retries = 0
+        self.lost = 0
+        self._address = address
+        self._number = number
+        self._client = client
+        self._rng = rng
+        self._conditions = conditions
+        self._gathered: list[_Item] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._error: BaseException | None = None
+
+    def put(self, update: Update, *, arrived: Callable[[], None] | None = None, prompt: bool = False) -> None:
+        """Take an update on; `arrived` is called when the bot has answered 200, `prompt` spares it all delays."""
+        self.spawn(self._carry(_Item(update, arrived), prompt=prompt))
+
+    def tell(self, body: bytes) -> None:
+        """Take on a webhook that is about no customer."""
+        self.spawn(self._tell(body))
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run `work` beside everything else; `close` ends it and raises what it raised."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def close(self) -> None:
+        """Stop everything that is under way and close the client."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.aclose()
+        if self._error is not None:
+            raise self._error
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None and self._error is None:
+            self._error = task.exception()
+
+    async def _carry(self, item: _Item, *, prompt: bool) -> None:
+        now = self._conditions()
+        if prompt:
+            await self._post([item])
+            return
+        wait = self._rng.uniform(*now.delay)
+        if self._rng.random() < now.disorder:
+            wait += self._rng.uniform(0.0, 1.0)
+        if wait:
+            await asyncio.sleep(wait)
+        self._gathered.append(item)
+        if len(self._gathered) > 1:
+            return  # whoever came first takes this one along
+        if now.batch:
+            await asyncio.sleep(now.batch)
+        while self._gathered:
+            load, self._gathered = self._gathered[:_MOST_UPDATES], self._gathered[_MOST_UPDATES:]
+            self.spawn(self._post(load))
+
+    async def _tell(self, body: bytes) -> None:
+        if not await self._push(body, self._headers(body)):
+            self.lost += 1
+
+    def _headers(self, body: bytes) -> dict[str, str]:
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": "facebookexternalua",
+            "X-Hub-Signature-256": payloads.signature(self._address.app_secret, body),
+        }
+
+    async def _push(self, body: bytes, headers: dict[str, str]) -> bool:
+        """Post until the bot answers 200, and say whether it did."""
+        pause = _FIRST_RETRY
+        for _ in range(_ATTEMPTS):
+            if await self._attempt(body, headers):
+                return True
+            self.retries += 1
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _SLOWEST_RETRY)
+        return False
+
+    async def _post(self, load: list[_Item]) -> None:
+        body = payloads.webhook(self._number, [item.update for item in load])
+        headers = self._headers(body)
+        if not await self._push(body, headers):
+            self.lost += len(load)
+            return
+        for item in load:
+            if item.arrived is not None:
+                item.arrived()
+        if self._rng.random() < self._conditions().duplicates:
+            await asyncio.sleep(self._rng.uniform(0.0, 1.0))
+            await self._attempt(body, headers)
+
+    async def _attempt(self, body: bytes, headers: dict[str, str]) -> bool:
+        self.posts += 1
+        try:
+            answer = await self._client.post(self._address.url, content=body, headers=headers)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 200  # anything else is a failure: META_FACTS.md 1.2

@@ -1,0 +1,141 @@
+"""How rows, keys and changes travel between us and the scripts: few arguments, each packed by one call per record."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatvitals.metrics.measurements import Cell
+    from chatvitals.stores.base import Changes, Row
+
+ABSENT = bytes(8)
+"""The version of a row that is not there."""
+
+_KEPT_SECONDS = 98 * 86_400  # of what nobody says how long to keep it
+_NAMES_KEPT = 50_000
+_LINK = ord("L")
+
+_encode = msgspec.msgpack.Encoder().encode
+_rows = msgspec.msgpack.Decoder(list[bytes]).decode
+_cells = msgspec.msgpack.Decoder(list[tuple[str, tuple[str, ...], int]]).decode
+_mark = msgspec.msgpack.Decoder(tuple[str, str]).decode
+
+_key = struct.Struct("<q").pack
+_check = struct.Struct("<q8s").pack
+_link = struct.Struct("<qqI").pack
+_state = struct.Struct("<qdIII").pack
+_marked = struct.Struct("<BqdI").pack
+_amount = struct.Struct("<dI").pack
+_size = struct.Struct("<I").pack
+_head = struct.Struct("<q8sB")
+
+
+def keys(wanted: Iterable[int]) -> bytes:
+    """Return keys for a script to load."""
+    return b"".join(map(_key, wanted))
+
+
+def rows(packed: bytes, versions: dict[int, bytes]) -> dict[int, Row]:
+    """Return the rows of a script's answer; note in `versions` those that are read for the first time."""
+    found: dict[int, Row] = {}
+    head, size = _head.unpack_from, _head.size
+    for record in _rows(packed):
+        key, version, kind = head(record)
+        versions.setdefault(key, version)
+        found[key] = int.from_bytes(record[size:], "little", signed=True) if kind == _LINK else record[size:]
+    return found
+
+
+def cells(names: bytes, values: bytes) -> dict[Cell, float]:
+    """Return the cells of a script's answer: their names as one array, their values between spaces."""
+    return dict(zip(_cells(names), map(float, values.split()), strict=True))
+
+
+def marks(found: list[bytes]) -> dict[tuple[str, str], float]:
+    """Return the points in time of a script's answer, in which names and values take turns."""
+    return {_mark(name): float(at) for name, at in zip(found[::2], found[1::2], strict=True)}
+
+
+def page(packed: bytes, times: bytes) -> dict[int, tuple[bytes, float]]:
+    """Return states and when they are due, of a script's answer."""
+    states = rows(packed, {})
+    due = map(float, times.split())
+    return {key: (row, at) for (key, row), at in zip(states.items(), due, strict=True) if isinstance(row, bytes)}
+
+
+def all_marks(found: list[bytes]) -> dict[tuple[str, str, int], float]:
+    """Return marks of a script's answer, in which names, contacts and times take turns."""
+    return {
+        (*_mark(name), int.from_bytes(key, "little", signed=True)): float(at)
+        for name, key, at in zip(found[::3], found[1::3], found[2::3], strict=True)
+    }
+
+
+class Packer:
+    """Packs commits; remembers the names of cells and marks, of which there are few."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[Any, ...], bytes] = {}
+
+    def commit(self, versions: dict[int, bytes], changes: Changes, firsts: dict[str, bytes]) -> tuple[bytes, ...]:
+        """Return the arguments of a commit that holds only while the rows have these versions.
+
+        Args:
+            versions: of all rows that were read, `ABSENT` where there was none.
+            changes: what to write.
+            firsts: documents to put back where they are missing.
+
+        """
+        keep = changes.keep
+        forever = (_KEPT_SECONDS, ())
+        states: list[bytes] = []
+        for key, (state, due) in changes.states.items():
+            seconds, known_by = keep.get(key, forever)
+            aliases = keys(known_by)
+            states += (_state(key, due, int(seconds), len(aliases), len(state)), aliases, state)
+        links = [_link(key, to, int(keep.get(to, forever)[0])) for key, to in changes.links.items()]
+        return (
+            b"".join([_check(key, version) for key, version in versions.items()]),
+            b"".join(states),
+            b"".join(links),
+            keys(changes.removed),
+            b"".join([self._mark(kind, number, key, at) for (kind, number, key), at in changes.marks.items()]),
+            self._amounts(changes.adds),
+            self._amounts(changes.latest),
+            _texts(changes.documents),
+            _texts(firsts),
+        )
+
+    def _amounts(self, amounts: dict[Cell, float]) -> bytes:
+        parts: list[bytes] = []
+        for cell, amount in amounts.items():
+            name = self._name(cell)
+            parts += (_amount(amount, len(name)), name)
+        return b"".join(parts)
+
+    def _mark(self, kind: str, number: str, key: int, at: float | None) -> bytes:
+        name = self._name((kind, number))
+        return _marked(at is not None, key, at or 0.0, len(name)) + name
+
+    def _name(self, parts: tuple[Any, ...]) -> bytes:
+        name = self._names.get(parts)
+        if name is None:
+            if len(self._names) >= _NAMES_KEPT:
+                self._names.clear()
+            name = self._names[parts] = _encode(parts)
+        return name
+
+
+def _texts(texts: dict[str, bytes]) -> bytes:
+    parts: list[bytes] = []
+    for name, value in texts.items():
+        encoded = name.encode()
+        parts += (_size(len(encoded)), encoded, _size(len(value)), value)
+    return b"".join(parts)

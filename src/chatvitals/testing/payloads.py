@@ -1,0 +1,185 @@
+"""From the steps of a scenario to the bodies that WhatsApp would send or the bot would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chatvitals.events import Poll
+from chatvitals.testing.fixtures import Place, person, place, waba, wamid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Step = dict[str, Any]
+EPOCH = 1_795_392_000
+
+_BODIES: dict[str, dict[str, Any]] = {
+    "text": {"body": "hello"},
+    "image": {"id": "990030000000001", "mime_type": "image/jpeg", "sha256": "AAEC"},
+    "audio": {"id": "990030000000002", "mime_type": "audio/ogg", "voice": True},
+    "interactive": {"type": "button_reply", "button_reply": {"id": "yes", "title": "Yes"}},
+    "button": {"payload": "yes", "text": "Yes"},
+    "location": {"latitude": 1.5, "longitude": 2.5},
+}
+
+
+def webhook(steps: Iterable[Step], now: float) -> dict[str, Any]:
+    """Return one POST's body that holds the items of `steps`, received at `now` (seconds since the epoch)."""
+    values: dict[tuple[str, str], dict[str, Any]] = {}
+    for step in steps:
+        where = place(step.get("number", "N1"))
+        field = _field(step)
+        value = values.setdefault((where.phone_number_id, field), _value(where))
+        _add(value, step, now, field)
+    entries = []
+    for (number, field), value in values.items():
+        entries.append({"id": _waba_of(number), "changes": [{"field": field, "value": value}]})
+    return {"object": "whatsapp_business_account", "entry": entries}
+
+
+def send(step: Step) -> tuple[str, dict[str, Any]]:
+    """Return the path and the JSON body of the bot's call for a `send` step."""
+    form = step["send"]
+    who = person(step["contact"])
+    path = f"/v26.0/{place(step.get('number', 'N1')).phone_number_id}/"
+    path += "marketing_messages" if form == "marketing" else "messages"
+    body: dict[str, Any] = {"messaging_product": "whatsapp"}
+    if form in {"read", "typing"}:
+        body |= {"status": "read", "message_id": wamid(who.phone, "read")}
+        if form == "typing":
+            body["typing_indicator"] = {"type": "text"}
+        return path, body
+    body |= {"recipient": who.user} if step.get("ids") == "bsuid" else {"to": who.phone}
+    if form in {"template", "marketing"}:
+        template = {"name": step.get("template", "order_ready"), "language": {"code": step.get("language", "en")}}
+        body |= {"type": "template", "template": template}
+    elif form == "reaction":
+        body |= {"type": "reaction", "reaction": {"message_id": wamid(who.phone, "m1"), "emoji": "\U0001f44d"}}
+    else:
+        body |= {"type": form, form: _BODIES.get(form, {"id": "990030000000009"})}
+    return path, body
+
+
+def answer(step: Step) -> tuple[int, dict[str, Any]]:
+    """Return the status and the JSON body with which the API answers a `send` step."""
+    if "rejected" in step:
+        error = {"message": "made up", "type": "OAuthException", "code": step["rejected"], "fbtrace_id": "A"}
+        return 400, {"error": error}
+    if step["send"] in {"read", "typing"}:
+        return 200, {"success": True}
+    who = person(step["contact"])
+    ids = step.get("ids", "both")
+    contact = {"input": who.user if ids == "bsuid" else who.phone}
+    if ids != "bsuid":
+        contact["wa_id"] = who.phone
+    if ids != "phone":
+        contact["user_id"] = who.user
+    messages = [{"id": wamid(who.phone, step["id"])}] if "id" in step else []
+    return 200, {"messaging_product": "whatsapp", "contacts": [contact], "messages": messages}
+
+
+def poll(step: Mapping[str, Any]) -> Poll:
+    """Return the poll of a `poll` step, with display numbers in the form that the Graph API gives them."""
+    rows = None
+    if "numbers" in step:
+        rows = []
+        for row in step["numbers"]:
+            where = place(row.get("number", "N1"))
+            display = f"+{where.display[0]} {where.display[1:4]}-{where.display[4:7]}-{where.display[7:]}"
+            names = {"id": where.phone_number_id, "display_phone_number": display, "verified_name": "Example Ltd"}
+            rows.append({**names, **{key: value for key, value in row.items() if key != "number"}})
+    return Poll(waba=waba(step["waba"]), numbers=rows, templates=step.get("templates"), account=step.get("account"))
+
+
+def message_id(step: Step) -> str:
+    """Return the message id that a step names for its contact."""
+    return wamid(person(step["contact"]).phone, step["id"])
+
+
+def _field(step: Mapping[str, Any]) -> str:
+    if "echo" in step:
+        return "smb_message_echoes"
+    if "preference" in step:
+        return "user_preferences"
+    return str(step.get("field", "messages"))
+
+
+def _value(where: Place) -> dict[str, Any]:
+    metadata = {"display_phone_number": where.display, "phone_number_id": where.phone_number_id}
+    return {"messaging_product": "whatsapp", "metadata": metadata}
+
+
+def _waba_of(number: str) -> str:
+    return next(p.waba for p in map(place, (f"N{i}" for i in range(1, 10))) if p.phone_number_id == number)
+
+
+def _add(value: dict[str, Any], step: Step, now: float, field: str) -> None:
+    timestamp = EPOCH + int(step.get("ts", now // 1))
+    if step.get("bad") == "message":
+        value.setdefault("messages", []).append("garbage")
+    elif "in" in step:
+        holder = value.setdefault("standby", {}) if field == "standby" else value
+        holder.setdefault("messages", []).append(_message(step, timestamp))
+        if step["in"] != "system":
+            contact = {"profile": {"name": "Ada Example"}, **_ids(step, "wa_id", "user_id")}
+            if contact not in value.setdefault("contacts", []):
+                value["contacts"].append(contact)
+    elif "status" in step:
+        value.setdefault("statuses", []).append(_status(step, timestamp))
+    elif "echo" in step:
+        echo = {"from": value["metadata"]["display_phone_number"], **_ids(step, "to", "to_user_id"),
+                "id": message_id(step), "timestamp": str(timestamp), "type": step["echo"]}  # fmt: skip
+        echo[step["echo"]] = _BODIES.get(step["echo"], {})
+        value.setdefault("message_echoes", []).append(echo)
+    elif "preference" in step:
+        item = {**_ids(step, "wa_id", "user_id"), "detail": "made up", "category": "marketing_messages",
+                "value": step["preference"], "timestamp": timestamp}  # fmt: skip
+        value.setdefault("user_preferences", []).append(item)
+        value.setdefault("contacts", []).append(_ids(step, "wa_id", "user_id"))
+    else:
+        raise ValueError(f"a step of a kind that this version does not know: {sorted(step)}")
+
+
+def _message(step: Step, timestamp: int) -> dict[str, Any]:
+    kind = step["in"]
+    item: dict[str, Any] = {"id": message_id(step), "timestamp": str(timestamp), "type": kind}
+    if kind == "system":
+        before = person(step["contact"])
+        after = person(step["to"])
+        if step["change"] == "number":
+            changed = {"type": "user_changed_number", "wa_id": after.phone, "body": "made up"}
+            return {**item, "from": before.phone, "system": changed}
+        changed = {"type": "user_changed_user_id", "previous_user_id": before.user, "user_id": after.user}
+        return {**item, "system": changed}
+    item |= _ids(step, "from", "from_user_id")
+    if step.get("group"):
+        item["group_id"] = "EXAMPLEGROUPID0001"
+    of = wamid(person(step["contact"]).phone, step["of"]) if "of" in step else ""
+    if kind == "reaction":
+        item["reaction"] = {"message_id": of, "emoji": "\U0001f44d"}
+    elif kind == "edit":
+        item["edit"] = {"original_message_id": of, "message": {"type": "text", "text": {"body": "better"}}}
+    elif kind == "revoke":
+        item["revoke"] = {"original_message_id": of}
+    elif kind == "unsupported":
+        item |= {"errors": [{"code": 131051, "title": "made up"}], "unsupported": {"type": "poll"}}
+    else:
+        item[kind] = _BODIES.get(kind, {"id": "990030000000003"})
+    return item
+
+
+def _status(step: Step, timestamp: int) -> dict[str, Any]:
+    item = {"id": message_id(step), "status": step["status"], "timestamp": str(timestamp),
+            **_ids(step, "recipient_id", "recipient_user_id")}  # fmt: skip
+    if "category" in step:
+        item["pricing"] = {"billable": True, "pricing_model": "PMP", "category": step["category"]}
+    if "code" in step:
+        item["errors"] = [{"code": step["code"], "title": "made up"}]
+    return item
+
+
+def _ids(step: Step, phone: str, user: str) -> dict[str, str]:
+    who = person(step["contact"])
+    ids = step.get("ids", "both")
+    shown = {} if ids == "bsuid" else {phone: who.phone}
+    return shown if ids == "phone" else {**shown, user: who.user}

@@ -1,0 +1,98 @@
+"""Who has which variant: decided by a keyed hash of the contact, and kept by the contact's state."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+from chatvitals.conversations import state
+from chatvitals.conversations.identity import Hasher
+from chatvitals.conversations.state import Kind
+from chatvitals.events import Message
+from chatvitals.stores.base import StoreUnavailableError
+from chatvitals.stores.timeouts import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.context import Contact as Person
+    from chatvitals.conversations.state import Contact
+    from chatvitals.stores.base import Store
+    from chatvitals.tracking.experiments import ExperimentPlan
+
+_KEPT = 20_000
+
+
+class Assignments:
+    """Looks a contact up in the store once, then remembers; a contact that is new to the store is drawn by its key.
+
+    Args:
+        store: where contacts keep what they have seen.
+        first_hasher: makes the identity key of a store that has none yet, and returns its hasher; this may wait.
+        identity_key: the key of the settings, or empty where it is in the store.
+
+    """
+
+    def __init__(self, store: Store, first_hasher: Callable[[], Hasher], identity_key: bytes = b"") -> None:
+        self._store = store
+        self._first_hasher = first_hasher
+        self._identity_key = identity_key
+        self._hasher: Hasher | None = None
+        self._known: dict[tuple[str, int], str] = {}
+        self._patience = Patience()  # the first one that asks has the identity key fetched
+        self._lock = threading.Lock()
+
+    def variant(self, plan: ExperimentPlan, person: Person) -> str | None:
+        """Return the variant of `person`, or None where the store cannot tell who that is."""
+        try:
+            keys = self._patience.run(partial(self._keys, person)) if self._is_far() else self._keys(person)
+            # by key and not by person: the next call may name the same contact by its other id, before any commit
+            known = [self._known.get((plan.name, key)) for key in keys]
+            if known[0] is not None and len(set(known)) == 1:
+                return known[0]
+            key, contact = self._find(keys)
+        except StoreUnavailableError:
+            return None
+        variant = _given(contact, plan.name) if contact is not None else None
+        if variant not in plan.variants:  # none yet, or one that is no longer declared, which the bot may not know
+            variant = next(filter(None, known), None) or plan.draw(key)
+        with self._lock:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known.update({(plan.name, key): variant for key in keys})
+        return variant
+
+    def _is_far(self) -> bool:
+        """Say whether the identity key must still be fetched from another host."""
+        return self._hasher is None and self._store.remote
+
+    def _keys(self, person: Person) -> tuple[int, ...]:
+        if self._hasher is None:
+            # reading waits for nobody; making the key takes the store's lock, but once in the store's life
+            secret = self._identity_key or self._store.document("identity_key")
+            self._hasher = Hasher(secret) if secret else self._first_hasher()
+        return self._hasher.keys(Message(number=person.number, phone=person.phone, user=person.user, id="", type=""))
+
+    def _find(self, keys: tuple[int, ...]) -> tuple[int, Contact | None]:
+        """Return the key and state of the contact that the store has under these keys; a new one is its first key."""
+        rows = self._store.rows(keys)
+        for key in keys:
+            row = rows.get(key)
+            while isinstance(row, int):
+                key = row  # noqa: PLW2901 - follow the link
+                row = rows[key] if key in rows else self._store.rows((key,)).get(key)
+            if row is not None:
+                return key, state.decode(row)
+        return keys[0], None
+
+
+def _given(contact: Contact, experiment: str) -> str | None:
+    """Return the variant that the contact has seen already, or is about to have seen."""
+    for exposure in contact.exposures:
+        if exposure.experiment == experiment:
+            return exposure.variant
+    for item in contact.pending:
+        if item.kind == Kind.EXPOSURE and item.name == experiment:
+            return item.code
+    return None

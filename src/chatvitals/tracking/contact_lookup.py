@@ -1,0 +1,107 @@
+"""Whose message a call is about: named by the caller, found in the context, or in a handler's arguments."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from chatvitals import context
+from chatvitals.context import Contact
+from chatvitals.whatsapp.schema import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from chatvitals.runtime.error_guard import Guard
+
+
+class Whose:
+    """Finds the contact of a call; a call without any is counted, and never raises.
+
+    Args:
+        guard: counts calls that name nobody, as `internal_errors_total{where="no_contact"}`.
+        default_number: the business number where neither caller nor context name one.
+
+    """
+
+    __slots__ = ("_default_number", "_guard")
+
+    def __init__(self, guard: Guard, default_number: str) -> None:
+        self._guard = guard
+        self._default_number = default_number
+
+    def named(self, what: str, contact: str, phone_number_id: str) -> Contact | None:
+        """Return the contact that the caller names, else the one whose message is being handled.
+
+        Args:
+            what: the call, for the message when nobody is found.
+            contact: phone or business-scoped user id, or empty.
+            phone_number_id: the business number, or empty.
+
+        """
+        current = context.current()
+        if contact:
+            person = context.named(text(phone_number_id), text(contact))  # people pass ids as numbers, too
+            handled = current or context.find(*person)  # of a batch, the one that is named
+            number = person.number or (handled.number if handled is not None else self._default_number)
+            if number and text(contact):
+                return person._replace(number=number)
+        elif current is not None:
+            return current
+        self._nobody(what)
+        return None
+
+    def handled(self, what: str, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Contact | None:
+        """Return whom a handler's call is about: its arguments decide where the context names none, or several."""
+        found = context.current() or self.in_arguments((*args, *kwargs.values()))
+        if found is None:
+            self._nobody(what)
+        return found
+
+    def in_arguments(self, arguments: Iterable[Any]) -> Contact | None:
+        """Return the contact that a pywa update or an item of a webhook among `arguments` is from."""
+        for argument in arguments:
+            number = phone = user = ""
+            with suppress(Exception):  # a foreign object, such as a proxy outside its request: then it is no update
+                number, phone, user = _of_mapping(argument) if isinstance(argument, dict) else _of_update(argument)
+            if phone or user:
+                handled = context.find(number, phone, user)
+                if handled is not None:
+                    return handled
+                if number or self._default_number:
+                    return Contact(number or self._default_number, phone, user)
+        return None
+
+    def _nobody(self, what: str) -> None:
+        self._guard.report(
+            "no_contact", message=f"{what} was called where no contact is known: give contact= and phone_number_id="
+        )
+
+
+def _of_mapping(item: dict[Any, Any]) -> tuple[str, str, str]:
+    """Read an item of `messages[]` as plain JSON, or a value, change, entry or body with messages of one person."""
+    number = ""
+    for level in ("entry", "changes", "value", "messages"):
+        metadata = item.get("metadata")
+        if isinstance(metadata, dict):
+            number = text(metadata.get("phone_number_id"))
+        inner = item.get(level)
+        found = inner if isinstance(inner, list) else [inner]
+        if level == "messages" and len({_ids(each) for each in found}) == 1:
+            found = found[:1]
+        if len(found) == 1 and isinstance(found[0], dict):
+            item = found[0]
+    return number, *_ids(item)
+
+
+def _ids(message: Any) -> tuple[str, str]:
+    return (text(message.get("from")), text(message.get("from_user_id"))) if isinstance(message, dict) else ("", "")
+
+
+def _of_update(update: Any) -> tuple[str, str, str]:
+    """Read an update of pywa: `update.from_user.wa_id`, `.bsuid`, `update.metadata.phone_number_id`."""
+    person = getattr(update, "from_user", None)
+    if person is None:
+        return "", "", ""
+    number = text(getattr(getattr(update, "metadata", None), "phone_number_id", None))
+    return number, text(getattr(person, "wa_id", None)), text(getattr(person, "bsuid", None))

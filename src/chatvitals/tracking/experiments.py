@@ -1,0 +1,100 @@
+"""Experiments as a bot's author declares them: which variant a contact gets, always the same one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from chatvitals.events import Exposed
+from chatvitals.tracking.journeys import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.tracking.assignments import Assignments
+    from chatvitals.tracking.contact_lookup import Whose
+
+_SHARES = 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentPlan:
+    """What an experiment is: its name, the weights of its variants (the first is the control), and its goal."""
+
+    name: str
+    variants: dict[str, float]
+    goal: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured.
+
+        Raises:
+            ValueError: a name cannot be a label, or the weights are not numbers of at least 0 with a sum above 0.
+
+        """
+        check_name("an experiment", self.name)
+        for variant, weight in self.variants.items():
+            check_name(f"a variant of experiment {self.name!r}", variant)
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+                raise ValueError(
+                    f"experiment {self.name!r}: a weight must be a number of at least 0, not {weight!r} ({variant})"
+                )
+        if not sum(self.variants.values()) > 0:
+            raise ValueError(f"experiment {self.name!r} needs at least one variant with a weight above 0")
+
+    def draw(self, key: int) -> str:
+        """Return the variant of a contact's key: the same one always, in proportion to the weights."""
+        digest = blake2b(key.to_bytes(8, "little", signed=True) + self.name.encode(), digest_size=8).digest()
+        point = int.from_bytes(digest, "little") / _SHARES * sum(self.variants.values())
+        chosen = ""
+        for variant, weight in self.variants.items():
+            if weight > 0:
+                chosen = variant
+                point -= weight
+                if point < 0:
+                    break
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A declared experiment; made by `vitals.experiment(…)`. Rules: SEMANTICS.md 7."""
+
+    plan: ExperimentPlan
+    _emit: Callable[[Exposed], None] = field(repr=False)
+    _clock: Callable[[], float] = field(repr=False)
+    _whose: Whose = field(repr=False)
+    _assignments: Assignments = field(repr=False)
+    _guard: Guard = field(repr=False)
+
+    def variant(self, *, contact: str = "", phone_number_id: str = "") -> str:
+        """Return the contact's variant and count its exposure; never raises.
+
+        A contact keeps its variant, whatever worker, restart or id. Where no contact is known, or the store has not
+        been reached yet, the control (the first variant with a weight) is given and nothing is counted as exposure.
+
+        Args:
+            contact: phone or business-scoped user id; by default the contact whose message is being handled.
+            phone_number_id: the business number; by default that of the context, else the first of the settings.
+
+        """
+        with self._guard("experiment"):
+            person = self._whose.named(f"{self.plan.name}.variant()", contact, phone_number_id)
+            variant = None if person is None else self._assignments.variant(self.plan, person)
+            if person is not None and variant is not None:
+                number, phone, user = person
+                self._emit(
+                    Exposed(
+                        number=number,
+                        phone=phone,
+                        user=user,
+                        received=self._clock(),
+                        experiment=self.plan.name,
+                        variant=variant,
+                        goal=self.plan.goal,
+                    )
+                )
+                return variant
+        return next(name for name, weight in self.plan.variants.items() if weight > 0)

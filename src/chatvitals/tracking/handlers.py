@@ -1,0 +1,48 @@
+"""`@vitals.handler("name")`: how long the bot's handlers take and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from chatvitals import context
+from chatvitals.events import Handled
+from chatvitals.tracking.decorators import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.tracking.contact_lookup import Whose
+
+    F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
+
+
+def measured(function: F, name: str, emit: Callable[[Handled], None], whose: Whose, guard: Guard) -> F:
+    """Return `function` wrapped so that each call is measured: seconds, and ok, error or cancelled."""
+
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[BaseException | None], None]:
+        number = ""
+        with guard("handler"):
+            person = context.current() or whose.in_arguments((*args, *kwargs.values()))
+            number = person.number if person is not None else ""
+        started = perf_counter()
+
+        def finish(error: BaseException | None) -> None:
+            with guard("handler"):
+                seconds = perf_counter() - started
+                emit(Handled(number=number, handler=name, seconds=seconds, result=_result(error)))
+
+        return finish
+
+    return wrap(function, begin)
+
+
+def _result(error: BaseException | None) -> Literal["ok", "error", "cancelled"]:
+    if error is None:
+        return "ok"
+    # trio's and anyio's cancellation is known by its name: neither is imported for it
+    if isinstance(error, (asyncio.CancelledError, GeneratorExit)) or type(error).__name__ == "Cancelled":
+        return "cancelled"
+    return "error"

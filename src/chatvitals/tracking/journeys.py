@@ -1,0 +1,189 @@
+"""Journeys as a bot's author declares them: decorators, `with` blocks and calls that say which step was reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from chatvitals.events import RunEnd, Step
+from chatvitals.tracking.decorators import wrap
+from chatvitals.whatsapp.enums import OTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from chatvitals.context import Contact
+    from chatvitals.events import RunOutcome
+    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.tracking.contact_lookup import Whose
+
+    F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
+
+DAY: Final = 86_400.0
+_END_OUTCOMES: Final = ("completed", "handed_over", "restarted")
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyPlan:
+    """What a journey is: its name, its steps in the order of display, and its times in seconds."""
+
+    name: str
+    steps: tuple[str, ...]
+    completed_by: str | None = None
+    stalled_after: float = 1800.0
+    abandoned_after: float = DAY
+    expires_after: float = 7 * DAY
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured.
+
+        Raises:
+            ValueError: a name is empty or repeated, a step is not declared, or a time is out of order.
+
+        """
+        check_name("a journey", self.name)
+        if not self.steps:
+            raise ValueError(f"journey {self.name!r} needs at least one step")
+        for step in self.steps:
+            check_name(f"a step of journey {self.name!r}", step)
+        if len(set(self.steps)) != len(self.steps):
+            raise ValueError(f"journey {self.name!r} names a step twice: {', '.join(self.steps)}")
+        if self.completed_by is not None and self.completed_by not in self.steps:
+            raise ValueError(
+                f"journey {self.name!r}: completed_by must be one of its steps ({', '.join(self.steps)}), "
+                f"not {self.completed_by!r}"
+            )
+        times = (self.stalled_after, self.abandoned_after, self.expires_after)
+        if not all(isinstance(time, (int, float)) and not isinstance(time, bool) for time in times):
+            raise ValueError(f"journey {self.name!r}: times must be numbers of seconds, not {times!r}")
+        if not 0 < self.stalled_after <= self.abandoned_after <= self.expires_after <= 7 * DAY:
+            raise ValueError(
+                f"journey {self.name!r}: times must rise, 0 < stalled_after <= abandoned_after <= expires_after, "
+                "and expires_after is at most 7 days (604800 s)"
+            )
+
+
+def check_name(what: str, name: object) -> None:
+    """Raise a `ValueError` unless `name` can be a label value that people read."""
+    if not isinstance(name, str) or not name or len(name) > 64 or not name.isprintable() or name == OTHER:
+        raise ValueError(f"the name of {what} must be 1 to 64 printable characters and not {OTHER!r}, not {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A declared journey; made by `vitals.journey(…)`.
+
+    In the handling of a webhook no call needs arguments; elsewhere give `contact` (phone or business-scoped user id)
+    and `phone_number_id`. Rules: SEMANTICS.md 6.
+    """
+
+    plan: JourneyPlan
+    _emit: Callable[[Step | RunEnd], None] = field(repr=False)
+    _clock: Callable[[], float] = field(repr=False)
+    _whose: Whose = field(repr=False)
+    _guard: Guard = field(repr=False)
+
+    def step(self, name: str) -> StepMark:
+        """Return a mark of a step: a decorator of handlers, and a `with` block. Each call or entry reaches the step.
+
+        Raises:
+            ValueError: the journey has no such step.
+
+        """
+        if name not in self.plan.steps:
+            raise ValueError(
+                f"journey {self.plan.name!r} has no step {name!r}; its steps are {', '.join(self.plan.steps)}"
+            )
+        return StepMark(self, name)
+
+    def reach(self, name: str, *, contact: str = "", phone_number_id: str = "") -> None:
+        """Say that the contact has reached a step now; one that is not declared counts as `other`."""
+        with self._guard("journey"):
+            person = self._whose.named(f"{self.plan.name}.reach()", contact, phone_number_id)
+            if person is not None:
+                self._reach(name if name in self.plan.steps else OTHER, person)
+
+    def complete(self, *, contact: str = "", phone_number_id: str = "") -> None:
+        """Say that the contact's run is completed."""
+        self.end("completed", contact=contact, phone_number_id=phone_number_id)
+
+    def restart(self, *, contact: str = "", phone_number_id: str = "") -> None:
+        """Say that the contact begins anew: the run ends as restarted, the next step opens another."""
+        self.end("restarted", contact=contact, phone_number_id=phone_number_id)
+
+    def end(self, outcome: RunOutcome, *, contact: str = "", phone_number_id: str = "") -> None:
+        """Say that the contact's run has ended as `completed`, `handed_over` or `restarted`."""
+        with self._guard("journey"):
+            if outcome not in _END_OUTCOMES:
+                # neither here nor in `reach` is what was given logged: it may come from a customer
+                self._guard.report("journey", message=f"{self.plan.name}.end() takes {', '.join(_END_OUTCOMES)}")
+                return
+            person = self._whose.named(f"{self.plan.name}.end({outcome!r})", contact, phone_number_id)
+            if person is not None:
+                number, phone, user = person
+                self._emit(
+                    RunEnd(
+                        number=number,
+                        phone=phone,
+                        user=user,
+                        received=self._clock(),
+                        journey=self.plan.name,
+                        outcome=outcome,
+                    )
+                )
+
+    def _reached_by(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        with self._guard("journey"):
+            person = self._whose.handled(f"step {name!r} of journey {self.plan.name!r}", args, kwargs)
+            if person is not None:
+                self._reach(name, person)
+
+    def _reach(self, name: str, person: Contact) -> None:
+        plan = self.plan
+        number, phone, user = person
+        self._emit(
+            Step(
+                number=number,
+                phone=phone,
+                user=user,
+                received=self._clock(),
+                journey=plan.name,
+                step=name,
+                completes=name == plan.completed_by,
+                stalled_after=plan.stalled_after,
+                abandoned_after=plan.abandoned_after,
+                expires_after=plan.expires_after,
+            )
+        )
+
+
+class StepMark:
+    """Marks where a step is reached: `@journey.step("x")`, or `with journey.step("x"):`."""
+
+    __slots__ = ("_journey", "_name")
+
+    def __init__(self, journey: Journey, name: str) -> None:
+        self._journey = journey
+        self._name = name
+
+    def __call__(self, function: F) -> F:
+        """Decorate a handler: calling it reaches the step, whether or not it then raises."""
+        journey, name = self._journey, self._name
+
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[BaseException | None], None]:
+            journey._reached_by(name, args, kwargs)  # noqa: SLF001 - the two halves of one thing
+            return _nothing
+
+        return wrap(function, begin)
+
+    def __enter__(self) -> None:
+        """Reach the step."""
+        self._journey._reached_by(self._name, (), {})  # noqa: SLF001 - as above
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Do nothing: a step ends when the next one is reached."""
+
+
+def _nothing(_: BaseException | None) -> None:
+    pass

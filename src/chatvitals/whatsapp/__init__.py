@@ -1,0 +1,1 @@
+"""WhatsApp's wire format: webhooks, send requests, signatures and enumerations."""

@@ -1,0 +1,367 @@
+"""`chatvitals journeys`: the funnel of a real store, over HTTP and from its file, and what can be wrong."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chatvitals.cli import journeys, main
+from chatvitals.cli.journeys import Funnel, StepCounts, funnels, lines
+from chatvitals.exporters import scrape
+from chatvitals.exporters.scrape import Sample
+from chatvitals.settings import Settings
+from chatvitals.vitals import Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from chatvitals.integrations.asgi import ASGIApp, Receive, Scope, Send
+
+ROME, MILAN = "100", "200"
+STEPS = ["menu", "address", "pickup", "paid"]
+
+
+@pytest.fixture
+def vitals(tmp_path: Path, clock: Any) -> Iterator[Vitals]:
+    """A bot's measurements in a file, with two orders on one number and one on another; all is applied at once."""
+    settings = Settings.load({"store": f"sqlite:///{tmp_path}/bot.db", "settle_after": 0.0}, environ={})
+    made = Vitals(settings, clock=clock, background=False)
+    order = made.journey("order", STEPS, completed_by="paid", stalled_after=60, abandoned_after=600)
+
+    def reach(step: str, contact: str, number: str = ROME) -> None:
+        order.reach(step, contact=contact, phone_number_id=number)
+        made.settle()
+
+    for contact in ("390000001", "390000002"):
+        reach("menu", contact)
+    reach("menu", "390000003", MILAN)
+    clock.advance(3.0)
+    reach("pickup", "390000001")
+    reach("address", "390000003", MILAN)
+    clock.advance(4.0)
+    reach("paid", "390000001")
+    clock.advance(700.0)  # the others are abandoned
+    reach("menu", "390000004")
+    clock.advance(100.0)
+    made.settle()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(vitals: Vitals) -> str:
+    """The URL of that store."""
+    return vitals.settings.store
+
+
+def _run(*words: str) -> int:
+    return main.main(["journeys", *words])
+
+
+def _step(name: str, **counts: float) -> list[Sample]:
+    labels = {"phone_number_id": ROME, "journey": "order", "step": name}
+    return [Sample(f"chatvitals_journey_{family}", labels, value) for family, value in counts.items()]
+
+
+SMALL = [
+    Sample("chatvitals_journey_runs_started_total", {"journey": "order"}, 40.0),
+    Sample("chatvitals_journey_runs_total", {"journey": "order", "outcome": "completed"}, 10.0),
+    Sample("chatvitals_journey_runs_total", {"journey": "order", "outcome": "abandoned_by_user"}, 17.0),
+    Sample("chatvitals_journey_runs_total", {"journey": "order", "outcome": "abandoned_by_business"}, 3.0),
+    *_step("paid", step_reached_total=10, step_ended_total=10),
+    *_step("menu", step_reached_total=40, step_ended_total=30, runs_open=10, runs_stalled=4),
+    *_step("item", step_reached_total=20, step_ended_total=20),
+    *[
+        Sample(sample.name, {**sample.labels, "outcome": outcome}, sample.value)
+        for name, outcome, count in (
+            ("menu", "abandoned_by_user", 9),
+            ("menu", "abandoned_by_business", 1),
+            ("item", "abandoned_by_user", 8),
+            ("item", "abandoned_by_business", 2),
+        )
+        for sample in _step(name, step_dropped_total=count)
+    ],
+    *[
+        Sample("chatvitals_journey_step_info", {"journey": "order", "step": step, "index": str(index)}, 1.0)
+        for index, step in enumerate(("menu", "item", "paid"), 1)
+    ],
+]
+
+
+# What is shown
+
+
+def test_a_funnel_is_one_bar_per_step() -> None:
+    """Reached, share of the first step, drop-off among ended runs, median, open, stalled; and where most are lost."""
+    assert lines(funnels(SMALL)[0], width=72) == [
+        "order: 40 runs started, 10 completed, 17 abandoned by the customer,",
+        "  3 abandoned waiting for us, 10 open (4 stalled)",
+        "",
+        "step  reached                  of first  drop-off  median  open  stalled",
+        "menu       40  ██████████████      100%       33%       -    10        4",
+        "item       20  ███████              50%       50%       -     0        0",
+        "paid       10  ███▌                 25%        0%       -     0        0",
+        "",
+        "Most runs are lost at item: 10 of 20 ended, 2 of them waiting for an answer.",
+    ]
+
+
+def test_bars_are_hashes_where_blocks_cannot_be_shown() -> None:
+    """The same table in ASCII."""
+    text = "\n".join(lines(funnels(SMALL)[0], width=72, blocks=False))
+    assert text.isascii()
+    assert "menu       40  ##############      100%" in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_a_funnel_fits_its_terminal(width: int) -> None:
+    """No line of the table is wider than the terminal."""
+    assert max(map(len, lines(funnels(SMALL)[0], width=width))) <= width
+
+
+def test_a_journey_without_runs_is_one_line() -> None:
+    """A declared journey that nobody has entered is named."""
+    assert lines(Funnel("order")) == ["order: no runs yet"]
+
+
+def test_names_cannot_steer_the_terminal() -> None:
+    """What answers at an address may call itself anything; control characters are not passed on."""
+    found = [Sample("chatvitals_journey_runs_started_total", {"journey": "a\x1b[2Jb"}, 1.0)]
+    found += [Sample("chatvitals_journey_step_reached_total", {"journey": "a\x1b[2Jb", "step": "\x07" * 40}, 1.0)]
+    assert all(text.isprintable() for text in lines(funnels(found)[0]))
+
+
+# The numbers of a step
+
+
+def _timed(*buckets: tuple[float, int], total: float) -> StepCounts:
+    step = StepCounts("menu", seconds=total)
+    step.buckets.update(dict(buckets))
+    return step
+
+
+def test_the_median_is_interpolated_in_its_bucket() -> None:
+    """Of ten, the fifth lies three quarters up the bucket from 2 to 4 s."""
+    assert _timed((2.0, 2), (4.0, 6), (math.inf, 10), total=60.0).median == 3.5
+
+
+def test_the_median_of_instants_is_none_of_the_bucket_s_middle() -> None:
+    """A step that completes takes no time, whatever the width of the lowest bucket."""
+    assert _timed((0.5, 10), (math.inf, 10), total=0.0).median == 0.0
+
+
+def test_a_median_above_the_last_bucket_is_said_to_be_above_it() -> None:
+    """Nothing finite is made up."""
+    step = _timed((14400.0, 1), (math.inf, 10), total=1e6)
+    assert step.median == math.inf
+    found = Funnel("order", started=10, known={"menu": step})
+    assert "> 4 h" in lines(found)[3]
+
+
+def test_nothing_timed_has_no_median_and_nothing_ended_no_drop_off() -> None:
+    """Unknown is a dash, not 0."""
+    assert StepCounts("menu").median is None
+    assert StepCounts("menu").drop_off is None
+    assert StepCounts("menu", ended=8).drop_off == 0.0
+
+
+# From a bot's numbers
+
+
+def test_the_funnel_of_a_store(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file alone tells the runs of all numbers, steps by how many reached them."""
+    assert _run("--store", store) == journeys.SHOWN
+    assert capsys.readouterr().out.splitlines() == [
+        "order: 4 runs started, 1 completed, 2 abandoned by the customer,",
+        "  1 open (1 stalled)",
+        "",
+        "step     reached                       of first  drop-off  median  open  stalled",
+        "menu           4  ███████████████████      100%       33%   2.8 s     1        1",
+        "address        1  ████▊                     25%      100%     0 s     0        0",
+        "paid           1  ████▊                     25%        0%     0 s     0        0",
+        "pickup         1  ████▊                     25%        0%   3.5 s     0        0",
+        "",
+        "Most runs are lost at address: 1 of 1 ended.",
+    ]
+
+
+def test_metrics_and_store_tell_the_same_and_metrics_know_the_order(
+    vitals: Vitals, serve: Callable[[ASGIApp], int], store: str
+) -> None:
+    """Over HTTP the steps come as they were declared; the numbers are those of the file."""
+    url = f"http://127.0.0.1:{serve(vitals.metrics_app())}/metrics"
+    (over_http,), (of_file,) = funnels(scrape.from_url(url)), funnels(scrape.from_store(store))
+    assert [step.name for step in over_http.steps] == STEPS
+    for step in over_http.steps:
+        step.index = math.inf
+    assert over_http.steps == of_file.steps
+    assert (over_http.started, +over_http.outcomes) == (of_file.started, of_file.outcomes)
+
+
+def test_one_number_is_shown_alone(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--number` leaves out the runs of other numbers."""
+    assert _run("--store", store, "--number", MILAN) == journeys.SHOWN
+    assert capsys.readouterr().out.startswith("order: 1 run started, 1 abandoned by the customer\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--number", "300"), "there is no business number 300; there are: 100, 200"),
+        (("--journey", "booking"), "there is no journey booking; there are: order"),
+    ],
+)
+def test_a_name_that_is_not_there_is_a_sentence(
+    words: tuple[str, ...], said: str, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence tells the names that there are."""
+    assert _run("--store", store, *words) == journeys.WRONG
+    assert said in capsys.readouterr().err
+
+
+def test_a_journey_is_shown_alone(vitals: Vitals, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--journey` leaves out the others; without it, all are shown by name."""
+    vitals.journey("booking", ["date"]).reach("date", contact="390000009", phone_number_id=ROME)
+    vitals.settle()
+    assert _run("--store", store) == journeys.SHOWN
+    assert capsys.readouterr().out.index("booking: 1 run started") == 0
+    assert _run("--store", store, "--journey", "order") == journeys.SHOWN
+    assert "booking" not in capsys.readouterr().out
+
+
+def test_the_store_of_the_settings_is_read_by_default(
+    store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without options the command reads what the bot writes."""
+    monkeypatch.setenv("CHATVITALS_STORE", store)
+    assert _run() == journeys.SHOWN
+    assert "order: 4 runs started" in capsys.readouterr().out
+
+
+def test_a_store_in_which_nothing_began_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty store is no error."""
+    made = Vitals(Settings.load({"store": f"sqlite:///{tmp_path}/bot.db"}, environ={}), background=False)
+    made.settle()
+    assert _run("--store", made.settings.store) == journeys.SHOWN
+    made.close()
+    assert capsys.readouterr().out == "No journey has begun yet.\n"
+
+
+def test_output_has_no_colours_and_is_ascii_where_nothing_else_fits(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe with another encoding gets no error, and NO_COLOR asks for nothing that is not so already."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert _run("--store", store) == journeys.SHOWN
+    sys.stdout.flush()
+    assert b"####" in raw.getvalue()
+    assert b"\x1b" not in raw.getvalue()
+
+
+# What can be wrong
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("--store", "sqlite:///nowhere.db"), journeys.UNREADABLE, "there is no store file nowhere.db"),
+        (("--store", "memory:"), journeys.UNREADABLE, "give --metrics"),
+        (("--store", "nowhere.db"), journeys.WRONG, "store must be"),
+        (("--metrics", "http://127.0.0.1:9/metrics"), journeys.UNREADABLE, "is the bot running"),
+        (("--metrics", "file:///etc/passwd"), journeys.WRONG, "--metrics must be like http://"),
+        (("--metrics", "http://[::1"), journeys.WRONG, "--metrics must be like http://"),
+        (("--metrics", "http://127.0.0.1:port/"), journeys.WRONG, "--metrics must be like http://"),
+    ],
+)
+def test_a_source_that_is_none_is_a_sentence(
+    words: tuple[str, str],
+    status: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One sentence, no traceback, and no file that was not there."""
+    monkeypatch.chdir(tmp_path)
+    assert _run(*words) == status
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("chatvitals journeys: ")
+    assert said in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_store_is_a_sentence_and_stays_what_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a text nor an empty file is turned into a store."""
+    for name, content in (("note.txt", b"milk, eggs " * 100), ("empty.db", b"")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        assert _run("--store", f"sqlite:///{path}") == journeys.UNREADABLE
+        assert name in capsys.readouterr().err
+        assert path.read_bytes() == content
+
+
+def test_a_token_is_asked_for_and_taken_from_option_or_environment(
+    vitals: Vitals,
+    serve: Callable[[ASGIApp], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The sentence says how to give one; the right one opens, a wrong one does not."""
+    app = type(vitals.metrics_app())(vitals.collector, vitals.guard, "s3cret")
+    words = ("--metrics", f"http://127.0.0.1:{serve(app)}/metrics")
+    assert _run(*words) == journeys.UNREADABLE
+    assert "asks for a token: give --token" in capsys.readouterr().err
+    assert _run(*words, "--token", "wrong") == journeys.UNREADABLE
+    assert "asks for another token than this one" in capsys.readouterr().err
+    assert _run(*words, "--token", "s3cret") == journeys.SHOWN
+    monkeypatch.setenv("CHATVITALS_METRICS_TOKEN", "s3cret")
+    assert _run(*words) == journeys.SHOWN
+
+
+def _answering(status: int, body: bytes, *headers: tuple[bytes, bytes]) -> tuple[ASGIApp, list[str]]:
+    paths: list[str] = []
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            paths.append(scope["path"])
+            await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+            await send({"type": "http.response.body", "body": body})
+
+    return app, paths
+
+
+@pytest.mark.parametrize("body", [b"<html>Hello</html>", b"up 1\n", b"{} {} {", b"\xff\xfe", b""])
+def test_a_page_that_is_no_metrics_is_a_sentence(
+    body: bytes, serve: Callable[[ASGIApp], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever answers there, nothing is shown as if it were numbers."""
+    port = serve(_answering(200, body)[0])
+    assert _run("--metrics", f"http://127.0.0.1:{port}/") == journeys.UNREADABLE
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_redirect_is_told_and_not_followed(
+    serve: Callable[[ASGIApp], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The token is for one address; another one is for a person to decide."""
+    app, paths = _answering(302, b"", (b"location", b"/elsewhere"))
+    assert _run("--metrics", f"http://127.0.0.1:{serve(app)}/metrics", "--token", "s3cret") == journeys.UNREADABLE
+    assert "redirects to /elsewhere" in capsys.readouterr().err
+    assert paths == ["/metrics"]
+
+
+def test_both_sources_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line says so."""
+    with pytest.raises(SystemExit) as stopped:
+        _run("--metrics", "http://127.0.0.1/metrics", "--store", "memory:")
+    assert stopped.value.code == journeys.WRONG
+    assert "not allowed with" in capsys.readouterr().err

@@ -1,0 +1,143 @@
+"""The command `chatvitals`: help, and a sentence for every wrong word."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chatvitals._version import __version__
+from chatvitals.cli import demo, main, replay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMAND = [str(Path(sys.executable).with_name("chatvitals"))]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_help_names_the_commands() -> None:
+    """The installed command says what there is, and exits 0."""
+    found = run("--help")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith("usage: chatvitals")
+    for command in ("demo", "replay", "doctor"):
+        assert command in found.stdout
+
+
+def test_the_version_is_the_package_s() -> None:
+    """For bug reports."""
+    assert run("--version").stdout == f"chatvitals {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("demo", ["--duration", "--port"]), ("replay", ["--openmetrics"]), ("doctor", ["--fix", "--json"])],
+)
+def test_each_command_has_its_help(command: str, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With its options."""
+    with pytest.raises(SystemExit) as ended:
+        main.main([command, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert all(option in text for option in options)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["sing"], "invalid choice: 'sing' (choose from"),
+        (["--loud"], "arguments"),
+        (["replay"], "the following arguments are required: FILE.jsonl"),
+        (["replay", "x", "--loud"], "unrecognized arguments: --loud"),
+        (["replay", "x", "--every", "0"], "must be a number of seconds above 0, not '0'"),
+        (["replay", "x", "--every", "nan"], "must be a number of seconds above 0, not 'nan'"),
+        (["replay", "x", "--every", "inf"], "must be a number of seconds above 0, not 'inf'"),
+        (["demo", "--duration", "soon"], "must be a number of seconds above 0, not 'soon'"),
+        (["demo", "--duration", "-1"], "must be a number of seconds above 0, not '-1'"),
+        (["demo", "--port", "65536"], "must be a port from 0 (any free one) to 65535, not '65536'"),
+        (["demo", "--port", "http"], "must be a port from 0 (any free one) to 65535, not 'http'"),
+        (["demo", "--scenario", "stormy"], "choose from"),
+    ],
+)
+def test_wrong_words_exit_2_with_a_sentence(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is run, and the sentence says what is allowed."""
+    with pytest.raises(SystemExit) as ended:
+        main.main(words)
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert "usage: chatvitals" in err
+    assert said in err.splitlines()[-1]
+
+
+def test_options_reach_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its exit status is the command's."""
+    given: list[Any] = []
+
+    def demo_run(duration: float | None, scenario: str, *, plain: bool, port: int) -> int:
+        given.append((duration, scenario, plain, port))
+        return 7
+
+    monkeypatch.setattr(demo, "run", demo_run)
+    assert main.main(["demo"]) == 7
+    assert main.main(["demo", "--duration", "2.5", "--scenario", "slow", "--plain", "--port", "0"]) == 7
+    assert given == [(None, "calm", False, 9464), (2.5, "slow", True, 0)]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["log.jsonl"], (Path("log.jsonl"), None, 60.0)),
+        (["-", "--openmetrics", "out", "--every", "5"], (Path("-"), Path("out"), 5.0)),
+    ],
+)
+def test_options_reach_replay(
+    words: Sequence[str], expected: tuple[Path, Path | None, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exit status is the command's."""
+    given: list[Any] = []
+
+    def replay_run(path: Path, openmetrics: Path | None, *, every: float) -> int:
+        given.append((path, openmetrics, every))
+        return 3
+
+    monkeypatch.setattr(replay, "run", replay_run)
+    assert main.main(["replay", *words]) == 3
+    assert given == [expected]
+
+
+def test_an_interrupt_is_a_word_and_not_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C exits 130, as shells expect."""
+
+    def interrupt(*_: Any, **__: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(replay, "run", interrupt)
+    assert main.main(["replay", "x"]) == 130
+    assert capsys.readouterr().err == "\nchatvitals: interrupted\n"
+
+
+def test_a_reader_who_has_seen_enough_is_no_error() -> None:
+    """`chatvitals … | head` ends without a traceback."""
+    code = "import chatvitals.cli.main as c, chatvitals.cli.replay as r\ndef run(*_, **__): raise BrokenPipeError\n"
+    code += "r.run = run\nraise SystemExit(c.main(['replay', 'x']))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_asking_for_help_imports_no_command() -> None:
+    """Each command imports what it needs, and nothing else does."""
+    code = "import sys, chatvitals.cli.main as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "tools = {'chatvitals.cli.demo', 'chatvitals.cli.replay', 'rich', 'uvicorn'}\n"
+    code += "print(sorted(tools & sys.modules.keys()))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert found.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,205 @@
+"""Who is who: keyed hashes, no raw ids in what is kept, and merges that neither lose nor invent anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatvitals.conversations import identity, message_log
+from chatvitals.conversations.identity import Hasher
+from chatvitals.conversations.state import OPEN, Contact, Exposure, Item, Kind, Run, Turn
+from chatvitals.events import IdentityChange, Message, Send, Status
+from chatvitals.metrics import catalogue
+from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, USER, World
+
+if TYPE_CHECKING:
+    from chatvitals.events import PersonEvent
+
+KEY = b"0123456789abcdef"
+OTHER_PHONE = "15550009999"
+
+
+def message(phone: str = PHONE, user: str = "", *, number: str = NUMBER) -> Message:
+    return Message(number=number, phone=phone, user=user, id="wamid.1", type="text")
+
+
+def test_hashes_are_keyed() -> None:
+    """With another key the same person has another hash, so nobody can look phone numbers up in a table."""
+    one, two = Hasher(KEY), Hasher(KEY[::-1])
+    assert one.person(NUMBER, PHONE) != two.person(NUMBER, PHONE)
+    assert one.message("wamid.1") != two.message("wamid.1")
+    assert one.person(NUMBER, PHONE) == Hasher(KEY).person(NUMBER, PHONE)
+
+
+def test_a_person_on_two_business_numbers_is_two_contacts() -> None:
+    """The business number is part of the key."""
+    hasher = Hasher(KEY)
+    assert hasher.person("1", PHONE) != hasher.person("2", PHONE)
+    assert hasher.person("1", "23") != hasher.person("12", "3")
+
+
+def test_a_message_and_a_person_of_one_text_have_different_hashes() -> None:
+    """Keys of messages and of people are separate worlds."""
+    hasher = Hasher(KEY)
+    assert hasher.message(f"{NUMBER}\0{PHONE}") != hasher.person(NUMBER, PHONE)
+
+
+def test_hashes_fit_sqlite_s_integers() -> None:
+    """They are 64-bit integers with a sign."""
+    hasher = Hasher(KEY)
+    hashes = [hasher.message(str(i)) for i in range(200)]
+    assert all(-(2**63) <= value < 2**63 for value in hashes)
+    assert min(hashes) < 0 < max(hashes)
+    assert len(set(hashes)) == 200
+
+
+@pytest.mark.parametrize("written", ["+1 555 000-4321", "1.555.000.4321", "(1555) 0004321", "1555000/4321"])
+def test_a_phone_number_is_known_however_it_is_written(written: str) -> None:
+    """Bots send to numbers as people write them; webhooks give digits."""
+    hasher = Hasher(KEY)
+    assert hasher.keys(message(written)) == hasher.keys(message(PHONE))
+
+
+def test_the_business_scoped_id_comes_first_and_the_phone_is_its_alias() -> None:
+    """Either alone leads to one of the two keys."""
+    hasher = Hasher(KEY)
+    both = hasher.keys(message(PHONE, USER))
+    assert both == (hasher.person(NUMBER, USER), hasher.person(NUMBER, PHONE))
+    assert hasher.keys(message("", USER)) == both[:1]
+    assert hasher.keys(message(PHONE)) == both[1:]
+    assert hasher.keys(message(PHONE, USER)) == both
+
+
+def test_statuses_that_name_nobody_belong_with_those_of_their_message() -> None:
+    """Without any person id, the message stands for its recipient."""
+    hasher = Hasher(KEY)
+
+    def status(name: str) -> Status:
+        return Status(number=NUMBER, id=name, status="sent")
+
+    assert hasher.keys(status("wamid.1")) == hasher.keys(status("wamid.1"))
+    assert hasher.keys(status("wamid.1")) != hasher.keys(status("wamid.2"))
+    assert hasher.keys(status("wamid.1")) != hasher.keys(message(PHONE))
+
+
+def test_many_people_do_not_make_the_hasher_grow() -> None:
+    """What it keeps to be fast is bounded."""
+    hasher = Hasher(KEY)
+    for index in range(identity._KEYS_KEPT + 10):
+        hasher.keys(message(str(index)))
+    assert len(hasher._keys) <= identity._KEYS_KEPT
+
+
+def test_nothing_that_is_kept_holds_an_id_of_a_person_or_a_message() -> None:
+    """States, links and cells hold hashes only, in any phase of a conversation."""
+    world = World()
+    rows: list[bytes] = []
+    events: list[PersonEvent] = [
+        message(PHONE, USER),
+        Send(number=NUMBER, phone=PHONE, kind="reply", accepted=True, id="wamid.2", template="hello", language="en"),
+        Status(number=NUMBER, user=USER, id="wamid.2", status="sent", category="utility"),
+        Status(number=NUMBER, id="wamid.9", status="failed", code="131049"),
+        IdentityChange(number=NUMBER, phone=PHONE, new_phone=OTHER_PHONE, new_user="US.7777777777"),
+    ]
+    for t, event in enumerate(events):
+        world.tell(float(t), event)
+        rows += [row for row in world.store._rows.values() if isinstance(row, bytes)]  # type: ignore[attr-defined]
+    kept = b"".join(rows) + repr(world.store.cells()).encode()
+    for personal in (PHONE, OTHER_PHONE, USER, "US.7777777777", "wamid"):
+        assert personal.encode() not in kept
+    assert b"hello" in kept
+
+
+def test_a_changed_number_leads_to_the_same_contact() -> None:
+    """Both ids belong to one contact afterwards, whichever message uses which."""
+    world = World()
+    world.hears(0, "m1")
+    change = IdentityChange(number=NUMBER, phone=PHONE, new_phone=OTHER_PHONE)
+    world.tell(20, change)
+    world.hears(21, "m2", phone=OTHER_PHONE)
+    world.at(40)
+    assert world.count(catalogue.CONVERSATIONS_STARTED) == 1
+    assert world.count(catalogue.TURNS_OPENED) == 1
+    assert len(world.contacts()) == 1
+
+
+# Merges
+
+TIMES = st.floats(EPOCH, EPOCH + 1000)
+NAMES = st.sampled_from(["a", "b", "c"])
+
+
+@st.composite
+def contacts(draw: st.DrawFn) -> Contact:
+    """Draw a contact in any state that the reducer could have left it in."""
+    starts = sorted(draw(st.lists(TIMES, max_size=3)))
+    turns = [Turn(start=start, second=int(start), last=start, label=0, hours=0) for start in starts]
+    ended: bool = draw(st.booleans())
+    if turns and ended:
+        turns[-1].outcome = 1
+    contact = Contact(number=NUMBER, turns=turns, last=starts[-1] if starts else 0.0)
+    contact.handovers = draw(st.lists(TIMES, max_size=2))
+    contact.handed = bool(contact.handovers)
+    contact.pending = [Item(Kind.MESSAGE, at, at) for at in draw(st.lists(TIMES, max_size=3))]
+    contact.runs = [
+        Run(journey=name, step="s", started=EPOCH, entered=EPOCH, active=EPOCH, stalled_after=1.0,
+            abandoned_after=2.0, expires_after=3.0)
+        for name in draw(st.lists(NAMES, max_size=2, unique=True))
+    ]  # fmt: skip
+    contact.exposures = [Exposure(name, "v", "") for name in draw(st.lists(NAMES, max_size=3, unique=True))]
+    for index, name in enumerate(draw(st.lists(NAMES, max_size=3, unique=True)), 1):
+        contact.templates.append((name, "en"))
+        record = message_log.Record(draw(st.integers(0, 20)), EPOCH)
+        record.template = index
+        if message_log.find_record(contact.records, record.key) is None:
+            contact.records = message_log.put_record(contact.records, record)
+    contact.seen = message_log.add_seen(b"", draw(st.integers(0, 20)), EPOCH)
+    contact.touched = draw(TIMES)
+    contact.ended = draw(TIMES)
+    return contact
+
+
+def opened(*several: Contact) -> Counter[float]:
+    return Counter(turn.start for contact in several for turn in contact.turns if turn.outcome == OPEN)
+
+
+def templates(contact: Contact) -> dict[int, tuple[str, str]]:
+    found = ((key, message_log.find_record(contact.records, key)) for key in range(21))
+    return {key: contact.templates[record.template - 1] for key, record in found if record and record.template}
+
+
+@settings(deadline=None)
+@given(contacts(), contacts())
+def test_a_merge_keeps_everything_that_is_open(one: Contact, two: Contact) -> None:
+    """Gauges count open turns, handovers and runs, so none may vanish or appear."""
+    expected_turns = opened(one, two)
+    handovers = Counter([*one.handovers, *two.handovers])
+    runs = Counter(run.journey for run in [*one.runs, *two.runs])
+    pending = len(one.pending) + len(two.pending)
+    identity.merge(one, two)
+    assert opened(one) == expected_turns
+    assert Counter(one.handovers) == handovers
+    assert Counter(run.journey for run in one.runs) == runs
+    assert len(one.pending) == pending
+    assert one.handed == bool(handovers)
+    assert [turn.start for turn in one.turns] == sorted(turn.start for turn in one.turns)
+
+
+@settings(deadline=None)
+@given(contacts(), contacts())
+def test_a_merge_remembers_what_either_knew(one: Contact, two: Contact) -> None:
+    """Duplicates, records with their templates, exposures and the latest times of both."""
+    named = templates(two) | templates(one)
+    exposures = {exposure.experiment for exposure in [*one.exposures, *two.exposures]}
+    touched, last, ended = max(one.touched, two.touched), max(one.last, two.last), max(one.ended, two.ended)
+    ids = {key for key in range(21) for contact in (one, two) if message_log.has_seen(contact.seen, key)}
+    identity.merge(one, two)
+    assert templates(one) == named
+    assert {exposure.experiment for exposure in one.exposures} == exposures
+    assert len(one.exposures) == len(exposures)
+    assert (one.touched, one.last, one.ended) == (touched, last, ended)
+    assert all(message_log.has_seen(one.seen, key) for key in ids)

@@ -1,0 +1,336 @@
+"""Rules of SEMANTICS.md 2 to 5 about turns and conversations that no scenario shows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from chatvitals.metrics import catalogue
+from tests.helpers.single_worker import DAY, EPOCH, NUMBER, USER, World
+
+
+def test_a_reply_keeps_its_own_window_when_something_earlier_falls_due_first() -> None:
+    """The message is applied at 10; the reply waits until 19, so its failure at 18 is still in time."""
+    world = World()
+    world.hears(0, "m1")
+    world.sends(9, "r1")
+    world.at(12)
+    assert world.count(catalogue.TURNS_OPEN) == 1
+    world.status(18, "r1", "failed", code="131000")
+    world.at(100)
+    assert world.ended() == {}
+    assert world.count(catalogue.LATE_FAILURES) == 0
+    assert world.count(catalogue.TURNS_OVERDUE, "60") == 1
+
+
+def test_a_failure_after_the_reply_s_own_window_is_late_whatever_else_waits() -> None:
+    """A message that came at 18 holds the reply of 5 up no longer than its own window."""
+    world = World()
+    world.hears(0, "m1")
+    world.sends(5, "r1")
+    world.hears(14.5, "m2")
+    world.status(15.5, "r1", "failed", code="131000")
+    world.at(30)
+    assert world.ended() == {"answered": 1}
+    assert world.count(catalogue.LATE_FAILURES) == 1
+    assert world.count(catalogue.TURNS_OPEN) == 1
+
+
+def test_a_reply_after_a_failed_one_answers_the_turn_from_its_start() -> None:
+    """The turn stayed open with its start."""
+    world = World()
+    world.hears(0, "m1")
+    world.sends(2, "r1")
+    world.status(3, "r1", "failed", code="131000")
+    world.sends(40, "r2")
+    world.at(60)
+    assert world.ended() == {"answered": 1}
+    assert world.observed(catalogue.RESPONSE_SECONDS) == (1, 40)
+
+
+def test_two_contacts_that_become_one_keep_both_turns_open_and_one_reply_answers_both() -> None:
+    """A person who was known by phone and by user id is told apart no longer once a message shows both."""
+    world = World()
+    world.hears(0, "m1")
+    world.hears(1, "m2", phone="", user=USER)
+    world.at(20)
+    assert world.count(catalogue.TURNS_OPEN) == 2
+    world.hears(30, "m3", user=USER)
+    world.at(41)
+    assert world.count(catalogue.TURNS_OPEN) == 2
+    assert len(world.contacts()) == 1
+    world.sends(50, "r1")
+    world.at(70)
+    assert world.ended() == {"answered": 2}
+    assert world.observed(catalogue.RESPONSE_SECONDS, "api") == (2, 50 + 49)
+    assert world.store.earliest() == {}
+
+
+def test_the_oldest_open_turn_is_known_across_a_merge() -> None:
+    """The mark of the contact that vanishes goes with it, that of the one that stays is the earlier start."""
+    world = World()
+    world.hears(0, "m1")
+    world.hears(5, "m2", phone="", user=USER)
+    world.at(20)
+    world.hears(30, "m3", user=USER)
+    world.at(50)
+    assert world.store.earliest() == {(catalogue.OLDEST_OPEN_TURN.name, NUMBER): EPOCH}
+
+
+# Handover
+
+
+def test_the_first_human_reply_stops_the_clock_of_a_handover_and_a_bot_s_does_not() -> None:
+    """Handover at 10, a bot's message at 20, a person's at 70."""
+    world = World()
+    world.hears(0, "m1")
+    world.calls(10, "handover")
+    world.sends(20, "r1")
+    world.at(40)
+    assert world.count(catalogue.HANDOVERS_OPEN) == 1
+    world.sends(70, "r2", actor="human")
+    world.at(90)
+    assert world.observed(catalogue.HUMAN_FIRST_RESPONSE) == (1, 60)
+    assert world.count(catalogue.HANDOVERS_OPEN) == 0
+    world.types(100, "e1")
+    world.at(120)
+    assert world.observed(catalogue.HUMAN_FIRST_RESPONSE) == (1, 60)
+
+
+def test_a_human_reply_before_the_handover_does_not_count_for_it() -> None:
+    """The clock starts at the handover."""
+    world = World()
+    world.hears(0, "m1")
+    world.types(5, "e1", ts=4)
+    world.calls(6, "handover")
+    world.at(30)
+    assert world.observed(catalogue.HUMAN_FIRST_RESPONSE) == (0, 0)
+    assert world.store.earliest() == {(catalogue.OLDEST_OPEN_HANDOVER.name, NUMBER): EPOCH + 6}
+
+
+def test_a_new_conversation_clears_a_handover_and_may_have_its_own() -> None:
+    """Counted once per conversation, whether a person came or not."""
+    world = World()
+    world.hears(0, "m1")
+    world.calls(10, "handover")
+    world.calls(11, "handover")
+    world.at(30)
+    assert world.count(catalogue.HANDOVERS) == 1
+    world.hears(DAY + 1, "m2")
+    world.at(DAY + 20)
+    assert world.count(catalogue.HANDOVERS_OPEN) == 0
+    assert world.store.earliest() == {(catalogue.OLDEST_OPEN_TURN.name, NUMBER): EPOCH + DAY + 1}
+    world.calls(DAY + 30, "handover")
+    world.at(DAY + 50)
+    assert world.count(catalogue.HANDOVERS) == 2
+    assert world.count(catalogue.HANDOVERS_OPEN) == 1
+
+
+# Conversations and forgetting
+
+
+@pytest.mark.parametrize(
+    ("silence", "origin"), [(DAY - 1, None), (DAY, "returning"), (8 * DAY - 1, "returning"), (8 * DAY, "new")]
+)
+def test_a_conversation_begins_after_a_day_and_is_new_after_eight(silence: float, origin: str | None) -> None:
+    """Exactly 24 h is another conversation, exactly 8 days a new customer."""
+    world = World()
+    world.hears(0, "m1")
+    world.sends(1, "r1")
+    world.hears(silence, "m2")
+    world.at(silence + 20)
+    assert world.count(catalogue.CONVERSATIONS_STARTED) == (1 if origin is None else 2)
+    assert world.count(catalogue.CONVERSATIONS_STARTED, "new") == (2 if origin == "new" else 1)
+    assert world.count(catalogue.TURNS_OPENED, "next") == (1 if origin is None else 0)
+
+
+def test_a_silent_contact_is_forgotten_after_eight_days_with_all_its_keys() -> None:
+    """What is not needed any more is not kept: no state, no alias, no mark."""
+    world = World()
+    world.hears(0, "m1", user=USER)
+    world.calls(1, "handover")
+    world.at(2 * DAY)
+    assert len(world.store._rows) == 2  # type: ignore[attr-defined]
+    world.at(8 * DAY + 2 * 3600)
+    assert world.store._rows == {}  # type: ignore[attr-defined]
+    assert world.store.earliest() == {}
+    assert world.count(catalogue.HANDOVERS_OPEN) == 0
+    assert world.ended() == {"unanswered": 1}
+
+
+def test_a_contact_that_only_gets_messages_is_forgotten_too() -> None:
+    """A campaign leaves no state behind for ever."""
+    world = World()
+    world.sends(0, "c1", "campaign")
+    world.status(2, "c1", "sent")
+    world.at(8 * DAY + 2 * 3600)
+    assert world.store._rows == {}  # type: ignore[attr-defined]
+
+
+def test_a_deadline_shorter_than_a_day_ends_the_turn_and_not_the_conversation() -> None:
+    """It counts from the last message; a reply after it answers nothing, a message after it opens the next turn."""
+    world = World(unanswered_after=300, overdue_after=[60, 300])
+    world.hears(0, "m1")
+    world.hears(100, "m2")
+    world.at(409)
+    assert world.count(catalogue.TURNS_OPEN) == 1
+    world.at(410)
+    assert world.ended() == {"unanswered": 1}
+    assert world.observed(catalogue.WAIT_SECONDS) == (1, 400)
+    assert world.endless(catalogue.WAIT_SECONDS) == 1
+    assert world.count(catalogue.TURNS_OVERDUE, "300") == 1
+    world.sends(450, "r1")
+    world.hears(500, "m3")
+    world.at(520)
+    assert world.observed(catalogue.RESPONSE_SECONDS) == (0, 0)
+    assert world.count(catalogue.TURNS_OPENED, "first") == 1
+    assert world.count(catalogue.TURNS_OPENED, "next") == 1
+    assert world.count(catalogue.CONVERSATIONS_STARTED) == 1
+
+
+def test_a_turn_ends_a_day_after_its_last_message_however_the_next_one_comes() -> None:
+    """A burst that goes on past a day is one turn; silence of a day ends it."""
+    world = World()
+    for hours in (0, 20, 40):
+        world.hears(hours * 3600, f"m{hours}")
+    world.at(40 * 3600 + DAY + 10)
+    assert world.ended() == {"unanswered": 1}
+    assert world.observed(catalogue.WAIT_SECONDS) == (1, 40 * 3600 + DAY)
+    assert world.count(catalogue.CONVERSATIONS_STARTED) == 1
+
+
+# Clocks
+
+
+@pytest.mark.parametrize(
+    ("ts", "lag", "skews"),
+    [
+        (None, 0.0, 1),  # missing
+        (100, 0.5, 0),  # the second that ended half a second ago
+        (101, 0.0, 0),
+        (106, 0.0, 0),  # within 5 s
+        (107, 0.0, 1),  # beyond
+        ((EPOCH + 100) * 1000 - EPOCH, 0.0, 1),  # milliseconds
+        (70, 30.5, 0),
+    ],
+)
+def test_a_message_is_dated_by_the_earlier_of_both_clocks(ts: int | None, lag: float, skews: int) -> None:
+    """Received at 101.5: `at` is the end of WhatsApp's second, at most the receipt; what cannot be counts as a skew."""
+    world = World()
+    world.hears(101.5, "m1", ts=ts)
+    world.sends(103, "r1")
+    world.at(120)
+    assert world.observed(catalogue.WEBHOOK_LAG) == (1, lag)
+    assert world.observed(catalogue.RESPONSE_SECONDS) == (1, 1.5 + lag)
+    assert world.count(catalogue.CLOCK_SKEWS) == skews
+
+
+@pytest.mark.parametrize(("age", "stale"), [(7 * 86_400, False), (7 * 86_400 + 1, True), (3 * 365 * 86_400, True)])
+def test_a_message_older_than_seven_days_opens_no_turn(age: int, stale: bool) -> None:  # noqa: FBT001 - a table's column
+    """The dashboard's test message is years old."""
+    world = World()
+    world.hears(0, "m1", ts=-age)
+    world.at(20)
+    assert world.count(catalogue.EVENTS_DROPPED, "stale") == stale
+    assert world.count(catalogue.MESSAGES_RECEIVED) == (not stale)
+    assert world.count(catalogue.TURNS_OPENED) == (not stale)
+    world.hears(30, "m1", ts=-age)
+    assert world.count(catalogue.DUPLICATES, "message") == 1
+    assert world.count(catalogue.EVENTS_DROPPED, "stale") == stale
+
+
+def test_a_reply_known_by_its_status_is_timed_in_whatsapp_s_seconds_and_never_below_0() -> None:
+    """A `sent` of the second before the message's own is clamped, and counted as a skew."""
+    world = World()
+    world.hears(10.0, "m1", ts=10)
+    world.status(10.5, "r1", "sent", ts=9)
+    world.hears(60.2, "m2", ts=58)
+    world.status(63.5, "r2", "sent", ts=62)
+    world.at(100)
+    assert world.observed(catalogue.RESPONSE_SECONDS, "status", "unknown") == (2, 0 + 4)
+    assert world.count(catalogue.CLOCK_SKEWS) == 1
+
+
+def test_our_clock_may_step_back() -> None:
+    """Nothing negative is observed, and the turn is answered all the same."""
+    world = World()
+    world.hears(100, "m1")
+    world.sends(97, "r0")
+    world.sends(101, "r1")
+    world.at(130)
+    assert world.ended() == {"answered": 1}
+    assert world.observed(catalogue.RESPONSE_SECONDS) == (1, 1)
+
+
+HOURS: dict[str, Any] = {
+    "timezone": "Europe/Rome",
+    "days": {day: [["09:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri")},
+}
+
+
+def test_opening_hours_follow_the_change_of_clocks() -> None:
+    """07:30 UTC is before opening on the Friday before summer time begins, and within hours on the Monday after."""
+    world = World(in_hours=HOURS)
+    for day, hours in ((26, "no"), (29, "yes")):
+        t = datetime(2027, 3, day, 7, 30, tzinfo=UTC).timestamp() - EPOCH
+        world.hears(t, f"m{day}")
+        world.sends(t + 3, f"r{day}")
+        world.at(t + 30)
+        assert world.count(catalogue.TURNS, "answered", hours) == 1
+        assert world.observed(catalogue.RESPONSE_SECONDS, hours) == (1, 3)
+    assert world.count(catalogue.TURNS) == 2
+
+
+# Deletions
+
+
+def test_deleting_every_message_of_a_turn_dismisses_it_and_not_before() -> None:
+    """As long as one message stands, somebody waits."""
+    world = World()
+    for index in range(3):
+        world.hears(index, f"m{index}")
+    for index in range(3):
+        world.at(20 + 20 * index)
+        assert world.count(catalogue.TURNS_OPEN) == 1
+        world.hears(21 + 20 * index, f"d{index}", "revoke", of=f"m{index}")
+    world.at(80)
+    assert world.ended() == {"dismissed": 1}
+
+
+def test_a_turn_of_more_messages_than_are_kept_is_not_dismissed_by_deletions() -> None:
+    """Where not all of its messages are remembered, nobody can say that none is left."""
+    world = World()
+    for index in range(18):
+        world.hears(index, f"m{index}")
+    for index in range(17):
+        world.hears(30 + index, f"d{index}", "revoke", of=f"m{index}")
+    world.at(70)
+    assert world.count(catalogue.TURNS_OPEN) == 1
+    world.sends(80, "r1")
+    world.at(100)
+    assert world.ended() == {"answered": 1}
+
+
+def test_deleting_a_message_of_an_ended_turn_or_of_nobody_changes_nothing() -> None:
+    """An outcome is final."""
+    world = World()
+    world.hears(0, "m1")
+    world.sends(1, "r1")
+    world.hears(20, "d1", "revoke", of="m1")
+    world.hears(21, "d2", "revoke", of="never-seen")
+    world.hears(22, "d3", "revoke")
+    world.at(50)
+    assert world.ended() == {"answered": 1}
+
+
+def test_fallback_and_calls_about_nobody_are_harmless() -> None:
+    """Calls where there is no turn are told apart from those that do something."""
+    world = World()
+    for name in ("fallback", "dismiss", "resolve"):
+        world.calls(0, name)
+    world.at(20)
+    assert world.count(catalogue.FALLBACKS) == 0
+    assert world.count(catalogue.EVENTS_DROPPED, "no_turn") == 1
+    assert world.ended() == {}

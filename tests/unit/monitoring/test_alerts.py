@@ -1,0 +1,82 @@
+"""Alert rules: Prometheus takes them, each fires and is quiet when it should, and a person can act on it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chatvitals.metrics import catalogue
+from chatvitals.monitoring.alerts import Alert, alerts
+from chatvitals.monitoring.recording_rules import Recording, recordings
+from chatvitals.monitoring.slo import Objective
+from tests.helpers.services import require
+
+GRAFANA = Path(__file__).parents[3] / "grafana"
+RULES = GRAFANA / "rules"
+EVERY = alerts(Objective())
+
+
+def test_the_generated_files_are_what_the_build_makes() -> None:
+    """Nobody edits them by hand."""
+    done = subprocess.run([sys.executable, GRAFANA / "build", "--check"], check=False, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_prometheus_takes_the_rules_without_a_remark() -> None:
+    """Also its linter."""
+    files = [RULES / "recording.yml", RULES / "alerting.yml"]
+    command = [require("promtool"), "check", "rules", "--lint=all", "--lint-fatal", *map(str, files)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["quick.yml", "slow.yml"])
+def test_each_alert_fires_and_is_quiet_when_it_should(name: str) -> None:
+    """A firing and a quiet case, on two instances that show one store."""
+    command = [require("promtool"), "test", "rules", str(RULES / "tests" / name)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("alert", {alert.name for alert in EVERY})
+def test_each_alert_has_both_cases_and_a_section_in_the_runbook(alert: str) -> None:
+    """An alert without a test or without advice is noise."""
+    tests = "".join((RULES / "tests" / name).read_text() for name in ("quick.yml", "slow.yml"))
+    assert f"name: {alert} fires" in tests
+    assert f"name: {alert} is quiet" in tests
+    assert f"\n## {alert}\n" in (GRAFANA / "README.md").read_text()
+
+
+@pytest.mark.parametrize("alert", EVERY, ids=lambda alert: alert.name)
+def test_an_alert_says_what_and_what_to_do(alert: Alert) -> None:
+    """Summary for the pager, description for the person."""
+    assert alert.severity in {"critical", "warning", "info"}
+    assert len(alert.summary) < 120
+    assert alert.description[-1] in ".?"
+
+
+def test_rules_name_only_metrics_of_the_catalogue() -> None:
+    """A misspelt name would be silent for ever."""
+    recorded = {rule.name for rule in recordings(Objective())}
+    rules: list[Alert | Recording] = [*recordings(Objective()), *EVERY]
+    for rule in rules:
+        for name in re.findall(r"(?<![:\w])chatvitals_\w+", rule.expr):
+            bare = re.sub(r"_(bucket|sum|count)$", "", name)
+            assert name in catalogue.FAMILIES or bare in catalogue.FAMILIES, name
+        for name in re.findall(r"phone_number_id\w*:chatvitals_\w+:\w+", rule.expr):
+            assert name in recorded, name
+
+
+@pytest.mark.parametrize(
+    ("share", "threshold", "says"),
+    [(0.8, 60, "could never fire"), (0.95, 45, "overdue thresholds"), (1.0, 60, "from 0.5 to below 1")],
+)
+def test_an_objective_that_nothing_could_miss_is_refused(share: float, threshold: int, says: str) -> None:
+    """With a sentence that says what to choose."""
+    with pytest.raises(ValueError, match=says):
+        Objective(share, threshold)

@@ -1,0 +1,253 @@
+"""Dashboards: what the build makes, readable by a person, and only of metrics that exist."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import promql_parser
+import pytest
+from grafana_foundation_sdk.cog import encoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from chatvitals.metrics import catalogue
+from chatvitals.monitoring.alerts import alerts
+from chatvitals.monitoring.recording_rules import recordings
+from chatvitals.monitoring.slo import Objective
+from tests.helpers.grafana import GRAFANA, PAGES, asked, expanded, page, panels, selectors, variables
+from tests.helpers.promql import walk
+from tests.helpers.services import require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+UNITS = {"short", "s", "percentunit", "locale", "suffix:s", "suffix:min", "string", "dateTimeAsIso"}
+MAPPED = {"RED", "YELLOW", "GREEN", "UNKNOWN"}
+LEFT_OUT = {
+    "chatvitals_number_status": "whether a number can send is shown by health_status; its status goes with FLAGGED",
+}
+every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+
+
+def all_queries() -> Iterator[tuple[str, str, str]]:
+    """Yield where, query and legend of all dashboards."""
+    for path in PAGES:
+        for query in asked(page(path)):
+            yield f"{path.stem}: {query.name}", expanded(query.expr), query.legend
+        for selector in selectors(page(path)):
+            yield f"{path.stem}: a variable", expanded(selector), ""
+
+
+def test_the_walk_finds_what_is_wrong() -> None:
+    """A misspelt metric, a label of another family, a histogram without its suffix, a label that is summed away."""
+    good = 'sum by (outcome) (rate(chatvitals_turns_total{turn="first"}[5m]))'
+    assert walk(promql_parser.parse(good)) == ({"outcome"}, [])
+    for bad in (
+        "rate(chatvitals_turn_total[5m])",
+        'chatvitals_turns_open{turn="first"}',
+        "rate(chatvitals_wait_seconds[5m])",
+        "sum by (step) (chatvitals_turns_open)",
+        "max by (turn) (sum by (outcome) (chatvitals_turns_total))",
+        "chatvitals_turns_open * on (waba_id) group_left () sum by (phone_number_id) (chatvitals_number_info)",
+        "chatvitals_turns_open * on (phone_number_id) group_left (step) chatvitals_number_info",
+    ):
+        assert walk(promql_parser.parse(bad))[1], bad
+
+
+def test_each_query_names_only_metrics_and_labels_of_the_catalogue() -> None:
+    """A misspelt name would draw nothing, for ever; so would a legend by a label that is summed away."""
+    for where, expr, legend in all_queries():
+        known, wrong = walk(promql_parser.parse(expr))
+        assert not wrong, f"{where}: {wrong}"
+        assert set(re.findall(r"{{(\w+)}}", legend)) <= known, f"{where}: {legend}"
+
+
+def test_each_family_is_on_a_dashboard_or_in_a_rule_or_left_out_for_a_reason() -> None:
+    """What nobody looks at need not be measured."""
+    texts = [expr for _, expr, _ in all_queries()]
+    texts += [rule.expr for rule in recordings(Objective())] + [alert.expr for alert in alerts(Objective())]
+    used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"chatvitals_\w+", " ".join(texts))}
+    missing = {name for name in catalogue.FAMILIES if re.sub(r"_(bucket|sum|count)$", "", name) not in used}
+    assert missing == set(LEFT_OUT)
+
+
+@every_page
+def test_a_panel_says_what_it_shows_and_what_to_do(path: Path) -> None:
+    """Title, a description in sentences, a unit, a text for no data, and the chosen data source."""
+    for panel in panels(page(path)):
+        defaults = panel["fieldConfig"]["defaults"]
+        assert panel["title"], panel["id"]
+        assert len(panel["description"]) > 40, panel["title"]
+        assert panel["description"][-1] in ".`", panel["title"]
+        assert defaults["noValue"], panel["title"]
+        assert defaults["unit"] in UNITS, panel["title"]
+        sources = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
+        assert {source["uid"] for source in sources} == {"${datasource}"}, panel["title"]
+        for override in panel["fieldConfig"].get("overrides", []):
+            for each in override["properties"]:
+                assert each["id"] != "unit" or each["value"] in UNITS, panel["title"]
+
+
+@every_page
+def test_panels_have_ids_of_their_own_and_do_not_overlap(path: Path) -> None:
+    """Links and annotations need stable ids; each cell of the grid belongs to one panel."""
+    content = page(path)
+    ids = [panel["id"] for panel in content["panels"]]
+    assert sorted(set(ids)) == ids
+    assert min(ids) > 0
+    taken: set[tuple[int, int]] = set()
+    for panel in content["panels"]:
+        at = panel["gridPos"]
+        cells = set(itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])))
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+
+
+@every_page
+def test_windows_follow_the_step_or_are_fixed_on_purpose(path: Path) -> None:
+    """Nothing is shorter than half an hour: a step of a week's graph is ten minutes."""
+    for query in asked(page(path)):
+        for window in re.findall(r"(?:rate|increase)\([^\[]*\[([^\]:]+)\]", query.expr):
+            allowed = {
+                "$__rate_interval",
+                "$window",
+                "$__range",
+                "30m",
+                "1h",
+                "3h",
+                "6h",
+                "24h",
+                "1d",
+                "3d",
+                "4d",
+                "7d",
+            }
+            assert window in allowed, query.name
+            assert not (window == "$__rate_interval" and query.instant), query.name
+
+
+@every_page
+def test_a_dashboard_is_loaded_as_it_should_be(path: Path) -> None:
+    """Its uid is its file's name, people cannot edit it away, variables follow the time range."""
+    content = page(path)
+    assert content["uid"] == path.stem
+    assert content["editable"] is False
+    assert content["graphTooltip"] == 1
+    assert content["refresh"] == "1m"
+    assert "chatvitals" in content["tags"]
+    assert {variable["refresh"] for variable in variables(content)} == {2}
+    assert content["links"][0]["includeVars"]
+    assert content["links"][0]["keepTime"]
+
+
+def test_a_rating_shows_as_text_and_colour() -> None:
+    """Also for people who do not tell red from green."""
+    found = 0
+    for path in PAGES:
+        for panel in panels(page(path)):
+            if panel["type"] in {"stat", "state-timeline"} and "quality_rating" in json.dumps(panel["targets"]):
+                options = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+                assert {option["text"] for option in options.values()} == MAPPED
+                found += 1
+    assert found >= 3
+
+
+def test_links_lead_to_dashboards_that_exist() -> None:
+    """Of data links and of the alerts' annotations."""
+    text = "".join(path.read_text() for path in PAGES)
+    linked = {*re.findall(r"/d/([\w-]+)\?", text), *(alert.dashboard for alert in alerts(Objective()))}
+    assert len(linked) >= 3
+    assert linked <= {path.stem for path in PAGES}
+
+
+@every_page
+def test_the_sdk_reads_back_what_it_wrote(path: Path) -> None:
+    """A key that is not Grafana's would get lost on the way."""
+    register_default_plugins()
+    content = page(path)
+    again = json.loads(json.dumps(Dashboard.from_json(content), cls=encoder.JSONEncoder))
+    assert again == content
+
+
+@every_page
+def test_the_variant_for_grafana_com_asks_for_the_data_source(path: Path) -> None:
+    """And differs in nothing else."""
+    ours, shared = page(path), page(GRAFANA / "grafana.com" / path.name)
+    assert [each["name"] for each in shared.pop("__inputs")] == ["DS_PROMETHEUS"]
+    kinds = {each["id"] for each in shared.pop("__requires") if each["type"] == "panel"}
+    assert kinds == {panel["type"] for panel in panels(ours)}
+    shared.pop("__elements")
+    ours["templating"]["list"] = [each for each in ours["templating"]["list"] if each["type"] != "datasource"]
+    assert json.dumps(shared).replace("${DS_PROMETHEUS}", "${datasource}") == json.dumps(ours)
+
+
+def test_the_build_says_which_file_was_edited_by_hand(tmp_path: Path) -> None:
+    """`--check` changes nothing and fails."""
+    sys.path.insert(0, str(GRAFANA))
+    from builder.build import main  # noqa: PLC0415 - the folder of the build is on no path by default
+
+    assert main(tmp_path, []) == 0
+    assert main(tmp_path, ["--check"]) == 0
+    edited = tmp_path / "dashboards" / PAGES[0].name
+    edited.write_text(edited.read_text().replace("1m", "5m", 1))
+    before = edited.read_text()
+    assert main(tmp_path, ["--check"]) == 1
+    assert edited.read_text() == before
+
+
+def test_another_objective_makes_other_dashboards() -> None:
+    """Threshold and share are parameters of the build."""
+    code = (
+        "from builder import dashboards; from chatvitals.monitoring.slo import Objective;"
+        "print(dashboards.files(Objective(0.99, 300))['dashboards/chatvitals-overview.json'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=GRAFANA)
+    assert 'threshold=\\"300\\"' in done.stdout
+    assert 'threshold=\\"60\\"' not in done.stdout
+    assert "/ 0.01" in done.stdout
+
+
+COUNTED = """
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'x{job="b",instance="one"}', values: '_x30 3x20 4x60'}
+      - {series: 'x{job="b",instance="two"}', values: '_x30 3x20 4x60'}
+      - {series: 'chatvitals_build_info{job="b"}', values: '1x200'}
+    promql_expr_test:
+      - {expr: 'QUERY', eval_time: 60m, exp_samples: [{labels: '{job="b"}', value: 4}]}
+      - {expr: 'QUERY', eval_time: 100m, exp_samples: [{labels: '{job="b"}', value: 0}]}
+  - interval: 1m
+    input_series:
+      - {series: 'x{job="b"}', values: '500x40 _x15 500x60'}
+      - {series: 'chatvitals_build_info{job="b"}', values: '1x40 _x15 1x60'}
+    promql_expr_test:
+      - {expr: 'QUERY', eval_time: 75m, exp_samples: [{labels: '{job="b"}', value: 0}]}
+      - {expr: 'QUERY', eval_time: 95m, exp_samples: [{labels: '{job="b"}', value: 0}]}
+  - interval: 1m
+    input_series:
+      - {series: 'x{job="b"}', values: '0+1x40 0+1x60'}
+      - {series: 'chatvitals_build_info{job="b"}', values: '1x200'}
+    promql_expr_test:
+      - {expr: 'QUERY > bool 38', eval_time: 60m, exp_samples: [{labels: '{job="b"}', value: 1}]}
+"""
+
+
+def test_rare_events_are_counted_from_the_first_and_not_again_after_a_gap_or_a_restart(tmp_path: Path) -> None:
+    """A series begins at 3 on two targets of a store; is out of sight for a while; falls to 0 with a memory store."""
+    sys.path.insert(0, str(GRAFANA))
+    from builder import promql  # noqa: PLC0415 - the folder of the build is on no path by default
+
+    query = promql.counted("x", "40m", "by (job)").replace("$job", "b")
+    file = tmp_path / "counted.yml"
+    file.write_text(COUNTED.replace("QUERY", query))
+    done = subprocess.run([require("promtool"), "test", "rules", file], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,160 @@
+"""The guard: what goes wrong inside is counted and logged once in a while, and what is not ours passes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chatvitals.runtime.error_guard import Guard
+from chatvitals.testing import FakeClock
+
+if TYPE_CHECKING:
+    from tests.conftest import Swallowed
+
+PERSONAL = "393331234567 said hello"
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The guard's own clock, standing still."""
+    clock = FakeClock(0.0)
+    monkeypatch.setattr("chatvitals.runtime.error_guard.time.monotonic", clock)
+    return clock
+
+
+def fail(guard: Guard, error: BaseException, where: str = "reducer") -> None:
+    with guard(where):
+        raise error
+
+
+def test_an_error_inside_is_swallowed_and_counted_by_place(swallowed: Swallowed) -> None:
+    """The code behind the block goes on, and the place's count goes up."""
+    guard = Guard()
+    fail(guard, ValueError("a"))
+    fail(guard, ValueError("b"))
+    fail(guard, OSError("c"), "store")
+    assert guard.errors == {"reducer": 2, "store": 1}
+    assert [str(error) for error in swallowed.take("reducer")] == ["a", "b"]
+    swallowed.take("store")
+
+
+def test_a_fence_says_whether_it_failed(swallowed: Swallowed) -> None:
+    """Code that must know can ask."""
+    with Guard()("x") as good:
+        pass
+    with Guard()("x") as bad:
+        raise ValueError
+    assert (good.failed, bad.failed) == (False, True)
+    swallowed.take("x")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        SystemExit(3),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        BaseExceptionGroup("several", [asyncio.CancelledError(), ValueError()]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_no_mistake_of_ours_passes(error: BaseException) -> None:
+    """Interrupts and cancellations are never swallowed, and not counted."""
+    guard = Guard()
+    with pytest.raises(type(error)) as passed:
+        fail(guard, error)
+    assert passed.value is error
+    assert guard.errors == {}
+
+
+def test_the_log_says_what_happened_in_plain_words_and_nothing_personal(
+    swallowed: Swallowed, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The text of an error may quote a message or a phone number, so only its type and place are logged."""
+    fail(Guard(), ValueError(PERSONAL))
+    [record] = caplog.records
+    line = record.getMessage()
+    assert record.levelno == logging.WARNING
+    assert (
+        line.startswith("chatvitals: ValueError at tests.unit.runtime.test_error_guard:")
+        or "ValueError at test_guard:" in line
+    )
+    assert "in reducer. The bot is not affected" in line
+    assert "393331234567" not in caplog.text
+    assert record.exc_info is None
+    swallowed.take("reducer")
+
+
+def test_a_place_is_logged_once_a_minute(
+    swallowed: Swallowed, caplog: pytest.LogCaptureFixture, steady: FakeClock
+) -> None:
+    """A store that is down for an hour writes sixty lines, not a million; every error is counted."""
+    guard = Guard()
+    for seconds in (0.0, 0.1, 59.0, 61.0, 61.5):
+        steady.now = seconds
+        fail(guard, ValueError(), "store")
+    assert len(caplog.records) == 2
+    assert guard.errors["store"] == 5
+    fail(guard, ValueError(), "elsewhere")
+    assert len(caplog.records) == 3
+    swallowed.take("store")
+    swallowed.take("elsewhere")
+
+
+def test_a_report_needs_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """What is not an exception is told in a message."""
+    guard = Guard()
+    guard.report("store", message="the store file is locked")
+    guard.report("place")
+    assert guard.errors == {"store": 1, "place": 1}
+    assert "the store file is locked in store." in caplog.text
+    assert "a problem in place." in caplog.text
+
+
+def test_an_error_that_was_never_raised_can_be_reported(swallowed: Swallowed, caplog: pytest.LogCaptureFixture) -> None:
+    """It has no place in the code, and its type is named."""
+    Guard().report("x", KeyError(PERSONAL))
+    assert "chatvitals: KeyError in x." in caplog.text
+    assert "393331234567" not in caplog.text
+    swallowed.take("x")
+
+
+def test_taking_the_counts_starts_again_at_nothing() -> None:
+    """Each count reaches the store once."""
+    guard = Guard()
+    guard.report("a")
+    assert guard.take() == {"a": 1}
+    assert guard.take() == {}
+
+
+def test_no_count_is_lost_between_threads() -> None:
+    """Any thread of the bot may report while another takes."""
+    guard = Guard()
+    taken = 0
+
+    def report() -> None:
+        for _ in range(500):
+            guard.report("a")
+
+    threads = [threading.Thread(target=report) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        taken += guard.take()["a"]
+    for thread in threads:
+        thread.join()
+    assert taken + guard.take()["a"] == 2000
+
+
+def test_an_error_in_a_fence_within_a_fence_is_counted_at_the_inner_place(swallowed: Swallowed) -> None:
+    """The place that is named is the one where it went wrong."""
+    guard = Guard()
+    with guard("outer"):
+        fail(guard, ValueError(), "inner")
+    assert guard.errors == {"inner": 1}
+    swallowed.take("inner")

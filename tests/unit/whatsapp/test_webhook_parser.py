@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from chatvitals.events import AccountEvent, Echo, IdentityChange, Message, Preference, Status, Webhook
+from chatvitals.whatsapp import schema, webhook_parser
+
+NUMBER = "990005556667778"
+METADATA = {"display_phone_number": "15550001234", "phone_number_id": NUMBER}
+ADA, GRACE = "15550004321", "15550005678"
+ADA_ID, GRACE_ID = "US.90000000000000000001", "US.90000000000000000002"
+
+
+def post(field: str = "messages", *, metadata: Any = METADATA, **value: Any) -> bytes:
+    """Return a body with one change."""
+    value = {"metadata": metadata, **value}
+    return json.dumps({"entry": [{"id": "1", "changes": [{"field": field, "value": value}]}]}).encode()
+
+
+def message(**more: Any) -> dict[str, Any]:
+    """Return a text of Ada's, with more or other keys."""
+    return {"id": "wamid.1", "from": ADA, "timestamp": "1795400000", "type": "text", "text": {"body": "hi"}} | more
+
+
+def one(body: bytes) -> Any:
+    """Return the only event of a body in which nothing is wrong."""
+    webhook = webhook_parser.decode(body, 5.0)
+    assert (webhook.result, webhook.malformed) == ("accepted", 0)
+    (event,) = webhook.events
+    assert event.received == 5.0
+    return event
+
+
+def test_key_order_does_not_matter() -> None:
+    """Meta writes `entry` before `object` and `field` after `value`, or not."""
+    value = {"messages": [message()], "metadata": METADATA}
+    one_way = {"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "messages", "value": value}]}]}
+    other = {"entry": [{"changes": [{"value": dict(reversed(value.items())), "field": "messages"}]}], "object": "x"}
+    assert webhook_parser.decode(json.dumps(one_way).encode()) == webhook_parser.decode(json.dumps(other).encode())
+
+
+# Persons
+
+
+def test_a_missing_id_is_joined_from_contacts_by_the_other_one() -> None:
+    """`contacts[]` is no parallel list: ids are joined, in any order, to messages and statuses alike."""
+    contacts = [{"wa_id": GRACE, "user_id": GRACE_ID}, "junk", {"wa_id": ADA, "user_id": ADA_ID}, {"wa_id": ADA}]
+    texts = [message(), message(**{"from": None, "from_user_id": GRACE_ID}), message(**{"from": "1"})]
+    statuses = [{"id": "wamid.2", "status": "sent", "recipient_id": GRACE}]
+    events = webhook_parser.decode(post(contacts=contacts, messages=texts, statuses=statuses)).events
+    assert [(e.phone, e.user) for e in events if not isinstance(e, AccountEvent)] == [
+        (ADA, ADA_ID),
+        (GRACE, GRACE_ID),
+        ("1", ""),
+        (GRACE, GRACE_ID),
+    ]
+
+
+def test_an_empty_id_is_as_good_as_an_absent_one() -> None:
+    """Some senders write an empty string where Meta leaves the key out."""
+    event = one(
+        post(messages=[message(**{"from": "", "from_user_id": ADA_ID})], contacts=[{"wa_id": "", "user_id": ADA_ID}])
+    )
+    assert (event.phone, event.user) == ("", ADA_ID)
+
+
+def test_from_stays_where_the_contact_writes_the_number_otherwise() -> None:
+    """In Brazil and Mexico `from` and `wa_id` may differ: `from` is kept, and nothing is joined by position."""
+    event = one(
+        post(messages=[message(**{"from": "5511987654321"})], contacts=[{"wa_id": "551187654321", "user_id": "BR.1"}])
+    )
+    assert (event.phone, event.user) == ("5511987654321", "")
+
+
+def test_a_message_that_names_nobody_belongs_to_the_only_contact() -> None:
+    """With one item and one contact there is no doubt; with two items there is."""
+    nameless = {"id": "wamid.1", "type": "contacts", "contacts": []}
+    contacts = [{"wa_id": ADA, "user_id": ADA_ID}]
+    event = one(post(messages=[nameless], contacts=contacts))
+    assert (event.phone, event.user) == (ADA, ADA_ID)
+    events = webhook_parser.decode(post(messages=[nameless, message()], contacts=contacts)).events
+    assert [e.phone for e in events if isinstance(e, Message)] == ["", ADA]
+    assert one(post(messages=[nameless], contacts=["junk"])).phone == ""
+    assert one(post(messages=[nameless], contacts={"wa_id": ADA})).phone == ""
+
+
+def test_a_failed_status_may_name_its_person_in_contacts_alone() -> None:
+    """A failure with 131026 was seen with nothing but `contacts: [{wa_id}]`."""
+    failed = {"id": "wamid.1", "status": "FAILED", "timestamp": 1795400000, "errors": [{"code": "131026"}]}
+    event = one(post(statuses=[failed], contacts=[{"wa_id": ADA}]))
+    assert (event.phone, event.status, event.code, event.timestamp) == (ADA, "failed", "131026", 1795400000)
+
+
+def test_a_number_that_is_an_id_is_read_as_text() -> None:
+    """Ids that come as integers are the same ids; other types are no ids."""
+    event = one(
+        post(messages=[message(**{"from": int(ADA), "from_user_id": [1], "id": 12})], metadata={"phone_number_id": 9})
+    )
+    assert (event.number, event.phone, event.user, event.id) == ("9", ADA, "", "12")
+    assert one(post(messages=[message(**{"from": 10**30})])).phone == ""
+
+
+def test_an_echo_is_about_the_one_it_went_to() -> None:
+    """A person of the business typed it to a phone or to a business-scoped id, under either name of the field."""
+    echo = {"id": "wamid.1", "from": "15550001234", "to_user_id": ADA_ID, "type": "text", "timestamp": "1795400000"}
+    for field in ("smb_message_echoes", "message_echoes"):
+        event = one(post(field, message_echoes=[echo]))
+        assert isinstance(event, Echo)
+        assert (event.phone, event.user, event.type) == ("", ADA_ID, "text")
+
+
+# System messages
+
+
+def system(**more: Any) -> list[Any]:
+    """Return the events of a system message; keywords go to its `system`, or to the item if they begin with `from`."""
+    item = {key: value for key, value in more.items() if key.startswith("from")}
+    body = {key: value for key, value in more.items() if key not in item}
+    webhook = webhook_parser.decode(post(messages=[{"id": "wamid.1", "type": "system", "system": body, **item}]))
+    assert webhook.malformed == 0
+    return [(e.phone, e.user) + ((e.new_phone, e.new_user) if isinstance(e, IdentityChange) else ())
+            for e in webhook.events if isinstance(e, Message | IdentityChange)]  # fmt: skip
+
+
+def test_a_changed_number_links_the_old_ids_to_the_new() -> None:
+    """`from` and `from_user_id` are the person until now, `system` names who it is from now on."""
+    told = system(**{"from": ADA, "from_user_id": ADA_ID}, type="user_changed_number", wa_id=GRACE, user_id=GRACE_ID)
+    assert told == [(ADA, ADA_ID), (ADA, ADA_ID, GRACE, GRACE_ID)]
+
+
+def test_a_changed_user_id_links_the_previous_one() -> None:
+    """The previous user id or the phone is the person; the message itself is theirs too."""
+    kind = {"type": "user_changed_user_id", "user_id": GRACE_ID}
+    assert system(**kind, previous_user_id=ADA_ID) == [("", ADA_ID), ("", ADA_ID, "", GRACE_ID)]
+    assert system(**kind, wa_id=ADA) == [(ADA, ""), (ADA, "", "", GRACE_ID)]
+    assert system(**kind, from_user_id=GRACE_ID, previous_user_id=ADA_ID)[1] == ("", ADA_ID, "", GRACE_ID)
+
+
+def test_a_change_that_links_nothing_is_none() -> None:
+    """Where the ids before or after are missing, or the same, there is only the message."""
+    assert system(type="user_changed_user_id", user_id=GRACE_ID) == [("", GRACE_ID)]
+    assert system(**{"from": ADA}, type="user_changed_number", wa_id=ADA) == [(ADA, "")]
+    assert system(**{"from": ADA}, type="customer_identity_changed", wa_id=GRACE) == [(ADA, "")]
+    assert [type(e) for e in webhook_parser.decode(post(messages=[message(type="system", system=[])])).events] == [
+        Message
+    ]
+
+
+# Content
+
+
+@pytest.mark.parametrize(
+    ("item", "only_errors"),
+    [
+        (message(errors=[{"code": 1}], text=None), True),
+        (message(errors=[{"code": 1}]), False),
+        (message(errors=[], text=None), False),
+        (message(errors=[{"code": 131051}], type="unsupported"), False),
+        (message(errors=[{"code": 1}], type="reaction"), True),
+        ({"id": "wamid.1", "from": ADA, "errors": [{"code": 1}]}, True),
+    ],
+)
+def test_only_errors_says_that_there_is_no_content(item: dict[str, Any], only_errors: bool) -> None:  # noqa: FBT001 - a column
+    """A message with errors and without the key of its type holds nothing; an unsupported one is a person's."""
+    assert one(post(messages=[item])).only_errors is only_errors
+
+
+def test_of_needs_the_key_of_the_type() -> None:
+    """What a reaction, an edit or a deletion is about is empty where it is not said properly."""
+    for kind, key in (("reaction", "message_id"), ("edit", "original_message_id"), ("revoke", "original_message_id")):
+        assert one(post(messages=[message(type=kind, **{kind: {key: "wamid.7"}})])).of == "wamid.7"
+        assert one(post(messages=[message(type=kind, **{kind: "junk"})])).of == ""
+
+
+def test_words_of_open_lists_pass_and_are_cut() -> None:
+    """Types and statuses are Meta's to extend; 10 MB of text are not a type."""
+    assert one(post(messages=[message(type="hologram")])).type == "hologram"
+    assert one(post(messages=[message(type="x" * 1000)])).type == "x" * 64
+    assert one(post(statuses=[{"id": "wamid.1", "status": "Teleported"}])).status == "teleported"
+
+
+@pytest.mark.parametrize("errors", [{"code": 1}, [], ["x"], [{}], [{"code": [1]}], "x", None])
+def test_errors_in_an_odd_form_give_no_code(errors: Any) -> None:
+    """A failure whose code cannot be read is still a failure."""
+    event = one(post(statuses=[{"id": "wamid.1", "status": "failed", "errors": errors, "pricing": "x"}]))
+    assert (event.status, event.code, event.category) == ("failed", "", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("1795400000", 1795400000),
+        (1795400000, 1795400000),
+        (1795400000.9, 1795400000),
+        ("0", 0),
+        ("1795400000000", None),
+        (1795400000000, None),
+        (10**25, None),
+        (-1, None),
+        ("-1", None),
+        ("soon", None),
+        ("", None),
+        ("\u00b2", None),
+        (True, None),
+        (None, None),
+        ([1], None),
+        (1e300, None),
+        (math.inf, None),
+        (math.nan, None),
+    ],
+)
+def test_timestamps_are_seconds_or_nothing(value: Any, seconds: int | None) -> None:
+    """Text and numbers of seconds are taken; milliseconds, junk and booleans are no timestamp."""
+    assert schema.seconds(value) == seconds
+    assert one(post(messages=[message(timestamp=value)])).timestamp == seconds
+
+
+@pytest.mark.parametrize(("time", "seconds"), [(5, 5), ("5", 5), (None, None), ("x", None), ({}, None)])
+def test_the_time_of_an_account_event_comes_in_several_types(time: Any, seconds: int | None) -> None:
+    """`entry.time` is an integer, a string or absent (META_FACTS.md 1.1)."""
+    body = {"entry": [{"id": 7, "time": time, "changes": [{"field": "flows", "value": {"event": "X"}}]}]}
+    assert one(json.dumps(body).encode().replace(b'"time": null, ', b"")) == AccountEvent(
+        field="flows", entry="7", time=seconds, value={"event": "X"}, received=5.0
+    )
+
+
+def test_the_display_number_is_digits_only() -> None:
+    """Whatever punctuation it comes with, and only where both ids of the number are there."""
+    for display, digits in (("+1 (555) 000-1234", {NUMBER: "15550001234"}), ("\u0661", {}), (None, {}), ("", {})):
+        metadata = {"phone_number_id": NUMBER, "display_phone_number": display}
+        assert webhook_parser.decode(post(metadata=metadata)).numbers == digits
+    assert webhook_parser.decode(post(metadata={"display_phone_number": "15550001234"})).numbers == {}
+
+
+@pytest.mark.parametrize("field", ["history", "standby", "calls", "smb_app_state_sync", "automatic_events",
+                                   "tracking_events", "consumer_profile"])  # fmt: skip
+def test_fields_about_people_but_not_their_messages_are_only_counted(field: str) -> None:
+    """Old messages, other responders' threads, calls and address books open nothing and travel no further."""
+    webhook = webhook_parser.decode(post(field, messages=[message()], statuses=[{"id": "w", "status": "read"}]))
+    assert (webhook.events, webhook.fields, webhook.malformed) == ([], {(field, True): 1}, 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("news_2030", "news_2030"),
+        ("n" * 100, "n" * 64),
+        ("Not a Name", "other"),
+        ("\u00e9", "other"),
+        ("a\nb", "other"),
+    ],
+)
+def test_an_unknown_field_is_an_account_event_under_a_harmless_name(field: str, name: str) -> None:
+    """Tomorrow's fields are kept by name; free text is not."""
+    webhook = webhook_parser.decode(post(field, x=1))
+    assert webhook.fields == {(name, False): 1}
+    assert [e.field for e in webhook.events if isinstance(e, AccountEvent)] == [name]
+
+
+# Bad items
+
+
+def test_one_bad_item_costs_one_counted_item() -> None:
+    """Whatever stands in the lists beside good items is counted, and the good ones are read (SEMANTICS.md 5)."""
+    junk: list[Any] = ["garbage", 5, None, 1.5, True, [], [{}], {}, {"id": ""}, {"id": []}]
+    statuses = [{"id": "wamid.2"}, {"status": "read"}, {"id": "wamid.2", "status": "read"}]
+    webhook = webhook_parser.decode(post(messages=[*junk, message(), *junk], statuses=statuses))
+    assert [type(e) for e in webhook.events] == [Message, Status]
+    assert (webhook.malformed, webhook.fields) == (22, {("messages", True): 1})
+    echoes = webhook_parser.decode(post("smb_message_echoes", message_echoes=[*junk, message()]))
+    assert ([type(e) for e in echoes.events], echoes.malformed) == ([Echo], 10)
+    preferences = [{"wa_id": ADA, "category": "x"}, {"wa_id": ADA, "value": "stop"}]
+    wishes = webhook_parser.decode(post("user_preferences", user_preferences=preferences))
+    assert ([type(e) for e in wishes.events], wishes.malformed) == ([Preference], 1)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, [], "x", {"phone_number_id": ""}, {"phone_number_id": {}}])
+def test_items_of_an_unknown_number_are_malformed(metadata: Any) -> None:
+    """Without `phone_number_id` nobody can say whose conversation it is."""
+    webhook = webhook_parser.decode(post(metadata=metadata, messages=[message(), message()]))
+    assert (webhook.events, webhook.malformed) == ([], 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "known"),
+    [
+        ({"field": "messages", "value": []}, "messages", True),
+        ({"field": "flows"}, "flows", True),
+        ({"field": "flows", "value": "x"}, "flows", True),
+        ({"value": {}}, "other", False),
+        ({"field": ["flows"], "value": {}}, "other", False),
+        ({"field": "messages", "value": {"metadata": METADATA, "messages": {"0": {}}}}, "messages", True),
+        ({"field": "messages", "value": {"metadata": METADATA, "statuses": "x"}}, "messages", True),
+    ],
+)
+def test_a_change_that_says_nothing_is_one_malformed_item(change: Any, field: str, known: bool) -> None:  # noqa: FBT001 - a column
+    """A change without field or value is counted by what is known of it, and as one bad item."""
+    good = {"field": "flows", "value": {"event": "X"}}
+    webhook = webhook_parser.decode(json.dumps({"entry": [{"changes": [change, good]}]}).encode())
+    assert (len(webhook.events), webhook.malformed) == (1, 1)
+    assert webhook.fields == Counter([(field, known), ("flows", True)])
+
+
+def test_bad_entries_and_changes_are_counted_one_by_one() -> None:
+    """Entries and changes that are no objects stop nothing."""
+    entries = [
+        "x",
+        1,
+        None,
+        [],
+        {},
+        {"changes": {}},
+        {"changes": ["x", None, []]},
+        json.loads(post(messages=[message()]))["entry"][0],
+    ]
+    webhook = webhook_parser.decode(json.dumps({"entry": entries}).encode())
+    assert (len(webhook.events), webhook.malformed) == (1, 9)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"5", b'"x"', b"{}", b'{"entry": null}', b'{"entry": {}}', b'{"entry": "x"}', b'{"entry": []',
+     b"\xff\xfe\x00", b"{'entry': []}", b'{"entry": []} x', b'{"entry": [' + b"9" * 5000],
+)  # fmt: skip
+def test_what_holds_no_list_of_entries_is_undecodable(body: bytes) -> None:
+    """Neither junk nor other JSON is a webhook; nothing of it is counted."""
+    assert webhook_parser.decode(body, 5.0) == Webhook(result="undecodable", received=5.0)
+
+
+def test_a_lone_surrogate_costs_nothing() -> None:
+    """The host's `json` accepts it, so the message counts; what comes out can be encoded (HOST_SAFETY.md 13)."""
+    event = one(post(messages=[message(id="wamid.\ud83d", type="te\ud83dxt", text={"body": "\ud83d"})]))
+    assert (event.id, event.type) == ("wamid.?", "te?xt")
+    assert one(post("flows", event="\ud83d")).value["event"] == "?"
+
+
+def test_bytes_that_are_no_text_cost_only_what_needs_them() -> None:
+    """Invalid UTF-8 in a part that is skipped stops no message; an account event whose value holds it is malformed."""
+    broken = post(messages=[message(text={"body": "HERE"})]).replace(b"HERE", b"\xff")
+    assert one(broken).id == "wamid.1"
+    errors = one(post(messages=[message(errors=[{"code": 1}], text={"body": "HERE"})]).replace(b"HERE", b"\xff"))
+    assert errors.id == "wamid.1"
+    webhook = webhook_parser.decode(post("flows", event="HERE").replace(b"HERE", b"\xff"))
+    assert (webhook.result, webhook.events, webhook.malformed) == ("accepted", [], 1)
+
+
+def test_numbers_beyond_all_bounds_are_nothing() -> None:
+    """Huge integers, overflowing floats and NaN are no ids and no times, wherever they stand (HOST_SAFETY.md 56)."""
+    for number in (b"9" * 5000, b"1e999", b"-1e999", b"NaN", b"Infinity"):
+        event = one(post(messages=[message(from_user_id="X", timestamp="X")]).replace(b'"X"', number))
+        assert (event.user, event.timestamp) == ("", None)
+        assert one(post("flows", event="X").replace(b'"X"', number)).value["event"] is None
+
+
+def test_the_last_of_duplicate_keys_counts() -> None:
+    """As in the host's `json`, and in both passes."""
+    change = b'{"field": "flows", "value": {"a": 1}, "value": {"b": 2}, "field": "security"}'
+    event = one(b'{"entry": [], "entry": [{"changes": [%s]}]}' % change)
+    assert (event.field, event.value) == ("security", {"b": 2})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"entry": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"x": "\\ud83d", "entry": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"entry": [], "x": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}",
+        b'{"entry": ' + b"[" * 100_000,
+    ],
+)
+def test_nesting_100_000_deep_is_undecodable(body: bytes) -> None:
+    """A JSON bomb is contained (HOST_SAFETY.md 14)."""
+    assert webhook_parser.decode(body).result == "undecodable"
+
+
+def test_a_batch_of_3_mb_is_read_whole() -> None:
+    """1,000 messages of 1,000 people with their contacts, the most that Meta sends (META_FACTS.md 1.2)."""
+    contacts = [{"wa_id": str(n), "user_id": f"US.{n}"} for n in range(1000)]
+    texts = [message(**{"id": f"wamid.{n}", "from": str(n), "text": {"body": "x" * 2800}}) for n in range(1000)]
+    body = post(messages=texts, contacts=contacts)
+    assert len(body) > 2_900_000
+    webhook = webhook_parser.decode(body)
+    assert [(e.id, e.user) for e in webhook.events if isinstance(e, Message)] == [
+        (f"wamid.{n}", f"US.{n}") for n in range(1000)
+    ]
+    assert webhook.malformed == 0
+
+
+def test_a_million_changes_are_bounded() -> None:
+    """What is beyond 10,000 entries, changes and items is counted without a look at it (HOST_SAFETY.md 56)."""
+    empty = webhook_parser.decode(b'{"entry": [{"changes": [' + b",".join([b"{}"] * 1_000_000) + b"]}]}")
+    assert (empty.malformed, sum(empty.fields.values())) == (1_000_000, 9_999)
+    entries = webhook_parser.decode(b'{"entry": [' + b",".join([b"{}"] * 1_000_000) + b"]}")
+    assert (entries.events, entries.malformed) == ([], 1_000_000)
+    texts = webhook_parser.decode(post(messages=[message()] * 12_000, statuses=[{"id": "wamid.2", "status": "read"}]))
+    assert (len(texts.events), texts.malformed) == (9_998, 12_001 - 9_998)
