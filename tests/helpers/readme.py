@@ -1,6 +1,6 @@
-"""Generated parts of the README: `python -m tests.helpers.readme` writes the tables, with `--benchmark` too.
+"""Write the generated parts of the documents: `python -m tests.helpers.readme`, with `--benchmark` too.
 
-The benchmark's table is measured anew then, in about a minute; on a busy machine it says less than it could.
+`--benchmark` measures the benchmark's table anew, in about a minute. On a busy machine its ratios are less precise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from pathlib import Path
 
 from chatvitals.metrics import catalogue
 
-PATH = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+PATH = ROOT / "README.md"
+CONTRACT = ROOT / "src/chatvitals/conversations/README.md"
 
 
 def part(text: str, name: str) -> str:
@@ -46,12 +48,15 @@ def _marks(name: str) -> tuple[str, str]:
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 
+def _write(path: Path, name: str, content: str) -> None:
+    path.write_text(with_part(path.read_text(), name, content))
+
+
 def main() -> None:
     """Write the parts."""
-    text = with_part(PATH.read_text(), "catalogue", catalogue_part())
+    _write(CONTRACT, "catalogue", catalogue_part())
     if "--benchmark" in sys.argv[1:]:
-        text = with_part(text, "benchmark", _benchmark_part())
-    PATH.write_text(text)
+        _write(PATH, "benchmark", _benchmark_part())
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ COMMANDS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 def test_the_table_of_metrics_is_the_catalogue() -> None:
     """After a change of the catalogue: `python -m tests.helpers.readme`."""
-    assert readme.part(TEXT, "catalogue") == readme.catalogue_part()
+    assert readme.part(readme.CONTRACT.read_text(), "catalogue") == readme.catalogue_part()
 
 
 def test_the_benchmark_names_its_command_and_every_verdict() -> None:
