@@ -1,7 +1,7 @@
 """What can happen: the only things that doors, hooks and calls hand to the pipeline.
 
 Every event tells when we received it (`received`, seconds of the local clock). Person ids are raw here and live in
-memory only; the pipeline hashes them before anything is stored (SEMANTICS.md 1).
+memory only; the pipeline hashes them before anything is stored (conversations/README.md 1).
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Settings:
     phone_number_id: tuple[str, ...] = ()
     """Business numbers to show from the start. The first is used for sends whose address names none."""
     settle_after: float = 10.0
-    """Seconds after receipt at which an event is applied (SEMANTICS.md 4)."""
+    """Seconds after receipt at which an event is applied (conversations/README.md 4)."""
     unanswered_after: float = _DAY_SECONDS
     """Seconds after a turn's last message at which it ends unanswered; at most 24 h."""
     overdue_after: tuple[float, ...] = (10.0, 60.0, 300.0, 3600.0)

@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 1 to 23, where they concern the door of ASGI applications. "As bare" compares with no door at all."""
+"""tests/safety/README.md 1 to 23, where they concern the door of ASGI applications. "As bare" compares with no door at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 1 and 2 for decorators: whatever is broken on our side leaves the function as bare."""
+"""tests/safety/README.md 1 and 2 for decorators: whatever is broken on our side leaves the function as bare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 3 and 41: a decorated generator, driven in any way, does what the bare one does."""
+"""tests/safety/README.md 3 and 41: a decorated generator, driven in any way, does what the bare one does."""
 
 from __future__ import annotations
 

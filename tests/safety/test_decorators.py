@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 40 to 43, and 2 and 7: a decorated callable stays what it was, and its time is its own."""
+"""tests/safety/README.md 40 to 43, and 2 and 7: a decorated callable stays what it was, and its time is its own."""
 
 from __future__ import annotations
 

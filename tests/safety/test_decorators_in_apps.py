@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 41 to 43 in a real FastAPI app: dependencies, thread pool, and a context for each request."""
+"""tests/safety/README.md 41 to 43 in a real FastAPI app: dependencies, thread pool, and a context for each request."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 44 to 48, and 1, 3, 4 for hooks: every call is made twice, bare and watched, over real sockets."""
+"""tests/safety/README.md 44 to 48, and 1, 3, 4 for hooks: every call is made twice, bare and watched, over real sockets."""
 
 from __future__ import annotations
 

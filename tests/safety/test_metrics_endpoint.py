@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 49 to 52: `/metrics` answers whatever is asked, shows nothing to strangers and stalls nobody."""
+"""tests/safety/README.md 49 to 52: `/metrics` answers whatever is asked, shows nothing to strangers and stalls nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 24 to 33: what becomes of events when the store or the process is in trouble."""
+"""tests/safety/README.md 24 to 33: what becomes of events when the store or the process is in trouble."""
 
 from __future__ import annotations
 

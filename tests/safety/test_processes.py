@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 27 to 31: forks, kills and the end of a process."""
+"""tests/safety/README.md 27 to 31: forks, kills and the end of a process."""
 
 from __future__ import annotations
 

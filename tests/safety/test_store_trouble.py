@@ -1,4 +1,4 @@
-"""HOST_SAFETY 24, 25, 32: the store's file is locked, full, gone, read-only; the bot's answers stay what they are."""
+"""tests/safety/README.md 24, 25, 32: the store's file is locked, full, gone, read-only; the bot's answers stay what they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HOST_SAFETY.md 35 to 38: whatever values come in, metrics stay finite, labels bounded and people private."""
+"""tests/safety/README.md 35 to 38: whatever values come in, metrics stay finite, labels bounded and people private."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settling pipeline against a plain reading of SEMANTICS.md 4: one pass in the order in which things happened."""
+"""The settling pipeline against a plain reading of conversations/README.md 4: one pass in the order in which things happened."""
 
 from __future__ import annotations
 

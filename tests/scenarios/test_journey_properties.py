@@ -1,4 +1,4 @@
-"""SEMANTICS.md 6 and 7 as properties: whatever happens, in whatever order it reaches us, the numbers fit together."""
+"""conversations/README.md 6 and 7 as properties: whatever happens, in whatever order it reaches us, the numbers fit together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SEMANTICS.md 5 as a property: order within the window, copies, workers, kills and idle sweeps change no number."""
+"""conversations/README.md 5 as a property: order within the window, copies, workers, kills and idle sweeps change no number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every scenario file is a rule of SEMANTICS.md as numbers."""
+"""Every scenario file is a rule of conversations/README.md as numbers."""
 
 from __future__ import annotations
 

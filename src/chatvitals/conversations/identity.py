@@ -1,4 +1,4 @@
-"""Who is who: keyed hashes instead of ids, and several ids that are one person (SEMANTICS.md 1)."""
+"""Who is who: keyed hashes instead of ids, and several ids that are one person (conversations/README.md 1)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Hasher:
 
 
 def merge(kept: Contact, other: Contact) -> None:
-    """Take `other` into `kept`: what is open stays open, what was counted stays counted (SEMANTICS.md 5)."""
+    """Take `other` into `kept`: what is open stays open, what was counted stays counted (conversations/README.md 5)."""
     latest = max((kept, other), key=lambda contact: contact.last)
     turns = sorted([*kept.turns, *other.turns], key=lambda turn: turn.start)
     kept.turns = [turn for turn in turns[:-1] if turn.outcome == OPEN] + turns[-1:]

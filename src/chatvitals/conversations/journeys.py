@@ -1,4 +1,4 @@
-"""Journeys: how far a contact gets along a planned path, and how the run ends (SEMANTICS.md 6)."""
+"""Journeys: how far a contact gets along a planned path, and how the run ends (conversations/README.md 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a contact's state remembers of message ids, for 7 days and bounded (SEMANTICS.md 5).
+"""What a contact's state remembers of message ids, for 7 days and bounded (conversations/README.md 5).
 
 Both memories are plain bytes of fixed-width entries, oldest first: statuses outnumber messages three to one, and a
 status must cost a substring search and a splice, not the decoding of everything that the contact ever received.

@@ -1,4 +1,4 @@
-"""Outbound messages: all evidence of one message folds into one record (SEMANTICS.md 2 and 5)."""
+"""Outbound messages: all evidence of one message folds into one record (conversations/README.md 2 and 5)."""
 
 from __future__ import annotations
 

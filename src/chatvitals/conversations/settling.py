@@ -1,4 +1,4 @@
-"""The one rule of order (SEMANTICS.md 4).
+"""The one rule of order (conversations/README.md 4).
 
 Everything is applied one settling window after it was received, in the order in which it happened, with whatever
 earlier is known by then.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DAY = 86_400.0
-NEW_AFTER = 8 * DAY  # SEMANTICS.md 4: `origin` is new when nothing came from the contact for 8 days
+NEW_AFTER = 8 * DAY  # conversations/README.md 4: `origin` is new when nothing came from the contact for 8 days
 FORGET_AFTER = 8 * DAY
 FORGET_EXPOSED_AFTER = 90 * DAY  # an exposure counts once per contact, and an experiment outlives a week
 
@@ -38,7 +38,7 @@ class Kind:
 
 
 class Evidence:
-    """How a reply became known, from the poorest to the richest (SEMANTICS.md 2)."""
+    """How a reply became known, from the poorest to the richest (conversations/README.md 2)."""
 
     STATUS: Final = 0
     ECHO: Final = 1
@@ -55,7 +55,7 @@ HOURS_LABELS = ("", "yes", "no")
 
 
 class Item(msgspec.Struct, array_like=True, gc=False):
-    """Something received and not yet applied: it waits for its settling window (SEMANTICS.md 4)."""
+    """Something received and not yet applied: it waits for its settling window (conversations/README.md 4)."""
 
     kind: int
     received: float

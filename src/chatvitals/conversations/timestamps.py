@@ -1,4 +1,4 @@
-"""One axis of time for WhatsApp's whole seconds and our finer clock (SEMANTICS.md 3)."""
+"""One axis of time for WhatsApp's whole seconds and our finer clock (conversations/README.md 3)."""
 
 from __future__ import annotations
 

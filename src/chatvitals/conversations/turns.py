@@ -1,4 +1,4 @@
-"""Turns, conversations and handovers: what an item or a timer does when its time has come (SEMANTICS.md 4)."""
+"""Turns, conversations and handovers: what an item or a timer does when its time has come (conversations/README.md 4)."""
 
 from __future__ import annotations
 

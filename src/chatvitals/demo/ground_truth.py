@@ -19,7 +19,7 @@ class MeasuredTurn:
     unknown: float = 0.0
     """How far the bot's side may place the start after `start`: until the webhook was there, at most a second.
 
-    WhatsApp's whole seconds are all that tells of a delay on the way (SEMANTICS.md 3).
+    WhatsApp's whole seconds are all that tells of a delay on the way (conversations/README.md 3).
     """
     not_understood: bool = False
     """Whether any of its messages was none of the answers that the bot had asked for."""
@@ -41,7 +41,7 @@ class Truth:
     _open: dict[str, MeasuredTurn] = field(default_factory=dict)
 
     def wrote(self, who: str, at: float) -> MeasuredTurn:
-        """Note a message that asks for an answer; it joins the customer's open turn or opens one (SEMANTICS.md 4)."""
+        """Note a message that asks for an answer; it joins the customer's open turn or opens one (conversations/README.md 4)."""
         self.messages += 1
         turn = self._open.get(who)
         if turn is None:

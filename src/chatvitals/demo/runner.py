@@ -216,7 +216,7 @@ async def _close(world: _World, scenario: Scenario, truth: Truth, view: View, *,
 
     First nobody writes any more, and the last answers have a moment to come. Then WhatsApp takes no more replies:
     what is unanswered now stays so on both sides. What was written still reaches the bot, however often it has to be
-    tried, and one settling window later every number is final (SEMANTICS.md 4). The
+    tried, and one settling window later every number is final (conversations/README.md 4). The
     latest rating has a few polls' time to be seen.
     """
     await world.population.close()

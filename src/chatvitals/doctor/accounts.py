@@ -1,4 +1,4 @@
-"""Do an account's webhooks reach the app, and does an override lead some of them elsewhere (META_FACTS.md 1.4)."""
+"""Do an account's webhooks reach the app, and does an override lead some of them elsewhere (whatsapp/README.md 1.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which webhooks the app has asked WhatsApp for, and where they go (META_FACTS.md 6.5)."""
+"""Which webhooks the app has asked WhatsApp for, and where they go (whatsapp/README.md 6.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking the Graph API: one request, or all pages of an edge; whatever can go wrong has a kind (META_FACTS.md 6).
+"""Asking the Graph API: one request, or all pages of an edge; whatever can go wrong has a kind (whatsapp/README.md 6).
 
 The token travels in a header only. It appears in no log line, no `repr` and no error.
 """
@@ -140,7 +140,7 @@ class GraphClient:
     def pages(self, path: str, *, limit: int = 100, **params: str) -> list[Json]:
         """Return the rows of all pages of an edge, complete or not at all.
 
-        A cursor that the API no longer knows means to begin again, once (META_FACTS.md 6.2).
+        A cursor that the API no longer knows means to begin again, once (whatsapp/README.md 6.2).
 
         Raises:
             GraphError: a page is missing or makes no sense.
@@ -242,7 +242,7 @@ _TOO_SLOW = "the Graph API did not answer within {:g} s"
 
 
 def _rows(data: object) -> list[Json]:
-    if isinstance(data, dict):  # a reference page prints the list so: META_FACTS.md 6.1
+    if isinstance(data, dict):  # a reference page prints the list so: whatsapp/README.md 6.1
         data = list(data.values())
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
         raise GraphError("malformed", "the Graph API answered with a page that has no list of rows")

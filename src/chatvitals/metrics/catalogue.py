@@ -1,4 +1,4 @@
-"""Every metric, declared once (SEMANTICS.md 10): collector, documentation and tests derive from this module."""
+"""Every metric, declared once (conversations/README.md 10): collector, documentation and tests derive from this module."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Measures:
 
     def observe(self, family: Family, labels: tuple[str, ...], seconds: float) -> None:
         """Add one observation to a histogram; what is not a finite number of at least 0 becomes 0 and a skew."""
-        if not 0.0 <= seconds < inf:  # also catches NaN: SEMANTICS.md 3, nothing negative, NaN or infinite
+        if not 0.0 <= seconds < inf:  # also catches NaN: conversations/README.md 3, nothing negative, NaN or infinite
             self.count(catalogue.CLOCK_SKEWS)
             seconds = 0.0
         self._observe(family, labels, bisect_left(family.buckets, seconds), seconds)

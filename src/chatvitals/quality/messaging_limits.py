@@ -1,4 +1,4 @@
-"""One normal form for a messaging limit, which Meta spells in five ways (META_FACTS.md 4.3)."""
+"""One normal form for a messaging limit, which Meta spells in five ways (whatsapp/README.md 4.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a poll of the Graph API found: the only source of a number's rating (SEMANTICS.md 8)."""
+"""What a poll of the Graph API found: the only source of a number's rating (conversations/README.md 8)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What is known of the business itself: its numbers, templates and accounts, as one document in the store.
 
 Everything carries the time at which it was true, so that an older event never overwrites a newer one
-(SEMANTICS.md 8), and the gauges are a view of it (`quality_view`), so that they survive restarts.
+(conversations/README.md 8), and the gauges are a view of it (`quality_view`), so that they survive restarts.
 """
 
 from __future__ import annotations

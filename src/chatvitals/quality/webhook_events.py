@@ -1,6 +1,6 @@
 """What WhatsApp thinks of the business: webhooks about numbers and templates, and what is common to all of them.
 
-Polls are the truth about a number's rating; webhooks are events (SEMANTICS.md 8). Everything here changes a `Quality`
+Polls are the truth about a number's rating; webhooks are events (conversations/README.md 8). Everything here changes a `Quality`
 in place and counts into `Measures`; when it happened decides, not when it came.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _EVENTS_KEPT: Final = 4096
 _MOST_WAITING: Final = 256
 _LIMIT_EVENTS: Final = frozenset({"FLAGGED", "UNFLAGGED", "UPGRADE", "DOWNGRADE"})
-_THROUGHPUT: Final = "TIER_UNLIMITED"  # in webhooks about a number it means the higher throughput (META_FACTS.md 0.4)
+_THROUGHPUT: Final = "TIER_UNLIMITED"  # in webhooks about a number it means the higher throughput (whatsapp/README.md 0.4)
 
 
 def fold(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Hasher, measures: Measures) -> None:
@@ -99,7 +99,7 @@ def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher
 
 
 def _key(event: AccountEvent, hasher: Hasher) -> int:
-    """Return what a copy of the webhook has in common with it (SEMANTICS.md 5)."""
+    """Return what a copy of the webhook has in common with it (conversations/README.md 5)."""
     value = json.dumps(event.value, sort_keys=True)
     return hasher.message(f"{event.field}\0{event.entry}\0{event.time}\0{value}")
 

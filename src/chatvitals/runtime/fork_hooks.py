@@ -1,4 +1,4 @@
-"""Around a fork: nothing half done is copied, and a child begins anew (HOST_SAFETY.md 29)."""
+"""Around a fork: nothing half done is copied, and a child begins anew (tests/safety/README.md 29)."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ class CloudApi:
         if self._rng.random() >= now.unread:
             steps.append(("read", self._rng.uniform(*now.read)))
             if self._rng.random() < 0.1:
-                del steps[1]  # the customer is looking at the chat: META_FACTS.md 3.1
+                del steps[1]  # the customer is looking at the chat: whatsapp/README.md 3.1
         passed = 0.0
         for name, after in steps:
             await asyncio.sleep(max(after - passed, 0.0))

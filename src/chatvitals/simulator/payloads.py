@@ -1,4 +1,4 @@
-"""Bodies as WhatsApp writes them (META_FACTS.md 1 to 3, 7): messages, statuses, errors, message ids, signatures."""
+"""Bodies as WhatsApp writes them (whatsapp/README.md 1 to 3, 7): messages, statuses, errors, message ids, signatures."""
 
 from __future__ import annotations
 

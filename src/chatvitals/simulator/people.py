@@ -22,7 +22,7 @@ class Person(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The person id of SEMANTICS.md 1: the business-scoped user id, else the phone id."""
+        """The person id of conversations/README.md 1: the business-scoped user id, else the phone id."""
         return self.user or self.phone
 
 

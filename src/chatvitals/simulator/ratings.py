@@ -38,7 +38,7 @@ class Ratings:
 
     A review moves a score by one step at most. The template's goes towards what customers say, the number's towards
     what the template's was before: it falls one review later. The edges tell of both; of the template's changes there
-    is a webhook too, of the number's there is none (META_FACTS.md 4).
+    is a webhook too, of the number's there is none (whatsapp/README.md 4).
 
     Args:
         number: whom it is about.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chatvitals.simulator.payloads import Update
     from chatvitals.simulator.people import BusinessNumber
 
-_MOST_UPDATES = 1000  # META_FACTS.md 1.2
+_MOST_UPDATES = 1000  # whatsapp/README.md 1.2
 _FIRST_RETRY = 0.25
 _SLOWEST_RETRY = 2.0
 _ATTEMPTS = 30
@@ -157,4 +157,4 @@ class Delivery:
             answer = await self._client.post(self._address.url, content=body, headers=headers)
         except httpx.TransportError:
             return False
-        return answer.status_code == 200  # anything else is a failure: META_FACTS.md 1.2
+        return answer.status_code == 200  # anything else is a failure: whatsapp/README.md 1.2

@@ -60,7 +60,7 @@ class ExperimentPlan:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A declared experiment; made by `vitals.experiment(…)`. Rules: SEMANTICS.md 7."""
+    """A declared experiment; made by `vitals.experiment(…)`. Rules: conversations/README.md 7."""
 
     plan: ExperimentPlan
     _emit: Callable[[Exposed], None] = field(repr=False)

@@ -75,7 +75,7 @@ class Journey:
     """A declared journey; made by `vitals.journey(…)`.
 
     In the handling of a webhook no call needs arguments; elsewhere give `contact` (phone or business-scoped user id)
-    and `phone_number_id`. Rules: SEMANTICS.md 6.
+    and `phone_number_id`. Rules: conversations/README.md 6.
     """
 
     plan: JourneyPlan

@@ -1,6 +1,6 @@
 """Meta's closed lists, as far as they become label values: whatever is not on them shows as `other`.
 
-Lists as of November 2026 (META_FACTS.md); a new value of Meta's is counted under `other` until it is added here.
+Lists as of November 2026 (whatsapp/README.md); a new value of Meta's is counted under `other` until it is added here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CATEGORIES = (
     "group_utility",
 )
 FAILURE_CODES = frozenset(
-    # META_FACTS.md 3.4, as far as they concern messages
+    # whatsapp/README.md 3.4, as far as they concern messages
     "0 1 2 3 4 10 33 100 190 200 368 80007 130429 130472 130497 131000 131005 131008 131009 131016 131021 131026 "
     "131030 131031 131037 131042 131045 131047 131048 131049 131050 131051 131052 131053 131056 131057 131059 "
     "131062 131063 131064 132000 132001 132005 132007 132012 132015 132016 132068 132069 133000 133004 133005 "

@@ -178,7 +178,7 @@ def seconds(value: Any) -> int | None:
 
 
 def clean(body: bytes) -> bytes:
-    """Return the same body as strict JSON: the host's `json` accepts what msgspec refuses (HOST_SAFETY.md 13).
+    """Return the same body as strict JSON: the host's `json` accepts what msgspec refuses (tests/safety/README.md 13).
 
     Lone surrogates become question marks, NaN, infinities and numbers that no field could mean become null.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-# No host list: proxies and partners speak the same API under their own names (META_FACTS.md 7.3).
+# No host list: proxies and partners speak the same API under their own names (whatsapp/README.md 7.3).
 _MARKETING_ENDPOINTS = {"messages": False, "marketing_messages": True}
 _MAX_BYTES = 1024 * 1024  # a send or its answer is a few kB; more than this is something else
 _NOT_DIGITS = re.compile(r"[^0-9]+")
@@ -166,7 +166,7 @@ def _person(fields: dict[Any, Any]) -> tuple[str, str]:
     if fields.get("recipient_type") == "group":
         return "", ""
     to, user = _text(fields.get("to")), _text(fields.get("recipient"))
-    if to[2:3] == "." and to[:2].isalpha():  # accepted with a 200, though nothing arrives (META_FACTS.md 7.1)
+    if to[2:3] == "." and to[:2].isalpha():  # accepted with a 200, though nothing arrives (whatsapp/README.md 7.1)
         return "", user or to
     return _digits(to), user
 

@@ -1,4 +1,4 @@
-"""Who sent a webhook: Meta signs the raw bytes of each POST with the app secret (META_FACTS.md 1.3)."""
+"""Who sent a webhook: Meta signs the raw bytes of each POST with the app secret (whatsapp/README.md 1.3)."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class _Reading:
         return True
 
     def _bounded(self, items: list[T]) -> list[T]:
-        """Return the items that may still be read, and count the others (HOST_SAFETY.md 56)."""
+        """Return the items that may still be read, and count the others (tests/safety/README.md 56)."""
         amount = len(items)
         if amount > self._left:
             self._webhook.malformed += amount - self._left
@@ -242,7 +242,7 @@ class _Reading:
         if not message_id or not status:
             return False
         group = item.recipient_type == "group"
-        # A group is one recipient, whichever participant a status is about (META_FACTS.md 3.2).
+        # A group is one recipient, whichever participant a status is about (whatsapp/README.md 3.2).
         phone, user = (
             (text(item.recipient_id), "") if group else self._person(item.recipient_id, item.recipient_user_id)
         )

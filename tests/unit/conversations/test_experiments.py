@@ -1,4 +1,4 @@
-"""SEMANTICS.md 7: what becomes of the contacts that have seen a variant, counted once each."""
+"""conversations/README.md 7: what becomes of the contacts that have seen a variant, counted once each."""
 
 from __future__ import annotations
 

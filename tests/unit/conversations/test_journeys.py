@@ -1,4 +1,4 @@
-"""SEMANTICS.md 6 at its edges: several journeys at once, and what becomes known late."""
+"""conversations/README.md 6 at its edges: several journeys at once, and what becomes known late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of SEMANTICS.md 2 and 5 about outbound messages that no scenario shows."""
+"""Rules of conversations/README.md 2 and 5 about outbound messages that no scenario shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of SEMANTICS.md 2 to 5 about turns and conversations that no scenario shows."""
+"""Rules of conversations/README.md 2 to 5 about turns and conversations that no scenario shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue against the table of SEMANTICS.md 10, written down here a second time."""
+"""The catalogue against the table of conversations/README.md 10, written down here a second time."""
 
 from __future__ import annotations
 

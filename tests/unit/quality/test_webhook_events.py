@@ -1,4 +1,4 @@
-"""The rules of SEMANTICS.md 8 beyond the scenarios: order, silence, restarts, unknown words, bad rows."""
+"""The rules of conversations/README.md 8 beyond the scenarios: order, silence, restarts, unknown words, bad rows."""
 
 from __future__ import annotations
 
@@ -282,7 +282,7 @@ def test_a_bad_row_does_not_spoil_the_good_one(row: dict[str, Any]) -> None:
 
 
 def test_free_text_is_no_label() -> None:
-    """Values beyond the cap, newlines and long texts show as `other` (HOST_SAFETY.md 37)."""
+    """Values beyond the cap, newlines and long texts show as `other` (tests/safety/README.md 37)."""
     bench = Bench(label_cap=3)
     for i in range(6):
         value = template_value(new_quality_score="RED" if i == 5 else "GREEN")
@@ -303,7 +303,7 @@ def test_free_text_is_no_label() -> None:
      ("UNLIMITED", float("inf")), ("TIER_NOT_SET", None)],
 )  # fmt: skip
 def test_a_limit_has_one_normal_form(spelling: object, users: float | None) -> None:
-    """META_FACTS.md 4.3."""
+    """whatsapp/README.md 4.3."""
     assert messaging_limits.normal(spelling) == (users,)
 
 
@@ -394,7 +394,7 @@ def test_a_lift_of_direct_send_leaves_other_restrictions() -> None:
 
 
 def test_a_reinstated_template_is_approved() -> None:
-    """SEMANTICS.md 9, in whatever case Meta writes it."""
+    """conversations/README.md 9, in whatever case Meta writes it."""
     bench = Bench()
     bench.change("message_template_status_update", template_value(event="paused"), time=int(NOW) - 5)
     bench.change("message_template_status_update", template_value(event="REINSTATED"))
@@ -489,7 +489,7 @@ def test_messages_of_a_known_number_do_not_touch_the_document(monkeypatch: pytes
 
 
 def test_a_deep_value_is_contained() -> None:
-    """HOST_SAFETY.md 14: what can be read is counted, what is too deep is one malformed item."""
+    """tests/safety/README.md 14: what can be read is counted, what is too deep is one malformed item."""
     bench = Bench()
     deep = '{"event":"PIN_CHANGED","x":' + "[" * 700 + "]" * 700 + "}"
     body = json.dumps({"entry": [{"id": W1, "time": int(NOW), "changes": [{"field": "security", "value": "@"}]}]})

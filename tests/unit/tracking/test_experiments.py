@@ -1,4 +1,4 @@
-"""SEMANTICS.md 7: who gets which variant, for how long, and what is counted once."""
+"""conversations/README.md 7: who gets which variant, for how long, and what is counted once."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def test_two_exposed_contacts_that_are_one_person_agree_from_then_on(store: Stor
 
 
 def test_the_same_person_on_two_numbers_is_two_contacts(vitals: ListeningVitals) -> None:
-    """As everywhere (SEMANTICS.md 1)."""
+    """As everywhere (conversations/README.md 1)."""
     greeting = vitals.experiment("greeting", VARIANTS)
     given = [(greeting.variant(contact=PHONE, phone_number_id=str(number))) for number in range(990, 1010)]
     assert set(given) == set(VARIANTS)

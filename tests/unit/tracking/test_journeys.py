@@ -1,4 +1,4 @@
-"""SEMANTICS.md 6 as a bot's author meets it: declaring, reaching, ending, and whose run it is."""
+"""conversations/README.md 6 as a bot's author meets it: declaring, reaching, ending, and whose run it is."""
 
 from __future__ import annotations
 

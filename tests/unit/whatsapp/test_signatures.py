@@ -14,7 +14,7 @@ GOOD = "sha256=" + hmac.new(b"secret", BODY, hashlib.sha256).hexdigest()
 
 
 def test_a_signature_is_meta_s() -> None:
-    """It is the HMAC-SHA256 of the raw bytes, keyed with the app secret, in lower-case hex (META_FACTS.md 1.3)."""
+    """It is the HMAC-SHA256 of the raw bytes, keyed with the app secret, in lower-case hex (whatsapp/README.md 1.3)."""
     assert signatures.sign(BODY, "secret") == GOOD
     assert signatures.check(BODY, GOOD, ["secret"])
 
@@ -51,7 +51,7 @@ def test_any_of_several_secrets_will_do() -> None:
     ],
 )
 def test_anything_but_exactly_one_signature_is_refused(header: str | None) -> None:
-    """Missing, truncated, upper-case, doubled, padded or foreign headers prove nothing (HOST_SAFETY.md 54)."""
+    """Missing, truncated, upper-case, doubled, padded or foreign headers prove nothing (tests/safety/README.md 54)."""
     assert not signatures.check(BODY, header, ["secret"])
 
 

@@ -222,7 +222,7 @@ def test_timestamps_are_seconds_or_nothing(value: Any, seconds: int | None) -> N
 
 @pytest.mark.parametrize(("time", "seconds"), [(5, 5), ("5", 5), (None, None), ("x", None), ({}, None)])
 def test_the_time_of_an_account_event_comes_in_several_types(time: Any, seconds: int | None) -> None:
-    """`entry.time` is an integer, a string or absent (META_FACTS.md 1.1)."""
+    """`entry.time` is an integer, a string or absent (whatsapp/README.md 1.1)."""
     body = {"entry": [{"id": 7, "time": time, "changes": [{"field": "flows", "value": {"event": "X"}}]}]}
     assert one(json.dumps(body).encode().replace(b'"time": null, ', b"")) == AccountEvent(
         field="flows", entry="7", time=seconds, value={"event": "X"}, received=5.0
@@ -266,7 +266,7 @@ def test_an_unknown_field_is_an_account_event_under_a_harmless_name(field: str, 
 
 
 def test_one_bad_item_costs_one_counted_item() -> None:
-    """Whatever stands in the lists beside good items is counted, and the good ones are read (SEMANTICS.md 5)."""
+    """Whatever stands in the lists beside good items is counted, and the good ones are read (conversations/README.md 5)."""
     junk: list[Any] = ["garbage", 5, None, 1.5, True, [], [{}], {}, {"id": ""}, {"id": []}]
     statuses = [{"id": "wamid.2"}, {"status": "read"}, {"id": "wamid.2", "status": "read"}]
     webhook = webhook_parser.decode(post(messages=[*junk, message(), *junk], statuses=statuses))
@@ -333,7 +333,7 @@ def test_what_holds_no_list_of_entries_is_undecodable(body: bytes) -> None:
 
 
 def test_a_lone_surrogate_costs_nothing() -> None:
-    """The host's `json` accepts it, so the message counts; what comes out can be encoded (HOST_SAFETY.md 13)."""
+    """The host's `json` accepts it, so the message counts; what comes out can be encoded (tests/safety/README.md 13)."""
     event = one(post(messages=[message(id="wamid.\ud83d", type="te\ud83dxt", text={"body": "\ud83d"})]))
     assert (event.id, event.type) == ("wamid.?", "te?xt")
     assert one(post("flows", event="\ud83d")).value["event"] == "?"
@@ -350,7 +350,7 @@ def test_bytes_that_are_no_text_cost_only_what_needs_them() -> None:
 
 
 def test_numbers_beyond_all_bounds_are_nothing() -> None:
-    """Huge integers, overflowing floats and NaN are no ids and no times, wherever they stand (HOST_SAFETY.md 56)."""
+    """Huge integers, overflowing floats and NaN are no ids and no times, wherever they stand (tests/safety/README.md 56)."""
     for number in (b"9" * 5000, b"1e999", b"-1e999", b"NaN", b"Infinity"):
         event = one(post(messages=[message(from_user_id="X", timestamp="X")]).replace(b'"X"', number))
         assert (event.user, event.timestamp) == ("", None)
@@ -374,12 +374,12 @@ def test_the_last_of_duplicate_keys_counts() -> None:
     ],
 )
 def test_nesting_100_000_deep_is_undecodable(body: bytes) -> None:
-    """A JSON bomb is contained (HOST_SAFETY.md 14)."""
+    """A JSON bomb is contained (tests/safety/README.md 14)."""
     assert webhook_parser.decode(body).result == "undecodable"
 
 
 def test_a_batch_of_3_mb_is_read_whole() -> None:
-    """1,000 messages of 1,000 people with their contacts, the most that Meta sends (META_FACTS.md 1.2)."""
+    """1,000 messages of 1,000 people with their contacts, the most that Meta sends (whatsapp/README.md 1.2)."""
     contacts = [{"wa_id": str(n), "user_id": f"US.{n}"} for n in range(1000)]
     texts = [message(**{"id": f"wamid.{n}", "from": str(n), "text": {"body": "x" * 2800}}) for n in range(1000)]
     body = post(messages=texts, contacts=contacts)
@@ -392,7 +392,7 @@ def test_a_batch_of_3_mb_is_read_whole() -> None:
 
 
 def test_a_million_changes_are_bounded() -> None:
-    """What is beyond 10,000 entries, changes and items is counted without a look at it (HOST_SAFETY.md 56)."""
+    """What is beyond 10,000 entries, changes and items is counted without a look at it (tests/safety/README.md 56)."""
     empty = webhook_parser.decode(b'{"entry": [{"changes": [' + b",".join([b"{}"] * 1_000_000) + b"]}]}")
     assert (empty.malformed, sum(empty.fields.values())) == (1_000_000, 9_999)
     entries = webhook_parser.decode(b'{"entry": [' + b",".join([b"{}"] * 1_000_000) + b"]}")

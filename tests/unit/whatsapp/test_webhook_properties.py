@@ -69,7 +69,7 @@ def check(webhook: Webhook) -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
-    """Arbitrary bytes are a webhook or undecodable, never an error (HOST_SAFETY.md 1)."""
+    """Arbitrary bytes are a webhook or undecodable, never an error (tests/safety/README.md 1)."""
     check(webhook_parser.decode(body))
 
 
@@ -112,7 +112,7 @@ def body_of(singles: list[tuple[int, tuple[str, int, str, str]]]) -> bytes:
 @settings(deadline=None)
 @given(st.lists(single, max_size=12))
 def test_a_batch_gives_what_its_items_give_one_by_one(items: list[tuple[str, int, str, str]]) -> None:
-    """How Meta packs updates into POSTs changes nothing (SEMANTICS.md 5)."""
+    """How Meta packs updates into POSTs changes nothing (conversations/README.md 5)."""
     numbered = list(enumerate(items))
     together = webhook_parser.decode(body_of(numbered))
     alone = [webhook_parser.decode(body_of([item])) for item in numbered]
