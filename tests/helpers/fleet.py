@@ -145,7 +145,7 @@ class Scrape:
 
 
 def conserved(scrape: Scrape) -> None:
-    """Check the laws that hold at any moment (conversations/README.md 10)."""
+    """Check the laws that hold at any moment (conversations/README.md 4 and 6)."""
     ended = {outcome: scrape("turns_total", outcome=outcome) for outcome in ("answered", "dismissed", "failed")}
     unanswered = scrape("turns_total", outcome="unanswered")
     assert scrape("turns_opened_total") == sum(ended.values()) + unanswered + scrape("turns_open")

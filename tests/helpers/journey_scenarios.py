@@ -1,4 +1,4 @@
-"""Histories of contacts on journeys, and a world that holds the laws of conversations/README.md 6 and 7 against every commit."""
+"""Histories of contacts on journeys, checked against the laws of conversations/README.md 6 and 7."""
 
 from __future__ import annotations
 

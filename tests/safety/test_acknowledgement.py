@@ -1,4 +1,4 @@
-"""The setting `acknowledge_account_events` touches errors about account events and nothing else (tests/safety/README.md 4)."""
+"""`acknowledge_account_events` changes errors about account events and nothing else (tests/safety/README.md 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tests/safety/README.md 1 to 23, where they concern the door of ASGI applications. "As bare" compares with no door at all."""
+"""Cases 1 to 23 of tests/safety/README.md for ASGI apps. "As bare" compares with the app without chatvitals."""
 
 from __future__ import annotations
 

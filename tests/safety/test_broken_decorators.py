@@ -1,4 +1,4 @@
-"""tests/safety/README.md 1 and 2 for decorators: whatever is broken on our side leaves the function as bare."""
+"""Cases 1 and 2 of tests/safety/README.md: with any error of ours, a decorated function behaves as bare."""
 
 from __future__ import annotations
 

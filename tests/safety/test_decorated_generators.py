@@ -1,4 +1,4 @@
-"""tests/safety/README.md 3 and 41: a decorated generator, driven in any way, does what the bare one does."""
+"""Cases 3 and 41 of tests/safety/README.md: a decorated generator behaves as the bare generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tests/safety/README.md 40 to 43, and 2 and 7: a decorated callable stays what it was, and its time is its own."""
+"""Cases 2, 7 and 40 to 43 of tests/safety/README.md: a decorated callable stays the same, and its time is right."""
 
 from __future__ import annotations
 

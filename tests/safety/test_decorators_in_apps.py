@@ -1,4 +1,4 @@
-"""tests/safety/README.md 41 to 43 in a real FastAPI app: dependencies, thread pool, and a context for each request."""
+"""Cases 41 to 43 of tests/safety/README.md in a real FastAPI app: dependencies, thread pool, contexts."""
 
 import asyncio
 import json

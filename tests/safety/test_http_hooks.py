@@ -1,4 +1,4 @@
-"""tests/safety/README.md 44 to 48, and 1, 3, 4 for hooks: every call is made twice, bare and watched, over real sockets."""
+"""Cases 1, 3, 4 and 44 to 48 of tests/safety/README.md: each call is made bare and watched, over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tests/safety/README.md 49 to 52: `/metrics` answers whatever is asked, shows nothing to strangers and stalls nobody."""
+"""Cases 49 to 52 of tests/safety/README.md: `/metrics` answers any request, hides from strangers, stalls nothing."""
 
 from __future__ import annotations
 

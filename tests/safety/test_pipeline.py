@@ -1,4 +1,4 @@
-"""tests/safety/README.md 24 to 33: what becomes of events when the store or the process is in trouble."""
+"""Cases 24 to 33 of tests/safety/README.md: events while the store or the process is in trouble."""
 
 from __future__ import annotations
 

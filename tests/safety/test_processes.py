@@ -1,4 +1,4 @@
-"""tests/safety/README.md 27 to 31: forks, kills and the end of a process."""
+"""Cases 27 to 31 of tests/safety/README.md: forks, kills and the end of a process."""
 
 from __future__ import annotations
 

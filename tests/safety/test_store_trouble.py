@@ -1,4 +1,4 @@
-"""tests/safety/README.md 24, 25, 32: the store's file is locked, full, gone, read-only; the bot's answers stay what they are."""
+"""Cases 24, 25 and 32 of tests/safety/README.md: trouble with the store's file never changes the bot's answers."""
 
 from __future__ import annotations
 

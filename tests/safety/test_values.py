@@ -1,4 +1,4 @@
-"""tests/safety/README.md 35 to 38: whatever values come in, metrics stay finite, labels bounded and people private."""
+"""Cases 35 to 38 of tests/safety/README.md: metrics stay finite, labels bounded and people private."""
 
 from __future__ import annotations
 

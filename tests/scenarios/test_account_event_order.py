@@ -1,4 +1,4 @@
-"""What is known of the business does not depend on the order in which webhooks about it arrive (conversations/README.md 8)."""
+"""The order in which webhooks about the business arrive changes no state (conversations/README.md 8)."""
 
 from __future__ import annotations
 

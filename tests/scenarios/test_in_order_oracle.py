@@ -1,4 +1,4 @@
-"""The settling pipeline against a plain reading of conversations/README.md 4: one pass in the order in which things happened."""
+"""The pipeline against a plain reading of conversations/README.md 4: one pass in the order of events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One journey of one contact against a plain reading of conversations/README.md 6: one pass in the order of what happened."""
+"""One journey of one contact against a plain reading of conversations/README.md 6, in the order of events."""
 
 from __future__ import annotations
 

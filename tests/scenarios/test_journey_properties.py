@@ -1,4 +1,4 @@
-"""conversations/README.md 6 and 7 as properties: whatever happens, in whatever order it reaches us, the numbers fit together."""
+"""Properties of conversations/README.md 6 and 7: the numbers fit together, in any order of delivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""conversations/README.md 5 as a property: order within the window, copies, workers, kills and idle sweeps change no number."""
+"""Property of conversations/README.md 5: order, copies, workers, kills and idle sweeps change no number."""
 
 from __future__ import annotations
 

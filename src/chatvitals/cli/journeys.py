@@ -1,4 +1,4 @@
-"""`chatvitals journeys`: how far customers get, step by step, as a funnel in the terminal (conversations/README.md 6)."""
+"""`chatvitals journeys`: print each journey as a funnel in the terminal (conversations/README.md 6)."""
 
 from __future__ import annotations
 

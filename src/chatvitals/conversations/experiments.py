@@ -1,4 +1,4 @@
-"""Experiments: what becomes of the contacts that have seen a variant; the unit is the contact (conversations/README.md 7)."""
+"""Experiments: outcomes of the contacts that have seen a variant, per contact (conversations/README.md 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns, conversations and handovers: what an item or a timer does when its time has come (conversations/README.md 4)."""
+"""Turns, conversations and handovers: apply an item or a timer when it is due (conversations/README.md 4)."""
 
 from __future__ import annotations
 

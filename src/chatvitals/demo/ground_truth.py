@@ -41,7 +41,7 @@ class Truth:
     _open: dict[str, MeasuredTurn] = field(default_factory=dict)
 
     def wrote(self, who: str, at: float) -> MeasuredTurn:
-        """Note a message that asks for an answer; it joins the customer's open turn or opens one (conversations/README.md 4)."""
+        """Note a message that asks for an answer. It joins the open turn or opens one (conversations/README.md 4)."""
         self.messages += 1
         turn = self._open.get(who)
         if turn is None:

@@ -1,4 +1,4 @@
-"""Do an account's webhooks reach the app, and does an override lead some of them elsewhere (whatsapp/README.md 1.4)."""
+"""Check that an account's webhooks reach the app and that no override redirects them (whatsapp/README.md 1.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What WhatsApp thinks of each number now, and what it proposes where something is blocked (whatsapp/README.md 6.1, 6.3)."""
+"""Show WhatsApp's rating of each number, and its proposal for blocked numbers (whatsapp/README.md 6.1, 6.3)."""
 
 from __future__ import annotations
 

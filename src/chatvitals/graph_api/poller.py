@@ -1,4 +1,4 @@
-"""The poller: one thread per process that asks the Graph API how WhatsApp rates the business (conversations/README.md 8).
+"""The poller: one thread per process asks the Graph API for ratings (conversations/README.md 8).
 
 Of all processes that share a store, the one with the lease of a WABA asks for it. The others look now and then whether
 the lease is free.

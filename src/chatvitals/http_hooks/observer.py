@@ -138,7 +138,7 @@ class Pending:
 
 
 def _told(attempt: Attempt, default_number: str) -> Told:
-    """Decide number, kind and actor of a send (conversations/README.md 2) from its body, its context and what the code says."""
+    """Decide number, kind and actor of a send from its body, its context and the code (conversations/README.md 2)."""
     handled = context.find(attempt.number, attempt.phone, attempt.user)
     tag = context.tag()
     number = attempt.number

@@ -1,4 +1,4 @@
-"""Every metric, declared once (conversations/README.md 10): collector, documentation and tests derive from this module."""
+"""Every metric, declared once (conversations/README.md 10). Collector, documents and tests derive from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to an account: counted by WABA, field and event; restrictions hold until they end (conversations/README.md 8)."""
+"""Account events: count them by WABA, field and event, and keep restrictions (conversations/README.md 8)."""
 
 from __future__ import annotations
 

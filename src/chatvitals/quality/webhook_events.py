@@ -1,7 +1,7 @@
 """What WhatsApp thinks of the business: webhooks about numbers and templates, and what is common to all of them.
 
-Polls are the truth about a number's rating; webhooks are events (conversations/README.md 8). Everything here changes a `Quality`
-in place and counts into `Measures`; when it happened decides, not when it came.
+Polls are the truth about a number's rating; webhooks are events (conversations/README.md 8). Everything here changes
+a `Quality` in place and counts into `Measures`. The time of an event decides, not the time of its arrival.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _EVENTS_KEPT: Final = 4096
 _MOST_WAITING: Final = 256
 _LIMIT_EVENTS: Final = frozenset({"FLAGGED", "UNFLAGGED", "UPGRADE", "DOWNGRADE"})
-_THROUGHPUT: Final = "TIER_UNLIMITED"  # in webhooks about a number it means the higher throughput (whatsapp/README.md 0.4)
+_THROUGHPUT: Final = "TIER_UNLIMITED"  # here it means the higher throughput (whatsapp/README.md 0.4)
 
 
 def fold(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Hasher, measures: Measures) -> None:

@@ -1,4 +1,4 @@
-"""The stand-in's Graph edges: what WhatsApp tells of numbers, templates, accounts, subscriptions (whatsapp/README.md 6)."""
+"""The stand-in's Graph edges: numbers, templates, accounts, subscriptions (whatsapp/README.md 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies as WhatsApp writes them (whatsapp/README.md 1 to 3, 7): messages, statuses, errors, message ids, signatures."""
+"""Bodies as WhatsApp writes them: messages, statuses, errors, ids, signatures (whatsapp/README.md 1 to 3, 7)."""
 
 from __future__ import annotations
 

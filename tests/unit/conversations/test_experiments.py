@@ -1,4 +1,4 @@
-"""conversations/README.md 7: what becomes of the contacts that have seen a variant, counted once each."""
+"""Rules of conversations/README.md 7: outcomes of contacts that have seen a variant count once each."""
 
 from __future__ import annotations
 

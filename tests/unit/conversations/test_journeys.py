@@ -1,4 +1,4 @@
-"""conversations/README.md 6 at its edges: several journeys at once, and what becomes known late."""
+"""Rules of conversations/README.md 6 at their edges: several journeys at once, and late events."""
 
 from __future__ import annotations
 

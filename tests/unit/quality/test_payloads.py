@@ -210,7 +210,7 @@ def test_a_payload_gives_its_samples_once(bench: Bench, name: str) -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 @pytest.mark.parametrize("secret", [None, "another secret"])
 def test_a_forged_payload_changes_nothing(bench: Bench, name: str, secret: str | None) -> None:
-    """tests/safety/README.md 55: without a valid signature nothing but `webhooks_total` moves."""
+    """Without a valid signature only `webhooks_total` moves (tests/safety/README.md 55)."""
 
     def shown() -> list[str]:
         ours = ("chatvitals_webhooks_total", "chatvitals_store_commit_seconds")
@@ -251,7 +251,7 @@ def test_preferences_are_opt_outs_and_opt_ins(bench: Bench, name: str, outs: int
 
 
 def test_no_payload_leaves_a_person_in_the_document(bench: Bench) -> None:
-    """A requester's id, a customer's phone and texts come with account events and stay nowhere (tests/safety/README.md 38)."""
+    """Account events leave no requester's id, phone or text anywhere (tests/safety/README.md 38)."""
     for name in [*EXPECTED, "messaging_handovers__control_taken"]:
         bench.post((PAYLOADS / f"{name}.json").read_bytes())
     document = bench.store.document("quality") or b""

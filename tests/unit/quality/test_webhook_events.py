@@ -303,7 +303,7 @@ def test_free_text_is_no_label() -> None:
      ("UNLIMITED", float("inf")), ("TIER_NOT_SET", None)],
 )  # fmt: skip
 def test_a_limit_has_one_normal_form(spelling: object, users: float | None) -> None:
-    """whatsapp/README.md 4.3."""
+    """All spellings of a limit become one number (whatsapp/README.md 4.3)."""
     assert messaging_limits.normal(spelling) == (users,)
 
 
@@ -394,7 +394,7 @@ def test_a_lift_of_direct_send_leaves_other_restrictions() -> None:
 
 
 def test_a_reinstated_template_is_approved() -> None:
-    """conversations/README.md 9, in whatever case Meta writes it."""
+    """The case in which Meta writes a value does not matter (conversations/README.md 9)."""
     bench = Bench()
     bench.change("message_template_status_update", template_value(event="paused"), time=int(NOW) - 5)
     bench.change("message_template_status_update", template_value(event="REINSTATED"))
@@ -489,7 +489,7 @@ def test_messages_of_a_known_number_do_not_touch_the_document(monkeypatch: pytes
 
 
 def test_a_deep_value_is_contained() -> None:
-    """tests/safety/README.md 14: what can be read is counted, what is too deep is one malformed item."""
+    """Readable items count; an item that is too deep is malformed (tests/safety/README.md 14)."""
     bench = Bench()
     deep = '{"event":"PIN_CHANGED","x":' + "[" * 700 + "]" * 700 + "}"
     body = json.dumps({"entry": [{"id": W1, "time": int(NOW), "changes": [{"field": "security", "value": "@"}]}]})

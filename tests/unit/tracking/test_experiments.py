@@ -1,4 +1,4 @@
-"""conversations/README.md 7: who gets which variant, for how long, and what is counted once."""
+"""Rules of conversations/README.md 7: the choice of variants, how long it holds, and what counts once."""
 
 from __future__ import annotations
 

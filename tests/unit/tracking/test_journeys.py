@@ -1,4 +1,4 @@
-"""conversations/README.md 6 as a bot's author meets it: declaring, reaching, ending, and whose run it is."""
+"""Rules of conversations/README.md 6 for a bot's author: declaring, reaching and ending runs."""
 
 from __future__ import annotations
 

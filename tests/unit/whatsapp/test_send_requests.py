@@ -279,7 +279,7 @@ def test_a_clock_set_back_gives_no_negative_duration(seen: Seen) -> None:
     ],
 )
 def test_the_kind_follows_from_the_body(seen: Seen, fields: dict[str, Any], url: str, kind: str) -> None:
-    """conversations/README.md 2, outside any context and untagged."""
+    """The kind of a send outside any context and without a tag (conversations/README.md 2)."""
     assert seen.send(fields, url).kind == kind
 
 

@@ -266,7 +266,7 @@ def test_an_unknown_field_is_an_account_event_under_a_harmless_name(field: str, 
 
 
 def test_one_bad_item_costs_one_counted_item() -> None:
-    """Whatever stands in the lists beside good items is counted, and the good ones are read (conversations/README.md 5)."""
+    """Bad items in the lists are counted, and good items are read (conversations/README.md 5)."""
     junk: list[Any] = ["garbage", 5, None, 1.5, True, [], [{}], {}, {"id": ""}, {"id": []}]
     statuses = [{"id": "wamid.2"}, {"status": "read"}, {"id": "wamid.2", "status": "read"}]
     webhook = webhook_parser.decode(post(messages=[*junk, message(), *junk], statuses=statuses))
@@ -333,7 +333,7 @@ def test_what_holds_no_list_of_entries_is_undecodable(body: bytes) -> None:
 
 
 def test_a_lone_surrogate_costs_nothing() -> None:
-    """The host's `json` accepts it, so the message counts; what comes out can be encoded (tests/safety/README.md 13)."""
+    """The host's `json` accepts a lone surrogate, so the message counts (tests/safety/README.md 13)."""
     event = one(post(messages=[message(id="wamid.\ud83d", type="te\ud83dxt", text={"body": "\ud83d"})]))
     assert (event.id, event.type) == ("wamid.?", "te?xt")
     assert one(post("flows", event="\ud83d")).value["event"] == "?"
@@ -350,7 +350,7 @@ def test_bytes_that_are_no_text_cost_only_what_needs_them() -> None:
 
 
 def test_numbers_beyond_all_bounds_are_nothing() -> None:
-    """Huge integers, overflowing floats and NaN are no ids and no times, wherever they stand (tests/safety/README.md 56)."""
+    """Huge integers, overflowing floats and NaN are neither ids nor times (tests/safety/README.md 56)."""
     for number in (b"9" * 5000, b"1e999", b"-1e999", b"NaN", b"Infinity"):
         event = one(post(messages=[message(from_user_id="X", timestamp="X")]).replace(b'"X"', number))
         assert (event.user, event.timestamp) == ("", None)
