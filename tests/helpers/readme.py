@@ -5,15 +5,23 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import platform
+import re
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 
+from chatvitals import settings
 from chatvitals.metrics import catalogue
 
 ROOT = Path(__file__).parents[2]
 PATH = ROOT / "README.md"
+COOKBOOK = ROOT / "examples/README.md"
 CONTRACT = ROOT / "src/chatvitals/conversations/README.md"
+TESTS = ROOT / "tests/README.md"
 
 
 def part(text: str, name: str) -> str:
@@ -29,9 +37,41 @@ def with_part(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}"
 
 
+def snippets(text: str, language: str) -> list[str]:
+    """Return the blocks of code of one language in a document."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
 def catalogue_part() -> str:
     """Return the table of all metrics."""
     return catalogue.markdown()
+
+
+def settings_part() -> str:
+    """Return the table of all settings."""
+    meanings = _meanings(settings.Settings)
+    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    for field in fields(settings.Settings):
+        default = "" if field.default in {MISSING, None, "", b"", ()} else f"`{_shown(field.default)}`"
+        lines.append(f"| `{field.name}` | {default} | {meanings[field.name]} |")
+    return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _meanings(declared: type) -> dict[str, str]:
+    """Return the first paragraph below each field of a class."""
+    (body,) = (node.body for node in ast.parse(inspect.getsource(declared)).body if isinstance(node, ast.ClassDef))
+    found = {}
+    for field, below in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            text = ast.literal_eval(below.value) if isinstance(below, ast.Expr) else ""
+            found[field.target.id] = " ".join(text.partition("\n\n")[0].split())
+    return found
 
 
 def _benchmark_part() -> str:
@@ -55,8 +95,9 @@ def _write(path: Path, name: str, content: str) -> None:
 def main() -> None:
     """Write the parts."""
     _write(CONTRACT, "catalogue", catalogue_part())
+    _write(COOKBOOK, "settings", settings_part())
     if "--benchmark" in sys.argv[1:]:
-        _write(PATH, "benchmark", _benchmark_part())
+        _write(TESTS, "benchmark", _benchmark_part())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`chatvitals exporter` as a command, and the scrape configs that the README gives."""
+"""`chatvitals exporter` as a command, and the scrape configs of the cookbook."""
 
 from __future__ import annotations
 
@@ -142,13 +142,13 @@ def test_what_is_wrong_is_a_sentence(store: str, port: int, said: str, capsys: p
 
 
 def scrape_configs() -> list[str]:
-    """Return the YAML blocks of the README's section about several workers."""
-    section = (ROOT / "README.md").read_text().partition("## Several workers, several hosts")[2].partition("\n## ")[0]
+    """Return the YAML blocks of the cookbook about scraping."""
+    section = (ROOT / "examples/README.md").read_text().partition("## Scraping")[2].partition("\n## ")[0]
     return re.findall(r"```yaml\n(.*?)```", section, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_the_readmes_scrape_configs_are_valid(number: int, tmp_path: Path) -> None:
+def test_the_cookbooks_scrape_configs_are_valid(number: int, tmp_path: Path) -> None:
     """Prometheus itself checks each of the three set-ups."""
     promtool = services.require("promtool")
     configs = scrape_configs()

@@ -17,7 +17,11 @@ TEXTS = {
 DOCUMENTS = [file for file in TEXTS if file.suffix == ".md"]
 NAMED = re.compile(r"(?<![\w/.:-])(?:[\w.-]+/)*[\w-]+\.md\b")
 CITED = re.compile(r"((?:[\w-]+/)*README\.md) (\d+(?:\.\d+)?(?:(?:, | and | to )\d+(?:\.\d+)?)*)")
-LINKED = re.compile(r"\]\(([^)\s]+)\)")
+LINKED = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
+# The README also stands on a package index, where only whole addresses lead somewhere.
+HOME = re.compile(
+    r"^https://(?:github\.com/chatvitals/chatvitals/(?:blob|tree)|raw\.githubusercontent\.com/chatvitals/chatvitals)/main/"
+)
 
 
 def _found(name: str, file: Path) -> Path | None:
@@ -61,9 +65,9 @@ def test_every_link_within_the_repository_leads_somewhere() -> None:
     """A link names a file or folder beside its document, and a heading that is there."""
     broken = set()
     for document in DOCUMENTS:
-        for link in LINKED.findall(TEXTS[document]):
-            path, _, anchor = link.partition("#")
-            target = (document.parent / path).resolve() if path else document
-            if "://" not in link and (not target.exists() or (anchor and anchor not in _anchors(TEXTS[target]))):
+        for link in map("".join, LINKED.findall(TEXTS[document])):
+            path, _, anchor = HOME.sub("", link).partition("#")
+            target = ((ROOT if HOME.match(link) else document.parent) / path).resolve() if path else document
+            if "://" not in path and (not target.exists() or (anchor and anchor not in _anchors(TEXTS[target]))):
                 broken.add(f"{document.relative_to(ROOT)} links to {link}")
     assert broken == set()

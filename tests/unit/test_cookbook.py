@@ -1,0 +1,66 @@
+"""Every snippet of the cookbook runs as it stands, and each door lets a signed webhook count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers import readme, snippets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = readme.COOKBOOK.read_text()
+SNIPPETS = readme.snippets(TEXT, "python")
+COUNTED = """
+page = metrics()
+assert 'chatvitals_webhooks_total{result="accepted"} 1.0' in page, page
+assert 'turns_opened_total{phone_number_id="990005556667778",turn="first"} 1.0' in page, page
+"""
+STARLETTE = """
+from starlette.testclient import TestClient
+TestClient(snippet.app).post("/webhook", content=BODY, headers=HEADERS)
+"""
+DOORS = {
+    "FastAPI and Starlette": STARLETTE,
+    "Other ASGI frameworks": STARLETTE,
+    "Flask": """
+assert snippet.app.test_client().post("/webhook", data=BODY, headers=HEADERS).text == "ok"
+""",
+    "Django": """
+import django
+from django.test import Client
+django.setup()
+sent = Client(headers={"x-hub-signature-256": HEADERS["x-hub-signature-256"]})
+assert sent.post("/webhook", data=BODY, content_type="application/json").content == b"ok"
+""",
+    "aiohttp": """
+import asyncio
+from aiohttp.test_utils import TestClient, TestServer
+
+async def main():
+    async with TestClient(TestServer(snippet.app)) as client:
+        answer = await client.post("/webhook", data=BODY, headers=HEADERS)
+        assert await answer.text() == "ok"
+
+asyncio.run(main())
+""",
+    "AWS Lambda": """
+assert snippet.handler({"body": BODY.decode(), "headers": HEADERS}, None)["statusCode"] == 200
+""",
+}
+
+
+@pytest.mark.parametrize("number", range(len(SNIPPETS)))
+def test_every_snippet_runs(number: int, tmp_path: Path) -> None:
+    """A reader can copy it into a file and run it."""
+    snippets.run(SNIPPETS[number], tmp_path)
+
+
+@pytest.mark.parametrize("title", DOORS)
+def test_each_door_counts_a_signed_webhook(title: str, tmp_path: Path) -> None:
+    """The snippet below the heading wraps its framework, and a message opens a turn."""
+    section = TEXT.partition(f"\n### {title}\n")[2].partition("\n##")[0]
+    (snippet,) = readme.snippets(section, "python")
+    snippets.run(snippet, tmp_path, DOORS[title] + COUNTED)
