@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 import pytest
 
+import chatvitals
 from tests.helpers import readme, snippets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TEXT = readme.COOKBOOK.read_text()
@@ -64,3 +67,23 @@ def test_each_door_counts_a_signed_webhook(title: str, tmp_path: Path) -> None:
     section = TEXT.partition(f"\n### {title}\n")[2].partition("\n##")[0]
     (snippet,) = readme.snippets(section, "python")
     snippets.run(snippet, tmp_path, DOORS[title] + COUNTED)
+
+
+def test_documents_and_examples_import_public_names_only() -> None:
+    """What they show may be relied on: these modules, and the names of `chatvitals.__all__`."""
+    shown = [*SNIPPETS, *readme.snippets(readme.PATH.read_text(), "python")]
+    shown += [file.read_text() for file in readme.COOKBOOK.parent.rglob("*.py")]
+    imported = {name for code in shown for name in _imported(code) if name.partition(".")[0] == "chatvitals"}
+    public = {f"chatvitals.{name}" for name in chatvitals.__all__}
+    rooms = ("chatvitals.integrations", "chatvitals.testing", "chatvitals.stores.base", "chatvitals.events.Poll")
+    assert "chatvitals" in imported
+    assert {name for name in imported - public - {"chatvitals"} if not name.startswith(rooms)} == set()
+
+
+def _imported(code: str) -> Iterator[str]:
+    """Return the whole name of each module or object that a snippet imports."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
