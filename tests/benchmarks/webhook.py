@@ -1,4 +1,4 @@
-"""The benchmark of the README: `python -m tests.benchmarks.webhook` prints its table, in about a minute.
+"""The benchmark of tests/README.md: `python -m tests.benchmarks.webhook` prints its table, in about a minute.
 
 Figures are differences to a bare app in interleaved rounds of one run; on a busy machine they are worse than they are.
 """
@@ -98,7 +98,7 @@ def _stores(folder: Path, scale: Scale) -> Iterator[Row]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Return the table as it stands in the README."""
+    """Return the table as it stands in tests/README.md."""
     lines = ["| what | measured | budget | verdict | |", "|---|---|---|---|---|"]
     for row in rows:
         budget = "" if row.budget is None else _quantity(row.budget, row.unit)

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a live bot: it takes everything without a complaint, and the README's query is right."""
+"""A real Prometheus scrapes a live bot: it takes everything without a complaint, and the contract's query is right."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def answered_after(vitals: ListeningVitals, seconds: float) -> None:
     vitals.time.advance(20.0)
 
 
-def test_prometheus_takes_all_and_the_average_of_the_readme_is_right(
+def test_prometheus_takes_all_and_the_average_response_time_is_right(
     vitals: ListeningVitals, bot: int, tmp_path: Path
 ) -> None:
     """Answers after 4 s and 6 s between two scrapes are an average of 5 s; who has no token is told 401."""

@@ -91,7 +91,7 @@ def declare(  # noqa: PLR0913 - a declaration names all there is
 
 
 def markdown() -> str:
-    """Return the catalogue as a Markdown table, as it stands in the README."""
+    """Return the catalogue as a Markdown table, as it stands in conversations/README.md."""
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     for family in FAMILIES.values():
         labels = ", ".join(f"`{label}`" for label in family.all_labels)

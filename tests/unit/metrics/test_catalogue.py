@@ -193,7 +193,7 @@ def test_a_name_cannot_be_declared_twice() -> None:
 
 
 def test_markdown_has_one_row_for_each_family() -> None:
-    """The README's table is this one."""
+    """The table of conversations/README.md is this one."""
     head, rule, *rows = catalogue.markdown().splitlines()
     assert head == "| metric | type | labels | meaning |"
     assert rule == "|---|---|---|---|"
