@@ -1,0 +1,1 @@
+"""From numbers to decisions: comparisons, reports, and what is worth doing now."""
