@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
+import json
 import os
 import threading
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 import uvicorn
 
-from chatvitals.events import Message as InboundMessage
 from chatvitals.events import Webhook
-from chatvitals.pipeline.raw_webhook import Unread
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.pipeline.raw_webhook import RawWebhook
+from chatvitals.pipeline.webhook_sink import WebhookSink
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
@@ -27,12 +27,27 @@ from tests.helpers.redis_servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from pathlib import Path
 
     from chatvitals.events import PersonEvent
     from chatvitals.integrations.asgi import ASGIApp, Message, Receive, Scope, Send
+    from chatvitals.pipeline.queue_items import Queued
 
 SECRET = "the-app-secret"
+
+
+FAST_FOLDERS = {"unit", "scenarios", "typing"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests as fast that lie in a fast folder, need no Redis and are not marked as slow."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        parameters = getattr(item, "callspec", None)
+        redis = parameters is not None and "redis" in map(str, parameters.params.values())
+        names = set(getattr(item, "fixturenames", ()))
+        server = redis or not names.isdisjoint({"redis_server", "redis_url", "patient"})
+        if folder in FAST_FOLDERS and not server and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.fast)
 
 
 @pytest.fixture
@@ -65,59 +80,49 @@ def swallowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Swallowed]:
     "Never break the bot" would otherwise hide our bugs from our tests.
     """
     ear = Swallowed()
-    make = Guard.__init__
+    make = ErrorGuard.__init__
 
-    def listening(guard: Guard, on_error: Callable[[str, Exception], None] | None = None) -> None:
+    def listening(guard: ErrorGuard, on_error: Callable[[str, Exception], None] | None = None) -> None:
         make(guard, on_error or ear.record)
 
-    monkeypatch.setattr(Guard, "__init__", listening)
+    monkeypatch.setattr(ErrorGuard, "__init__", listening)
     yield ear
     for _, error in ear.errors[:1]:
         raise AssertionError(f"guards swallowed {ear.errors}: expect them with swallowed.take(where)") from error
+
+
+class RecordingSink(WebhookSink):
+    """A sink that also keeps what doors handed in."""
+
+    def __init__(self, settings: Settings, emitted: list[Webhook | PersonEvent]) -> None:
+        def put(event: Queued) -> None:
+            emitted.append(event.webhook if isinstance(event, RawWebhook) else event)  # type: ignore[arg-type]
+
+        super().__init__(settings, ErrorGuard(), FakeClock(1_700_000_000.0), put)
+        self.read: list[tuple[bytes, str | None]] = []
+
+    def receive(self, body: bytes, signature: str | None) -> RawWebhook:
+        """Take in a webhook and note its body and signature."""
+        self.read.append((body, signature))
+        return super().receive(body, signature)
 
 
 class DoorVitals:
     """What a door sees of `Vitals`, with a list where the pipeline would be."""
 
     def __init__(self, **settings: Any) -> None:
-        self.settings = Settings.load(settings, environ={})
-        self.guard = Guard()
-        self.clock: Callable[[], float] = FakeClock(1_700_000_000.0)
         self.emitted: list[Webhook | PersonEvent] = []
-        self.read: list[tuple[bytes, str | None]] = []
+        self.webhook_sink = RecordingSink(Settings.load(settings, environ={}), self.emitted)
+
+    @property
+    def read(self) -> list[tuple[bytes, str | None]]:
+        """The bodies that were taken in, with their signatures."""
+        return self.webhook_sink.read
 
     @property
     def results(self) -> list[str]:
         """The results of the webhooks that were emitted."""
         return [event.result for event in self.emitted if isinstance(event, Webhook)]
-
-    def take(self, body: bytes, signature: str | None) -> Unread:
-        """Take in a body that is a list of message items."""
-        self.read.append((body, signature))
-        return Unread(self._decode, body, signature, self.clock())
-
-    def _decode(self, body: bytes, signature: str | None, received: float) -> Webhook:
-        if self.settings.app_secret:
-            if signature is None:
-                return Webhook(result="unsigned", received=received)
-            if not any(hmac.compare_digest(signature, sign(body, secret)) for secret in self.settings.app_secret):
-                return Webhook(result="bad_signature", received=received)
-        try:
-            items = msgspec.json.decode(body, type=list[dict[str, str]])
-        except msgspec.MsgspecError:
-            return Webhook(result="undecodable", received=received)
-        return Webhook(
-            result="accepted",
-            received=received,
-            events=[
-                InboundMessage(number="1", type="text", received=received, id=item["id"], phone=item["phone"])
-                for item in items
-            ],
-        )
-
-    def emit(self, event: Webhook | Unread | PersonEvent) -> None:
-        """Keep the event."""
-        self.emitted.append(event.webhook if isinstance(event, Unread) else event)
 
     def metrics_app(self) -> ASGIApp:
         """Serve one line."""
@@ -140,6 +145,14 @@ def sign(body: bytes, secret: str = SECRET) -> str:
     return signatures.sign(body, secret)
 
 
+def webhook_body(phone: str, message_id: str) -> bytes:
+    """Return the body of a webhook with one text message."""
+    text = {"id": message_id, "from": phone, "type": "text", "timestamp": "1700000000", "text": {"body": "hello"}}
+    value = {"metadata": {"phone_number_id": "1", "display_phone_number": "15550001234"}, "messages": [text]}
+    changes = [{"field": "messages", "value": value}]
+    return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "9", "changes": changes}]}).encode()
+
+
 @dataclass
 class Exchange:
     """What an application did with one connection."""
@@ -153,7 +166,7 @@ class AsgiDriver:
     """Drives ASGI applications by hand."""
 
     secret = SECRET
-    body = b'[{"id": "wamid.1", "phone": "393331234567"}]'
+    body = webhook_body("393331234567", "wamid.1")
 
     sign = staticmethod(sign)
 

@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from chatvitals.events import Event
 
 
-class Contact(NamedTuple):
+class ContactIds(NamedTuple):
     """One person on one business number, by the raw ids that are known (empty where not)."""
 
-    number: str
-    phone: str
-    user: str
+    phone_number_id: str
+    wa_id: str
+    user_id: str
 
     def matches(self, number: str, phone: str, user: str) -> bool:
         """Say whether these ids name this contact; an id that either side does not know decides nothing."""
-        if number and self.number and number != self.number:
+        if number and self.phone_number_id and number != self.phone_number_id:
             return False
-        return bool((phone and phone == self.phone) or (user and user == self.user))
+        return bool((phone and phone == self.wa_id) or (user and user == self.user_id))
 
 
-def named(number: str, person_id: str) -> Contact:
+def named(number: str, person_id: str) -> ContactIds:
     """Return the contact that one id names: a business-scoped user id (`US.…`) or a phone id."""
     if person_id[2:3] == "." and person_id[:2].isalpha():
-        return Contact(number, "", person_id)
-    return Contact(number, person_id, "")
+        return ContactIds(number, "", person_id)
+    return ContactIds(number, person_id, "")
 
 
 class Source(Protocol):
     """What knows whose messages a webhook brought."""
 
     @property
-    def contacts(self) -> tuple[Contact, ...]:
+    def contacts(self) -> tuple[ContactIds, ...]:
         """Who they are."""
 
 
@@ -52,13 +52,13 @@ class Handling:
 
     __slots__ = ("_contacts", "source")
 
-    def __init__(self, contacts: tuple[Contact, ...] = ()) -> None:
+    def __init__(self, contacts: tuple[ContactIds, ...] = ()) -> None:
         self.source: Source | None = None
         """What knows the contacts, once there is a body."""
         self._contacts = contacts
 
     @property
-    def contacts(self) -> tuple[Contact, ...]:
+    def contacts(self) -> tuple[ContactIds, ...]:
         """Who they are."""
         source = self.source
         return self._contacts if source is None else source.contacts
@@ -75,28 +75,28 @@ _handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", defau
 _tag: ContextVar[Tag] = ContextVar("chatvitals_tag", default=Tag())  # noqa: B039 - a NamedTuple is immutable
 
 
-def contacts_of(events: Iterable[Event]) -> tuple[Contact, ...]:
+def contacts_of(events: Iterable[Event]) -> tuple[ContactIds, ...]:
     """Return the distinct contacts whose messages are among `events`, in order; group messages name none."""
-    found: dict[Contact, None] = {}
+    found: dict[ContactIds, None] = {}
     for event in events:
-        if type(event) is Message and not event.group and (event.phone or event.user):
-            found[Contact(event.number, event.phone, event.user)] = None
+        if type(event) is Message and not event.group and (event.wa_id or event.user_id):
+            found[ContactIds(event.phone_number_id, event.wa_id, event.user_id)] = None
     return tuple(found)
 
 
-def current() -> Contact | None:
+def current() -> ContactIds | None:
     """Return the contact being handled, or None where there is none or a batch leaves it open."""
     handling = _handling.get()
     return handling.contacts[0] if handling is not None and len(handling.contacts) == 1 else None
 
 
-def handled() -> tuple[Contact, ...]:
+def handled() -> tuple[ContactIds, ...]:
     """Return all contacts whose messages are being handled."""
     handling = _handling.get()
     return () if handling is None else handling.contacts
 
 
-def find(number: str, phone: str, user: str) -> Contact | None:
+def find(number: str, phone: str, user: str) -> ContactIds | None:
     """Return the contact being handled that these ids name, or None; an empty `number` matches any."""
     handling = _handling.get()
     if handling is not None:

@@ -19,9 +19,9 @@ Actor: TypeAlias = Literal["bot", "human", "unknown"]
 class _PersonEvent(msgspec.Struct, gc=False, kw_only=True):
     """Something about one person on one business number; an id that is not known is the empty string."""
 
-    number: str
-    phone: str = ""
-    user: str = ""
+    phone_number_id: str
+    wa_id: str = ""
+    user_id: str = ""
     received: float = 0.0
 
 
@@ -39,8 +39,8 @@ class Message(_PersonEvent):
 class IdentityChange(_PersonEvent):
     """A `system` message that gives a person a new phone or business-scoped id; it comes beside its `Message`."""
 
-    new_phone: str = ""
-    new_user: str = ""
+    new_wa_id: str = ""
+    new_user_id: str = ""
 
 
 class Status(_PersonEvent):
@@ -130,7 +130,7 @@ class Exposed(_PersonEvent):
 class Handled(msgspec.Struct, gc=False, kw_only=True):
     """A handler of the bot ran; `number` is empty where it is not known whose message it handled."""
 
-    number: str
+    phone_number_id: str
     handler: str
     seconds: float
     result: Literal["ok", "error", "cancelled"]
@@ -155,7 +155,7 @@ class Poll(msgspec.Struct, gc=False, kw_only=True):
     `account` the WABA's node (id, health_status). None: not asked this time.
     """
 
-    waba: str
+    waba_id: str
     received: float = 0.0
     numbers: list[dict[str, object]] | None = None
     templates: list[dict[str, object]] | None = None
@@ -165,7 +165,7 @@ class Poll(msgspec.Struct, gc=False, kw_only=True):
 class GraphCall(msgspec.Struct, gc=False, kw_only=True):
     """One request of ours to the Graph API, answered or not; `result` is one of `vocabulary.GRAPH_RESULTS`."""
 
-    waba: str
+    waba_id: str
     result: str
 
 

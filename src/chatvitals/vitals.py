@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from chatvitals import context, http_hooks
 from chatvitals.events import Call, Reply, Webhook
-from chatvitals.exporters.leader_election import Leadership
+from chatvitals.exporters.leader_election import LeaderElection
 from chatvitals.exporters.prometheus import MetricsApp, VitalsCollector
 from chatvitals.integrations import asgi
-from chatvitals.pipeline.raw_webhook import Unread
+from chatvitals.pipeline.webhook_sink import WebhookSink
 from chatvitals.pipeline.worker import Pipeline
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
 from chatvitals.tracking import handlers
 from chatvitals.tracking.assignments import Assignments
-from chatvitals.tracking.contact_lookup import Whose
+from chatvitals.tracking.contact_lookup import ContactResolver
 from chatvitals.tracking.experiments import Experiment, ExperimentPlan
 from chatvitals.tracking.journeys import Journey, JourneyPlan, check_name
 from chatvitals.tracking.observation import Observation, signature_of
-from chatvitals.tracking.ordered_clock import Moments
-from chatvitals.whatsapp import signatures, webhook_parser
+from chatvitals.tracking.ordered_clock import MonotonicClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
     from chatvitals.events import CallName, Poll
     from chatvitals.graph_api.poller import Poller
-    from chatvitals.pipeline.queue_items import Queued
     from chatvitals.stores.base import Store
 
     F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
@@ -51,7 +49,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     """
     vitals = Vitals(Settings.load(settings))
     if vitals.settings.hooks:
-        http_hooks.install(vitals.observer)
+        http_hooks.install(vitals._observer)
     atexit.register(vitals.close)
     return vitals
 
@@ -79,21 +77,25 @@ class Vitals:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.guard = Guard(on_error)
+        self._guard = ErrorGuard(on_error)
         self.store = open_store(settings.store) if store is None else store
-        self.pipeline = Pipeline(settings, self.store, self.guard, clock, background=background)
+        self._pipeline = Pipeline(settings, self.store, self._guard, clock, background=background)
+        self.webhook_sink = WebhookSink(settings, self._guard, clock, self._pipeline.put)
+        """Where doors hand in webhooks: for integrations."""
+        self._emit = self.webhook_sink.emit
         self.journeys: dict[str, Journey] = {}
         self.experiments: dict[str, Experiment] = {}
-        self._moment = Moments(clock)
-        leadership = Leadership(self.store, clock) if settings.expose == "leader" else None
-        self.collector = VitalsCollector(settings, self.store, self.pipeline, self.guard, self.journeys, leadership)
+        self._moment = MonotonicClock(clock)
+        leadership = LeaderElection(self.store, clock) if settings.expose == "leader" else None
+        self.collector = VitalsCollector(settings, self.store, self._pipeline, self._guard, self.journeys, leadership)
         if leadership is not None:
-            self.pipeline.chores.append(leadership.renew)
+            self._pipeline.periodic_tasks.append(leadership.renew)
         if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
-            self.pipeline.chores.append(http_hooks.refresh)
-        self._whose = Whose(self.guard, self._default_number)
-        self._assignments = Assignments(self.store, self.pipeline.hasher, settings.identity_key)
-        self.observer = http_hooks.SendObserver(self.emit, self.guard, clock, self._default_number)
+            self._pipeline.periodic_tasks.append(http_hooks.refresh)
+            self.webhook_sink.before_receive.append(http_hooks.refresh)
+        self._whose = ContactResolver(self._guard, self._default_number)
+        self._assignments = Assignments(self.store, self._pipeline.hasher, settings.identity_key)
+        self._observer = http_hooks.SendObserver(self._emit, self._guard, clock, self._default_number)
         self._poller: Poller | None = None
         self._undo: list[Callable[[], None]] = []
         self._closed = False
@@ -118,39 +120,17 @@ class Vitals:
 
         """
         webhook = Webhook(result="undecodable", received=self.clock())
-        with self.guard("observe_webhook"):
+        with self._guard("observe_webhook"):
             if len(body) > self.settings.max_body:
                 webhook = Webhook(result="oversize", received=webhook.received)
             else:
-                webhook = self.take(body, signature_of(headers or {})).webhook
-        self.emit(webhook)
+                webhook = self.webhook_sink.receive(body, signature_of(headers or {})).webhook
+        self._emit(webhook)
         return Observation(webhook)
-
-    def take(self, body: bytes, signature: str | None) -> Unread:
-        """Take in a webhook's raw body and signature header, without counting it yet; never raises."""
-        try:
-            if self._poller is not None:
-                self._poller.ensure()  # the server may have forked since
-            if self.settings.hooks:
-                http_hooks.refresh()  # the bot may have imported its HTTP client after `init`
-        except Exception as error:  # noqa: BLE001 - the guard's fence, without a context manager's cost per webhook
-            self.guard.report("webhook", error)
-        return Unread(self._read, body, signature, self.clock())
-
-    def _read(self, body: bytes, signature: str | None, received: float) -> Webhook:
-        """Check a webhook's signature and decode it."""
-        try:
-            secrets = self.settings.app_secret
-            if secrets and not signatures.check(body, signature, secrets):
-                return Webhook(result="bad_signature" if signature else "unsigned", received=received)
-            return webhook_parser.decode(body, received)
-        except Exception as error:  # noqa: BLE001 - as above
-            self.guard.report("webhook", error)
-        return Webhook(result="undecodable", received=received)
 
     def metrics_app(self) -> MetricsApp:
         """Return an ASGI app that serves the metrics, as text or OpenMetrics, behind `metrics_token` if one is set."""
-        return MetricsApp(self.collector, self.guard, self.settings.metrics_token)
+        return MetricsApp(self.collector, self._guard, self.settings.metrics_token)
 
     # Replies
 
@@ -164,7 +144,7 @@ class Vitals:
             TypeError: the client is of another kind.
 
         """
-        undo = http_hooks.instrument_client(client, self.observer)
+        undo = http_hooks.instrument_client(client, self._observer)
         self._undo.append(undo)
         return undo
 
@@ -191,12 +171,19 @@ class Vitals:
             actor: who replied.
 
         """
-        with self.guard("record_reply"):
+        with self._guard("record_reply"):
             person = self._whose.named("record_reply()", contact, phone_number_id)
             if person is not None:
                 number, phone, user = person
-                self.emit(
-                    Reply(number=number, phone=phone, user=user, received=self._moment(), id=message_id, actor=actor)
+                self._emit(
+                    Reply(
+                        phone_number_id=number,
+                        wa_id=phone,
+                        user_id=user,
+                        received=self._moment(),
+                        id=message_id,
+                        actor=actor,
+                    )
                 )
 
     # The planned path
@@ -231,7 +218,7 @@ class Vitals:
         known = self.journeys.get(name)
         if known is not None and known.plan != plan:
             raise ValueError(f"journey {name!r} is declared already, otherwise: {known.plan}")
-        return self.journeys.setdefault(name, Journey(plan, self.emit, self._moment, self._whose, self.guard))
+        return self.journeys.setdefault(name, Journey(plan, self._emit, self._moment, self._whose, self._guard))
 
     def experiment(self, name: str, variants: Mapping[str, float], *, goal: Journey | None = None) -> Experiment:
         """Declare an experiment: each contact gets one of the variants, always the same.
@@ -253,7 +240,7 @@ class Vitals:
         known = self.experiments.get(name)
         if known is not None and known.plan != plan:
             raise ValueError(f"experiment {name!r} is declared already, otherwise: {known.plan}")
-        made = Experiment(plan, self.emit, self._moment, self._whose, self._assignments, self.guard)
+        made = Experiment(plan, self._emit, self._moment, self._whose, self._assignments, self._guard)
         return self.experiments.setdefault(name, made)
 
     def handler(self, name: str) -> Callable[[F], F]:
@@ -264,7 +251,7 @@ class Vitals:
 
         """
         check_name("a handler", name)
-        return lambda function: handlers.measured(function, name, self.emit, self._whose, self.guard)
+        return lambda function: handlers.measured(function, name, self._emit, self._whose, self._guard)
 
     # What the code says about a conversation
 
@@ -317,10 +304,11 @@ class Vitals:
         """
         from chatvitals.graph_api import config  # noqa: PLC0415 - only who polls needs an HTTP client
 
-        given = config.Given(access_token, waba_ids, graph_url, api_version, every, hourly_calls)
+        given = config.PollerOptions(access_token, waba_ids, graph_url, api_version, every, hourly_calls)
         targets = config.targets(given, os.environ)
         if self._poller is None:
-            self._poller = config.poller(self.store, self.emit, self.guard, self.clock)
+            self._poller = config.poller(self.store, self._emit, self._guard, self.clock)
+            self.webhook_sink.before_receive.append(self._poller.ensure)  # the server may have forked since
         for target in targets:
             self._poller.add(target)
 
@@ -333,17 +321,10 @@ class Vitals:
             poll: the rows as Meta sent them; without `received` it was made now.
 
         """
-        with self.guard("record_poll"):
+        with self._guard("record_poll"):
             if not poll.received:
                 poll.received = self.clock()
-            self.emit(poll)
-
-    def emit(self, event: Queued) -> None:
-        """Hand an event to the pipeline; never raises and never waits."""
-        try:
-            self.pipeline.put(event)
-        except Exception as error:  # noqa: BLE001 - as in `take`
-            self.guard.report("emit", error)
+            self._emit(poll)
 
     def settle(self, timeout: float = 5.0) -> None:
         """Have what was received committed, and applied as far as its settling window has passed.
@@ -352,9 +333,9 @@ class Vitals:
             timeout: seconds to wait at most; a scrape does the same with half a second.
 
         """
-        self.pipeline.settle(timeout)
+        self._pipeline.settle(timeout)
 
-    def undo_on_close(self, undo: Callable[[], None]) -> None:
+    def _undo_on_close(self, undo: Callable[[], None]) -> None:
         """Have `undo` called by `close`; integrations leave nothing behind that way."""
         self._undo.append(undo)
 
@@ -363,12 +344,12 @@ class Vitals:
         if self._closed:
             return
         self._closed = True
-        http_hooks.remove(self.observer)
+        http_hooks.remove(self._observer)
         for undo in self._undo:
             undo()
         if self._poller is not None:
             self._poller.close()
-        self.pipeline.close()
+        self._pipeline.close()
         self.store.close()
         atexit.unregister(self.close)
 
@@ -377,8 +358,8 @@ class Vitals:
         return self.settings.phone_number_id[0] if self.settings.phone_number_id else ""
 
     def _call(self, name: CallName, contact: str, phone_number_id: str) -> None:
-        with self.guard(name):
+        with self._guard(name):
             person = self._whose.named(f"{name}()", contact, phone_number_id)
             if person is not None:
                 number, phone, user = person
-                self.emit(Call(number=number, phone=phone, user=user, received=self._moment(), name=name))
+                self._emit(Call(phone_number_id=number, wa_id=phone, user_id=user, received=self._moment(), name=name))

@@ -44,7 +44,7 @@ class Subject:
             if isinstance(each, Send):
                 if vitals is not None:
                     clock.now = each.received
-                    vitals.emit(each)
+                    vitals._emit(each)
                 continue
             clock.now = each.at
             scope = dict(each.scope)

@@ -62,11 +62,18 @@ def conversation(index: int, serial: int, now: float) -> Iterator[PersonEvent]:
     sent = f"wamid.out{index}.{serial}"
     second = int(now)
     yield Message(
-        number="990001", phone=phone, id=f"wamid.in{index}.{serial}", type="text", timestamp=second, received=now
+        phone_number_id="990001",
+        wa_id=phone,
+        id=f"wamid.in{index}.{serial}",
+        type="text",
+        timestamp=second,
+        received=now,
     )
-    yield Send(number="990001", phone=phone, id=sent, kind="reply", accepted=True, received=now + 1)
+    yield Send(phone_number_id="990001", wa_id=phone, id=sent, kind="reply", accepted=True, received=now + 1)
     for after, name in enumerate(("sent", "delivered", "read")):
-        yield Status(number="990001", phone=phone, id=sent, status=name, timestamp=second, received=now + 1 + after)
+        yield Status(
+            phone_number_id="990001", wa_id=phone, id=sent, status=name, timestamp=second, received=now + 1 + after
+        )
 
 
 class Load:
@@ -113,16 +120,16 @@ class Load:
         now = self.clock.now
         events = [event for index in indexes for event in conversation(index, self._serial, now)]
         for event in events:
-            self.vitals.emit(event)
-        self.vitals.pipeline.drain()
+            self.vitals._emit(event)
+        self.vitals._pipeline.drain()
         if not self._serial % 4:  # once a second
-            self.vitals.pipeline.sweep(exact=False)
+            self.vitals._pipeline.sweep(exact=False)
         return len(events)
 
     def _sweep(self) -> None:
         """Let everything settle, so that what is measured next is its own."""
         self.clock.now += 20.0
-        self.vitals.pipeline.sweep()
+        self.vitals._pipeline.sweep()
 
 
 def run(url: str, contacts: int, events: int) -> list[Row]:

@@ -13,7 +13,7 @@ from chatvitals.conversations import state
 from chatvitals.events import Message, Send, Webhook
 from chatvitals.exporters.prometheus import render
 from chatvitals.pipeline.worker import Pipeline
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.stores.base import Changes
@@ -49,9 +49,15 @@ def scrape(folder: Path, scrapes: int, lines: int) -> Stall:
     serial = 0
     while (amount := render(vitals.collector)[0].count(b"\n")) < lines:
         serial += 1
-        message = Message(number=f"99{serial}", phone="15550004321", received=subject.clock.now, id=f"wamid.{serial}",
-                          type="text", timestamp=int(subject.clock.now))  # fmt: skip
-        vitals.emit(Webhook(result="accepted", received=message.received, events=[message]))
+        message = Message(
+            phone_number_id=f"99{serial}",
+            wa_id="15550004321",
+            received=subject.clock.now,
+            id=f"wamid.{serial}",
+            type="text",
+            timestamp=int(subject.clock.now),
+        )
+        vitals._emit(Webhook(result="accepted", received=message.received, events=[message]))
         subject.catch_up(SETTLED)
     app = vitals.metrics_app()
 
@@ -170,4 +176,4 @@ def _events(deliveries: Iterable[traffic.Delivery | Send]) -> Iterable[Sequence[
 
 def _pipeline(url: str, clock: Clock) -> Pipeline:
     settings = Settings.load({"store": url, "queue_size": 1_000_000}, environ={})
-    return Pipeline(settings, open_store(url), Guard(apps.fail), clock, background=False)
+    return Pipeline(settings, open_store(url), ErrorGuard(apps.fail), clock, background=False)

@@ -67,8 +67,15 @@ def conversations(first: int, amount: int, contacts: int, per_second: float) -> 
         at = BEGIN + serial / per_second
         found.append((at, _message(serial, contacts, at)))
         contact, sent = serial % contacts, at + _REPLIED_AFTER
-        reply = Send(number=NUMBER, phone=phone(contact), received=sent, kind="reply", accepted=True, seconds=0.2,
-                     id=_wamid(serial, contact, inbound=False))  # fmt: skip
+        reply = Send(
+            phone_number_id=NUMBER,
+            wa_id=phone(contact),
+            received=sent,
+            kind="reply",
+            accepted=True,
+            seconds=0.2,
+            id=_wamid(serial, contact, inbound=False),
+        )
         found.append((sent, reply))
         found += ((at + after, _status(serial, contact, at + after, status)) for status, after in _STATUS_AFTER)
     found.sort(key=lambda each: each[0])
@@ -105,8 +112,12 @@ def _status(serial: int, contact: int, at: float, status: str) -> Delivery:
         "recipient_user_id": user(contact),
     }
     if status != "read":
-        item["pricing"] = {"billable": False, "pricing_model": "PMP", "type": "free_customer_service",
-                           "category": "service"}  # fmt: skip
+        item["pricing"] = {
+            "billable": False,
+            "pricing_model": "PMP",
+            "type": "free_customer_service",
+            "category": "service",
+        }
     return _signed(at, _body({"statuses": [item]}))
 
 

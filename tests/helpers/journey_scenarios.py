@@ -117,12 +117,12 @@ GAPS = st.sampled_from([0.05, 0.4, 1.7, 8.9, 14.2, 61.3, 305.1, 900.7, 1805.3, 4
 DELAYS = st.sampled_from([0.0, 0.0, 0.0, 2.6, 6.4])
 KINDS = ["message", "message", "step", "step", "step", "step", "reply", "reply", "failing", "end", "handover",
          "resolve", "exposed", "stop", "rejected"]  # fmt: skip
-BY_PHONE = [{"phone": phone} for phone in PHONES]
+BY_PHONE = [{"wa_id": phone} for phone in PHONES]
 BY_ANY_ID: list[dict[str, str]] = [
-    {"phone": PHONES[0]},
-    {"user": f"US.{PHONES[0]}"},
-    {"phone": PHONES[0], "user": f"US.{PHONES[0]}"},
-    {"phone": PHONES[1]},
+    {"wa_id": PHONES[0]},
+    {"user_id": f"US.{PHONES[0]}"},
+    {"wa_id": PHONES[0], "user_id": f"US.{PHONES[0]}"},
+    {"wa_id": PHONES[1]},
 ]
 
 
@@ -135,7 +135,7 @@ def histories(draw: st.DrawFn, people: list[dict[str, str]] = BY_PHONE) -> list[
         now = round(now + draw(GAPS), 3)
         if now > LONGEST:
             break
-        who: dict[str, Any] = {"number": NUMBER, **draw(st.sampled_from(people)), "received": EPOCH + now}
+        who: dict[str, Any] = {"phone_number_id": NUMBER, **draw(st.sampled_from(people)), "received": EPOCH + now}
         name = f"wamid.{index}"
         journey = draw(st.sampled_from(list(STEPS)))
         event: PersonEvent

@@ -57,7 +57,7 @@ class Bench:
             {"id": N1.phone_number_id, "display_phone_number": "+1 555-000-1234", "verified_name": "Example Ltd", **row}
             for row in numbers
         ]
-        self.vitals.record_poll(Poll(waba=W1, numbers=rows or None, **more))
+        self.vitals.record_poll(Poll(waba_id=W1, numbers=rows or None, **more))
         self.vitals.settle()
 
     def exposition(self) -> str:

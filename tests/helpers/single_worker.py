@@ -10,7 +10,7 @@ from chatvitals.events import Call, Echo, Message, Preference, Reply, Send, Stat
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
 from chatvitals.pipeline.worker import Pipeline
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores.memory import MemoryStore
 from chatvitals.testing import FakeClock
@@ -34,7 +34,7 @@ class World:
         self.settings = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef", **settings}, environ={})
         self.clock = FakeClock(EPOCH)
         self.store = MemoryStore() if store is None else store
-        self.pipeline = Pipeline(self.settings, self.store, Guard(), self.clock, background=False)
+        self.pipeline = Pipeline(self.settings, self.store, ErrorGuard(), self.clock, background=False)
 
     def at(self, t: float) -> None:
         """Let time pass up to `t`, with everything that falls due."""
@@ -95,7 +95,7 @@ class World:
         counts = {outcome: self.count(catalogue.TURNS, outcome) for outcome in catalogue.OUTCOME}
         return {outcome: count for outcome, count in counts.items() if count}
 
-    def contacts(self) -> list[state.Contact]:
+    def contacts(self) -> list[state.ContactState]:
         """Return the contacts that the memory store holds."""
         assert isinstance(self.store, MemoryStore)
         return [state.decode(row) for row in self.store._rows.values() if isinstance(row, bytes)]
@@ -117,7 +117,8 @@ class World:
 
 
 def _who(more: dict[str, Any]) -> dict[str, Any]:
-    ids: dict[Literal["number", "phone", "user"], str] = {"number": NUMBER, "phone": PHONE, "user": ""}
+    names: tuple[Literal["phone_number_id", "wa_id", "user_id"], ...] = ("phone_number_id", "wa_id", "user_id")
+    ids = dict(zip(names, (NUMBER, PHONE, ""), strict=True))
     return {name: more.pop(name, default) for name, default in ids.items()}
 
 

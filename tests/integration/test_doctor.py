@@ -117,13 +117,11 @@ def test_without_httpx_a_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is an extra."""
-    for name in [name for name in sys.modules if name.startswith("chatvitals.doctor.")]:
+    gone = ("chatvitals.doctor.", "chatvitals.graph_api.", "chatvitals.cli.doctor")
+    for name in [name for name in sys.modules if name.startswith(gone) and not name.endswith("_options")]:
         monkeypatch.delitem(sys.modules, name)
-    for name in ("chatvitals.graph_api.client", "chatvitals.graph_api.poller"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    for name in ("command", "setup"):
-        monkeypatch.delattr(f"chatvitals.doctor.{name}", raising=False)
-    monkeypatch.delattr("chatvitals.graph_api.client", raising=False)
+        package, _, module = name.rpartition(".")
+        monkeypatch.delattr(f"{package}.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "httpx", None)
     assert main.main(["doctor"]) == 2
     assert "pip install 'chatvitals[graph]'" in capsys.readouterr().err

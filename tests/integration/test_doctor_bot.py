@@ -192,7 +192,7 @@ def test_metrics_that_answer_once(patient: Patient, monkeypatch: pytest.MonkeyPa
     """The second request finds nobody."""
     ask = http.ask
 
-    def once(url: str, **more: Any) -> http.Answer:
+    def once(url: str, **more: Any) -> http.HttpAnswer:
         if url.endswith("/metrics") and not more.get("headers"):
             raise http.NoAnswerError("it is gone", "look for it")
         return ask(url, **more)
@@ -227,7 +227,7 @@ def test_a_store_without_webhooks(patient: Patient, tmp_path: Path) -> None:
     del patient.environ["CHATVITALS_METRICS_URL"]
     patient.environ["CHATVITALS_STORE"] = url = f"sqlite:///{tmp_path / 'new.db'}"
     with closing(open_store(url)) as store, store.transaction() as transaction:
-        transaction.commit(Changes(latest={(catalogue.LAST_WEBHOOK.name, (), 0): time.time() - 3 * 3600}))
+        transaction.commit(Changes(maxima={(catalogue.LAST_WEBHOOK.name, (), 0): time.time() - 3 * 3600}))
     assert needs(patient, "last webhook")[0]["found"] == "the last one came 3 h ago"
 
 

@@ -62,11 +62,11 @@ def test_it_serves_the_stores_numbers_until_it_is_told_to_end(tmp_path: Path, en
     store = SQLiteStore(tmp_path / "s.db")
     for _ in range(2):
         with store.transaction() as transaction:
-            transaction.commit(Changes(adds={CELL: 3.0}, marks={("chatvitals_x", "990001", 1): 5.0}))
+            transaction.commit(Changes(increments={CELL: 3.0}, open_since={("chatvitals_x", "990001", 1): 5.0}))
     with running(f"sqlite:///{tmp_path / 's.db'}") as (process, url):
         first = get(url)
         with store.transaction() as transaction:
-            transaction.commit(Changes(adds={CELL: 1.0}))
+            transaction.commit(Changes(increments={CELL: 1.0}))
         second = get(url, accept="application/openmetrics-text")
         process.send_signal(ending)
         out, err = process.communicate(timeout=10)
@@ -110,7 +110,7 @@ def test_what_cannot_be_rendered_is_answered_with_500(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "s.db")
     broken = ("chatvitals_messages_received_total", (), 0)  # without the number that each of its cells names
     with store.transaction() as transaction:
-        transaction.commit(Changes(adds={broken: 1.0}))
+        transaction.commit(Changes(increments={broken: 1.0}))
     with running(f"sqlite:///{tmp_path / 's.db'}") as (_, url):
         assert get(url).status_code == 500
         with sqlite3.connect(tmp_path / "s.db") as connection:
@@ -124,7 +124,7 @@ def test_it_changes_nothing_in_the_store(tmp_path: Path) -> None:
     """It does not know the bot's settings, by which contacts that are due would be settled."""
     store = SQLiteStore(tmp_path / "s.db")
     with store.transaction() as transaction:
-        transaction.commit(Changes(states={1: (b"not even a state", 5.0)}, adds={CELL: 1.0}))
+        transaction.commit(Changes(states={1: (b"not even a state", 5.0)}, increments={CELL: 1.0}))
     with running(f"sqlite:///{tmp_path / 's.db'}") as (_, url):
         assert Scrape(get(url).text)("messages_received_total") == 1
     assert next(store.dump()).states == {1: (b"not even a state", 5.0)}

@@ -12,7 +12,7 @@ import pytest
 from chatvitals.events import Message, Send, Status, Webhook
 from chatvitals.metrics import catalogue
 from chatvitals.pipeline.worker import Pipeline
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores.base import Changes, ConflictError, StoreUnavailableError, UncertainError
 from chatvitals.stores.redis import RedisStore
@@ -62,12 +62,19 @@ def commit(store: RedisStore, changes: Changes) -> None:
 
 def pipeline(store: RedisStore, clock: FakeClock, **settings: Any) -> Pipeline:
     chosen = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef", **settings}, environ={})
-    return Pipeline(chosen, store, Guard(), clock, background=False)
+    return Pipeline(chosen, store, ErrorGuard(), clock, background=False)
 
 
 def message(clock: FakeClock, contact: int = 1, name: str = "wamid.1") -> Message:
-    return Message(number="990", phone=f"1555000{contact}", user=f"US.{contact}", received=clock.now, id=name,
-                   type="text", timestamp=int(clock.now))  # fmt: skip
+    return Message(
+        phone_number_id="990",
+        wa_id=f"1555000{contact}",
+        user_id=f"US.{contact}",
+        received=clock.now,
+        id=name,
+        type="text",
+        timestamp=int(clock.now),
+    )
 
 
 def total(store: RedisStore, family: Family) -> float:
@@ -102,7 +109,7 @@ def _count_up(url: str, times: int) -> None:
             with store.transaction() as transaction:
                 row = transaction.load([1]).get(1, b"0")
                 assert isinstance(row, bytes)
-                transaction.commit(Changes(states={1: (str(int(row) + 1).encode(), 5.0)}, adds={CELL: 1.0}))
+                transaction.commit(Changes(states={1: (str(int(row) + 1).encode(), 5.0)}, increments={CELL: 1.0}))
             done += 1
         except ConflictError:
             continue
@@ -121,9 +128,15 @@ def test_eight_processes_that_change_one_contact_at_once_lose_nothing(store: Red
     assert store.rows([1]) == {1: b"320"}
 
 
-@pytest.mark.parametrize("other", [
-    Changes(states={1: (b"theirs", 1.0)}), Changes(removed={1}), Changes(links={1: 2}), Changes(states={3: (b"", 1.0)}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "other",
+    [
+        Changes(states={1: (b"theirs", 1.0)}),
+        Changes(removed={1}),
+        Changes(links={1: 2}),
+        Changes(states={3: (b"", 1.0)}),
+    ],
+)
 def test_a_commit_fails_as_a_whole_when_anything_that_was_read_has_changed(store: RedisStore, other: Changes) -> None:
     """Changed, removed, linked or new: the row is not what the reducer saw."""
     commit(store, Changes(states={1: (b"old", 1.0), 2: (b"two", 1.0)}))
@@ -131,7 +144,7 @@ def test_a_commit_fails_as_a_whole_when_anything_that_was_read_has_changed(store
         transaction.load([1, 2, 3])
         commit(store, other)
         with pytest.raises(ConflictError):
-            transaction.commit(Changes(states={2: (b"mine", 1.0)}, adds={CELL: 1.0}, documents={"d": b"mine"}))
+            transaction.commit(Changes(states={2: (b"mine", 1.0)}, increments={CELL: 1.0}, documents={"d": b"mine"}))
     assert store.rows([2]) == {2: b"two"}
     assert (store.cells(), store.document("d")) == ({}, None)
 
@@ -141,9 +154,9 @@ def test_a_state_that_was_found_due_is_checked_too(store: RedisStore) -> None:
     commit(store, Changes(states={1: (b"open", 1.0)}))
     with store.transaction() as first, store.transaction() as second:
         assert first.due(9.0, 5) == second.due(9.0, 5) == {1: b"open"}
-        first.commit(Changes(states={1: (b"ended", 99.0)}, adds={CELL: 1.0}))
+        first.commit(Changes(states={1: (b"ended", 99.0)}, increments={CELL: 1.0}))
         with pytest.raises(ConflictError):
-            second.commit(Changes(states={1: (b"ended", 99.0)}, adds={CELL: 1.0}))
+            second.commit(Changes(states={1: (b"ended", 99.0)}, increments={CELL: 1.0}))
     assert store.cells() == {CELL: 1.0}
 
 
@@ -166,9 +179,9 @@ def test_links_that_lead_to_each_other_are_as_good_as_none(store: RedisStore) ->
 
 def test_sums_keep_their_precision(store: RedisStore) -> None:
     """A hundred tenths of a second beside a large sum are still ten seconds."""
-    commit(store, Changes(adds={CELL: 1e9}))
+    commit(store, Changes(increments={CELL: 1e9}))
     for _ in range(100):
-        commit(store, Changes(adds={CELL: 0.1}))
+        commit(store, Changes(increments={CELL: 0.1}))
     assert store.cells()[CELL] == pytest.approx(1e9 + 10.0, abs=1e-6)
 
 
@@ -195,14 +208,14 @@ def test_everything_has_one_hash_tag_and_contacts_expire(redis_server: RedisServ
 
 def test_what_has_expired_leaves_no_entry_behind(store: RedisStore, redis_server: RedisServer, redis_url: str) -> None:
     """Its due time and its open point in time go when its time comes."""
-    commit(store, Changes(states={1: (b"s", 1.0)}, marks={("k", "n", 1): 7.0}))
+    commit(store, Changes(states={1: (b"s", 1.0)}, open_since={("k", "n", 1): 7.0}))
     prefix = redis_url.partition("prefix=")[2]
     with redis_server.client() as client:
         client.delete(f"{{{prefix}}}:c:".encode() + (1).to_bytes(8, "little"))
         with store.transaction() as transaction:
             assert transaction.due(9.0, 5) == {}
         assert client.zcard(f"{{{prefix}}}:due") == 0
-    assert store.earliest() == {}
+    assert store.oldest_open() == {}
 
 
 def test_a_batch_takes_two_round_trips(store: RedisStore, redis_server: RedisServer) -> None:
@@ -214,9 +227,9 @@ def test_a_batch_takes_two_round_trips(store: RedisStore, redis_server: RedisSer
         for contact in range(start, start + 40):
             first = message(clock, contact, f"wamid.{clock.now}.{contact}")
             worker.put(Webhook(result="accepted", received=clock.now, events=[first]))
-            who: dict[str, Any] = {"number": "990", "user": first.user, "received": clock.now}
+            who: dict[str, Any] = {"phone_number_id": "990", "user_id": first.user_id, "received": clock.now}
             worker.put(Send(**who, id=f"bot.{contact}", kind="reply", accepted=True, seconds=0.1))
-            worker.put(Status(**who, phone=first.phone, id=f"bot.{contact}", status="sent", timestamp=int(clock.now)))
+            worker.put(Status(**who, wa_id=first.wa_id, id=f"bot.{contact}", status="sent", timestamp=int(clock.now)))
 
     for start in (0, 20):  # the first time, the server learns the scripts; then half of the contacts are new
         events(start)
@@ -242,18 +255,18 @@ def test_a_lease_has_one_holder_until_it_ends(store: RedisStore) -> None:
 
 def test_a_fork_opens_its_own_connection(store: RedisStore) -> None:
     """Parent and child never read each other's answers."""
-    commit(store, Changes(adds={CELL: 1.0}))
+    commit(store, Changes(increments={CELL: 1.0}))
     pid = os.fork()
     if pid == 0:  # pragma: no cover - in the child
         status = 1
         try:
             for _ in range(50):
-                commit(store, Changes(adds={CELL: 1.0}))
+                commit(store, Changes(increments={CELL: 1.0}))
             status = 0
         finally:
             os._exit(status)
     for _ in range(50):
-        commit(store, Changes(adds={CELL: 1.0}))
+        commit(store, Changes(increments={CELL: 1.0}))
     assert os.waitpid(pid, 0)[1] == 0
     assert store.cells() == {CELL: 101.0}
 
@@ -266,7 +279,7 @@ def test_a_commit_whose_answer_is_lost_is_not_done_twice(proxy: Proxy) -> None:
     store = RedisStore(with_prefix(proxy.url, "lost-once"))
     store.cells()
     proxy.lose_answers = 1
-    commit(store, Changes(adds={CELL: 1.0}))
+    commit(store, Changes(increments={CELL: 1.0}))
     assert store.cells() == {CELL: 1.0}
     store.erase()
     store.close()
@@ -278,8 +291,8 @@ def test_a_commit_of_which_nothing_is_heard_can_be_asked_for_later(proxy: Proxy)
     store.cells()
     proxy.lose_answers = 2
     with pytest.raises(UncertainError) as caught:
-        commit(store, Changes(adds={CELL: 1.0}))
-    commit(store, Changes(adds={CELL: 10.0}))
+        commit(store, Changes(increments={CELL: 1.0}))
+    commit(store, Changes(increments={CELL: 10.0}))
     caught.value.again()
     caught.value.again()
     assert store.cells() == {CELL: 11.0}
@@ -294,8 +307,17 @@ def test_events_of_a_commit_of_which_nothing_is_heard_are_neither_lost_nor_count
     for done, lost in enumerate((0, 2, 2), 1):
         clock.advance(60.0)
         worker.put(Webhook(result="accepted", received=clock.now, events=[message(clock, name=f"wamid.{clock.now}")]))
-        worker.put(Send(number="990", phone="15550001", received=clock.now, id=f"bot.{clock.now}", kind="reply",
-                        accepted=True, seconds=0.1))  # fmt: skip
+        worker.put(
+            Send(
+                phone_number_id="990",
+                wa_id="15550001",
+                received=clock.now,
+                id=f"bot.{clock.now}",
+                kind="reply",
+                accepted=True,
+                seconds=0.1,
+            )
+        )
         store.lost = lost
         assert worker.drain() == (lost == 0)
         assert worker.waiting == lost
@@ -336,7 +358,7 @@ def test_a_redis_restarted_empty_is_begun_anew_with_the_same_identity_key(redis_
     url = redis_server.fresh_url()
     store, clock = RedisStore(url), FakeClock(EPOCH)
     settings = Settings.load({"store": "memory:"}, environ={})
-    worker = Pipeline(settings, store, Guard(), clock, background=False)
+    worker = Pipeline(settings, store, ErrorGuard(), clock, background=False)
     worker.put(message(clock))
     assert worker.drain()
     key = store.document("identity_key")
@@ -380,14 +402,14 @@ def test_the_bot_does_not_wait_for_a_slow_redis(proxy: Proxy, monkeypatch: pytes
     longest = 0.0
     for contact in range(50):
         began = time.perf_counter()
-        vitals.emit(message(FakeClock(time.time()), contact, f"wamid.{contact}"))
+        vitals._emit(message(FakeClock(time.time()), contact, f"wamid.{contact}"))
         experiment.variant(contact=f"1555000{contact}", phone_number_id="990")
         longest = max(longest, time.perf_counter() - began)
     assert longest < 0.25  # 50 ms, and what a busy machine adds
     proxy.delay = 0.0
     vitals.settle(20.0)
-    assert vitals.pipeline.waiting == 0
-    assert vitals.pipeline.store_up
+    assert vitals._pipeline.waiting == 0
+    assert vitals._pipeline.store_up
     vitals.close()
     RedisStore(url).erase()
 
@@ -416,14 +438,14 @@ def test_a_command_that_takes_too_long_is_told(proxy: Proxy, monkeypatch: pytest
 def test_a_full_redis_is_told_and_nothing_takes_effect(server: RedisServer) -> None:
     """`maxmemory` with noeviction refuses the commit before it begins."""
     store = RedisStore(server.url)
-    commit(store, Changes(adds={CELL: 1.0}))
+    commit(store, Changes(increments={CELL: 1.0}))
     with server.client() as client:
         client.config_set("maxmemory", "1mb")
         with pytest.raises(StoreUnavailableError, match="out of memory: raise its maxmemory"):
-            commit(store, Changes(states={1: (b"s", 1.0)}, adds={CELL: 1.0}))
+            commit(store, Changes(states={1: (b"s", 1.0)}, increments={CELL: 1.0}))
         assert store.cells() == {CELL: 1.0}
         client.config_set("maxmemory", "0")
-    commit(store, Changes(adds={CELL: 1.0}))
+    commit(store, Changes(increments={CELL: 1.0}))
     assert store.cells() == {CELL: 2.0}
     store.close()
 
@@ -435,9 +457,9 @@ def test_a_replica_is_told(server: RedisServer) -> None:
     with server.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         with pytest.raises(StoreUnavailableError, match="replica"):
-            commit(store, Changes(adds={CELL: 1.0}))
+            commit(store, Changes(increments={CELL: 1.0}))
         client.execute_command("REPLICAOF", "NO", "ONE")
-    commit(store, Changes(adds={CELL: 1.0}))
+    commit(store, Changes(increments={CELL: 1.0}))
     assert store.cells() == {CELL: 1.0}
     store.close()
 
@@ -455,7 +477,7 @@ def test_a_redis_that_loads_its_data_is_waited_for(server: RedisServer, tmp_path
         with pytest.raises(StoreUnavailableError, match="is loading its data; waiting for it"):
             store.cells()
         with pytest.raises(StoreUnavailableError, match="is loading its data; waiting for it"):
-            commit(store, Changes(adds={CELL: 1.0}))
+            commit(store, Changes(increments={CELL: 1.0}))
         store.close()
 
 
@@ -471,7 +493,7 @@ def test_a_wrong_password_is_told_without_showing_it(server: RedisServer) -> Non
         assert "hush" not in "".join(f"{error} {error!r}" for error in chain)
         store.close()
     right = RedisStore(server.url.replace("//", "//:right@"))
-    commit(right, Changes(adds={CELL: 1.0}))
+    commit(right, Changes(increments={CELL: 1.0}))
     right.close()
 
 
@@ -490,7 +512,7 @@ def test_data_of_a_newer_version_are_refused(store: RedisStore, redis_server: Re
     with redis_server.client() as client:
         client.set(f"{{{prefix}}}:format", "99")
     with pytest.raises(StoreUnavailableError, match="data of a newer chatvitals: upgrade"):
-        commit(store, Changes(adds={CELL: 1.0}))
+        commit(store, Changes(increments={CELL: 1.0}))
 
 
 def test_everything_works_on_a_cluster(tmp_path: Path) -> None:
@@ -511,10 +533,10 @@ def test_everything_works_on_a_cluster(tmp_path: Path) -> None:
         clock.advance(20.0)
         assert worker.sweep()
         assert opened(store) == 20.0
-        assert list(store.earliest().values()) == [EPOCH]
-        assert store.keep_first("a", b"x") == b"x"
+        assert list(store.oldest_open().values()) == [EPOCH]
+        assert store.set_if_absent("a", b"x") == b"x"
         plain = RedisStore(node.url)
-        commit(plain, Changes(adds={CELL: 1.0}))  # one node owns all slots: a plain client may do as well
+        commit(plain, Changes(increments={CELL: 1.0}))  # one node owns all slots: a plain client may do as well
         plain.close()
         store.erase()
         assert store.cells() == {}
@@ -529,7 +551,7 @@ def test_sentinels_tell_where_the_master_is(server: RedisServer, tmp_path: Path)
     sentinel.command = [sentinel.command[0], str(config), "--sentinel", "--port", str(sentinel.port)]
     with sentinel:
         store = RedisStore(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
-        commit(store, Changes(adds={CELL: 1.0}))
+        commit(store, Changes(increments={CELL: 1.0}))
         assert store.cells() == {CELL: 1.0}
         assert server.keys() >= {b"{chatvitals}:cells"}
         store.close()

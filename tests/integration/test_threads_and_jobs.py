@@ -53,7 +53,7 @@ def settled(vitals: Vitals) -> float:
 
 def test_a_plain_thread_needs_no_context(web: Vitals, serve: Callable[[ASGIApp], int]) -> None:
     """The recipient of the send says whose turn it answers."""
-    http_hooks.install(web.observer)
+    http_hooks.install(web._observer)
     url = f"http://127.0.0.1:{serve(graph())}/1001/messages"
     message = {"messaging_product": "whatsapp", "to": PERSON.phone, "type": "text", "text": {"body": "hello"}}
     thread = threading.Thread(target=lambda: requests.post(url, json=message, timeout=5))

@@ -108,7 +108,7 @@ def test_dependency_injection_works_through_the_decorators(
     (response,) = post(app, webhook(item()))
     assert response.json() == {"word": "WORD 0", "number": 42, "last": "0", "who": [NUMBER, PHONE, ""]}
     assert sorted(did) == ["close", "open", "settings closed"]
-    handled = {event.handler: (event.number, event.result) for event in vitals.heard(Handled)}
+    handled = {event.handler: (event.phone_number_id, event.result) for event in vitals.heard(Handled)}
     names = ["dependency", "object", "sync dependency", "webhook"]
     assert handled == dict.fromkeys(names, (NUMBER, "ok"))
     assert sorted(event.step for event in vitals.heard(Step)) == ["menu", "object", "session"]
@@ -154,7 +154,7 @@ def test_requests_at_once_each_know_their_own_contact(
     phones = [f"1555000{number}" for number in range(4321, 4341)]
     responses = post(app, *(webhook(item(phone)) for phone in phones))
     assert [response.json()["who"][1] for response in responses] == phones
-    assert sorted(event.phone for event in vitals.heard(Step) if event.step == "menu") == phones
+    assert sorted(event.wa_id for event in vitals.heard(Step) if event.step == "menu") == phones
     (response,) = post(app, {"no": "webhook"})
     assert response.json()["who"] is None
     assert context.current() is None
@@ -178,7 +178,7 @@ def test_handlers_in_the_thread_pool_know_their_contact(
     phones = [f"1555000{number}" for number in range(4321, 4333)]
     responses = post(app, *(webhook(item(phone)) for phone in phones))
     assert [response.json()["who"][1] for response in responses] == phones
-    assert sorted(event.phone for event in vitals.heard(Step)) == sorted(2 * phones)
+    assert sorted(event.wa_id for event in vitals.heard(Step)) == sorted(2 * phones)
     assert post(app, {"no": "webhook"})[0].json()["who"] is None
 
 
@@ -202,7 +202,7 @@ def test_a_background_task_knows_its_contact_and_is_no_part_of_the_handler(vital
         assert await there == (NUMBER, PHONE, "")
 
     asyncio.run(main())
-    assert [event.phone for event in vitals.heard(Step)] == [PHONE]
+    assert [event.wa_id for event in vitals.heard(Step)] == [PHONE]
     assert vitals.problems("no_contact") == 2
 
 
@@ -222,11 +222,11 @@ def test_no_token_is_held_across_a_yield(vitals: ListeningVitals) -> None:
     async def main() -> None:
         with vitals.receive(item(OTHER_PHONE)):
             running = stream()
-            assert (await asyncio.create_task(first(running))).phone == PHONE
+            assert (await asyncio.create_task(first(running))).wa_id == PHONE
             await asyncio.create_task(running.aclose())
             current = context.current()
             assert current is not None
-            assert current.phone == OTHER_PHONE
+            assert current.wa_id == OTHER_PHONE
         assert context.current() is None
 
     asyncio.run(main())
@@ -242,7 +242,7 @@ def test_trio_threads_know_their_contact(vitals: ListeningVitals) -> None:
         assert await trio.to_thread.run_sync(handle) is None
 
     trio.run(main)
-    assert [event.number for event in vitals.heard(Handled)] == [NUMBER, ""]
+    assert [event.phone_number_id for event in vitals.heard(Handled)] == [NUMBER, ""]
 
 
 def test_handlers_show_as_histograms_by_name_and_result(vitals: ListeningVitals) -> None:

@@ -22,7 +22,7 @@ import uvicorn
 
 from chatvitals import http_hooks
 from chatvitals.http_hooks import SendObserver
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.whatsapp import send_requests
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Ear(SendObserver):
 
     def __init__(self, clock: Clock) -> None:
         self.events: list[Send] = []
-        super().__init__(self.events.append, Guard(), clock)
+        super().__init__(self.events.append, ErrorGuard(), clock)
 
     def told(self) -> list[tuple[bool, str, str]]:
         """Return what the events say of the answers."""
@@ -231,7 +231,7 @@ def test_44_an_answer_is_as_bare_and_counted_once(
     """Whatever it says."""
     assert as_bare(api, ear, lambda: call(kind, api.url(manner), json=BODY))[0] in {200, 400, 502, 307}
     assert ear.told() == [told]
-    assert (ear.events[0].number, ear.events[0].phone, ear.events[0].kind) == (NUMBER, PHONE, "reply")
+    assert (ear.events[0].phone_number_id, ear.events[0].wa_id, ear.events[0].kind) == (NUMBER, PHONE, "reply")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -473,7 +473,7 @@ def test_44_aiohttp_s_base_address_may_hold_the_number(api: Api, ear: Ear) -> No
             pass
 
     asyncio.run(main())
-    assert [event.number for event in ear.events] == [NUMBER]
+    assert [event.phone_number_id for event in ear.events] == [NUMBER]
 
 
 @pytest.mark.filterwarnings("ignore")  # aiohttp's own, of a connection that nobody has given back

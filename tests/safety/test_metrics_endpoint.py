@@ -239,8 +239,8 @@ def shaky(start: Callable[..., Vitals], tmp_path: Path) -> Vitals:
     (tmp_path / "home").mkdir()
     vitals = start(store=f"sqlite:///{tmp_path / 'home' / 'store.db'}", queue_size=2, phone_number_id="11")
     for index in range(5):
-        vitals.emit(Message(number=NUMBER, phone=PHONE, id=f"m{index}", type="text", received=EPOCH))
-    vitals.emit(Webhook(result="accepted", received=EPOCH))
+        vitals._emit(Message(phone_number_id=NUMBER, wa_id=PHONE, id=f"m{index}", type="text", received=EPOCH))
+    vitals._emit(Webhook(result="accepted", received=EPOCH))
     vitals.settle()
     return vitals
 
@@ -276,7 +276,7 @@ def test_nothing_but_own_health_is_shown_while_the_store_is_away(shaky: Vitals, 
 def test_events_that_wait_are_shown_while_the_store_is_away(shaky: Vitals, tmp_path: Path) -> None:
     """The queue's length is this process's own, and `store_up` falls at once and rises at once."""
     (tmp_path / "home").rename(tmp_path / "away")
-    shaky.emit(Message(number=NUMBER, phone=PHONE, id="n", type="text", received=EPOCH))
+    shaky._emit(Message(phone_number_id=NUMBER, wa_id=PHONE, id="n", type="text", received=EPOCH))
     found = shown(shaky)
     assert (found["queue_events[]"], found["store_up[]"]) == (1, 0)
     (tmp_path / "away").rename(tmp_path / "home")
@@ -306,10 +306,12 @@ def test_no_counter_falls_from_one_scrape_to_the_next(shaky: Vitals, tmp_path: P
     for index in range(3):
         scrape()
         for extra in range(4):
-            shaky.emit(Message(number=NUMBER, phone=PHONE, id=f"a{index}{extra}", type="text", received=EPOCH))
+            shaky._emit(
+                Message(phone_number_id=NUMBER, wa_id=PHONE, id=f"a{index}{extra}", type="text", received=EPOCH)
+            )
         home.rename(away)
         scrape()
-        shaky.emit(Message(number=NUMBER, phone=PHONE, id=f"b{index}", type="text", received=EPOCH))
+        shaky._emit(Message(phone_number_id=NUMBER, wa_id=PHONE, id=f"b{index}", type="text", received=EPOCH))
         scrape()
         away.rename(home)
         scrape()

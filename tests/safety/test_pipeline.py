@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chatvitals.conversations.intake import fold
+from chatvitals.conversations.intake import apply_event
 from chatvitals.events import Message, Webhook
 from chatvitals.metrics import catalogue
 from chatvitals.pipeline.worker import Pipeline
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores.memory import MemoryStore
 from chatvitals.stores.sqlite import SQLiteStore
@@ -37,7 +37,12 @@ POISON = "wamid.poison"
 
 def message(index: int, kind: str = "text") -> Message:
     return Message(
-        number=NUMBER, phone=str(int(PHONE) + index), id=f"wamid.{index}", type=kind, timestamp=EPOCH, received=EPOCH
+        phone_number_id=NUMBER,
+        wa_id=str(int(PHONE) + index),
+        id=f"wamid.{index}",
+        type=kind,
+        timestamp=EPOCH,
+        received=EPOCH,
     )
 
 
@@ -48,7 +53,7 @@ def running() -> Iterator[Callable[..., Pipeline]]:
 
     def start(store: Store, **settings: Any) -> Pipeline:
         loaded = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef", **settings}, environ={})
-        started.append(Pipeline(loaded, store, Guard(), FakeClock(EPOCH)))
+        started.append(Pipeline(loaded, store, ErrorGuard(), FakeClock(EPOCH)))
         return started[-1]
 
     yield start
@@ -245,7 +250,7 @@ def _poisoned(contact: Any, event: PersonEvent, *rest: Any) -> None:
     if getattr(event, "id", "") == POISON:
         contact.pending.append("nonsense")
         raise KeyError(POISON)
-    fold(contact, event, *rest)
+    apply_event(contact, event, *rest)
 
 
 @pytest.mark.parametrize("after_the_poison", [0, 5])
@@ -253,9 +258,13 @@ def test_an_event_that_our_rules_choke_on_costs_only_itself(
     swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch, after_the_poison: int
 ) -> None:
     """The others of its batch are counted, its contact stays as it was, and the error is counted."""
-    monkeypatch.setattr("chatvitals.pipeline.contact_batch.fold", _poisoned)
+    monkeypatch.setattr("chatvitals.pipeline.contact_batch.apply_event", _poisoned)
     world = World()
-    events = [message(0), message(1), Message(number=NUMBER, phone=PHONE, id=POISON, type="text", received=EPOCH)]
+    events = [
+        message(0),
+        message(1),
+        Message(phone_number_id=NUMBER, wa_id=PHONE, id=POISON, type="text", received=EPOCH),
+    ]
     events += [message(10 + index) for index in range(after_the_poison)]
     for event in events:
         world.pipeline.put(event)
@@ -271,9 +280,9 @@ def test_one_poisonous_item_of_a_webhook_does_not_cost_the_others(
     swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A POST may hold a thousand updates of many people."""
-    monkeypatch.setattr("chatvitals.pipeline.contact_batch.fold", _poisoned)
+    monkeypatch.setattr("chatvitals.pipeline.contact_batch.apply_event", _poisoned)
     world = World()
-    bad = Message(number=NUMBER, phone=PHONE, id=POISON, type="text", received=EPOCH)
+    bad = Message(phone_number_id=NUMBER, wa_id=PHONE, id=POISON, type="text", received=EPOCH)
     world.pipeline.put(Webhook(result="accepted", received=EPOCH, events=[message(1), bad, message(2)]))
     assert world.pipeline.drain()
     world.at(20)
@@ -288,7 +297,7 @@ def test_a_state_that_cannot_be_read_does_not_hold_up_the_others(swallowed: Swal
     world.hears(0, "m1")
     assert isinstance(world.store, MemoryStore)
     other = World(world.store)
-    other.hears(1, "m2", phone="15550009999")
+    other.hears(1, "m2", wa_id="15550009999")
     victim = next(iter(world.store._rows))
     world.store._rows[victim] = b"garbage"
     world.clock.now = EPOCH + 100

@@ -16,7 +16,7 @@ import pytest
 from chatvitals.events import Message
 from chatvitals.metrics import catalogue
 from chatvitals.pipeline.worker import Pipeline
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.testing import FakeClock
@@ -32,7 +32,7 @@ CHOSEN = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef"},
 
 
 def message(name: str) -> Message:
-    return Message(number=NUMBER, phone=PHONE, id=name, type="text", timestamp=EPOCH, received=EPOCH)
+    return Message(phone_number_id=NUMBER, wa_id=PHONE, id=name, type="text", timestamp=EPOCH, received=EPOCH)
 
 
 def total(store: SQLiteStore, name: str, *labels: str) -> float:
@@ -69,7 +69,7 @@ def store(tmp_path: Path) -> SQLiteStore:
 
 def test_a_forked_child_has_its_own_thread_and_leaves_its_parent_s_events_to_the_parent(store: SQLiteStore) -> None:
     """What waited at the fork is committed once, by the parent; what comes later by whoever received it."""
-    pipeline = Pipeline(CHOSEN, store, Guard(), FakeClock(EPOCH))
+    pipeline = Pipeline(CHOSEN, store, ErrorGuard(), FakeClock(EPOCH))
     pipeline.put(message("before"))
     pipeline.settle(10)
     with pipeline._work:  # the parent's thread cannot commit while the fork is made
@@ -100,13 +100,13 @@ def test_a_child_that_does_nothing_changes_nothing(store: SQLiteStore) -> None:
     assert in_child(vitals.close) == 0
     vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
     vitals.settle()
-    assert vitals.pipeline.waiting == 0
+    assert vitals._pipeline.waiting == 0
     vitals.close()
 
 
 def test_many_children_of_one_parent_lose_nothing(store: SQLiteStore) -> None:
     """A server that loads the app before it forks its workers."""
-    pipeline = Pipeline(CHOSEN, store, Guard(), FakeClock(EPOCH))
+    pipeline = Pipeline(CHOSEN, store, ErrorGuard(), FakeClock(EPOCH))
     pipeline.put(message("parent"))
     pipeline.settle(10)
     for index in range(4):
@@ -149,7 +149,8 @@ number = "990005556667778"
 for index in range(int(sys.argv[2])):
     now = time.time()
     phone = str(15550000000 + index % 50)
-    vitals.emit(Message(number=number, phone=phone, id=f"m{index}", type="text", timestamp=int(now), received=now))
+    ids = {"phone_number_id": number, "wa_id": phone, "id": f"m{index}"}
+    vitals._emit(Message(**ids, type="text", timestamp=int(now), received=now))
     if index % 3:
         vitals.record_reply(contact=phone, phone_number_id=number)
     if index % 100 == 0:
@@ -175,7 +176,7 @@ def test_a_kill_at_any_moment_leaves_the_laws_of_conservation_intact(store: SQLi
         for _ in range(lines):
             bot.stdout.readline()
         while not store.path.exists() or not total(store, RECEIVED.name):
-            bot.stdout.readline()
+            assert bot.stdout.readline(), "the bot ended by itself"
         bot.send_signal(signal.SIGKILL)
         bot.communicate()
     world = World(store)
@@ -196,13 +197,13 @@ def test_closing_takes_two_seconds_at_most_when_the_store_is_dead(tmp_path: Path
     vitals.close()
     vitals.close()
     assert time.monotonic() - began < 4  # two, and what a loaded machine adds
-    assert vitals.pipeline.waiting == 0
-    assert vitals.pipeline.own.measures().adds[catalogue.EVENTS_DROPPED.name, ("store",), 0] == 5
+    assert vitals._pipeline.waiting == 0
+    assert vitals._pipeline.own.measures().increments[catalogue.EVENTS_DROPPED.name, ("store",), 0] == 5
 
 
 def test_closing_takes_two_seconds_at_most_when_a_commit_hangs(store: SQLiteStore) -> None:
     """A thread that waits for a lock is left behind; it is a daemon."""
-    pipeline = Pipeline(CHOSEN, store, Guard(), FakeClock(EPOCH))
+    pipeline = Pipeline(CHOSEN, store, ErrorGuard(), FakeClock(EPOCH))
     with pipeline._work:
         pipeline.put(message("m1"))
         began = time.monotonic()
@@ -221,5 +222,5 @@ def test_what_comes_after_closing_harms_nobody(store: SQLiteStore) -> None:
     for _ in range(3):
         vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
     vitals.settle(0.1)
-    assert vitals.pipeline.waiting <= vitals.settings.queue_size
+    assert vitals._pipeline.waiting <= vitals.settings.queue_size
     assert not [thread for thread in threading.enumerate() if thread.name == "chatvitals" and thread.is_alive()]

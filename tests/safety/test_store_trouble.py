@@ -159,7 +159,7 @@ def test_a_full_database_keeps_events_until_there_is_room(
     quota["pages"] = 1  # never below what is there: no page more
     store.close()
     bot.ask(200)
-    assert bot.vitals.pipeline.waiting
+    assert bot.vitals._pipeline.waiting
     before = bot.counted(210, seconds=1.0)
     assert 10 <= before < 210
     quota["pages"] = 1_000_000
@@ -222,9 +222,9 @@ def test_a_folder_that_may_not_be_written_to_bounds_the_queue_and_counts_what_is
         bot.ask(120)
         metrics = bot.scrape()
         assert "chatvitals_store_up 0.0" in metrics
-        assert bot.vitals.pipeline.waiting <= 50
+        assert bot.vitals._pipeline.waiting <= 50
         assert (
-            f'chatvitals_events_dropped_total{{reason="queue_full"}} {120 - bot.vitals.pipeline.waiting}.0' in metrics
+            f'chatvitals_events_dropped_total{{reason="queue_full"}} {120 - bot.vitals._pipeline.waiting}.0' in metrics
         )
         bot.close()
 
@@ -264,10 +264,10 @@ def test_thirty_seconds_of_lock_lose_nothing_within_the_bound(tmp_path: Path, cl
     for second in range(30):
         for index in range(20):
             vitals.observe_webhook(webhook(second * 20 + index))
-        assert not vitals.pipeline.drain()
+        assert not vitals._pipeline.drain()
         clock.advance(1.0)
-    assert vitals.pipeline.waiting == 600
-    assert vitals.pipeline.drain()
+    assert vitals._pipeline.waiting == 600
+    assert vitals._pipeline.drain()
     assert store.cells()[RECEIVED] == 600
     vitals.close()
 
@@ -280,13 +280,15 @@ def test_a_full_queue_drops_the_oldest_and_keeps_its_bound_through_failed_commit
     settings = Settings.load({"hooks": False, "settle_after": 0.0, "queue_size": 100}, {})
     vitals = Vitals(settings, store=store, clock=clock, background=False)
     for index in range(1000):
-        vitals.emit(Message(number="1", phone=f"{index}", id=f"wamid.{index}", type="text", received=clock.now))
+        vitals._emit(
+            Message(phone_number_id="1", wa_id=f"{index}", id=f"wamid.{index}", type="text", received=clock.now)
+        )
         if not index % 50:
-            vitals.pipeline.drain()
-        assert vitals.pipeline.waiting <= 100
+            vitals._pipeline.drain()
+        assert vitals._pipeline.waiting <= 100
     clock.advance(31)
-    vitals.pipeline.drain()
-    vitals.pipeline.drain()
+    vitals._pipeline.drain()
+    vitals._pipeline.drain()
     vitals.settle()
     cells = store.cells()
     assert cells["chatvitals_messages_received_total", ("1", "text"), 0] == 100

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from chatvitals.events import Handled, Message, Send
 from chatvitals.exporters.prometheus import render
 from chatvitals.metrics import catalogue
-from chatvitals.metrics.measurements import Measures
+from chatvitals.metrics.measurements import Measurements
 from chatvitals.testing import payloads, person, place, wamid
 from chatvitals.whatsapp import signatures
 from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, World
@@ -57,20 +57,20 @@ ANY_NUMBER = st.floats(allow_nan=True, allow_infinity=True)
 @given(ANY_NUMBER)
 def test_an_observation_is_finite_and_not_negative_whatever_is_observed(seconds: float) -> None:
     """One NaN in a sum would poison it for good."""
-    measures = Measures()
+    measures = Measurements()
     measures.observe(catalogue.SEND_SECONDS_FAMILY, ("1",), seconds)
-    assert all(math.isfinite(value) and value >= 0 for value in measures.adds.values())
-    skews = measures.adds.get((catalogue.CLOCK_SKEWS.name, (), 0), 0)
+    assert all(math.isfinite(value) and value >= 0 for value in measures.increments.values())
+    skews = measures.increments.get((catalogue.CLOCK_SKEWS.name, (), 0), 0)
     assert skews == (not 0 <= seconds < math.inf)
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf])
 def test_an_endless_wait_and_a_point_in_time_are_finite_too(seconds: float) -> None:
     """The +Inf bucket is a bucket, not a value."""
-    measures = Measures()
+    measures = Measurements()
     measures.observe_endless(catalogue.WAIT_SECONDS, ("1", "first", ""), seconds)
     measures.at_least(catalogue.LAST_WEBHOOK, (), seconds)
-    assert all(math.isfinite(value) for value in [*measures.adds.values(), *measures.latest.values()])
+    assert all(math.isfinite(value) for value in [*measures.increments.values(), *measures.maxima.values()])
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0])
@@ -78,7 +78,7 @@ def test_no_odd_duration_reaches_the_exposition(seconds: float) -> None:
     """A client's or a handler's clock may go wrong."""
     world = World()
     world.sends(0, "r1", seconds=seconds)
-    world.pipeline.put(Handled(number=NUMBER, handler="menu", seconds=seconds, result="ok"))
+    world.pipeline.put(Handled(phone_number_id=NUMBER, handler="menu", seconds=seconds, result="ok"))
     assert world.pipeline.drain()
     world.conserve()
     assert world.count(catalogue.CLOCK_SKEWS) == 2
@@ -108,7 +108,7 @@ def test_ten_thousand_business_numbers_are_at_most_the_cap_and_other(start: Call
     """A forged or broken feed cannot grow the number of series for ever."""
     vitals = start(label_cap=20)
     for index in range(10_000):
-        vitals.emit(Message(number=str(index), phone=PHONE, id=str(index), type="text", received=EPOCH))
+        vitals._emit(Message(phone_number_id=str(index), wa_id=PHONE, id=str(index), type="text", received=EPOCH))
         if index % 1000 == 0:
             vitals.settle()
     vitals.settle()
@@ -153,7 +153,7 @@ def test_odd_words_in_a_webhook_become_no_label(start: Callable[..., Vitals], od
     text = exposed(vitals)
     assert odd in {"", '"quoted"\\'} or odd not in text
     assert 'type="other"' in text
-    assert vitals.guard.errors == {}
+    assert vitals._guard.errors == {}
 
 
 def test_ten_megabytes_in_any_place_cost_a_counter(start: Callable[..., Vitals]) -> None:
@@ -177,7 +177,7 @@ def test_ten_megabytes_in_any_place_cost_a_counter(start: Callable[..., Vitals])
 def test_half_a_character_in_an_id_that_the_code_gives_loses_no_event(swallowed: Swallowed) -> None:
     """Ids from the bot's code have passed no decoder."""
     world = World()
-    world.pipeline.put(Send(number=NUMBER, phone=HALF, kind="reply", accepted=True, id=HALF, received=EPOCH))
+    world.pipeline.put(Send(phone_number_id=NUMBER, wa_id=HALF, kind="reply", accepted=True, id=HALF, received=EPOCH))
     world.pipeline.drain()
     world.at(20)
     swallowed.take("reducer")
@@ -243,12 +243,12 @@ def test_no_log_line_holds_what_an_error_quotes(
         raise ValueError(f"cannot read {PHONE} {wamid(PHONE, 'm1')} hello")
 
     vitals = start()
-    monkeypatch.setattr("chatvitals.vitals.webhook_parser.decode", quote)
+    monkeypatch.setattr("chatvitals.whatsapp.webhook_parser.decode", quote)
     assert vitals.observe_webhook(b"{}").result == "undecodable"
-    monkeypatch.setattr("chatvitals.pipeline.contact_batch.fold", quote)
+    monkeypatch.setattr("chatvitals.pipeline.contact_batch.apply_event", quote)
     vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
     vitals.settle()
-    monkeypatch.setattr(vitals.pipeline, "put", quote)
+    monkeypatch.setattr(vitals.webhook_sink, "_put", quote)
     vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
     vitals.handover(contact=PHONE)
     assert {where for where, _ in swallowed.errors} == {"webhook", "reducer", "emit"}

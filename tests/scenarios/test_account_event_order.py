@@ -120,7 +120,7 @@ class World:
         """Commit one POST with these events, which may also name numbers."""
         numbers = {NUMBERS[i].phone_number_id: NUMBERS[i].display for i in named}
         webhook = Webhook(result="accepted", received=self.clock(), events=list(events), numbers=numbers)
-        self.vitals.emit(webhook)
+        self.vitals._emit(webhook)
         self.vitals.settle()
 
     def shown(self) -> tuple[Gauges, Counts]:
@@ -180,7 +180,7 @@ def test_polls_in_any_order_end_with_the_newest(data: st.DataObject) -> None:
 
 def _poll(words: tuple[str, str], received: float) -> Poll:
     row: dict[str, Any] = {"id": NUMBERS[0].phone_number_id, "quality_rating": words[0], "status": words[1]}
-    return Poll(waba=W1, received=received, numbers=[row])
+    return Poll(waba_id=W1, received=received, numbers=[row])
 
 
 def _newest(polls: list[Poll]) -> Gauges:

@@ -101,7 +101,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Delivery], list[tuple[float, str, b
         now = round(now + draw(st.sampled_from([1.7, 4.3, 8.3, 14.2, 61.3, 305.1, 3700.9, 40_000.3, 87_000.7])), 3)
         if now > LONGEST:
             break
-        who = {"number": "990005556667778", "phone": PHONE, "received": EPOCH + now}
+        who = {"phone_number_id": "990005556667778", "wa_id": PHONE, "received": EPOCH + now}
         name = f"wamid.{index}"
         match draw(st.sampled_from(["message", "message", "reply", "failing", "dismiss", "resolve"])):
             case "message":
@@ -120,7 +120,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Delivery], list[tuple[float, str, b
                 happened.append((now, "reply", in_time))
                 then = round(now + after, 3)
                 status = Status(
-                    number="990005556667778", phone=PHONE, received=EPOCH + then, id=name, status="failed",
+                    phone_number_id="990005556667778", wa_id=PHONE, received=EPOCH + then, id=name, status="failed",
                     timestamp=EPOCH + math.floor(then), code="131000",
                 )  # fmt: skip
                 out.append(Delivery(then, status))

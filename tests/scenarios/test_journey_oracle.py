@@ -15,7 +15,7 @@ from chatvitals.events import Call, Message, PersonEvent, RunEnd, Send, Step
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
 from chatvitals.pipeline.worker import Pipeline
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
@@ -174,7 +174,7 @@ def histories(draw: st.DrawFn) -> list[Happened]:
 def event(happened: Happened, spans: tuple[float, float, float]) -> PersonEvent:
     """Return the event that says so."""
     received, at, what, which = happened
-    who: dict[str, Any] = {"number": "990005556667778", "phone": "15550004321", "received": EPOCH + received}
+    who: dict[str, Any] = {"phone_number_id": "990005556667778", "wa_id": "15550004321", "received": EPOCH + received}
     stalled, abandoned, expires = spans
     match what:
         case "message":
@@ -202,7 +202,7 @@ def test_journeys_are_as_the_page_says_whenever_somebody_looks(
             assume(abs(abs(one - other) - tie) > 1e-6)
     store, clock, reading = open_store("memory:"), FakeClock(EPOCH), Reading(spans)
     chosen = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef"}, environ={})
-    pipeline = Pipeline(chosen, store, Guard(), clock, background=False)
+    pipeline = Pipeline(chosen, store, ErrorGuard(), clock, background=False)
     in_order = sorted(history, key=lambda happened: happened[1])
     for happened in history:
         clock.now = EPOCH + happened[0]

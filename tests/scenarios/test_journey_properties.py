@@ -73,7 +73,7 @@ def walks(draw: st.DrawFn) -> tuple[list[Delivery], list[int]]:
         length = draw(st.integers(0, len(STEPS["order"])))
         lengths.append(length)
         for index in range(length):
-            who: dict[str, Any] = {"number": NUMBER, "phone": phone, "received": EPOCH + now}
+            who: dict[str, Any] = {"phone_number_id": NUMBER, "wa_id": phone, "received": EPOCH + now}
             if draw(st.booleans()):
                 out.append(Delivery(now, Message(**who, id=f"wamid.{phone}{now}", type="text", timestamp=None)))
             out.append(Delivery(now, step(who, "order", STEPS["order"][index])))

@@ -16,7 +16,7 @@ from chatvitals.events import Call, Echo, Message, PersonEvent, Send, Status
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
 from chatvitals.pipeline.worker import Pipeline
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
@@ -59,7 +59,7 @@ class World:
         """Start all workers, as after a kill."""
         chosen = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef"}, environ={})
         self.pipelines = [
-            Pipeline(chosen, self.store, Guard(_fail), self.clock, background=False) for _ in range(WORKERS)
+            Pipeline(chosen, self.store, ErrorGuard(_fail), self.clock, background=False) for _ in range(WORKERS)
         ]
 
     def play(self, deliveries: Sequence[Delivery], idle: Sequence[float] = ()) -> dict[Cell, float]:
@@ -118,7 +118,7 @@ def histories(draw: st.DrawFn) -> list[Delivery]:
     out: list[Delivery] = []
 
     def person(phone: str, at: float) -> dict[str, object]:
-        return {"number": "990005556667778", "phone": phone, "received": EPOCH + at}
+        return {"phone_number_id": "990005556667778", "wa_id": phone, "received": EPOCH + at}
 
     for index in range(draw(st.integers(1, 14))):
         now = round(now + draw(GAPS), 3)

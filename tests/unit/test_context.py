@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatvitals import context
-from chatvitals.context import Contact, Handling, Tag
+from chatvitals.context import ContactIds, Handling, Tag
 from chatvitals.events import Message, Status
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from chatvitals.events import Event
 
-ADA = Contact("N", "15550001", "US.1")
-BOB = Contact("N", "15550002", "US.2")
+ADA = ContactIds("N", "15550001", "US.1")
+BOB = ContactIds("N", "15550002", "US.2")
 
 
 def text(phone: str = "15550001", user: str = "", *, number: str = "N", group: bool = False) -> Message:
-    return Message(number=number, phone=phone, user=user, id=f"{phone}{user}", type="text", group=group)
+    return Message(phone_number_id=number, wa_id=phone, user_id=user, id=f"{phone}{user}", type="text", group=group)
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ def text(phone: str = "15550001", user: str = "", *, number: str = "N", group: b
         (ADA, "N", "15550002", "", False),
         (ADA, "N", "15550002", "US.1", True),
         (ADA, "N", "", "", False),
-        (Contact("", "15550001", ""), "N", "15550001", "", True),
-        (Contact("N", "", "US.1"), "N", "15550001", "", False),
-        (Contact("N", "", ""), "N", "", "", False),
+        (ContactIds("", "15550001", ""), "N", "15550001", "", True),
+        (ContactIds("N", "", "US.1"), "N", "15550001", "", False),
+        (ContactIds("N", "", ""), "N", "", "", False),
     ],
 )
 def test_ids_match_where_one_of_them_is_the_same(
-    known: Contact,
+    known: ContactIds,
     number: str,
     phone: str,
     user: str,
@@ -66,20 +66,20 @@ def test_ids_match_where_one_of_them_is_the_same(
 )
 def test_one_id_is_told_apart_by_its_form(given: str, phone: str, user: str) -> None:
     """A business-scoped user id begins with a country and a dot."""
-    assert context.named("N", given) == Contact("N", phone, user)
+    assert context.named("N", given) == ContactIds("N", phone, user)
 
 
 def test_the_contacts_of_a_webhook_are_those_who_wrote_each_once() -> None:
     """Statuses, group messages and messages of nobody name none."""
     events: list[Event] = [
-        Status(number="N", phone="15550009", id="s", status="read"),
+        Status(phone_number_id="N", wa_id="15550009", id="s", status="read"),
         text(),
         text(),
         text("15550002", "US.2"),
         text("15550003", group=True),
         text(""),
     ]
-    assert context.contacts_of(events) == (Contact("N", "15550001", ""), BOB)
+    assert context.contacts_of(events) == (ContactIds("N", "15550001", ""), BOB)
 
 
 def test_nobody_is_handled_outside() -> None:
@@ -109,12 +109,12 @@ def test_a_batch_leaves_it_open_and_finds_by_id() -> None:
 def test_a_handling_that_is_filled_in_later_is_seen_by_tasks_that_began_before() -> None:
     """Whichever task reads the body, every task of the request sees the same contacts."""
 
-    async def request() -> Contact | None:
+    async def request() -> ContactIds | None:
         handling = Handling()
         with context.bound(handling):
             read = asyncio.Event()
 
-            async def handler() -> Contact | None:
+            async def handler() -> ContactIds | None:
                 await read.wait()
                 return context.current()
 
@@ -130,12 +130,12 @@ def test_a_handling_that_is_filled_in_later_is_seen_by_tasks_that_began_before()
 def test_it_follows_into_tasks_threads_and_callbacks() -> None:
     """What asyncio starts from a handler knows whose message it is about."""
 
-    async def request() -> list[Contact | None]:
+    async def request() -> list[ContactIds | None]:
         loop = asyncio.get_running_loop()
-        called: asyncio.Future[Contact | None] = loop.create_future()
+        called: asyncio.Future[ContactIds | None] = loop.create_future()
         with context.bound(Handling((ADA,))):
 
-            async def nested() -> Contact | None:
+            async def nested() -> ContactIds | None:
                 return await asyncio.create_task(asyncio.to_thread(context.current))
 
             loop.call_soon(lambda: called.set_result(context.current()))
@@ -149,7 +149,7 @@ def test_it_follows_into_tasks_threads_and_callbacks() -> None:
 def test_the_next_request_sees_nothing_of_the_one_before() -> None:
     """Requests that run at once or one after another on one loop see their own contact only."""
 
-    async def request(contact: Contact, started: asyncio.Barrier) -> tuple[Contact | None, Contact | None]:
+    async def request(contact: ContactIds, started: asyncio.Barrier) -> tuple[ContactIds | None, ContactIds | None]:
         with context.bound(Handling((contact,))):
             await started.wait()
             return context.current(), await asyncio.to_thread(context.current)
@@ -166,7 +166,7 @@ def test_the_next_request_sees_nothing_of_the_one_before() -> None:
 
 def test_a_plain_thread_sees_nothing_unless_it_is_given_the_context() -> None:
     """As with every context variable; there, calls take `contact=`."""
-    seen: list[Contact | None] = []
+    seen: list[ContactIds | None] = []
 
     def look() -> None:
         seen.append(context.current())
@@ -188,20 +188,20 @@ def test_bindings_nest() -> None:
         assert context.current() == ADA
 
 
-async def _first(stream: AsyncGenerator[Contact | None]) -> Contact | None:
+async def _first(stream: AsyncGenerator[ContactIds | None]) -> ContactIds | None:
     return await anext(stream)
 
 
 def test_a_binding_that_ends_in_another_context_raises_nothing() -> None:
     """A generator that a framework finishes elsewhere must not break the bot."""
 
-    async def handler() -> AsyncGenerator[Contact | None]:
+    async def handler() -> AsyncGenerator[ContactIds | None]:
         with context.bound(Handling((ADA,))):
             yield context.current()
 
-    async def request() -> Contact | None:
+    async def request() -> ContactIds | None:
         stream = handler()
-        first: Contact | None = await asyncio.create_task(_first(stream))
+        first: ContactIds | None = await asyncio.create_task(_first(stream))
         await asyncio.create_task(stream.aclose())
         return first
 

@@ -129,7 +129,7 @@ def _apps(checked: Setup, app_id: str, stack: ExitStack) -> list[Graph]:
     return apps
 
 
-def _rest(checked: Setup, report: Report, found: store.Looked) -> None:
+def _rest(checked: Setup, report: Report, found: store.StoreReport) -> None:
     """Check what is on the bot's side; the endpoint last, as its forged webhooks might be taken for real ones."""
     metrics = measuring.metrics(checked)
     told = metrics.samples if metrics.samples is not None else found.samples

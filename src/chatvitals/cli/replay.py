@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LATEST = 2.0**32  # what a contact's memory can hold (the year 2106); milliseconds lie beyond it
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """One webhook of a log."""
 
     received: float
@@ -76,7 +76,7 @@ class _Item(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Item).decode
 
 
-def parse(text: bytes) -> Line:
+def parse(text: bytes) -> LogLine:
     """Read one line of a log.
 
     Raises:
@@ -95,7 +95,7 @@ def parse(text: bytes) -> Line:
         body = msgspec.json.encode(item.body)
     else:
         raise ValueError("neither body nor base64")
-    return Line(received, body, item.headers)
+    return LogLine(received, body, item.headers)
 
 
 class _Replay:
@@ -147,7 +147,7 @@ class _Replay:
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
-    def _take(self, line: Line) -> None:
+    def _take(self, line: LogLine) -> None:
         self.lines += 1
         if not self._first:
             self._first = self._now = line.received
@@ -156,7 +156,7 @@ class _Replay:
         latest, self._now = self._now, line.received  # a line that is out of order keeps its own time
         self._vitals.observe_webhook(line.body, line.headers)
         self._now = latest
-        self._vitals.pipeline.drain()
+        self._vitals._pipeline.drain()
 
     def _move(self, to: float) -> None:
         if self._spool is not None:
@@ -166,11 +166,11 @@ class _Replay:
                 self._next_sample += self._every
             self._next_sample = max(to, self._next_sample)  # a gap in the log stays one in the history
         self._now = max(self._now, to)
-        self._vitals.pipeline.sweep()
+        self._vitals._pipeline.sweep()
 
     def _sample(self, at: float) -> None:
         self._now = max(self._now, at)
-        self._vitals.pipeline.sweep()
+        self._vitals._pipeline.sweep()
         if self._spool is not None:
             for metric in self._vitals.collector.collect():
                 self._spool.add(metric, at)

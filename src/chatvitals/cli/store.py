@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from chatvitals.conversations import settling, state, turns
 from chatvitals.metrics import catalogue
-from chatvitals.metrics.measurements import Measures
+from chatvitals.metrics.measurements import Measurements
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.stores import open_store
 from chatvitals.stores.base import Changes, StoreUnavailableError
@@ -67,7 +67,7 @@ def info(store: Store) -> dict[str, object]:
     for piece in store.dump():
         contacts += len(piece.states)
         aliases += len(piece.links)
-        open_turns += sum(kind == catalogue.OLDEST_OPEN_TURN.name for kind, _, _ in piece.marks)
+        open_turns += sum(kind == catalogue.OLDEST_OPEN_TURN.name for kind, _, _ in piece.open_since)
         dues = [due for _, due in piece.states.values()]
         oldest = min([*dues, *([] if oldest is None else [oldest])], default=None)
     return {
@@ -103,13 +103,13 @@ def compact(store: Store, now: float) -> int:
     removed = 0
     for start in range(0, len(silent), _AT_ONCE):
         with store.transaction() as transaction:
-            measures = Measures()
-            changes = Changes(adds=measures.adds)
+            measures = Measurements()
+            changes = Changes(increments=measures.increments)
             for key, row in transaction.load(silent[start : start + _AT_ONCE]).items():
                 contact = None if isinstance(row, int) else state.decode(row)
                 if contact is not None and settling.is_forgotten(contact, now):  # nobody has written since
                     turns.drop_handovers(contact, measures)
-                    changes.marks[catalogue.OLDEST_OPEN_HANDOVER.name, contact.number, key] = None
+                    changes.open_since[catalogue.OLDEST_OPEN_HANDOVER.name, contact.phone_number_id, key] = None
                     changes.removed.update((key, *contact.aliases))
                     removed += 1
             transaction.commit(changes)
@@ -125,7 +125,7 @@ def export(store: Store, out: TextIO) -> None:
 
     """
     for piece in store.dump():
-        for (family, labels, field), value in piece.adds.items():
+        for (family, labels, field), value in piece.increments.items():
             _line(out, {"cell": family, "labels": labels, "field": field, "value": value})
         for key, (row, due) in piece.states.items():
             _line(out, {"contact": key, "due": due, "state": state.to_builtins(state.decode(row))})
@@ -158,7 +158,7 @@ def is_empty(store: Store) -> bool:
         StoreUnavailableError: it cannot be read.
 
     """
-    return not any(p.states or p.links or p.marks or p.adds or p.latest or p.documents for p in store.dump())
+    return not any(p.states or p.links or p.open_since or p.increments or p.maxima or p.documents for p in store.dump())
 
 
 def _with(url: str, action: Callable[[Store], None], *, create: bool = False) -> int:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from chatvitals.conversations import message_log
-from chatvitals.conversations.state import OPEN, Contact
+from chatvitals.conversations.state import OPEN, ContactState
 
 if TYPE_CHECKING:
     from chatvitals.events import PersonEvent
@@ -50,36 +50,36 @@ class Hasher:
 
         A status that names nobody still belongs with the other statuses of its message: that is its contact then.
         """
-        ids = (event.number, event.user, event.phone)
+        ids = (event.phone_number_id, event.user_id, event.wa_id)
         keys = self._keys.get(ids)  # one message brings a handful of events about the same person
         if keys is None:
             keys = self._compute(event)
-            if event.user or event.phone:
+            if event.user_id or event.wa_id:
                 if len(self._keys) >= _KEYS_KEPT:
                     self._keys.clear()
                 self._keys[ids] = keys
         return keys
 
     def _compute(self, event: PersonEvent) -> tuple[int, ...]:
-        phone = event.phone if event.phone.isdigit() else event.phone.translate(_PUNCTUATION)
-        if event.user:
-            user = self.person(event.number, event.user)
-            return (user, self.person(event.number, phone)) if phone else (user,)
+        phone = event.wa_id if event.wa_id.isdigit() else event.wa_id.translate(_PUNCTUATION)
+        if event.user_id:
+            user = self.person(event.phone_number_id, event.user_id)
+            return (user, self.person(event.phone_number_id, phone)) if phone else (user,)
         if phone:
-            return (self.person(event.number, phone),)
-        return (self.person(event.number, f"message\0{getattr(event, 'id', '')}"),)
+            return (self.person(event.phone_number_id, phone),)
+        return (self.person(event.phone_number_id, f"message\0{getattr(event, 'id', '')}"),)
 
 
-def merge(kept: Contact, other: Contact) -> None:
+def merge(kept: ContactState, other: ContactState) -> None:
     """Take `other` into `kept`: what is open stays open, what was counted stays counted (conversations/README.md 5)."""
-    latest = max((kept, other), key=lambda contact: contact.last)
+    latest = max((kept, other), key=lambda contact: contact.last_message_at)
     turns = sorted([*kept.turns, *other.turns], key=lambda turn: turn.start)
     kept.turns = [turn for turn in turns[:-1] if turn.outcome == OPEN] + turns[-1:]
-    kept.over = latest.over
-    kept.handed = kept.handed or other.handed
-    kept.touched = max(kept.touched, other.touched)
-    kept.last = latest.last
-    kept.ended = max(kept.ended, other.ended)
+    kept.resolved = latest.resolved
+    kept.handed_over = kept.handed_over or other.handed_over
+    kept.last_received_at = max(kept.last_received_at, other.last_received_at)
+    kept.last_message_at = latest.last_message_at
+    kept.answered_until = max(kept.answered_until, other.answered_until)
     kept.handovers = sorted([*kept.handovers, *other.handovers])
     kept.pending = [*kept.pending, *other.pending]
     kept.runs = sorted([*kept.runs, *other.runs], key=lambda run: run.started)

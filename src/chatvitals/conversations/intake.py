@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.conversations import message_log, outbound, timestamps
-from chatvitals.conversations.state import Contact, Item, Kind
+from chatvitals.conversations.state import ContactState, Item, Kind
 from chatvitals.events import (
     Call,
     Echo,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.conversations.identity import Hasher
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
 
 _OPENS_NO_TURN = frozenset({"reaction", "system", "edit", "revoke", "request_welcome"})
 _CALLS = {
@@ -39,35 +39,35 @@ _CALLS = {
 _OPT_INS = frozenset({"resume", "signup"})
 
 
-def fold(contact: Contact, event: PersonEvent, hasher: Hasher, measures: Measures) -> None:
+def apply_event(contact: ContactState, event: PersonEvent, hasher: Hasher, measures: Measurements) -> None:
     """Take one event into the contact's state."""
-    if event.received > contact.touched:  # noqa: PLR1730 - `max` is a call, and this is hot
-        contact.touched = event.received
+    if event.received > contact.last_received_at:  # noqa: PLR1730 - `max` is a call, and this is hot
+        contact.last_received_at = event.received
     _FOLD[type(event)](contact, event, hasher, measures)
 
 
-def _status(contact: Contact, event: Status, hasher: Hasher, measures: Measures) -> None:
+def _status(contact: ContactState, event: Status, hasher: Hasher, measures: Measurements) -> None:
     outbound.status(contact, event, hasher.message(event.id), measures)
 
 
-def _echo(contact: Contact, event: Echo, hasher: Hasher, measures: Measures) -> None:
+def _echo(contact: ContactState, event: Echo, hasher: Hasher, measures: Measurements) -> None:
     outbound.echo(contact, event, hasher.message(event.id), measures)
 
 
-def _reply(contact: Contact, event: Reply, hasher: Hasher, _: Measures) -> None:
+def _reply(contact: ContactState, event: Reply, hasher: Hasher, _: Measurements) -> None:
     outbound.reply(contact, event, _message_key(event, hasher))
 
 
-def _call(contact: Contact, event: Call, *_: object) -> None:
+def _call(contact: ContactState, event: Call, *_: object) -> None:
     contact.pending.append(Item(_CALLS[event.name], event.received, event.received))
 
 
-def _run_end(contact: Contact, event: RunEnd, *_: object) -> None:
+def _run_end(contact: ContactState, event: RunEnd, *_: object) -> None:
     item = Item(Kind.RUN_END, event.received, event.received, name=event.outcome, journey=event.journey)
     contact.pending.append(item)
 
 
-def _exposed(contact: Contact, event: Exposed, *_: object) -> None:
+def _exposed(contact: ContactState, event: Exposed, *_: object) -> None:
     item = Item(Kind.EXPOSURE, event.received, event.received)
     item.name, item.code, item.journey = event.experiment, event.variant, event.goal
     contact.pending.append(item)
@@ -77,7 +77,7 @@ def _identity_change(*_: object) -> None:
     """Do nothing: its aliases are all that it says, and the identities have taken them in."""
 
 
-def _message(contact: Contact, event: Message, hasher: Hasher, measures: Measures) -> None:
+def _message(contact: ContactState, event: Message, hasher: Hasher, measures: Measurements) -> None:
     key = hasher.message(event.id)
     if message_log.has_seen(contact.seen, key):
         measures.count(catalogue.DUPLICATES, ("message",))
@@ -89,20 +89,20 @@ def _message(contact: Contact, event: Message, hasher: Hasher, measures: Measure
     moment = timestamps.moment(event.received, event.timestamp)
     if moment.skewed:
         measures.count(catalogue.CLOCK_SKEWS)
-    measures.count(catalogue.MESSAGES_RECEIVED, (contact.number, enums.type_label(event.type)))
+    measures.count(catalogue.MESSAGES_RECEIVED, (contact.phone_number_id, enums.type_label(event.type)))
     if event.type == "revoke" and event.of:
         contact.pending.append(Item(Kind.REVOKE, event.received, moment.at, hasher.message(event.of), moment.second))
     elif event.type not in _OPENS_NO_TURN and not event.group and not event.only_errors:
-        measures.observe(catalogue.WEBHOOK_LAG, (contact.number,), event.received - moment.at)
+        measures.observe(catalogue.WEBHOOK_LAG, (contact.phone_number_id,), event.received - moment.at)
         contact.pending.append(Item(Kind.MESSAGE, event.received, moment.at, key, moment.second))
 
 
-def _send(contact: Contact, event: Send, hasher: Hasher, measures: Measures) -> None:
+def _send(contact: ContactState, event: Send, hasher: Hasher, measures: Measurements) -> None:
     result = "accepted" if event.accepted else "rejected"
     code = "" if event.accepted else enums.code_label(event.code)
-    measures.count(catalogue.SENDS, (contact.number, event.kind, result, code))
+    measures.count(catalogue.SENDS, (contact.phone_number_id, event.kind, result, code))
     if event.seconds is not None:
-        measures.observe(catalogue.SEND_SECONDS_FAMILY, (contact.number,), event.seconds)
+        measures.observe(catalogue.SEND_SECONDS_FAMILY, (contact.phone_number_id,), event.seconds)
     if not event.accepted and event.kind != "other":
         contact.pending.append(Item(Kind.SEND_FAILED, event.received, event.received))
     if event.accepted and (event.id or event.kind == "reply"):
@@ -110,14 +110,14 @@ def _send(contact: Contact, event: Send, hasher: Hasher, measures: Measures) -> 
         outbound.send(contact, event, _message_key(event, hasher), template)
 
 
-def _step(contact: Contact, event: Step, *_: object) -> None:
+def _step(contact: ContactState, event: Step, *_: object) -> None:
     item = Item(Kind.STEP, event.received, event.received, name=event.step, journey=event.journey)
     item.completes = event.completes
     item.spans = (event.stalled_after, event.abandoned_after, event.expires_after)
     contact.pending.append(item)
 
 
-def _preference(contact: Contact, event: Preference, hasher: Hasher, measures: Measures) -> None:
+def _preference(contact: ContactState, event: Preference, hasher: Hasher, measures: Measurements) -> None:
     key = hasher.message(f"{event.category}\0{event.value}\0{event.timestamp}")
     if message_log.has_seen(contact.seen, key):
         measures.count(catalogue.DUPLICATES, ("preference",))
@@ -125,21 +125,21 @@ def _preference(contact: Contact, event: Preference, hasher: Hasher, measures: M
     contact.seen = message_log.add_seen(contact.seen, key, event.received)
     category = event.category if event.category == "marketing_messages" else enums.OTHER
     if event.value == "stop":
-        measures.count(catalogue.OPT_OUTS, (contact.number, category))
+        measures.count(catalogue.OPT_OUTS, (contact.phone_number_id, category))
         moment = timestamps.moment(event.received, event.timestamp)
         contact.pending.append(Item(Kind.OPT_OUT, event.received, moment.at))
     elif event.value in _OPT_INS:
-        measures.count(catalogue.OPT_INS, (contact.number, category))
+        measures.count(catalogue.OPT_INS, (contact.phone_number_id, category))
     else:
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
 
 
 def _message_key(event: Send | Reply, hasher: Hasher) -> int:
     """Return the key of a reply; one whose message id is not known is known by when it was made."""
-    return hasher.message(event.id or f"at\0{event.phone}\0{event.user}\0{event.received!r}")
+    return hasher.message(event.id or f"at\0{event.wa_id}\0{event.user_id}\0{event.received!r}")
 
 
-_FOLD: dict[type[PersonEvent], Callable[[Contact, Any, Hasher, Measures], None]] = {
+_FOLD: dict[type[PersonEvent], Callable[[ContactState, Any, Hasher, Measurements], None]] = {
     Status: _status,
     Message: _message,
     Send: _send,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatvitals.conversations import experiments
-from chatvitals.conversations.state import FAILED, OPEN, UNANSWERED, Contact, Item, Run
+from chatvitals.conversations.state import FAILED, OPEN, UNANSWERED, ContactState, Item, Run
 from chatvitals.metrics import catalogue
 
 if TYPE_CHECKING:
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
 
 _LOOP_VISITS = 3
 _END_OF_STEP = {
@@ -22,7 +22,7 @@ _END_OF_STEP = {
 }
 
 
-def next_timer(contact: Contact) -> float | None:
+def next_timer(contact: ContactState) -> float | None:
     """Return when the earliest timer of a run strikes: it stalls, is abandoned or expires."""
     earliest: float | None = None
     for run in contact.runs:
@@ -34,7 +34,7 @@ def next_timer(contact: Contact) -> float | None:
     return earliest
 
 
-def strike(contact: Contact, at: float, measures: Measures) -> None:
+def fire_timers(contact: ContactState, at: float, measures: Measurements) -> None:
     """Apply the timers of runs that strike at `at`."""
     for run in list(contact.runs):
         if run.started + run.expires_after <= at:
@@ -46,7 +46,7 @@ def strike(contact: Contact, at: float, measures: Measures) -> None:
             measures.count(catalogue.JOURNEY_RUNS_STALLED, _labels(contact, run))
 
 
-def activity(contact: Contact, at: float, measures: Measures) -> None:
+def activity(contact: ContactState, at: float, measures: Measurements) -> None:
     """Note that the contact wrote: a stalled run resumes."""
     for run in contact.runs:
         if at > run.active:
@@ -54,7 +54,7 @@ def activity(contact: Contact, at: float, measures: Measures) -> None:
             run.active = at
 
 
-def step(contact: Contact, item: Item, measures: Measures) -> None:
+def step(contact: ContactState, item: Item, measures: Measurements) -> None:
     """Enter a step; the first one of a journey begins a run, the completing one ends it."""
     run = _open_run(contact, item.journey)
     if run is None:
@@ -66,7 +66,7 @@ def step(contact: Contact, item: Item, measures: Measures) -> None:
         run.step, run.entered, run.active = item.name, item.at, max(run.active, item.at)
         measures.count(catalogue.JOURNEY_RUNS_OPEN, _labels(contact, run))
     visits = run.visits[item.name] = run.visits.get(item.name, 0) + 1
-    labels = (contact.number, item.journey, item.name)
+    labels = (contact.phone_number_id, item.journey, item.name)
     measures.count(catalogue.JOURNEY_STEP_VISITS, labels)
     if visits == 1:
         measures.count(catalogue.JOURNEY_STEP_REACHED, labels)
@@ -76,27 +76,27 @@ def step(contact: Contact, item: Item, measures: Measures) -> None:
         _end(contact, run, "completed", item.at, measures)
 
 
-def end(contact: Contact, item: Item, measures: Measures) -> None:
+def end(contact: ContactState, item: Item, measures: Measurements) -> None:
     """End the open run of a journey because the code says so; `item.name` is the outcome."""
     run = _open_run(contact, item.journey)
     if run is not None:
         _end(contact, run, item.name, max(item.at, run.entered), measures)
 
 
-def hand_over(contact: Contact, at: float, measures: Measures) -> None:
+def hand_over(contact: ContactState, at: float, measures: Measurements) -> None:
     """End all open runs: a person goes on from here."""
     for run in list(contact.runs):
         _end(contact, run, "handed_over", max(at, run.entered), measures)
 
 
-def _open_run(contact: Contact, journey: str) -> Run | None:
+def _open_run(contact: ContactState, journey: str) -> Run | None:
     for run in reversed(contact.runs):  # two of one journey are open only after two contacts became one
         if run.journey == journey:
             return run
     return None
 
 
-def _begin(contact: Contact, item: Item, measures: Measures) -> Run:
+def _begin(contact: ContactState, item: Item, measures: Measurements) -> Run:
     stalled_after, abandoned_after, expires_after = item.spans
     run = Run(
         journey=item.journey,
@@ -109,39 +109,39 @@ def _begin(contact: Contact, item: Item, measures: Measures) -> Run:
         expires_after=expires_after,
     )
     contact.runs.append(run)
-    measures.count(catalogue.JOURNEY_RUNS_STARTED, (contact.number, item.journey))
+    measures.count(catalogue.JOURNEY_RUNS_STARTED, (contact.phone_number_id, item.journey))
     measures.count(catalogue.JOURNEY_RUNS_OPEN, _labels(contact, run))
     return run
 
 
-def _resume(contact: Contact, run: Run, measures: Measures) -> None:
+def _resume(contact: ContactState, run: Run, measures: Measurements) -> None:
     if run.stalled:
         run.stalled = False
         measures.count(catalogue.JOURNEY_RUNS_STALLED, _labels(contact, run), -1.0)
 
 
-def _abandoned(contact: Contact) -> str:
+def _abandoned(contact: ContactState) -> str:
     """Tell «we never answered» from «the user left»."""
     waiting = any(turn.outcome == OPEN for turn in contact.turns)
     silent = bool(contact.turns) and contact.turns[-1].outcome in {UNANSWERED, FAILED}
     return "abandoned_by_business" if waiting or silent else "abandoned_by_user"
 
 
-def _end(contact: Contact, run: Run, outcome: str, until: float, measures: Measures) -> None:
+def _end(contact: ContactState, run: Run, outcome: str, until: float, measures: Measurements) -> None:
     """End a run; the time in its last step runs to `until`, for an abandoned one the contact's last activity."""
     _resume(contact, run, measures)
     contact.runs.remove(run)
     labels = _labels(contact, run)
     measures.count(catalogue.JOURNEY_RUNS_OPEN, labels, -1.0)
-    measures.count(catalogue.JOURNEY_RUNS, (contact.number, run.journey, outcome))
+    measures.count(catalogue.JOURNEY_RUNS, (contact.phone_number_id, run.journey, outcome))
     measures.observe(catalogue.JOURNEY_STEP_SECONDS, (*labels, _END_OF_STEP[outcome]), max(until - run.entered, 0.0))
     for name in run.visits:
-        measures.count(catalogue.JOURNEY_STEP_ENDED, (contact.number, run.journey, name))
+        measures.count(catalogue.JOURNEY_STEP_ENDED, (contact.phone_number_id, run.journey, name))
     if _END_OF_STEP[outcome] == "abandoned":
         measures.count(catalogue.JOURNEY_STEP_DROPPED, (*labels, outcome))
     if outcome == "completed":
         experiments.goal(contact, run.journey, measures)
 
 
-def _labels(contact: Contact, run: Run) -> tuple[str, str, str]:
-    return (contact.number, run.journey, run.step)
+def _labels(contact: ContactState, run: Run) -> tuple[str, str, str]:
+    return (contact.phone_number_id, run.journey, run.step)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from chatvitals.conversations import experiments, message_log, timestamps
 from chatvitals.conversations.message_log import Record
-from chatvitals.conversations.state import ACTOR_LABELS, Contact, Evidence, Item, Kind
+from chatvitals.conversations.state import ACTOR_LABELS, ContactState, Evidence, Item, Kind
 from chatvitals.metrics import catalogue
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
     from chatvitals.events import Echo, Reply, Send, Status
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
 
 _SENT, _PLAYED, _FAILED = (enums.STATUSES.index(name) for name in ("sent", "played", "failed"))
 _STATUS_INDEX = {name: index for index, name in enumerate(enums.STATUSES)}
@@ -24,7 +24,7 @@ _NO_REPLY_ECHOES = frozenset({"edit", "revoke", "reaction", "system"})
 _CAMPAIGN_CATEGORIES = frozenset(1 + enums.CATEGORIES.index(name) for name in ("marketing", "marketing_lite"))
 
 
-def status(contact: Contact, event: Status, key: int, measures: Measures) -> None:
+def status(contact: ContactState, event: Status, key: int, measures: Measurements) -> None:
     """Fold one status in; it counts at once where nothing that may still come could change its labels."""
     index = _STATUS_INDEX.get(event.status, _UNLISTED_STATUS)
     record = message_log.find_record(contact.records, key) or Record(key, int(event.received))
@@ -43,7 +43,7 @@ def status(contact: Contact, event: Status, key: int, measures: Measures) -> Non
         measures.count(catalogue.CLOCK_SKEWS)
     if index == _FAILED:
         if record.replied:
-            measures.count(catalogue.LATE_FAILURES, (contact.number,))
+            measures.count(catalogue.LATE_FAILURES, (contact.phone_number_id,))
         record.failed = True
     item = Item(Kind.STATUS, event.received, moment.at, key, moment.second, status=index)
     item.code = enums.code_label(event.code) if index == _FAILED else ""
@@ -59,7 +59,7 @@ def status(contact: Contact, event: Status, key: int, measures: Measures) -> Non
     contact.records = message_log.put_record(contact.records, record)
 
 
-def count_status(contact: Contact, item: Item, measures: Measures) -> None:
+def count_status(contact: ContactState, item: Item, measures: Measurements) -> None:
     """Count a status whose settling window has passed."""
     record = message_log.find_record(contact.records, item.key) or Record(item.key, int(item.received))
     record.counted = True
@@ -67,7 +67,7 @@ def count_status(contact: Contact, item: Item, measures: Measures) -> None:
     contact.records = message_log.put_record(contact.records, record)
 
 
-def send(contact: Contact, event: Send, key: int, template: int) -> None:
+def send(contact: ContactState, event: Send, key: int, template: int) -> None:
     """Fold an accepted call of the bot's client in: the richest evidence."""
     record = message_log.find_record(contact.records, key) or Record(key, int(event.received))
     record.api = True
@@ -83,7 +83,7 @@ def send(contact: Contact, event: Send, key: int, template: int) -> None:
     contact.records = message_log.put_record(contact.records, record)
 
 
-def echo(contact: Contact, event: Echo, key: int, measures: Measures) -> None:
+def echo(contact: ContactState, event: Echo, key: int, measures: Measurements) -> None:
     """Fold in a message that a person typed in the WhatsApp Business app."""
     if message_log.has_seen(contact.seen, key):
         measures.count(catalogue.DUPLICATES, ("echo",))
@@ -99,14 +99,14 @@ def echo(contact: Contact, event: Echo, key: int, measures: Measures) -> None:
     _told(contact, key, evidence)
 
 
-def reply(contact: Contact, event: Reply, key: int) -> None:
+def reply(contact: ContactState, event: Reply, key: int) -> None:
     """Fold in a reply that the bot's code tells us about."""
     evidence = Item(Kind.REPLY, event.received, event.received, key, int(event.received), Evidence.CODE,
                     ACTOR_LABELS.index(event.actor))  # fmt: skip
     _told(contact, key, evidence)
 
 
-def _told(contact: Contact, key: int, evidence: Item) -> None:
+def _told(contact: ContactState, key: int, evidence: Item) -> None:
     record = message_log.find_record(contact.records, key) or Record(key, int(evidence.received))
     if record.kind == message_log.UNKNOWN:
         record.kind = message_log.REPLY
@@ -114,7 +114,7 @@ def _told(contact: Contact, key: int, evidence: Item) -> None:
     contact.records = message_log.put_record(contact.records, record)
 
 
-def _add_evidence(contact: Contact, record: Record, evidence: Item) -> None:
+def _add_evidence(contact: ContactState, record: Record, evidence: Item) -> None:
     """Let `evidence` wait for its window, in the place of poorer evidence of the same reply."""
     if record.applied or record.kind in {message_log.CAMPAIGN, message_log.OTHER}:
         return
@@ -126,11 +126,11 @@ def _add_evidence(contact: Contact, record: Record, evidence: Item) -> None:
     contact.pending.append(evidence)
 
 
-def _drop_evidence(contact: Contact, key: int) -> None:
+def _drop_evidence(contact: ContactState, key: int) -> None:
     contact.pending = [item for item in contact.pending if item.kind != Kind.REPLY or item.key != key]
 
 
-def _count(contact: Contact, record: Record, item: Item, measures: Measures) -> None:
+def _count(contact: ContactState, record: Record, item: Item, measures: Measurements) -> None:
     """Count a status and those that it implies and that had not come; a lower one that comes later counts nothing."""
     category = _category_label(record.category)
     if item.status > _PLAYED:
@@ -141,12 +141,12 @@ def _count(contact: Contact, record: Record, item: Item, measures: Measures) -> 
     template = contact.templates[record.template - 1] if record.template else None
     for level in levels:
         name = enums.STATUSES[level]
-        measures.count(catalogue.MESSAGE_STATUSES, (contact.number, name, category))
+        measures.count(catalogue.MESSAGE_STATUSES, (contact.phone_number_id, name, category))
         if template is not None and (level <= _READ or level == _FAILED):
-            measures.count(catalogue.TEMPLATE_MESSAGES, (contact.number, *template, name))
+            measures.count(catalogue.TEMPLATE_MESSAGES, (contact.phone_number_id, *template, name))
     if item.status == _FAILED:
         experiments.outcome(contact, "send_failed", measures)
-        measures.count(catalogue.MESSAGE_FAILURES, (contact.number, item.code, category))
+        measures.count(catalogue.MESSAGE_FAILURES, (contact.phone_number_id, item.code, category))
 
 
 def _category_index(text: str) -> int:

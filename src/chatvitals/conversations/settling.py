@@ -10,15 +10,15 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from chatvitals.conversations import experiments, journeys, outbound, turns
-from chatvitals.conversations.state import FORGET_AFTER, FORGET_EXPOSED_AFTER, OPEN, Contact, Item, Kind, Rules
+from chatvitals.conversations.state import FORGET_AFTER, FORGET_EXPOSED_AFTER, OPEN, ContactState, Item, Kind, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
 
 
-def advance(contact: Contact, now: float, rules: Rules, measures: Measures) -> None:
+def advance(contact: ContactState, now: float, rules: Rules, measures: Measurements) -> None:
     """Apply everything that is due by `now`.
 
     What becomes due is replayed in the order of its due times, each seeing only what had been received by then, so the
@@ -40,7 +40,7 @@ def advance(contact: Contact, now: float, rules: Rules, measures: Measures) -> N
         _apply_up_to(contact, point, known_by, rules, measures)
 
 
-def next_due(contact: Contact, rules: Rules) -> float:
+def next_due(contact: ContactState, rules: Rules) -> float:
     """Return when `advance` has something to do again; at the latest, when the contact may be forgotten."""
     due = forgotten_at(contact)
     for item in contact.pending:
@@ -53,15 +53,15 @@ def next_due(contact: Contact, rules: Rules) -> float:
     return due
 
 
-def forgotten_at(contact: Contact) -> float:
+def forgotten_at(contact: ContactState) -> float:
     """Return when a contact that stays silent is forgotten, in Unix seconds."""
-    return contact.touched + (FORGET_EXPOSED_AFTER if contact.exposures else FORGET_AFTER)
+    return contact.last_received_at + (FORGET_EXPOSED_AFTER if contact.exposures else FORGET_AFTER)
 
 
-def is_forgotten(contact: Contact, now: float) -> bool:
+def is_forgotten(contact: ContactState, now: float) -> bool:
     """Say whether nothing has been received for long and nothing is open."""
     return (
-        contact.touched > 0.0
+        contact.last_received_at > 0.0
         and now >= forgotten_at(contact)
         and not contact.pending
         and not contact.runs
@@ -69,7 +69,7 @@ def is_forgotten(contact: Contact, now: float) -> bool:
     )
 
 
-def _apply_up_to(contact: Contact, point: float, known_by: float, rules: Rules, measures: Measures) -> None:
+def _apply_up_to(contact: ContactState, point: float, known_by: float, rules: Rules, measures: Measurements) -> None:
     """Apply items and timers at or before `point`, in order, of those that are known by `known_by`."""
     while True:
         first: Item | None = None
@@ -82,8 +82,8 @@ def _apply_up_to(contact: Contact, point: float, known_by: float, rules: Rules, 
                 first = item
         timer = _next_timer(contact, rules)
         if timer is not None and timer <= point and (first is None or timer < first.at):
-            turns.strike(contact, timer, rules, measures)
-            journeys.strike(contact, timer, measures)
+            turns.fire_timers(contact, timer, rules, measures)
+            journeys.fire_timers(contact, timer, measures)
         elif first is not None:
             contact.pending.remove(first)
             _apply(contact, first, rules, measures)
@@ -91,7 +91,7 @@ def _apply_up_to(contact: Contact, point: float, known_by: float, rules: Rules, 
             return
 
 
-def _next_timer(contact: Contact, rules: Rules) -> float | None:
+def _next_timer(contact: ContactState, rules: Rules) -> float | None:
     timer = turns.next_timer(contact, rules)
     if contact.runs:
         other = journeys.next_timer(contact)
@@ -100,14 +100,14 @@ def _next_timer(contact: Contact, rules: Rules) -> float | None:
     return timer
 
 
-def _apply(contact: Contact, item: Item, rules: Rules, measures: Measures) -> None:
+def _apply(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
     if item.kind == Kind.MESSAGE:
         turns.message(contact, item, rules, measures)
     else:
         _APPLY[item.kind](contact, item, measures)
 
 
-_APPLY: dict[int, Callable[[Contact, Item, Measures], None]] = {
+_APPLY: dict[int, Callable[[ContactState, Item, Measurements], None]] = {
     Kind.REVOKE: turns.revoke,
     Kind.FALLBACK: turns.fallback,
     Kind.HANDOVER: turns.handover,

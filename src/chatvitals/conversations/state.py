@@ -119,15 +119,17 @@ MESSAGES_KEPT = 16
 _TEMPLATES_KEPT = 250  # a record numbers its template in one byte
 
 
-class Contact(msgspec.Struct, array_like=True):
+class ContactState(msgspec.Struct, array_like=True):
     """One person on one business number."""
 
-    number: str  # label value of the business number
-    touched: float = 0.0  # when something was last received
-    last: float = 0.0  # `at` of the latest message that opened or joined a turn; 0: none yet
-    ended: float = 0.0  # up to here messages are answered or done with: last reply, or end of a turn without one
-    over: bool = False  # the conversation was resolved
-    handed: bool = False  # the conversation was handed over (counted once)
+    phone_number_id: str  # label value of the business number
+    last_received_at: float = 0.0  # when something was last received
+    last_message_at: float = 0.0  # `at` of the latest message that opened or joined a turn; 0: none yet
+    answered_until: float = (
+        0.0  # up to here messages are answered or done with: last reply, or end of a turn without one
+    )
+    resolved: bool = False  # the conversation was resolved
+    handed_over: bool = False  # the conversation was handed over (counted once)
     handovers: list[float] = []  # handed over and no person has replied yet
     turns: list[Turn] = []  # the latest, and before it any other that is open
     pending: list[Item] = []
@@ -177,10 +179,10 @@ class Rules:
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(Contact).decode
+decode = msgspec.msgpack.Decoder(ContactState).decode
 
 
-def to_builtins(contact: Contact) -> dict[str, object]:
+def to_builtins(contact: ContactState) -> dict[str, object]:
     """Return a contact as plain values by name, with bytes in base64; for people, not for reading back."""
     values: list[object] = msgspec.to_builtins(contact)
     return dict(zip(contact.__struct_fields__, values, strict=True))

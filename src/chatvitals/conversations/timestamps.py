@@ -10,7 +10,7 @@ FUTURE_TOLERANCE = 5.0
 STALE_AFTER = 7 * DAY
 
 
-class Moment(NamedTuple):
+class EventTime(NamedTuple):
     """When something happened: on our clock, and in WhatsApp's whole seconds."""
 
     at: float
@@ -18,12 +18,12 @@ class Moment(NamedTuple):
     skewed: bool
 
 
-def moment(received: float, timestamp: int | None) -> Moment:
+def moment(received: float, timestamp: int | None) -> EventTime:
     """Return `at = min(received, timestamp + 1 s)`; a timestamp missing or over 5 s ahead counts as a skew."""
     if timestamp is None or timestamp > received + FUTURE_TOLERANCE:
-        return Moment(received, int(received), True)
+        return EventTime(received, int(received), True)
     at = timestamp + 1.0
-    return Moment(min(received, at), timestamp, False)
+    return EventTime(min(received, at), timestamp, False)
 
 
 def is_stale(received: float, timestamp: int | None) -> bool:

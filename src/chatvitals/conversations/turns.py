@@ -19,7 +19,7 @@ from chatvitals.conversations.state import (
     OUTCOME_LABELS,
     TURN_LABELS,
     UNANSWERED,
-    Contact,
+    ContactState,
     Evidence,
     Item,
     Rules,
@@ -28,12 +28,12 @@ from chatvitals.conversations.state import (
 from chatvitals.metrics import catalogue
 
 if TYPE_CHECKING:
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
 
 _HUMAN = ACTOR_LABELS.index("human")
 
 
-def next_timer(contact: Contact, rules: Rules) -> float | None:
+def next_timer(contact: ContactState, rules: Rules) -> float | None:
     """Return when the earliest timer of an open turn strikes: an overdue threshold or the deadline."""
     earliest: float | None = None
     for turn in contact.turns:
@@ -48,7 +48,7 @@ def next_timer(contact: Contact, rules: Rules) -> float | None:
     return earliest
 
 
-def strike(contact: Contact, at: float, rules: Rules, measures: Measures) -> None:
+def fire_timers(contact: ContactState, at: float, rules: Rules, measures: Measurements) -> None:
     """Apply the timers of open turns that strike at `at`: the age crosses a threshold, or the deadline has come."""
     for turn in contact.turns:
         if turn.outcome != OPEN:
@@ -56,34 +56,34 @@ def strike(contact: Contact, at: float, rules: Rules, measures: Measures) -> Non
         while turn.overdue < len(rules.overdue_after) and turn.start + rules.overdue_after[turn.overdue] <= at:
             measures.count(
                 catalogue.TURNS_OVERDUE,
-                (contact.number, TURN_LABELS[turn.label], rules.threshold_label(turn.overdue)),
+                (contact.phone_number_id, TURN_LABELS[turn.label], rules.threshold_label(turn.overdue)),
             )
             turn.overdue += 1
         if turn.last + rules.unanswered_after <= at:
-            _give_up(contact, turn, turn.last + rules.unanswered_after, measures)
+            _end_unanswered(contact, turn, turn.last + rules.unanswered_after, measures)
     _drop_ended(contact)
 
 
-def message(contact: Contact, item: Item, rules: Rules, measures: Measures) -> None:
+def message(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
     """Open a turn, join the open one, or join a closed one silently (it was written before the last reply)."""
     journeys.activity(contact, item.at, measures)
-    if item.at <= contact.ended:
+    if item.at <= contact.answered_until:
         return
-    starts_conversation = contact.over or not contact.last or item.at - contact.last >= DAY
+    starts_conversation = contact.resolved or not contact.last_message_at or item.at - contact.last_message_at >= DAY
     turn = _latest_open(contact)
     if starts_conversation:
         if turn is not None:  # a turn never crosses a conversation boundary; its deadline is at or before this message
-            _give_up(contact, turn, min(item.at, turn.last + rules.unanswered_after), measures)
+            _end_unanswered(contact, turn, min(item.at, turn.last + rules.unanswered_after), measures)
             turn = None
         _start_conversation(contact, item.at, measures)
     if turn is not None:
         _join(turn, item)
     else:
         _open(contact, item, rules, measures, label=0 if starts_conversation else 1)
-    contact.last = max(contact.last, item.at)
+    contact.last_message_at = max(contact.last_message_at, item.at)
 
 
-def reply(contact: Contact, item: Item, measures: Measures) -> None:
+def reply(contact: ContactState, item: Item, measures: Measurements) -> None:
     """Close what is open with a reply, unless it failed within its window or was a campaign after all."""
     record = message_log.find_record(contact.records, item.key)
     if record is not None:
@@ -100,13 +100,13 @@ def reply(contact: Contact, item: Item, measures: Measures) -> None:
     for turn in contact.turns:
         if turn.outcome == OPEN and turn.start <= item.at:
             _answer(contact, turn, item, measures)
-    contact.ended = max(contact.ended, item.at)
+    contact.answered_until = max(contact.answered_until, item.at)
     if item.actor == _HUMAN:
         _answer_handovers(contact, item.at, measures)
     _drop_ended(contact)
 
 
-def dismiss(contact: Contact, item: Item, measures: Measures) -> None:
+def dismiss(contact: ContactState, item: Item, measures: Measurements) -> None:
     """End what is open as needing no reply."""
     for turn in contact.turns:
         if turn.outcome == OPEN and turn.start <= item.at:
@@ -115,14 +115,14 @@ def dismiss(contact: Contact, item: Item, measures: Measures) -> None:
     _drop_ended(contact)
 
 
-def resolve(contact: Contact, item: Item, measures: Measures) -> None:
+def resolve(contact: ContactState, item: Item, measures: Measurements) -> None:
     """Dismiss what is open and end the conversation: the next message starts another one."""
     dismiss(contact, item, measures)
-    contact.over = True
-    contact.ended = max(contact.ended, item.at)
+    contact.resolved = True
+    contact.answered_until = max(contact.answered_until, item.at)
 
 
-def revoke(contact: Contact, item: Item, measures: Measures) -> None:
+def revoke(contact: ContactState, item: Item, measures: Measurements) -> None:
     """Forget a deleted message; a turn that has none left is dismissed."""
     for turn in contact.turns:
         if turn.outcome == OPEN and item.key in turn.messages:
@@ -132,56 +132,56 @@ def revoke(contact: Contact, item: Item, measures: Measures) -> None:
             return
 
 
-def fallback(contact: Contact, _: Item, measures: Measures) -> None:
+def fallback(contact: ContactState, _: Item, measures: Measurements) -> None:
     """Mark the latest turn as not understood, once per turn."""
     if not contact.turns:
         measures.count(catalogue.EVENTS_DROPPED, ("no_turn",))
     elif not contact.turns[-1].fallback:
         contact.turns[-1].fallback = True
-        measures.count(catalogue.FALLBACKS, (contact.number,))
+        measures.count(catalogue.FALLBACKS, (contact.phone_number_id,))
 
 
-def handover(contact: Contact, item: Item, measures: Measures) -> None:
+def handover(contact: ContactState, item: Item, measures: Measurements) -> None:
     """Start waiting for a person, once per conversation."""
-    if contact.handed:
+    if contact.handed_over:
         return
-    contact.handed = True
+    contact.handed_over = True
     contact.handovers.append(item.at)
-    measures.count(catalogue.HANDOVERS, (contact.number,))
-    measures.count(catalogue.HANDOVERS_OPEN, (contact.number,))
+    measures.count(catalogue.HANDOVERS, (contact.phone_number_id,))
+    measures.count(catalogue.HANDOVERS_OPEN, (contact.phone_number_id,))
     journeys.hand_over(contact, item.at, measures)
     experiments.outcome(contact, "handover", measures)
 
 
-def drop_handovers(contact: Contact, measures: Measures) -> None:
+def drop_handovers(contact: ContactState, measures: Measurements) -> None:
     """Stop waiting for a person: a new conversation began, or the contact is forgotten."""
     if contact.handovers:
-        measures.count(catalogue.HANDOVERS_OPEN, (contact.number,), -len(contact.handovers))
+        measures.count(catalogue.HANDOVERS_OPEN, (contact.phone_number_id,), -len(contact.handovers))
         contact.handovers = []
 
 
-def _latest_open(contact: Contact) -> Turn | None:
+def _latest_open(contact: ContactState) -> Turn | None:
     for turn in reversed(contact.turns):
         if turn.outcome == OPEN:
             return turn
     return None
 
 
-def _start_conversation(contact: Contact, at: float, measures: Measures) -> None:
-    origin = "returning" if contact.last and at - contact.last < NEW_AFTER else "new"
-    measures.count(catalogue.CONVERSATIONS_STARTED, (contact.number, origin))
-    contact.over = False
-    contact.handed = False
+def _start_conversation(contact: ContactState, at: float, measures: Measurements) -> None:
+    origin = "returning" if contact.last_message_at and at - contact.last_message_at < NEW_AFTER else "new"
+    measures.count(catalogue.CONVERSATIONS_STARTED, (contact.phone_number_id, origin))
+    contact.resolved = False
+    contact.handed_over = False
     drop_handovers(contact, measures)
 
 
-def _open(contact: Contact, item: Item, rules: Rules, measures: Measures, *, label: int) -> None:
+def _open(contact: ContactState, item: Item, rules: Rules, measures: Measurements, *, label: int) -> None:
     hours = 0 if rules.in_hours is None else 1 if rules.in_hours(item.at) else 2
     turn = Turn(start=item.at, second=item.second, last=item.at, label=label, hours=hours, messages=[item.key])
     contact.turns.append(turn)
     _drop_ended(contact)
     measures.count(catalogue.TURNS_OPENED, _turn_labels(contact, turn))
-    measures.count(catalogue.TURNS_OPEN, (contact.number,))
+    measures.count(catalogue.TURNS_OPEN, (contact.phone_number_id,))
 
 
 def _join(turn: Turn, item: Item) -> None:
@@ -195,7 +195,7 @@ def _join(turn: Turn, item: Item) -> None:
         turn.more = True
 
 
-def _answer(contact: Contact, turn: Turn, item: Item, measures: Measures) -> None:
+def _answer(contact: ContactState, turn: Turn, item: Item, measures: Measurements) -> None:
     if item.evidence >= Evidence.CODE:
         seconds = item.at - turn.start
     else:  # WhatsApp's second of the reply less WhatsApp's second of the message
@@ -207,47 +207,53 @@ def _answer(contact: Contact, turn: Turn, item: Item, measures: Measures) -> Non
     name = TURN_LABELS[turn.label]
     measures.observe(
         catalogue.RESPONSE_SECONDS,
-        (contact.number, name, ACTOR_LABELS[item.actor], EVIDENCE_LABELS[item.evidence], HOURS_LABELS[turn.hours]),
+        (
+            contact.phone_number_id,
+            name,
+            ACTOR_LABELS[item.actor],
+            EVIDENCE_LABELS[item.evidence],
+            HOURS_LABELS[turn.hours],
+        ),
         seconds,
     )
     _observe_wait(contact, turn, seconds, measures)
 
 
-def _give_up(contact: Contact, turn: Turn, at: float, measures: Measures) -> None:
+def _end_unanswered(contact: ContactState, turn: Turn, at: float, measures: Measurements) -> None:
     _end(contact, turn, FAILED if turn.failed else UNANSWERED, at, measures)
     measures.observe_endless(catalogue.WAIT_SECONDS, _turn_labels(contact, turn), at - turn.start)
-    experiments.waited(contact, at - turn.start, measures, answered=False)
+    experiments.observe_wait(contact, at - turn.start, measures, answered=False)
     experiments.outcome(contact, "unanswered", measures)
 
 
-def _end(contact: Contact, turn: Turn, outcome: int, at: float, measures: Measures) -> None:
+def _end(contact: ContactState, turn: Turn, outcome: int, at: float, measures: Measurements) -> None:
     turn.outcome = outcome
-    contact.ended = max(contact.ended, at)
+    contact.answered_until = max(contact.answered_until, at)
     name, hours = TURN_LABELS[turn.label], HOURS_LABELS[turn.hours]
-    measures.count(catalogue.TURNS, (contact.number, name, OUTCOME_LABELS[outcome], hours))
-    measures.count(catalogue.TURNS_OPEN, (contact.number,), -1.0)
+    measures.count(catalogue.TURNS, (contact.phone_number_id, name, OUTCOME_LABELS[outcome], hours))
+    measures.count(catalogue.TURNS_OPEN, (contact.phone_number_id,), -1.0)
     turn.messages = []
 
 
-def _observe_wait(contact: Contact, turn: Turn, seconds: float, measures: Measures) -> None:
+def _observe_wait(contact: ContactState, turn: Turn, seconds: float, measures: Measurements) -> None:
     measures.observe(catalogue.WAIT_SECONDS, _turn_labels(contact, turn), seconds)
-    experiments.waited(contact, seconds, measures)
+    experiments.observe_wait(contact, seconds, measures)
 
 
-def _answer_handovers(contact: Contact, at: float, measures: Measures) -> None:
+def _answer_handovers(contact: ContactState, at: float, measures: Measurements) -> None:
     answered = [since for since in contact.handovers if since <= at]
     for since in answered:
-        measures.observe(catalogue.HUMAN_FIRST_RESPONSE, (contact.number,), at - since)
-        measures.count(catalogue.HANDOVERS_OPEN, (contact.number,), -1.0)
+        measures.observe(catalogue.HUMAN_FIRST_RESPONSE, (contact.phone_number_id,), at - since)
+        measures.count(catalogue.HANDOVERS_OPEN, (contact.phone_number_id,), -1.0)
     if answered:
         contact.handovers = [since for since in contact.handovers if since > at]
 
 
-def _turn_labels(contact: Contact, turn: Turn) -> tuple[str, ...]:
-    return (contact.number, TURN_LABELS[turn.label], HOURS_LABELS[turn.hours])
+def _turn_labels(contact: ContactState, turn: Turn) -> tuple[str, ...]:
+    return (contact.phone_number_id, TURN_LABELS[turn.label], HOURS_LABELS[turn.hours])
 
 
-def _drop_ended(contact: Contact) -> None:
+def _drop_ended(contact: ContactState) -> None:
     """Keep the latest turn, and others only while they are open."""
     if len(contact.turns) > 1:
         latest = contact.turns[-1]

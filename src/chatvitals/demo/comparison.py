@@ -71,7 +71,7 @@ class Reported:
         return None
 
 
-def read(exposition: str) -> Reported:
+def parse(exposition: str) -> Reported:
     """Read the text of one scrape."""
     reported = Reported()
     for family in text_string_to_metric_families(exposition):

@@ -51,7 +51,7 @@ class Customer:
         self._last_reply = -_READING_SECONDS
         self._step = ""
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """Order as far as planned, or leave when nobody answers; of those who leave so, some block the number."""
         served = await self._order()
         blocking = not served and self._scenario.blocks > 0 and self._rng.random() < self._scenario.blocks
@@ -184,7 +184,7 @@ class Population:
                 clock=self._clock,
             )
             self._truth.customers += 1
-            task = asyncio.get_running_loop().create_task(customer.live())
+            task = asyncio.get_running_loop().create_task(customer.run())
             self._people.add(task)
             task.add_done_callback(self._gone)
 

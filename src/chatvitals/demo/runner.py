@@ -18,12 +18,12 @@ from chatvitals.demo.customers import Population
 from chatvitals.demo.ground_truth import Truth
 from chatvitals.demo.processes import Bot, StartError, bot_process, in_words, listen, serving
 from chatvitals.demo.rating_timeline import Seen
-from chatvitals.demo.view import Moment
+from chatvitals.demo.view import Snapshot
 from chatvitals.simulator.cloud_api import CloudApi
 from chatvitals.simulator.graph_api import GraphEdges
 from chatvitals.simulator.people import BusinessNumber
 from chatvitals.simulator.ratings import Ratings
-from chatvitals.simulator.webhook_delivery import Address, Delivery
+from chatvitals.simulator.webhook_delivery import Delivery, WebhookTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,7 +143,7 @@ async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
         timeout=httpx.Timeout(5.0, pool=None), limits=httpx.Limits(max_connections=100), trust_env=False
     )
     delivery = Delivery(
-        Address(f"{bot.url}/webhook", _APP_SECRET),
+        WebhookTarget(f"{bot.url}/webhook", _APP_SECRET),
         number,
         client=client,
         rng=random.Random(seed),
@@ -201,7 +201,7 @@ async def _show(  # noqa: PLR0913 - as above
             world.ratings.look(elapsed)
             _announce(world, reported, view, elapsed)
         trouble = slowed or scenario.troubled(elapsed)
-        view.show(Moment(elapsed, world.population.present, truth, reported, trouble, seen))
+        view.show(Snapshot(elapsed, world.population.present, truth, reported, trouble, seen))
         rest = _FRAME_SECONDS if duration is None else min(_FRAME_SECONDS, max(duration - elapsed, 0.0))
         await _either(stop, rest)
 
@@ -237,7 +237,7 @@ async def _close(world: _World, scenario: Scenario, truth: Truth, view: View, *,
 async def _scrape(world: _World) -> Reported:
     answer = await world.client.get(f"{world.bot.url}/metrics")
     answer.raise_for_status()
-    return comparison.read(answer.text)
+    return comparison.parse(answer.text)
 
 
 def _notes(world: _World, reported: Reported) -> list[str]:

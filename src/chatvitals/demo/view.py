@@ -23,7 +23,7 @@ _HEAD = ("", "customers", "metrics", "allowed", "agree")
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Snapshot:
     """What there is to see now."""
 
     elapsed: float
@@ -42,7 +42,7 @@ class View(Protocol):
     def start(self, scenario: Scenario, metrics_url: str) -> None:
         """Say what begins."""
 
-    def show(self, moment: Moment) -> None:
+    def show(self, moment: Snapshot) -> None:
         """Show what there is to see now; called a few times per second."""
 
     def say(self, sentence: str) -> None:
@@ -63,7 +63,7 @@ class PlainView:
         self.say(f"chatvitals demo, scenario {scenario.name}: {scenario.about}.")
         self.say(f"Metrics: {metrics_url} - Ctrl-C ends it with a table of both sides.")
 
-    def show(self, moment: Moment) -> None:
+    def show(self, moment: Snapshot) -> None:
         """Print a line every two seconds."""
         if moment.elapsed < self._next:
             return
@@ -98,7 +98,7 @@ class RichView:
         self._live = Live(self._title, console=self._console, auto_refresh=False, transient=True)
         self._live.start()
 
-    def show(self, moment: Moment) -> None:
+    def show(self, moment: Snapshot) -> None:
         """Redraw."""
         if self._live is not None:
             self._live.update(Group(self._title, *_drawn(moment)), refresh=True)
@@ -122,7 +122,7 @@ class RichView:
         self._console.print(Text(comparison.verdict(rows), style="bold green" if agreed else "bold red"))
 
 
-def line(moment: Moment) -> str:
+def line(moment: Snapshot) -> str:
     """Return a moment as one line of text."""
     truth, reported = moment.truth, moment.reported
     said = (
@@ -147,7 +147,7 @@ def table_lines(rows: list[Row]) -> list[str]:
     return ["  ".join(text.ljust(width) for text, width in zip(cell, widths, strict=True)).rstrip() for cell in cells]
 
 
-def _drawn(moment: Moment) -> tuple[Table, Text]:
+def _drawn(moment: Snapshot) -> tuple[Table, Text]:
     table = Table(*_HEAD[:3])
     if moment.reported is not None:
         rows = comparison.compare(moment.truth, moment.reported)

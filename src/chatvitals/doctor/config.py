@@ -80,7 +80,7 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
     settings = Settings.load(given, environ)
     token = options.access_token if options.access_token is not None else environ.get("CHATVITALS_ACCESS_TOKEN", "")
     wabas = [part for text in options.waba or () for part in text.replace(",", " ").split()]
-    accounts = config.Given(waba_ids=wabas or None)
+    accounts = config.PollerOptions(waba_ids=wabas or None)
     asked_for = bool(options.waba or environ.get("CHATVITALS_WABA_IDS"))
     return Setup(
         access_token=config.token_for(token, "") if token else "",

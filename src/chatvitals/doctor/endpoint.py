@@ -84,17 +84,17 @@ def _forged(url: str, check: str, headers: dict[str, str]) -> Finding:
     return ok(check, f"a forged webhook is refused ({answer.status})")
 
 
-def _asked(url: str, token: str, challenge: str) -> http.Answer:
+def _asked(url: str, token: str, challenge: str) -> http.HttpAnswer:
     params = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token}
     return http.ask(url, params=params)
 
 
-def _status(answer: http.Answer) -> str:
+def _status(answer: http.HttpAnswer) -> str:
     to = answer.headers.get("location", "")
     return f"{answer.status}, to {http.shown(to)}" if to and 300 <= answer.status < 400 else f"status {answer.status}"
 
 
-def _hint(answer: http.Answer) -> str:
+def _hint(answer: http.HttpAnswer) -> str:
     if 300 <= answer.status < 400:
         return "give the address that it leads to, here and to WhatsApp, which follows no redirect"
     if answer.status in {404, 405}:

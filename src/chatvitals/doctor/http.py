@@ -23,7 +23,7 @@ SECONDS = 5.0
 _MOST_BYTES = 8 * 1024 * 1024
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What came back."""
 
     status: int
@@ -51,7 +51,7 @@ def ask(
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     content: bytes | None = None,
-) -> Answer:
+) -> HttpAnswer:
     """Make one request; redirects are not followed, for neither WhatsApp nor a token goes along.
 
     Raises:
@@ -76,7 +76,7 @@ def ask(
                 body += chunk
                 if time.monotonic() > give_up or len(body) > _MOST_BYTES:
                     raise httpx.ReadTimeout("endless")
-            return Answer(response.status_code, response.headers, bytes(body))
+            return HttpAnswer(response.status_code, response.headers, bytes(body))
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:  # a name that is none is one
         raise NoAnswerError(*why(error, host(url))) from None
 

@@ -19,26 +19,28 @@ _TOKEN = "give --token (CHATVITALS_METRICS_TOKEN), the bot's metrics_token"  # n
 _LATELY = 3600.0
 
 
-class Looked(NamedTuple):
+class MetricsReport(NamedTuple):
     """What is found about the metrics, and their samples where they can be read."""
 
     findings: list[Finding]
     samples: list[Sample] | None = None
 
 
-def metrics(setup: Setup) -> Looked:
+def metrics(setup: Setup) -> MetricsReport:
     """Ask for the metrics with the token and without it."""
     url = setup.metrics_url
     if not url:
         enable = "--metrics-url (CHATVITALS_METRICS_URL) enables this"
-        return Looked([skipped(_METRICS, "no address of the bot's metrics is named", enable)])
+        return MetricsReport([skipped(_METRICS, "no address of the bot's metrics is named", enable)])
     bearer = {"Authorization": f"Bearer {setup.metrics_token}"} if setup.metrics_token else {}
     try:
         answer = http.ask(url, headers=bearer)
     except http.NoAnswerError as error:
-        return Looked([attention(_METRICS, str(error), error.do_next), _not_known("the metrics were not reached")])
+        return MetricsReport(
+            [attention(_METRICS, str(error), error.do_next), _not_known("the metrics were not reached")]
+        )
     first, found = _read(url, answer, has_token=bool(bearer))
-    return Looked([first, _protected(url, answer.status if not bearer else None)], found)
+    return MetricsReport([first, _protected(url, answer.status if not bearer else None)], found)
 
 
 def last_webhook(found: list[Sample] | None, now: float) -> Finding:
@@ -64,7 +66,7 @@ def last_webhook(found: list[Sample] | None, now: float) -> Finding:
     return ok(_WEBHOOK, f"the last one came {_ago(max(age, 0.0))} ago{others}")
 
 
-def _read(url: str, answer: http.Answer, *, has_token: bool) -> tuple[Finding, list[Sample] | None]:
+def _read(url: str, answer: http.HttpAnswer, *, has_token: bool) -> tuple[Finding, list[Sample] | None]:
     where = http.shown(url)
     if answer.status in {401, 403}:
         says = "refuses this token" if has_token else "asks for a token"

@@ -25,28 +25,30 @@ _NETWORK = frozenset(
 _MOUNTS = Path("/proc/self/mounts")
 
 
-class Looked(NamedTuple):
+class StoreReport(NamedTuple):
     """What is found about a store, and its samples where they can be read from here."""
 
     findings: list[Finding]
     samples: list[Sample] | None = None
 
 
-def store(setup: Setup) -> Looked:
+def store(setup: Setup) -> StoreReport:
     """Look at the store without changing what it holds."""
     url = setup.store
     if url == "memory:":
         found = "memory: is each process's own and ends with it: several workers share nothing"
-        return Looked([attention(_CHECK, found, "set CHATVITALS_STORE to a file, sqlite:////PATH, or to redis://…")])
+        return StoreReport(
+            [attention(_CHECK, found, "set CHATVITALS_STORE to a file, sqlite:////PATH, or to redis://…")]
+        )
     if not url.startswith("sqlite:"):
         return _redis(url)
     path = Path(url.removeprefix("sqlite:///"))
     if not setup.store_is_named and not path.is_file():
-        return Looked([skipped(_CHECK, "no store is named", "--store (CHATVITALS_STORE) enables this")])
+        return StoreReport([skipped(_CHECK, "no store is named", "--store (CHATVITALS_STORE) enables this")])
     return _sqlite(url, path)
 
 
-def _sqlite(url: str, path: Path) -> Looked:
+def _sqlite(url: str, path: Path) -> StoreReport:
     from chatvitals.stores.sqlite_file import read_cells  # noqa: PLC0415 - only the store in use is imported
 
     try:
@@ -57,16 +59,16 @@ def _sqlite(url: str, path: Path) -> Looked:
                 pass
     except StoreUnavailableError as error:
         do_next = "give the store that the bot uses, as its own user; the bot creates it when it starts"
-        return Looked([attention(_CHECK, str(error), do_next, subject=path.name)])
+        return StoreReport([attention(_CHECK, str(error), do_next, subject=path.name)])
     kind = _file_system(path, _mounts())
     if kind in _NETWORK:
         found = f"it lies on a network disk ({kind}), where SQLite's locks do not hold: numbers get lost"
-        return Looked([attention(_CHECK, found, _ANOTHER, subject=path.name)], told)
+        return StoreReport([attention(_CHECK, found, _ANOTHER, subject=path.name)], told)
     found = f"can be read and written ({size / 1024:,.0f} KiB); shared by all workers of this host, and no other"
-    return Looked([ok(_CHECK, found, subject=path.name)], told)
+    return StoreReport([ok(_CHECK, found, subject=path.name)], told)
 
 
-def _redis(url: str) -> Looked:
+def _redis(url: str) -> StoreReport:
     from chatvitals.stores.redis_server import look  # noqa: PLC0415 - as above
 
     try:
@@ -74,7 +76,9 @@ def _redis(url: str) -> Looked:
         with closing(open_store(url, create=False)) as opened:
             told = scrape.from_cells(opened.cells())
     except StoreUnavailableError as error:
-        return Looked([attention(_CHECK, str(error), "set CHATVITALS_STORE to the store of the bot, once it runs")])
+        return StoreReport(
+            [attention(_CHECK, str(error), "set CHATVITALS_STORE to the store of the bot, once it runs")]
+        )
     subject = f"Redis at {facts.shown}"
     if facts.policy not in {"", "noeviction"}:
         found = f"its maxmemory-policy is {facts.policy}: once memory is full it throws away parts of the store"
@@ -91,7 +95,7 @@ def _redis(url: str) -> Looked:
     findings = [first]
     if facts.skew is not None:
         findings.append(_clock(facts.skew, subject))
-    return Looked(findings, told)
+    return StoreReport(findings, told)
 
 
 def _clock(skew: float, subject: str) -> Finding:

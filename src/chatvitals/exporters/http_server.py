@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.exporters.prometheus import VitalsCollector, allows, render
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.stores import open_store
 
@@ -45,7 +45,7 @@ def run(store: str, host: str, port: int, token: str | None, environ: Mapping[st
     except (OSError, OverflowError) as error:
         return _not_started(f"{host}:{port} cannot be used ({error}): choose others with --host and --port")
     opened = open_store(settings.store, create=False)
-    server.guard = Guard()
+    server.guard = ErrorGuard()
     server.collector = VitalsCollector(settings, opened, None, server.guard, {})
     server.token = settings.metrics_token
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -64,7 +64,7 @@ def run(store: str, host: str, port: int, token: str | None, environ: Mapping[st
 class _Server(ThreadingHTTPServer):
     """A thread per connection; `guard`, `collector` and `token` are set before the first one."""
 
-    guard: Guard
+    guard: ErrorGuard
     collector: Collector
     token: str | None
     daemon_threads = True

@@ -19,7 +19,7 @@ _RENEW_EVERY = 5.0
 _SCRAPED_WITHIN = 300.0  # whom nobody scrapes must not lead: the numbers would be seen nowhere
 
 
-class Leadership:
+class LeaderElection:
     """Asks for the lease when it is scraped, and renews it between scrapes.
 
     The host is the holder, not the process: of several workers behind one target, whichever answers shows the same.

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from chatvitals._version import __version__
 from chatvitals.metrics import catalogue
-from chatvitals.metrics.measurements import SUM, Measures
+from chatvitals.metrics.measurements import SUM, Measurements
 from chatvitals.quality import gauges as quality_view
 from chatvitals.quality import state
 from chatvitals.stores.base import StoreUnavailableError
@@ -25,11 +25,11 @@ from chatvitals.stores.base import StoreUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 
-    from chatvitals.exporters.leader_election import Leadership
+    from chatvitals.exporters.leader_election import LeaderElection
     from chatvitals.metrics.catalogue import Family
     from chatvitals.metrics.measurements import Cell
     from chatvitals.pipeline.worker import Pipeline
-    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
     from chatvitals.tracking.journeys import Journey
@@ -58,9 +58,9 @@ class VitalsCollector(Collector):
         settings: Settings,
         store: Store,
         pipeline: Pipeline | None,
-        guard: Guard,
+        guard: ErrorGuard,
         journeys: Mapping[str, Journey],
-        leadership: Leadership | None = None,
+        leadership: LeaderElection | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -80,7 +80,7 @@ class VitalsCollector(Collector):
         if self._leadership is not None and not self._leadership.ask():
             yield from _families(self._of_this_process(up=self._is_up()))
             return
-        own = Measures()
+        own = Measurements()
         if self._pipeline is not None:
             self._pipeline.settle()
             own = self._pipeline.own.measures()  # before the cells: a commit in between must not hide anything
@@ -90,7 +90,7 @@ class VitalsCollector(Collector):
             self._guard.report("store", message=str(error))
             yield from _families(self._without_store(own))
             return
-        values = _by_family(measures.adds)
+        values = _by_family(measures.increments)
         values |= read
         self._start_at_zero(values)
         self._keep_from_falling(values)
@@ -103,9 +103,9 @@ class VitalsCollector(Collector):
         }
         yield from _families(values)
 
-    def _read(self) -> tuple[Measures, dict[str, _Values]]:
+    def _read(self) -> tuple[Measurements, dict[str, _Values]]:
         """Return the cells, and the gauges that are a view of marks and of what is known of the business."""
-        measures = Measures()
+        measures = Measurements()
         cells = self._store.cells()
         self._last_own = {cell: value for cell, value in cells.items() if cell[0] in catalogue.OWN_HEALTH}
         measures.merge(cells)
@@ -114,15 +114,15 @@ class VitalsCollector(Collector):
         gauges: dict[str, _Values] = {}
         for family, labels, value in quality_view.gauges(known, now, self._settings.phone_number_id):
             gauges.setdefault(family.name, {})[labels] = {0: value}
-        for (name, number), at in self._store.earliest().items():
+        for (name, number), at in self._store.oldest_open().items():
             if name in catalogue.FAMILIES:  # a newer version may know more marks
                 gauges.setdefault(name, {})[number,] = {0: at}
         return measures, gauges
 
-    def _without_store(self, own: Measures) -> dict[str, _Values]:
+    def _without_store(self, own: Measurements) -> dict[str, _Values]:
         """Return own health alone, on top of what was last seen of it."""
         own.merge(self._last_own)
-        values = {name: found for name, found in _by_family(own.adds).items() if name in catalogue.OWN_HEALTH}
+        values = {name: found for name, found in _by_family(own.increments).items() if name in catalogue.OWN_HEALTH}
         for name in catalogue.OWN_HEALTH:
             for closed in catalogue.FAMILIES[name].closed:
                 values.setdefault(name, {}).setdefault(closed, {})
@@ -154,7 +154,7 @@ class VitalsCollector(Collector):
     def _is_up(self) -> bool:
         """Try the store once more: without any event since the start, the pipeline has had no reason to."""
         try:
-            self._store.earliest()
+            self._store.oldest_open()
         except StoreUnavailableError:
             return False
         return True
@@ -261,7 +261,7 @@ def allows(token: str | None, given: list[bytes]) -> bool:
 class MetricsApp:
     """An ASGI app that serves the collector; rendering runs on a thread of its own, not on the bot's event loop."""
 
-    def __init__(self, collector: Collector, guard: Guard, token: str | None) -> None:
+    def __init__(self, collector: Collector, guard: ErrorGuard, token: str | None) -> None:
         self._collector = collector
         self._guard = guard
         self._token = token

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from chatvitals.events import GraphCall, Poll, PollerState
     from chatvitals.graph_api.poller import Poller, Target
-    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.stores.base import Store
 
 _EVERY, _HOURLY_CALLS = 300.0, 100
@@ -21,7 +21,7 @@ _SHORTEST, _LONGEST = 1.0, 86_400.0
 _MOST_CALLS = 100_000
 
 
-class Given(NamedTuple):
+class PollerOptions(NamedTuple):
     """The keywords of `watch_quality`; None is what was not given."""
 
     access_token: str | Mapping[str, str] | None = None
@@ -35,7 +35,7 @@ class Given(NamedTuple):
         return f"<what was given to watch_quality about {self.waba_ids!r}>"
 
 
-def targets(given: Given, environ: Mapping[str, str]) -> list[Target]:
+def targets(given: PollerOptions, environ: Mapping[str, str]) -> list[Target]:
     """Return what to poll, by keywords, then `CHATVITALS_*` variables, then defaults.
 
     Raises:
@@ -65,7 +65,7 @@ def targets(given: Given, environ: Mapping[str, str]) -> list[Target]:
 
 
 def poller(
-    store: Store, emit: Callable[[Poll | GraphCall | PollerState], None], guard: Guard, clock: Callable[[], float]
+    store: Store, emit: Callable[[Poll | GraphCall | PollerState], None], guard: ErrorGuard, clock: Callable[[], float]
 ) -> Poller:
     """Return a poller without targets."""
     from chatvitals.graph_api.poller import Poller  # noqa: PLC0415 - it imports httpx
@@ -83,7 +83,7 @@ def _need_httpx() -> None:
         raise ModuleNotFoundError(message, name="httpx") from None
 
 
-def account_ids(given: Given, environ: Mapping[str, str]) -> list[str]:
+def account_ids(given: PollerOptions, environ: Mapping[str, str]) -> list[str]:
     """Return the ids of the WABAs, each once.
 
     Raises:

@@ -22,7 +22,7 @@ from chatvitals.stores.base import Changes, StoreUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.stores.base import Store
 
 NUMBER_FIELDS = (
@@ -68,7 +68,7 @@ class Poller:
         self,
         store: Store,
         emit: Callable[[Poll | GraphCall | PollerState], None],
-        guard: Guard,
+        guard: ErrorGuard,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
@@ -233,7 +233,7 @@ class _Watch:
 
     def _poll(self, schedule_: Schedule, began: float) -> None:
         """Ask for everything that is due; what has been found before something fails is told nevertheless."""
-        poll = Poll(waba=self.target.waba, received=began)
+        poll = Poll(waba_id=self.target.waba, received=began)
         client = self._own_client()
         listed = schedule_.templates_due(began)
         try:
@@ -298,7 +298,7 @@ class _Watch:
             raise GraphError("budget", f"the budget of {self.target.hourly_calls} calls an hour is used up")
 
     def _count(self, result: str) -> None:
-        self._tell(GraphCall(waba=self.target.waba, result=result))
+        self._tell(GraphCall(waba_id=self.target.waba, result=result))
 
     def _keep(self, schedule_: Schedule) -> None:
         with self._store.transaction() as transaction:

@@ -11,20 +11,20 @@ from chatvitals.whatsapp import send_requests
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.context import Contact
+    from chatvitals.context import ContactIds
     from chatvitals.events import Actor, SendKind
-    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.whatsapp.send_requests import Attempt
 
 
-class Told(NamedTuple):
+class SendContext(NamedTuple):
     """What was known about a send when it began, in the context of its caller."""
 
     number: str
     kind: SendKind
     tagged: bool
     actor: Actor
-    handled: Contact | None  # whom the send is to, where that contact's message is being handled
+    handled: ContactIds | None  # whom the send is to, where that contact's message is being handled
 
 
 class SendObserver:
@@ -41,7 +41,7 @@ class SendObserver:
     __slots__ = ("clock", "default_number", "emit", "guard")
 
     def __init__(
-        self, emit: Callable[[Send], None], guard: Guard, clock: Callable[[], float], default_number: str = ""
+        self, emit: Callable[[Send], None], guard: ErrorGuard, clock: Callable[[], float], default_number: str = ""
     ) -> None:
         self.emit = emit
         self.guard = guard
@@ -64,7 +64,7 @@ class Pending:
 
     __slots__ = ("_answered", "_attempt", "_done", "_observer", "_started", "_told")
 
-    def __init__(self, observer: SendObserver, attempt: Attempt, told: Told, started: float) -> None:
+    def __init__(self, observer: SendObserver, attempt: Attempt, told: SendContext, started: float) -> None:
         self._observer = observer
         self._attempt = attempt
         self._told = told
@@ -73,7 +73,7 @@ class Pending:
         self._done = False
 
     @property
-    def guard(self) -> Guard:
+    def guard(self) -> ErrorGuard:
         """The guard of the observer."""
         return self._observer.guard
 
@@ -95,7 +95,7 @@ class Pending:
             if 200 <= status < 300:
                 self._emit(accepted=True, code="", answer=answer)
             else:
-                self._emit(accepted=False, code=answer.code or str(int(status)), answer=send_requests.Answer())
+                self._emit(accepted=False, code=answer.code or str(int(status)), answer=send_requests.SendAnswer())
 
     def failed(self, error: BaseException) -> None:
         """Count the send as rejected by an exception of the client."""
@@ -104,9 +104,9 @@ class Pending:
             if status is not None:
                 self.finish(status, None)
             else:
-                self._emit(accepted=False, code=send_requests.transport_error(error), answer=send_requests.Answer())
+                self._emit(accepted=False, code=send_requests.transport_error(error), answer=send_requests.SendAnswer())
 
-    def _emit(self, *, accepted: bool, code: str, answer: send_requests.Answer) -> None:
+    def _emit(self, *, accepted: bool, code: str, answer: send_requests.SendAnswer) -> None:
         if self._done:
             return
         self._done = True
@@ -120,9 +120,9 @@ class Pending:
             phone, user = answer.phone or phone, answer.user or user
         self._observer.emit(
             Send(
-                number=told.number,
-                phone=phone,
-                user=user,
+                phone_number_id=told.number,
+                wa_id=phone,
+                user_id=user,
                 received=received,
                 kind=told.kind,
                 accepted=accepted,
@@ -137,7 +137,7 @@ class Pending:
         )
 
 
-def _told(attempt: Attempt, default_number: str) -> Told:
+def _told(attempt: Attempt, default_number: str) -> SendContext:
     """Decide number, kind and actor of a send from its body, its context and the code (conversations/README.md 2)."""
     handled = context.find(attempt.number, attempt.phone, attempt.user)
     tag = context.tag()
@@ -146,7 +146,7 @@ def _told(attempt: Attempt, default_number: str) -> Told:
         about = handled
         if about is None and not (attempt.phone or attempt.user):  # a mark names no contact, yet is about this one
             about = context.current()
-        number = about.number if about is not None else default_number
+        number = about.phone_number_id if about is not None else default_number
     kind: SendKind
     tagged = False
     if attempt.mark or attempt.type == "reaction":
@@ -159,4 +159,4 @@ def _told(attempt: Attempt, default_number: str) -> Told:
         kind = "campaign"
     else:
         kind = "reply"
-    return Told(number, kind, tagged, tag.actor or "bot", handled)
+    return SendContext(number, kind, tagged, tag.actor or "bot", handled)

@@ -13,9 +13,8 @@ from chatvitals.whatsapp import enums
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 
-    from chatvitals.pipeline.raw_webhook import Unread
-    from chatvitals.runtime.error_guard import Guard
-    from chatvitals.settings import Settings
+    from chatvitals.pipeline.raw_webhook import RawWebhook
+    from chatvitals.pipeline.webhook_sink import WebhookSink
 
     Scope: TypeAlias = MutableMapping[str, Any]
     Message: TypeAlias = MutableMapping[str, Any]
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 App = TypeVar("App")
 
-_SEEN = "chatvitals"  # the scope's key for the vitals that already count this request
+_SEEN = "chatvitals"  # the scope's key for the sinks that already count this request
 _REJECTIONS = (401, 403, 404, 405)  # design decision 8: answers by which an application disowns a webhook
 
 
@@ -33,22 +32,8 @@ class DoorVitals(Protocol):
     """What a door needs of `Vitals`."""
 
     @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-
-    @property
-    def guard(self) -> Guard:
-        """The fence around everything of ours."""
-
-    @property
-    def clock(self) -> Callable[[], float]:
-        """The local clock, in Unix seconds."""
-
-    def take(self, body: bytes, signature: str | None) -> Unread:
-        """Take in a webhook, to be read later."""
-
-    def emit(self, event: Webhook | Unread) -> None:
-        """Hand `event` to the pipeline."""
+    def webhook_sink(self) -> WebhookSink:
+        """Where webhooks go."""
 
 
 class MountableVitals(DoorVitals, Protocol):
@@ -73,7 +58,7 @@ class ChatVitalsMiddleware:
 
     def __init__(self, app: ASGIApp, vitals: DoorVitals, *, webhook_path: str = "/webhook") -> None:
         self.app = app
-        self._vitals = vitals
+        self._sink = vitals.webhook_sink
         self._paths = _spellings("webhook_path", webhook_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,10 +66,10 @@ class ChatVitalsMiddleware:
         if scope.get("type") != "http" or scope.get("method") != "POST" or not self._is_webhook(scope):
             await self.app(scope, receive, send)
             return
-        await _Delivery(self._vitals, scope, receive, send).run(self.app)
+        await _Delivery(self._sink, scope, receive, send).run(self.app)
 
     def _is_webhook(self, scope: Scope) -> bool:
-        """Say whether this is our path and nobody further out counts it for the same vitals.
+        """Say whether this is our path and nobody further out counts it for the same sink.
 
         Servers and frameworks disagree on whether `path` contains `root_path`, so both readings are tried.
         """
@@ -97,7 +82,7 @@ class ChatVitalsMiddleware:
             if path.removeprefix(root) not in self._paths and root + path not in self._paths:
                 return False
         seen = scope.get(_SEEN)
-        return not isinstance(seen, tuple) or all(vitals is not self._vitals for vitals in seen)
+        return not isinstance(seen, tuple) or all(sink is not self._sink for sink in seen)
 
 
 def instrument_app(
@@ -139,7 +124,7 @@ def instrument_app(
     if not any(_watches(middleware, vitals, paths) for middleware in starlette.user_middleware):
         starlette.add_middleware(ChatVitalsMiddleware, vitals=vitals, webhook_path=webhook_path)
     if metrics_path is not None and not any(_serves(r, vitals, metrics_path) for r in starlette.router.routes):
-        with vitals.guard("asgi"):
+        with vitals.webhook_sink.guard("asgi"):
             _serve_metrics(vitals, starlette, metrics_path)
     return app
 
@@ -157,21 +142,21 @@ class _Delivery:
         "_receive",
         "_scope",
         "_send",
+        "_sink",
         "_size",
         "_status",
         "_unread",
-        "_vitals",
     )
 
-    def __init__(self, vitals: DoorVitals, scope: Scope, receive: Receive, send: Send) -> None:
-        self._vitals = vitals
+    def __init__(self, sink: WebhookSink, scope: Scope, receive: Receive, send: Send) -> None:
+        self._sink = sink
         self._scope = scope
         self._receive = receive
         self._send = send
         self._handling = context.Handling()
         self._chunks: list[bytes] | None = []  # None once nothing more is to be copied
         self._size = 0
-        self._unread: Unread | None = None  # taken in, and not yet emitted
+        self._unread: RawWebhook | None = None  # taken in, and not yet emitted
         self._status: object = None  # of the response, once it has started
         self._acknowledges = False  # an error of the application becomes 200: a setting, for account events alone
 
@@ -186,14 +171,14 @@ class _Delivery:
         token = None
         try:
             token = context.bind(self._handling)
-            scope[_SEEN] = (*outer, self._vitals) if isinstance(outer, tuple) else (self._vitals,)
+            scope[_SEEN] = (*outer, self._sink) if isinstance(outer, tuple) else (self._sink,)
         except Exception as error:  # noqa: BLE001 - the fence
-            self._vitals.guard.report("asgi", error)
+            self._sink.guard.report("asgi", error)
         try:
             await app(scope, self.receive, self.send)
         except Exception:
             if self._acknowledges and self._status is None:
-                with self._vitals.guard("asgi"):
+                with self._sink.guard("asgi"):
                     await self._acknowledge()
             raise
         finally:
@@ -201,7 +186,7 @@ class _Delivery:
                 if self._unread is not None:
                     self._emit()
             except Exception as error:  # noqa: BLE001 - the fence
-                self._vitals.guard.report("asgi", error)
+                self._sink.guard.report("asgi", error)
             try:
                 if token is not None:
                     context.unbind(token)
@@ -210,7 +195,7 @@ class _Delivery:
                 else:
                     scope[_SEEN] = outer
             except Exception as error:  # noqa: BLE001 - the fence
-                self._vitals.guard.report("asgi", error)
+                self._sink.guard.report("asgi", error)
 
     async def receive(self) -> Message:
         """Return the server's next message as it is, after a look at it."""
@@ -220,7 +205,7 @@ class _Delivery:
                 self._look(message)
             except Exception as error:  # noqa: BLE001 - the fence
                 self._chunks = None
-                self._vitals.guard.report("asgi", error)
+                self._sink.guard.report("asgi", error)
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -237,7 +222,7 @@ class _Delivery:
                     if self._acknowledges and isinstance(status, int) and status >= 400:
                         message = {**message, "status": 200}
             except Exception as error:  # noqa: BLE001 - the fence
-                self._vitals.guard.report("asgi", error)
+                self._sink.guard.report("asgi", error)
         return self._send(message)
 
     async def _acknowledge(self) -> None:
@@ -254,12 +239,12 @@ class _Delivery:
             return
         body = message.get("body") or b""
         more = bool(message.get("more_body"))
-        most = self._vitals.settings.max_body
+        most = self._sink.settings.max_body
         self._size += len(body)
         # A declared length saves holding megabytes that will be dropped.
         if self._size > most or (more and not self._chunks and _declared(self._scope.get("headers")) > most):
             self._chunks = None
-            self._vitals.emit(Webhook(result="oversize", received=self._vitals.clock()))
+            self._sink.emit(Webhook(result="oversize", received=self._sink.clock()))
             return
         self._chunks.append(bytes(body))
         if not more:
@@ -269,8 +254,8 @@ class _Delivery:
 
     def _take(self, body: bytes) -> None:
         """Take in the webhook; without an app secret its emission waits for the application's verdict."""
-        settings = self._vitals.settings
-        unread = self._vitals.take(body, _signature(self._scope.get("headers")))
+        settings = self._sink.settings
+        unread = self._sink.receive(body, _signature(self._scope.get("headers")))
         self._unread = self._handling.source = unread
         if settings.acknowledge_account_events:
             self._acknowledges = _about_account_only(unread.webhook)
@@ -284,8 +269,8 @@ class _Delivery:
         """
         unread, self._unread = self._unread, None
         if unread is not None:
-            unread.rejected = self._status in _REJECTIONS and not self._vitals.settings.app_secret
-            self._vitals.emit(unread)
+            unread.rejected = self._status in _REJECTIONS and not self._sink.settings.app_secret
+            self._sink.emit(unread)
 
 
 def _about_account_only(webhook: Webhook) -> bool:
@@ -319,7 +304,7 @@ def _serve_metrics(vitals: MountableVitals, app: Any, path: str) -> None:
     endpoint = _Metrics(vitals)
     route = Route(path, endpoint, methods=["GET", "HEAD"], name="chatvitals_metrics", include_in_schema=False)
     app.router.routes.insert(0, route)
-    if vitals.settings.metrics_token is None:
+    if vitals.webhook_sink.settings.metrics_token is None:
         logger.warning(
             "chatvitals: %s is open to everyone who can reach the webhook. "
             "Set metrics_token (or CHATVITALS_METRICS_TOKEN) to ask for a bearer token.",

@@ -13,7 +13,7 @@ import msgspec
 from celery import signals
 
 from chatvitals import context, http_hooks
-from chatvitals.context import Contact, Handling, Tag
+from chatvitals.context import ContactIds, Handling, Tag
 from chatvitals.runtime import sealing
 from chatvitals.stores.base import StoreUnavailableError
 
@@ -31,7 +31,7 @@ _MOST_CONTACTS = 50  # of a batch; a longer header would cost the broker more th
 class _Carried(msgspec.Struct, array_like=True):
     """What a header holds."""
 
-    contacts: list[Contact]
+    contacts: list[ContactIds]
     tag: Tag
 
 
@@ -60,7 +60,7 @@ def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
         for signal, receiver in connected:
             signal.disconnect(receiver)
 
-    vitals.undo_on_close(undo)
+    vitals._undo_on_close(undo)
     return undo
 
 
@@ -74,20 +74,20 @@ class _Carrier:
 
     def publish(self, headers: MutableMapping[str, Any] | None = None, **_: Any) -> None:
         """Write what is known here into the task's header."""
-        with self._vitals.guard("celery"):
+        with self._vitals._guard("celery"):
             contacts, tag = context.handled(), context.tag()
             if headers is None or (not contacts and tag == Tag()):
                 return
             carried = _Carried(list(contacts[:_MOST_CONTACTS]), tag)
             try:
-                key = self._vitals.pipeline.hasher().sealing_key
+                key = self._vitals._pipeline.hasher().sealing_key
             except StoreUnavailableError:
                 return  # the task runs without; its sends still name whom they are to
             headers[_HEADER] = sealing.seal(key, msgspec.msgpack.encode(carried))
 
     def begin(self, task_id: str = "", task: Any = None, **_: Any) -> None:
         """Bind what the header says, for the time of the task."""
-        with self._vitals.guard("celery"):
+        with self._vitals._guard("celery"):
             if self._vitals.settings.hooks:
                 http_hooks.refresh()  # the task's module may have brought an HTTP client
             carried = self._read(task)
@@ -98,15 +98,15 @@ class _Carrier:
 
     def end(self, task_id: str = "", **_: Any) -> None:
         """Release what was bound."""
-        with self._vitals.guard("celery"):
+        with self._vitals._guard("celery"):
             stack = self._running.pop(task_id, None)
             if stack is not None:
                 stack.close()
 
     def shut_down(self, **_: Any) -> None:
         """Commit what waits: a child of a prefork pool ends past `atexit`."""
-        with self._vitals.guard("celery"):
-            self._vitals.pipeline.close()
+        with self._vitals._guard("celery"):
+            self._vitals._pipeline.close()
 
     def _read(self, task: Any) -> _Carried | None:
         if self._app is not None and task.app is not self._app:
@@ -115,11 +115,11 @@ class _Carrier:
         if not isinstance(header, str):
             return None
         try:
-            content = sealing.unseal(self._vitals.pipeline.hasher().sealing_key, header)
+            content = sealing.unseal(self._vitals._pipeline.hasher().sealing_key, header)
         except StoreUnavailableError:
             return None
         if content is None:
-            self._vitals.guard.report(
+            self._vitals._guard.report(
                 "celery", message="a task came with a contact that was sealed with another store's key"
             )
             return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LONGEST = 512  # Meta's longest template name; anything longer is no name
 
 
-class Labels:
+class CardinalityLimiter:
     """Lets each label have its first `cap` values; others are `other` and are counted."""
 
     def __init__(self, cap: int) -> None:
@@ -33,7 +33,7 @@ class Labels:
                     if label in _CAPPED and value != enums.OTHER:
                         self._admitted.setdefault(label, set()).add(value)
 
-    def admit(self, label: str, value: str) -> str:
+    def limit(self, label: str, value: str) -> str:
         """Return `value`, or `other` where the label has reached its cap or the value can be no name."""
         admitted = self._admitted.setdefault(label, set())
         if value in admitted or not value or value == enums.OTHER:
@@ -44,7 +44,7 @@ class Labels:
         admitted.add(value)
         return value
 
-    def take_overflow(self) -> Counter[str]:
+    def drain_overflow(self) -> Counter[str]:
         """Return the counts since the last call and start again at nothing."""
         taken, self.overflow = self.overflow, Counter()
         return taken

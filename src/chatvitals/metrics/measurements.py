@@ -22,18 +22,18 @@ SUM = -1
 NO_LABELS: tuple[str, ...] = ()
 
 
-class Measures:
+class Measurements:
     """Amounts to add, and points in time of which the latest counts, by cell."""
 
-    __slots__ = ("adds", "latest")
+    __slots__ = ("increments", "maxima")
 
     def __init__(self) -> None:
-        self.adds: defaultdict[Cell, float] = defaultdict(float)
-        self.latest: dict[Cell, float] = {}
+        self.increments: defaultdict[Cell, float] = defaultdict(float)
+        self.maxima: dict[Cell, float] = {}
 
     def count(self, family: Family, labels: tuple[str, ...] = NO_LABELS, amount: float = 1.0) -> None:
         """Add `amount` to a counter or a gauge."""
-        self.adds[family.name, labels, 0] += amount
+        self.increments[family.name, labels, 0] += amount
 
     def observe(self, family: Family, labels: tuple[str, ...], seconds: float) -> None:
         """Add one observation to a histogram; what is not a finite number of at least 0 becomes 0 and a skew."""
@@ -54,14 +54,14 @@ class Measures:
         cell = (family.name, labels, 0)
         if not -inf < value < inf:
             self.count(catalogue.CLOCK_SKEWS)
-        elif self.latest.get(cell, -inf) < value:
-            self.latest[cell] = value
+        elif self.maxima.get(cell, -inf) < value:
+            self.maxima[cell] = value
 
     def merge(self, adds: Mapping[Cell, float]) -> None:
         """Add another batch's amounts."""
         for cell, amount in adds.items():
-            self.adds[cell] += amount
+            self.increments[cell] += amount
 
     def _observe(self, family: Family, labels: tuple[str, ...], bucket: int, seconds: float) -> None:
-        self.adds[family.name, labels, bucket] += 1.0
-        self.adds[family.name, labels, SUM] += seconds
+        self.increments[family.name, labels, bucket] += 1.0
+        self.increments[family.name, labels, SUM] += seconds

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chatvitals.conversations import identity, settling, state, turns
-from chatvitals.conversations.intake import fold
-from chatvitals.conversations.state import Contact, Rules
+from chatvitals.conversations.intake import apply_event
+from chatvitals.conversations.state import ContactState, Rules
 from chatvitals.events import AccountEvent, Handled, IdentityChange, Message, Preference, Webhook
 from chatvitals.metrics import catalogue
 from chatvitals.stores.base import Changes
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from chatvitals.conversations.identity import Hasher
     from chatvitals.events import PersonEvent
-    from chatvitals.metrics.cardinality import Labels
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.cardinality import CardinalityLimiter
+    from chatvitals.metrics.measurements import Measurements
     from chatvitals.stores.base import Row, Transaction
 
 _EXPIRY_GRAIN = 3600.0  # an hour sooner or later makes no difference to forgetting, but costs a write each time
@@ -43,7 +43,7 @@ class _Entry:
 
     __slots__ = ("contact", "due", "key", "oldest_handover", "oldest_turn", "row", "touched")
 
-    def __init__(self, key: int, contact: Contact, row: bytes = b"") -> None:
+    def __init__(self, key: int, contact: ContactState, row: bytes = b"") -> None:
         self.key = key
         self.contact = contact
         self.row = row
@@ -53,11 +53,11 @@ class _Entry:
         self.touched = False
 
 
-class Batch:
+class ContactBatch:
     """Reduces events in memory; `changes` then holds all that must be committed together."""
 
     def __init__(
-        self, transaction: Transaction, rules: Rules, hasher: Hasher, labels: Labels, measures: Measures
+        self, transaction: Transaction, rules: Rules, hasher: Hasher, labels: CardinalityLimiter, measures: Measurements
     ) -> None:
         self._transaction = transaction
         self._rules = rules
@@ -67,9 +67,9 @@ class Batch:
         self._entries: dict[int, _Entry] = {}
         self._links: dict[int, int] = {}
         self._absent: set[int] = set()
-        self._changes = Changes(adds=measures.adds, latest=measures.latest)
+        self._changes = Changes(increments=measures.increments, maxima=measures.maxima)
 
-    def take(self, events: Sequence[PersonEvent]) -> None:
+    def apply(self, events: Sequence[PersonEvent]) -> None:
         """Fold events in, in the order in which they were received."""
         keyed = [(event, self._hasher.keys(event)) for event in sorted(events, key=attrgetter("received"))]
         first = {keys[0] for _, keys in keyed}
@@ -87,10 +87,10 @@ class Batch:
         for event, keys in keyed:
             if type(event) is IdentityChange:
                 keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
-            entry = self._resolve(event.number, keys, event.received)
+            entry = self._resolve(event.phone_number_id, keys, event.received)
             if entry.due <= event.received:
                 self._advance(entry, event.received)
-            fold(entry.contact, event, self._hasher, self._measures)
+            apply_event(entry.contact, event, self._hasher, self._measures)
             entry.touched = True
             settled = event.received + self._rules.settle_after
             if settled < entry.due:  # noqa: PLR1730 - `min` is a call, and this is hot
@@ -121,7 +121,7 @@ class Batch:
                     due = self._stored_due(entry.contact, due)
                     changes.states[entry.key] = (row, due)
                     if self._transaction.remote:
-                        changes.keep[entry.key] = (_keep_seconds(entry.contact, due, now), entry.contact.aliases)
+                        changes.ttls[entry.key] = (_keep_seconds(entry.contact, due, now), entry.contact.aliases)
             self._mark(entry)
         return changes
 
@@ -131,12 +131,12 @@ class Batch:
         forgotten = settling.is_forgotten(entry.contact, now)
         if forgotten:
             turns.drop_handovers(entry.contact, self._measures)
-            entry.contact = Contact(number=entry.contact.number, aliases=entry.contact.aliases)
+            entry.contact = ContactState(phone_number_id=entry.contact.phone_number_id, aliases=entry.contact.aliases)
         entry.due = settling.next_due(entry.contact, self._rules)
         return not forgotten
 
     @staticmethod
-    def _stored_due(contact: Contact, due: float) -> float:
+    def _stored_due(contact: ContactState, due: float) -> float:
         grain = _EXPIRY_GRAIN if due >= settling.forgotten_at(contact) else DUE_GRAIN
         return -(-due // grain) * grain
 
@@ -178,8 +178,8 @@ class Batch:
         return [key for key in others if entry is None or (key != entry.key and key not in entry.contact.aliases)]
 
     def _new_keys(self, event: IdentityChange) -> tuple[int, ...]:
-        new = (event.new_user, event.new_phone)
-        return tuple(self._hasher.person(event.number, person_id) for person_id in new if person_id)
+        new = (event.new_user_id, event.new_wa_id)
+        return tuple(self._hasher.person(event.phone_number_id, person_id) for person_id in new if person_id)
 
     def _resolve(self, number: str, keys: tuple[int, ...], now: float) -> _Entry:
         """Return the one contact of all these keys; contacts that turn out to be one become one."""
@@ -193,7 +193,7 @@ class Batch:
             elif other is not None and other is not entry:
                 self._merge(entry, other, now)
         if entry is None:
-            entry = _Entry(keys[0], Contact(number=self._labels.admit(catalogue.NUMBER, number)))
+            entry = _Entry(keys[0], ContactState(phone_number_id=self._labels.limit(catalogue.NUMBER, number)))
             self._entries[keys[0]] = entry
             self._absent.discard(keys[0])
         for key in keys[1:] if entry.key == keys[0] else keys:
@@ -211,7 +211,7 @@ class Batch:
         del self._entries[other.key]
         kept.due = 0.0
         kept.touched = True
-        other.contact = Contact(number=other.contact.number)
+        other.contact = ContactState(phone_number_id=other.contact.phone_number_id)
         self._mark(other)
 
     def _link(self, key: int, entry: _Entry) -> None:
@@ -222,16 +222,16 @@ class Batch:
             entry.contact.aliases.append(key)
 
     def _mark(self, entry: _Entry) -> None:
-        contact, marks = entry.contact, self._changes.marks
+        contact, marks = entry.contact, self._changes.open_since
         oldest = contact.oldest_open_turn()
         if oldest != entry.oldest_turn:
-            marks[_OLDEST_TURN, contact.number, entry.key] = oldest
+            marks[_OLDEST_TURN, contact.phone_number_id, entry.key] = oldest
         oldest = contact.oldest_open_handover()
         if oldest != entry.oldest_handover:
-            marks[_OLDEST_HANDOVER, contact.number, entry.key] = oldest
+            marks[_OLDEST_HANDOVER, contact.phone_number_id, entry.key] = oldest
 
 
-def _keep_seconds(contact: Contact, due: float, now: float) -> float:
+def _keep_seconds(contact: ContactState, due: float, now: float) -> float:
     """Return how long a store that forgets by itself must keep a contact: past the sweep that would remove it.
 
     What is open must end and be counted, even when no process has run for weeks; but nobody is kept for ever.
@@ -240,7 +240,7 @@ def _keep_seconds(contact: Contact, due: float, now: float) -> float:
     return max(due - now, 0.0) + (_KEEP_OPEN if open_still else state.DAY)
 
 
-def count_webhook(webhook: Webhook, measures: Measures) -> None:
+def count_webhook(webhook: Webhook, measures: Measurements) -> None:
     """Count what a POST on the webhook path was, beside its events."""
     measures.count(catalogue.WEBHOOKS, (webhook.result,))
     if webhook.result != "accepted":
@@ -253,19 +253,19 @@ def count_webhook(webhook: Webhook, measures: Measures) -> None:
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",), webhook.malformed)
 
 
-def count_handled(event: Handled, labels: Labels, measures: Measures) -> None:
+def count_handled(event: Handled, labels: CardinalityLimiter, measures: Measurements) -> None:
     """Count a handler's call; its number is empty where it is not known whose message it handled."""
-    number = labels.admit(catalogue.NUMBER, event.number)
+    number = labels.limit(catalogue.NUMBER, event.phone_number_id)
     measures.observe(catalogue.HANDLER_SECONDS_FAMILY, (number, event.handler, event.result), event.seconds)
 
 
-def person_events(webhook: Webhook, measures: Measures) -> list[PersonEvent]:
+def person_events(webhook: Webhook, measures: Measurements) -> list[PersonEvent]:
     """Return the events of a webhook that are about a person; one that names nobody is malformed."""
     events: list[PersonEvent] = []
     for event in webhook.events:
         if type(event) is AccountEvent:
             continue
-        if type(event) in _NEEDS_A_PERSON and not event.phone and not event.user:  # type: ignore[union-attr]
+        if type(event) in _NEEDS_A_PERSON and not event.wa_id and not event.user_id:  # type: ignore[union-attr]
             measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
         else:
             events.append(event)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from chatvitals.conversations.identity import Hasher
     from chatvitals.events import BusinessEvent
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
     from chatvitals.stores.base import Changes, Transaction
 
     Admit: TypeAlias = Callable[[str, str], str]
@@ -45,10 +45,10 @@ class NamedNumbers:
         self._display.update(numbers)
 
 
-class Business:
+class QualityBatch:
     """Gathers what a batch holds for the document, and folds it in where there is anything."""
 
-    def __init__(self, named: NamedNumbers, measures: Measures) -> None:
+    def __init__(self, named: NamedNumbers, measures: Measurements) -> None:
         self._named = named
         self._measures = measures
         self._events: list[BusinessEvent] = []
@@ -80,7 +80,7 @@ class Business:
         for number_id, (display, received) in self._names.items():
             webhook_events.name_number(known, number_id, display, received, admit)
         for event in sorted(self._events, key=_received):
-            webhook_events.fold(known, event, admit, hasher, self._measures)
+            webhook_events.apply_event(known, event, admit, hasher, self._measures)
         if known.waiting:
             webhook_events.release(known, max(map(_received, self._events), default=0.0), self._measures)
         document = state.encode(known)

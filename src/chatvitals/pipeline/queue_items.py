@@ -7,18 +7,18 @@ from typing import TypeAlias
 import msgspec
 
 from chatvitals.events import AccountEvent, GraphCall, Handled, PersonEvent, Poll, PollerState, Webhook
-from chatvitals.pipeline.raw_webhook import Unread
+from chatvitals.pipeline.raw_webhook import RawWebhook
 
-Read: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
-Queued: TypeAlias = Read | Unread
+Decoded: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
+Queued: TypeAlias = Decoded | RawWebhook
 
 
-def read(event: Queued) -> Read:
+def decoded(event: Queued) -> Decoded:
     """Return what an event says, which of a webhook nobody may have looked at yet."""
-    return event.webhook if type(event) is Unread else event  # type: ignore[return-value]
+    return event.webhook if type(event) is RawWebhook else event  # type: ignore[return-value]
 
 
-def pieces(event: Read) -> list[Read]:
+def split(event: Decoded) -> list[Decoded]:
     """Return a webhook's events one by one, behind what else there is to count about it."""
     if type(event) is not Webhook or len(event.events) < 2:
         return [event]
@@ -26,8 +26,8 @@ def pieces(event: Read) -> list[Read]:
     return [whole, *(e for e in event.events if type(e) is not AccountEvent)]  # type: ignore[list-item]
 
 
-def weight(event: Queued) -> int:
+def event_count(event: Queued) -> int:
     """Return how many events wait with this one; about, where it has not been read."""
-    if type(event) is Unread:
+    if type(event) is RawWebhook:
         return event.weight
     return len(event.events) or 1 if type(event) is Webhook else 1

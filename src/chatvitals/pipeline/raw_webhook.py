@@ -10,12 +10,12 @@ from chatvitals.events import Webhook
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.context import Contact
+    from chatvitals.context import ContactIds
 
 _BYTES_AN_EVENT: Final = 1000  # of a body, about; who waits in the queue is measured before anybody has read it
 
 
-class Unread:
+class RawWebhook:
     """The body of one POST. Two threads may read it at once: they find the same, and either's may stay.
 
     Args:
@@ -40,7 +40,7 @@ class Unread:
         self._body: bytes | None = body
         self._signature = signature
         self._webhook: Webhook | None = None
-        self._contacts: tuple[Contact, ...] | None = None
+        self._contacts: tuple[ContactIds, ...] | None = None
 
     @property
     def webhook(self) -> Webhook:
@@ -53,7 +53,7 @@ class Unread:
         return webhook
 
     @property
-    def contacts(self) -> tuple[Contact, ...]:
+    def contacts(self) -> tuple[ContactIds, ...]:
         """Whose messages it brought; nobody's where it does not count."""
         if self.rejected:
             return ()

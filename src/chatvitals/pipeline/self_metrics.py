@@ -6,21 +6,21 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from chatvitals.metrics import catalogue
-from chatvitals.metrics.measurements import Measures
+from chatvitals.metrics.measurements import Measurements
 
 if TYPE_CHECKING:
-    from chatvitals.metrics.cardinality import Labels
-    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.metrics.cardinality import CardinalityLimiter
+    from chatvitals.runtime.error_guard import ErrorGuard
 
 
-class OwnHealth:
+class SelfMetrics:
     """Errors of the guard, overflows of labels, dropped events and commit times, between two commits."""
 
-    def __init__(self, guard: Guard, labels: Labels) -> None:
+    def __init__(self, guard: ErrorGuard, labels: CardinalityLimiter) -> None:
         self._guard = guard
         self._labels = labels
-        self._waiting = Measures()
-        self._in_flight = Measures()
+        self._waiting = Measurements()
+        self._in_flight = Measurements()
         self._dropped: Counter[str] = Counter()
 
     def drop(self, reason: str, amount: int) -> None:
@@ -31,32 +31,32 @@ class OwnHealth:
         """Note how long a commit took."""
         self._waiting.observe(catalogue.STORE_COMMIT_SECONDS, (), seconds)
 
-    def take(self) -> Measures:
+    def drain(self) -> Measurements:
         """Return all that waits, for the commit that is about to be tried."""
-        taken, self._waiting = self._waiting, Measures()
+        taken, self._waiting = self._waiting, Measurements()
         dropped, self._dropped = self._dropped, Counter()
-        _count(taken, self._guard.take(), dropped, self._labels.take_overflow())
+        _count(taken, self._guard.drain(), dropped, self._labels.drain_overflow())
         self._in_flight = taken
         return taken
 
-    def give_back(self, taken: Measures) -> None:
+    def give_back(self, taken: Measurements) -> None:
         """Take back what a commit did not bring to the store."""
-        self._waiting.merge(taken.adds)
+        self._waiting.merge(taken.increments)
 
     def landed(self) -> None:
         """Note that the commit under way is over, in whatever way."""
-        self._in_flight = Measures()
+        self._in_flight = Measurements()
 
-    def measures(self) -> Measures:
+    def measures(self) -> Measurements:
         """Return all that has not reached the store yet, what is under way included."""
-        measures = Measures()
-        measures.merge(self._waiting.adds)
-        measures.merge(self._in_flight.adds)
+        measures = Measurements()
+        measures.merge(self._waiting.increments)
+        measures.merge(self._in_flight.increments)
         _count(measures, self._guard.errors, self._dropped, self._labels.overflow)
         return measures
 
 
-def _count(measures: Measures, errors: Counter[str], dropped: Counter[str], overflow: Counter[str]) -> None:
+def _count(measures: Measurements, errors: Counter[str], dropped: Counter[str], overflow: Counter[str]) -> None:
     for where, amount in errors.items():
         measures.count(catalogue.INTERNAL_ERRORS, (where,), amount)
     for reason, amount in dropped.items():

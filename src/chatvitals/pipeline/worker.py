@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from chatvitals.conversations.identity import Hasher
 from chatvitals.conversations.state import Rules
 from chatvitals.events import GraphCall, Handled, PersonEvent, Poll, PollerState, Send, Webhook
-from chatvitals.metrics.cardinality import Labels
-from chatvitals.metrics.measurements import Measures
-from chatvitals.pipeline.contact_batch import DUE_GRAIN, Batch, count_handled, count_webhook, person_events
-from chatvitals.pipeline.quality_batch import Business, NamedNumbers
-from chatvitals.pipeline.queue_items import Queued, Read, pieces, read, weight
-from chatvitals.pipeline.raw_webhook import Unread
-from chatvitals.pipeline.self_metrics import OwnHealth
+from chatvitals.metrics.cardinality import CardinalityLimiter
+from chatvitals.metrics.measurements import Measurements
+from chatvitals.pipeline.contact_batch import DUE_GRAIN, ContactBatch, count_handled, count_webhook, person_events
+from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch
+from chatvitals.pipeline.queue_items import Decoded, Queued, decoded, event_count, split
+from chatvitals.pipeline.raw_webhook import RawWebhook
+from chatvitals.pipeline.self_metrics import SelfMetrics
 from chatvitals.quality import gauges, state
 from chatvitals.runtime import fork_hooks
 from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
@@ -27,7 +27,7 @@ from chatvitals.stores.base import ConflictError, StoreUnavailableError, Uncerta
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
 
@@ -48,7 +48,7 @@ class Pipeline:
         self,
         settings: Settings,
         store: Store,
-        guard: Guard,
+        guard: ErrorGuard,
         clock: Callable[[], float],
         *,
         background: bool = True,
@@ -67,25 +67,27 @@ class Pipeline:
         self._guard = guard
         self.clock = clock
         self._background = background
-        self._labels = Labels(settings.label_cap)
+        self._labels = CardinalityLimiter(settings.label_cap)
         self._hasher: Hasher | None = None
         self._named = NamedNumbers()
         self._inline = False  # no thread can be had here: whoever puts an event commits it
-        self.chores: list[Callable[[], None]] = []  # done by the thread in each of its rounds, about once a second
+        self.periodic_tasks: list[
+            Callable[[], None]
+        ] = []  # done by the thread in each of its rounds, about once a second
         self._closing = False
         self._reset()
         fork_hooks.watch(self)
 
     def _reset(self) -> None:
         """Start with an empty queue and no thread: at first, and in a forked child (its parent keeps the events)."""
-        self.own = OwnHealth(self._guard, self._labels)
+        self.own = SelfMetrics(self._guard, self._labels)
         self._queue: deque[Queued] = deque()
         self._size = 0
         self._lock = threading.Lock()  # of the queue; held for moments only
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
         self._served = threading.Condition(self._lock)
-        self._unsure: list[tuple[UncertainError, list[Read], Measures]] = []  # commits whose answer was lost
+        self._unsure: list[tuple[UncertainError, list[Decoded], Measurements]] = []  # commits whose answer was lost
         self._asked = 0  # how often someone has asked to have everything settled,
         self._answered = 0  # and which of these have been served
         self._thread: threading.Thread | None = None
@@ -99,19 +101,19 @@ class Pipeline:
     def after_fork_in_child(self) -> None:
         """Begin anew: queue, counts and thread are the parent's, and a lock may have been held by who is not here."""
         self._guard.reset()
-        self._labels.take_overflow()
+        self._labels.drain_overflow()
         self._reset()
 
     def put(self, event: Queued) -> None:
         """Enqueue an event; when the queue is full the oldest one makes room and is counted."""
-        size = event.weight if type(event) is Unread else weight(event)
+        size = event.weight if type(event) is RawWebhook else event_count(event)
         with self._lock:
             self._queue.append(event)
             self._size += size
             while self._size > self.capacity and len(self._queue) > 1:
                 oldest = self._queue.popleft()
-                self._size -= weight(oldest)
-                self.own.drop("queue_full", weight(read(oldest)))
+                self._size -= event_count(oldest)
+                self.own.drop("queue_full", event_count(decoded(oldest)))
         if self._background:
             if self._thread is None:
                 self._start()
@@ -184,8 +186,8 @@ class Pipeline:
             self.drain()
         with self._lock:
             if self._queue or self._unsure:
-                unsure = sum(weight(event) for _, batch, _ in self._unsure for event in batch)
-                self.own.drop("store", unsure + sum(weight(read(event)) for event in self._queue))
+                unsure = sum(event_count(event) for _, batch, _ in self._unsure for event in batch)
+                self.own.drop("store", unsure + sum(event_count(decoded(event)) for event in self._queue))
                 self._queue.clear()
                 self._unsure.clear()
                 self._size = 0
@@ -215,7 +217,7 @@ class Pipeline:
             self._wake.clear()
             asked = self._asked
             done = False
-            for chore in self.chores:
+            for chore in self.periodic_tasks:
                 with self._guard("pipeline"):
                     chore()
             with self._guard("pipeline"):
@@ -240,17 +242,17 @@ class Pipeline:
         while not self._closing and time.monotonic() < deadline:
             time.sleep(min(0.05, seconds))
 
-    def _next_batch(self) -> list[Read]:
+    def _next_batch(self) -> list[Decoded]:
         """Take events from the queue; webhooks are read here, off the bot's path."""
         batch: list[Queued] = []
         size = 0
         with self._lock:
             while self._queue and size < _MOST_EVENTS:
                 event = self._queue.popleft()
-                size += weight(event)
+                size += event_count(event)
                 batch.append(event)
             self._size -= size
-        return list(map(read, batch))
+        return list(map(decoded, batch))
 
     def _ask_again(self) -> bool:
         """Send commits whose answer was lost once more; return False while the store does not answer."""
@@ -267,11 +269,11 @@ class Pipeline:
                 return False
             else:
                 with self._lock:
-                    self._size -= sum(map(weight, batch))
+                    self._size -= sum(map(event_count, batch))
             del self._unsure[0]
         return True
 
-    def _commit_or_keep(self, batch: list[Read]) -> bool:
+    def _commit_or_keep(self, batch: list[Decoded]) -> bool:
         try:
             self._commit(batch)
         except UncertainError as error:
@@ -281,14 +283,14 @@ class Pipeline:
             self._down(error)
             with self._lock:
                 self._queue.extendleft(reversed(batch))
-                self._size += sum(map(weight, batch))
+                self._size += sum(map(event_count, batch))
             return False
         except Exception as error:  # noqa: BLE001 - one bad event must not hold up the others
-            if not self._one_by_one([piece for event in batch for piece in pieces(event)]):
+            if not self._one_by_one([piece for event in batch for piece in split(event)]):
                 self._guard.report("reducer", error)  # nothing is wrong with any of them alone
         return True
 
-    def _one_by_one(self, batch: list[Read]) -> bool:
+    def _one_by_one(self, batch: list[Decoded]) -> bool:
         """Commit each event for itself; return whether the bad ones were found."""
         found = False
         for position, event in enumerate(batch):
@@ -298,14 +300,14 @@ class Pipeline:
                 left = batch[position + isinstance(error, UncertainError) :]
                 with self._lock:
                     self._queue.extendleft(reversed(left))
-                    self._size += sum(map(weight, left))
+                    self._size += sum(map(event_count, left))
                 return True
             except Exception as error:  # noqa: BLE001
                 found = True
                 self._guard.report("reducer", error)
         return found
 
-    def _commit(self, batch: list[Read], *, most_due: int = 0, ahead: float = 0.0) -> int:
+    def _commit(self, batch: list[Decoded], *, most_due: int = 0, ahead: float = 0.0) -> int:
         """Reduce and commit in one transaction; return how many contacts were due."""
         for attempt in range(_ATTEMPTS):
             with suppress(ConflictError):
@@ -313,30 +315,30 @@ class Pipeline:
             time.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only so that workers part ways
         raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
 
-    def _attempt(self, batch: list[Read], most_due: int, ahead: float) -> int:
+    def _attempt(self, batch: list[Decoded], most_due: int, ahead: float) -> int:
         began = time.perf_counter()
         hasher = self.hasher()
-        measures = Measures()
-        business = Business(self._named, measures)
+        measures = Measurements()
+        business = QualityBatch(self._named, measures)
         events = self._sorted(batch, business, measures)
-        own = self.own.take()
-        measures.merge(own.adds)
+        own = self.own.drain()
+        measures.merge(own.increments)
         try:
             with self._store.transaction() as transaction:
-                reduction = Batch(transaction, self.rules, hasher, self._labels, measures)
+                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures)
                 if events:
-                    reduction.take(events)
+                    reduction.apply(events)
                 now = self.clock()
                 due = reduction.settle(now + ahead, most_due) if most_due else 0
                 changes = reduction.changes(now)
-                business.fold(transaction, changes, self._labels.admit, hasher)
-                if changes.states or changes.removed or changes.adds or changes.documents:
+                business.fold(transaction, changes, self._labels.limit, hasher)
+                if changes.states or changes.removed or changes.increments or changes.documents:
                     transaction.commit(changes)
             business.committed()
         except UncertainError as error:
             self._unsure.append((error, batch, own))
             with self._lock:
-                self._size += sum(map(weight, batch))
+                self._size += sum(map(event_count, batch))
             raise
         except BaseException:
             self.own.give_back(own)
@@ -348,7 +350,7 @@ class Pipeline:
             self.own.committed_within(time.perf_counter() - began)
         return due
 
-    def _sorted(self, batch: list[Read], business: Business, measures: Measures) -> list[PersonEvent]:
+    def _sorted(self, batch: list[Decoded], business: QualityBatch, measures: Measurements) -> list[PersonEvent]:
         """Count what is about no person, hand on what is about the business, and return what is about people."""
         events: list[PersonEvent] = []
         for event in batch:
@@ -362,8 +364,8 @@ class Pipeline:
                 business.add(event)
             else:
                 if type(event) is Send and event.template:
-                    event.template = self._labels.admit("template", event.template)
-                    event.language = self._labels.admit("language", event.language)
+                    event.template = self._labels.limit("template", event.template)
+                    event.language = self._labels.limit("language", event.language)
                 events.append(event)  # type: ignore[arg-type]
         return events
 
@@ -378,7 +380,7 @@ class Pipeline:
 
     def _identify(self) -> Hasher:
         """Take the identity key from the settings, else from the store, where the first process has put it."""
-        key = self._identity_key or self._store.keep_first("identity_key", secrets.token_bytes(32))
+        key = self._identity_key or self._store.set_if_absent("identity_key", secrets.token_bytes(32))
         self._labels.learn(self._store.cells())
         known = state.decode(self._store.document(state.DOCUMENT))
         self._labels.learn((family.name, labels, 0) for family, labels, _ in gauges.gauges(known, 0.0))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from chatvitals.events import AccountEvent
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
     from chatvitals.quality.state import Quality
 
     Admit: TypeAlias = Callable[[str, str], str]
@@ -25,7 +25,7 @@ _LIFTS: Final = ("_UNBAN", "_RATE_LIMIT_RECOVERY")
 _LIMITS: Final = ("max_daily_conversations_per_business", "max_daily_conversation_per_phone")
 
 
-def fold(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measures) -> None:
+def apply_account_event(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measurements) -> None:
     """Count an account event, and let restrictions and limits take effect."""
     waba = _waba(quality, event, admit)
     for name in _names(event):
@@ -33,7 +33,7 @@ def fold(quality: Quality, event: AccountEvent, at: float, admit: Admit, measure
     if event.field == "business_capability_update":
         spelling = next((event.value[key] for key in _LIMITS if event.value.get(key) is not None), None)
         if spelling is not None:
-            messaging_limits.take(quality.account(waba).limit, spelling, at, measures)
+            messaging_limits.apply_limit(quality.account(waba).limit, spelling, at, measures)
     elif event.field == "account_update":
         _account_update(quality, waba, event, at, measures)
 
@@ -79,7 +79,7 @@ def _names(event: AccountEvent) -> Iterator[str]:
         yield word if isinstance(word, str) and word in known else enums.OTHER
 
 
-def _account_update(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measures) -> None:
+def _account_update(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measurements) -> None:
     match upper(event.value.get("event")):
         case "ACCOUNT_RESTRICTION":
             _restriction(quality, waba, event, at, measures)
@@ -87,7 +87,7 @@ def _account_update(quality: Quality, waba: str, event: AccountEvent, at: float,
             _ban(quality, waba, event.value.get("ban_info"), at)
 
 
-def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measures) -> None:
+def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measurements) -> None:
     """Tell a restriction, a warning and a lift apart: all three come under one event name."""
     items = event.value.get("restriction_info")
     account = quality.account(waba)

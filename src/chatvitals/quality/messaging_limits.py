@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chatvitals.metrics import catalogue
 
 if TYPE_CHECKING:
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
     from chatvitals.quality.state import Limit
 
 _TIERS: dict[str, float | None] = {
@@ -46,14 +46,14 @@ def normal(spelling: object) -> Users | None:
     return Users(float(text)) if _WHOLE.fullmatch(text) else None
 
 
-def take(limit: Limit, spelling: object, at: float, measures: Measures, *, polled: bool = False) -> None:
+def apply_limit(limit: Limit, spelling: object, at: float, measures: Measurements, *, polled: bool = False) -> None:
     """Take a limit as Meta spells it; one that cannot be read keeps the last value and is counted.
 
     A poll repeats what the last one said, and the same unreadable tier counts once.
     """
     found = normal(spelling)
     if found is not None:
-        limit.take(found.users, at)
+        limit.update(found.users, at)
         return
     text = _text(spelling)
     if not polled or text != limit.unknown:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from chatvitals.events import Poll
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
 
     Admit: TypeAlias = Callable[[str, str], str]
 
@@ -25,10 +25,10 @@ _LIMIT: Final = "whatsapp_business_manager_messaging_limit"
 _OLD_LIMIT: Final = "messaging_limit_tier"
 
 
-def fold(quality: Quality, poll: Poll, admit: Admit, measures: Measures) -> None:
+def apply_poll(quality: Quality, poll: Poll, admit: Admit, measures: Measurements) -> None:
     """Take a poll in; one that is older than what is known changes nothing of it."""
     quality.polled = max(quality.polled, poll.received)
-    waba = waba_label(poll.waba, admit)
+    waba = waba_label(poll.waba_id, admit)
     for row in poll.numbers or ():
         _number(quality, (waba, poll.received), row, admit, measures)
     if poll.numbers:
@@ -39,7 +39,7 @@ def fold(quality: Quality, poll: Poll, admit: Admit, measures: Measures) -> None
         account = quality.account(waba)
         _take_health(account.health, poll.account, poll.received, measures)
         if poll.account.get(_LIMIT) is not None:
-            messaging_limits.take(account.limit, poll.account[_LIMIT], poll.received, measures, polled=True)
+            messaging_limits.apply_limit(account.limit, poll.account[_LIMIT], poll.received, measures, polled=True)
         _lift(quality, waba, account.health, poll.received)
 
 
@@ -51,7 +51,7 @@ def name(quality: Quality, number_id: str, display: str, at: float) -> Number:
     return number
 
 
-def rating(score: object, measures: Measures) -> str:
+def rating(score: object, measures: Measurements) -> str:
     """Return a rating; what is no rating is unknown, never green, and what is on no list of Meta's is counted."""
     if isinstance(score, dict):
         score = score.get("score")
@@ -69,7 +69,7 @@ def template_status(word: str) -> str:
     return status if status in enums.TEMPLATE_STATUSES else enums.OTHER
 
 
-def template(quality: Quality, key: tuple[str, str, str], admit: Admit, measures: Measures) -> Template:
+def template(quality: Quality, key: tuple[str, str, str], admit: Admit, measures: Measurements) -> Template:
     """Return what is known of a template; of one too many nothing is kept, beyond the label's cap it is `other`."""
     known = quality.templates.get(key)
     if known is None:
@@ -83,7 +83,7 @@ def template(quality: Quality, key: tuple[str, str, str], admit: Admit, measures
 
 
 def _number(
-    quality: Quality, polled: tuple[str, float], row: dict[str, object], admit: Admit, measures: Measures
+    quality: Quality, polled: tuple[str, float], row: dict[str, object], admit: Admit, measures: Measurements
 ) -> None:
     waba, at = polled
     number_id = schema.text(row.get("id"))
@@ -102,20 +102,20 @@ def _number(
     _rate(number_id, number, rating(row.get("quality_rating"), measures), at, measures)
     status = upper(row.get("status"))
     if status:
-        number.status.take(status if status in enums.NUMBER_STATUSES else enums.OTHER, at)
+        number.status.update(status if status in enums.NUMBER_STATUSES else enums.OTHER, at)
         if status == "FLAGGED":
             number.flags.raise_(at)
         elif status == "CONNECTED":
             number.flags.clear(at)
     if row.get(_LIMIT) is not None:
-        messaging_limits.take(quality.account(waba).limit, row[_LIMIT], at, measures, polled=True)
+        messaging_limits.apply_limit(quality.account(waba).limit, row[_LIMIT], at, measures, polled=True)
     elif row.get(_OLD_LIMIT) is not None:
-        messaging_limits.take(number.limit, row[_OLD_LIMIT], at, measures, polled=True)
+        messaging_limits.apply_limit(number.limit, row[_OLD_LIMIT], at, measures, polled=True)
     _take_health(number.health, row, at, measures)
     _lift(quality, waba, number.health, at)
 
 
-def _rate(number_id: str, number: Number, found: str, at: float, measures: Measures) -> None:
+def _rate(number_id: str, number: Number, found: str, at: float, measures: Measurements) -> None:
     if number.rated and found != number.rating:
         measures.count(catalogue.QUALITY_CHANGES, (number_id, number.rating, found))
         number.changed = at
@@ -129,7 +129,7 @@ def _forget_numbers(quality: Quality, waba: str, now: float) -> None:
         del quality.numbers[number_id]
 
 
-def _take_health(known: dict[str, Reading], node: dict[str, object], at: float, measures: Measures) -> None:
+def _take_health(known: dict[str, Reading], node: dict[str, object], at: float, measures: Measurements) -> None:
     """Read whether each link of the chain may send; of several of one kind the worst counts."""
     worst: dict[str, str] = {}
     for entity, can_send in _entities(node):
@@ -138,7 +138,7 @@ def _take_health(known: dict[str, Reading], node: dict[str, object], at: float, 
         elif entity not in worst or enums.HEALTH.index(can_send) < enums.HEALTH.index(worst[entity]):
             worst[entity] = can_send
     for entity, can_send in worst.items():
-        known.setdefault(entity, Reading()).take(can_send, at)
+        known.setdefault(entity, Reading()).update(can_send, at)
 
 
 def _entities(node: dict[str, object]) -> Iterator[tuple[str, str]]:
@@ -159,7 +159,7 @@ def _lift(quality: Quality, waba: str, health: dict[str, Reading], at: float) ->
         account.lifted = max(account.lifted, at)
 
 
-def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: Measures) -> None:
+def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: Measurements) -> None:
     """Take the complete list: templates that it lacks and of which nothing newer was heard are gone."""
     listed = set()
     for row in poll.templates or ():
@@ -169,10 +169,10 @@ def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: 
             continue
         listed.add(key)
         known = template(quality, (waba, key[1], key[2]), admit, measures)
-        known.quality.take(rating(row.get("quality_score"), measures), poll.received)
+        known.quality.update(rating(row.get("quality_score"), measures), poll.received)
         status = upper(row.get("status"))
         if status:
-            known.status.take(template_status(status), poll.received)
+            known.status.update(template_status(status), poll.received)
     gone = [key for key, t in quality.templates.items() if key[0] == waba and key not in listed]
     for key in gone:
         if quality.templates[key].heard < poll.received:

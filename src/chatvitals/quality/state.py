@@ -27,7 +27,7 @@ class Reading(msgspec.Struct, array_like=True, gc=False):
     value: str = ""
     at: float = 0.0
 
-    def take(self, value: str, at: float) -> None:
+    def update(self, value: str, at: float) -> None:
         """Replace the value unless a newer one is known."""
         if at >= self.at:
             self.value, self.at = value, at
@@ -40,7 +40,7 @@ class Limit(msgspec.Struct, array_like=True, gc=False):
     at: float = 0.0
     unknown: str = ""  # the last spelling that could not be read, so that a poll does not count it each time
 
-    def take(self, users: float | None, at: float) -> None:
+    def update(self, users: float | None, at: float) -> None:
         """Replace the limit unless a newer one is known."""
         if at >= self.at:
             self.users, self.at = users, at

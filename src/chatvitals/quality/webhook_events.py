@@ -1,7 +1,7 @@
 """What WhatsApp thinks of the business: webhooks about numbers and templates, and what is common to all of them.
 
 Polls are the truth about a number's rating; webhooks are events (conversations/README.md 8). Everything here changes
-a `Quality` in place and counts into `Measures`. The time of an event decides, not the time of its arrival.
+a `Quality` in place and counts into `Measurements`. The time of an event decides, not the time of its arrival.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from chatvitals.conversations.identity import Hasher
     from chatvitals.events import BusinessEvent
-    from chatvitals.metrics.measurements import Measures
+    from chatvitals.metrics.measurements import Measurements
 
     Admit: TypeAlias = Callable[[str, str], str]
 
@@ -32,7 +32,7 @@ _LIMIT_EVENTS: Final = frozenset({"FLAGGED", "UNFLAGGED", "UPGRADE", "DOWNGRADE"
 _THROUGHPUT: Final = "TIER_UNLIMITED"  # here it means the higher throughput (whatsapp/README.md 0.4)
 
 
-def fold(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Hasher, measures: Measures) -> None:
+def apply_event(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Hasher, measures: Measurements) -> None:
     """Take one event into what is known of the business.
 
     Args:
@@ -47,7 +47,7 @@ def fold(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Hasher, m
         case AccountEvent():
             _webhook(quality, event, admit, hasher, measures)
         case Poll():
-            polls.fold(quality, event, admit, measures)
+            polls.apply_poll(quality, event, admit, measures)
             release(quality, event.received, measures)
         case PollerState():
             quality.polled = max(quality.polled, event.last_success)
@@ -62,7 +62,7 @@ def name_number(quality: Quality, number_id: str, display: str, received: float,
     polls.name(quality, number_id, display, received)
 
 
-def release(quality: Quality, now: float, measures: Measures) -> None:
+def release(quality: Quality, now: float, measures: Measurements) -> None:
     """Apply webhooks that waited for their number to be named; drop those that waited longer than Meta repeats them."""
     waiting, quality.waiting = quality.waiting, []
     for item in sorted(waiting, key=lambda item: item.at):
@@ -75,7 +75,7 @@ def release(quality: Quality, now: float, measures: Measures) -> None:
             quality.waiting.append(item)
 
 
-def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher, measures: Measures) -> None:
+def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher, measures: Measurements) -> None:
     try:
         key = _key(event, hasher)
     except RecursionError:
@@ -95,7 +95,7 @@ def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher
     elif event.field in enums.TEMPLATE_FIELDS:
         _template_event(quality, event, at, admit, measures)
     else:
-        account_events.fold(quality, event, at, admit, measures)
+        account_events.apply_account_event(quality, event, at, admit, measures)
 
 
 def _key(event: AccountEvent, hasher: Hasher) -> int:
@@ -104,7 +104,7 @@ def _key(event: AccountEvent, hasher: Hasher) -> int:
     return hasher.message(f"{event.field}\0{event.entry}\0{event.time}\0{value}")
 
 
-def _at(event: AccountEvent, measures: Measures) -> float:
+def _at(event: AccountEvent, measures: Measurements) -> float:
     """Return when it happened: `entry.time`, which some fields lack; one from the future would block all others."""
     if event.time is None:
         return event.received
@@ -117,7 +117,7 @@ def _at(event: AccountEvent, measures: Measures) -> float:
 # Numbers
 
 
-def _number_event(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measures) -> None:
+def _number_event(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measurements) -> None:
     value = event.value
     display = schema.digits(value.get("display_phone_number"))
     name = account_events.upper(value.get("event"))
@@ -127,7 +127,7 @@ def _number_event(quality: Quality, event: AccountEvent, at: float, admit: Admit
     portfolio = value.get("max_daily_conversations_per_business")
     waba = account_events.waba_label(event.entry, admit)
     if portfolio is not None and portfolio != _THROUGHPUT and waba:
-        messaging_limits.take(quality.account(waba).limit, portfolio, at, measures)
+        messaging_limits.apply_limit(quality.account(waba).limit, portfolio, at, measures)
     label = name if name in enums.QUALITY_EVENTS else enums.OTHER
     item = Waiting(display, label, at, event.received)
     tier = value.get("current_limit")
@@ -147,7 +147,7 @@ def _number_event(quality: Quality, event: AccountEvent, at: float, admit: Admit
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
 
 
-def _apply(quality: Quality, number_id: str, item: Waiting, measures: Measures) -> None:
+def _apply(quality: Quality, number_id: str, item: Waiting, measures: Measurements) -> None:
     """Let an event about a number take effect; none ever sets the rating."""
     number = quality.numbers[number_id]
     measures.count(catalogue.QUALITY_EVENTS, (number_id, item.event))
@@ -156,13 +156,13 @@ def _apply(quality: Quality, number_id: str, item: Waiting, measures: Measures) 
     elif item.event == "UNFLAGGED":
         number.flags.clear(item.at)
     if item.has_limit:
-        number.limit.take(item.limit, item.at)
+        number.limit.update(item.limit, item.at)
 
 
 # Templates
 
 
-def _template_event(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measures) -> None:
+def _template_event(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measurements) -> None:
     """Read the status or the quality of a template, whichever of the two field names it came under."""
     value = event.value
     score = value.get("new_quality_score")
@@ -172,17 +172,17 @@ def _template_event(quality: Quality, event: AccountEvent, at: float, admit: Adm
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
         return
     if score is not None:
-        template.quality.take(polls.rating(score, measures), at)
+        template.quality.update(polls.rating(score, measures), at)
     if name:
         status = polls.template_status(name)
-        template.status.take(status, at)
+        template.status.update(status, at)
         reason = account_events.upper(value.get("reason")) or "NONE"
         reason = reason if reason in enums.TEMPLATE_REASONS else enums.OTHER
         labels = (template.waba, template.template, template.language, status, reason)
         measures.count(catalogue.TEMPLATE_STATUS_CHANGES, labels)
 
 
-def _template_of(quality: Quality, event: AccountEvent, admit: Admit, measures: Measures) -> Template | None:
+def _template_of(quality: Quality, event: AccountEvent, admit: Admit, measures: Measurements) -> Template | None:
     value: Mapping[str, object] = event.value
     name, language = value.get("message_template_name"), value.get("message_template_language")
     waba = account_events.waba_label(event.entry, admit)

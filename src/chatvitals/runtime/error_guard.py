@@ -17,7 +17,7 @@ logger = logging.getLogger("chatvitals")
 _QUIET_SECONDS = 60.0
 
 
-class Guard:
+class ErrorGuard:
     """Context managers that swallow `Exception` (never `BaseException`), count it by place and log it once a minute.
 
     `on_error` is called with the place and the exception; tests use it to fail on anything that was swallowed.
@@ -57,7 +57,7 @@ class Guard:
         self._lock = threading.Lock()
         self.errors = Counter()
 
-    def take(self) -> Counter[str]:
+    def drain(self) -> Counter[str]:
         """Return what was counted since the last call and start again at nothing."""
         with self._lock:
             taken, self.errors = self.errors, Counter()
@@ -69,7 +69,7 @@ class _Fence:
 
     __slots__ = ("_guard", "_where", "failed")
 
-    def __init__(self, guard: Guard, where: str) -> None:
+    def __init__(self, guard: ErrorGuard, where: str) -> None:
         self._guard = guard
         self._where = where
         self.failed = False

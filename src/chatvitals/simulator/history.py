@@ -23,7 +23,7 @@ from chatvitals.events import (
 from chatvitals.settings import Settings
 from chatvitals.simulator import story as the_story
 from chatvitals.simulator.platform import NEWS, OFFER, POLL_SECONDS, Platform
-from chatvitals.simulator.story import DAY, HOUR, Line, Story
+from chatvitals.simulator.story import DAY, HOUR, Story, StoryLine
 from chatvitals.stores import open_store
 from chatvitals.vitals import Vitals
 
@@ -80,7 +80,7 @@ class History:
                 act()
             self.now = at
             self._deploy_if_due()
-            self._vitals.pipeline.drain()
+            self._vitals._pipeline.drain()
             yield at, list(self._vitals.collector.collect())
             at += self._every
 
@@ -91,7 +91,7 @@ class History:
 
     # Customers and bot
 
-    def _arrive(self, line: Line) -> None:
+    def _arrive(self, line: StoryLine) -> None:
         """A customer writes; the next one comes by the hour's rate."""
         rate = the_story.arrivals_per_hour(line.busiest, self.now) / HOUR
         self._at(self.now + self._random.expovariate(rate), partial(self._arrive, line))
@@ -102,7 +102,7 @@ class History:
                        variant="emoji" if next(self._ids) % 2 else "plain")  # fmt: skip
         self._ask(line, person, 0)
 
-    def _ask(self, line: Line, person: dict[str, str], step: int) -> None:
+    def _ask(self, line: StoryLine, person: dict[str, str], step: int) -> None:
         """The customer writes once or twice and waits; the bot answers, unless the customer has given up before."""
         slow = self._story.is_slow(line, self._share())
         self._write(person)
@@ -119,7 +119,7 @@ class History:
         elif self._random.random() < 0.004:
             self._at(self.now + wait + 30.0, partial(self._give_up, line, person))
 
-    def _give_up(self, line: Line, person: dict[str, str]) -> None:
+    def _give_up(self, line: StoryLine, person: dict[str, str]) -> None:
         """A customer who is tired of waiting leaves; some block the number, some opt out."""
         if self._random.random() < 0.35:
             self._platform.feedback[line.number].blocked(self.now)
@@ -127,9 +127,13 @@ class History:
             self._opt_out(person)
         person["left"] = "yes"
 
-    def _answer(self, line: Line, person: dict[str, str], step: int, *, seconds: float) -> None:
+    def _answer(self, line: StoryLine, person: dict[str, str], step: int, *, seconds: float) -> None:
         handler = _STEPS[min(step, 3)]
-        self._emit(Handled(number=line.number, handler=handler, seconds=min(seconds, 20.0) / 10, result=self._result()))
+        self._emit(
+            Handled(
+                phone_number_id=line.number, handler=handler, seconds=min(seconds, 20.0) / 10, result=self._result()
+            )
+        )
         self._send(person, Step, journey="order", step=handler, completes=handler == "payment", **_SPANS)
         if self._random.random() < 0.05:
             self._send(person, Call, name="fallback")
@@ -142,7 +146,7 @@ class History:
         again = step if self._random.random() < 0.12 else step + 1
         self._at(self.now + self._random.uniform(8.0, 90.0), partial(self._go_on, line, person, again))
 
-    def _go_on(self, line: Line, person: dict[str, str], step: int) -> None:
+    def _go_on(self, line: StoryLine, person: dict[str, str], step: int) -> None:
         if "left" not in person:
             self._ask(line, person, step)
 
@@ -156,7 +160,7 @@ class History:
     def _person_answers(self, person: dict[str, str]) -> None:
         self._send(person, Echo, id=self._id(), type="text", timestamp=int(self.now))
 
-    def _campaign(self, line: Line) -> None:
+    def _campaign(self, line: StoryLine) -> None:
         """Every morning an offer goes to customers; who waited badly reads less."""
         slow = self._story.is_slow(line, self._share())
         target = 0.42 if slow else 0.72
@@ -165,7 +169,7 @@ class History:
             self._at(self.now + self._random.uniform(0.0, 2 * HOUR), partial(self._offer, line))
         self._at(self.now + DAY, partial(self._campaign, line))
 
-    def _offer(self, line: Line) -> None:
+    def _offer(self, line: StoryLine) -> None:
         person = self._person(line)
         message = self._id()
         name = OFFER if line.troubled else NEWS
@@ -179,7 +183,7 @@ class History:
         if self._random.random() < (0.006 if self._story.is_slow(line, self._share()) else 0.0015):
             self._at(self.now + 900.0, partial(self._opt_out, person))
 
-    def _reply(self, line: Line, person: dict[str, str]) -> None:
+    def _reply(self, line: StoryLine, person: dict[str, str]) -> None:
         if self._random.random() < 0.004:
             self._send(person, Send, kind="reply", accepted=False, code="131056", seconds=0.3)
         message = self._id()
@@ -226,14 +230,14 @@ class History:
     def _result(self) -> Literal["ok", "error"]:
         return "error" if self._random.random() < 0.004 else "ok"
 
-    def _person(self, line: Line) -> dict[str, str]:
+    def _person(self, line: StoryLine) -> dict[str, str]:
         """Most customers are new; some have written before."""
         latest = next(self._people)
         index = self._random.randint(max(1, latest - 3000), latest) if self._random.random() < 0.3 else latest
         return {"number": line.number, "phone": f"1555{index:07d}"}
 
     def _send(self, person: dict[str, str], of: type[PersonEvent], /, **more: object) -> None:
-        event = of(number=person["number"], phone=person["phone"], received=self.now, **more)  # type: ignore[arg-type]
+        event = of(phone_number_id=person["number"], wa_id=person["phone"], received=self.now, **more)  # type: ignore[arg-type]
         if of in {Message, Status, Echo, Preference}:
             field = {Echo: "smb_message_echoes", Preference: "user_preferences"}.get(of, "messages")
             self._emit(Webhook(result="accepted", received=self.now, events=[event], fields={(field, True): 1}))
@@ -241,13 +245,13 @@ class History:
             self._emit(event)
 
     def _emit(self, event: object) -> None:
-        self._vitals.emit(event)  # type: ignore[arg-type]
+        self._vitals._emit(event)  # type: ignore[arg-type]
 
     def _deploy_if_due(self) -> None:
         version = self._story.version(self._share())
         if version != self._version:
             self._version = version
-            self._vitals.pipeline.drain()
+            self._vitals._pipeline.drain()
             self._vitals = self._deploy(version)
 
     def _deploy(self, version: str) -> Vitals:

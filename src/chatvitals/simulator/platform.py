@@ -93,8 +93,8 @@ class Platform:
         if hourly:
             yield from self._judge_template(now)
         templates = self._template_rows() if hourly else None
-        yield Poll(waba=self._story.waba, received=now, numbers=self._number_rows(), templates=templates)
-        yield GraphCall(waba=self._story.waba, result="ok")
+        yield Poll(waba_id=self._story.waba, received=now, numbers=self._number_rows(), templates=templates)
+        yield GraphCall(waba_id=self._story.waba, result="ok")
         yield PollerState(interval=POLL_SECONDS, last_success=now, received=now)
 
     def _judge_template(self, now: float) -> Iterator[Webhook]:

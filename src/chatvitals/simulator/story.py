@@ -14,7 +14,7 @@ HOUR: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StoryLine:
     """A business number of the story: its ids, and how many customers write to it in its busiest hour."""
 
     number: str
@@ -32,9 +32,9 @@ class Story:
     about: str
     slow_from: float = 2.0  # never
     fixed_at: float = 2.0
-    lines: tuple[Line, ...] = (
-        Line("990005556667778", "15550001234", "Corner Bakery", 26.0, troubled=True),
-        Line("990005556667779", "15550001235", "Corner Bakery Events", 16.0),
+    lines: tuple[StoryLine, ...] = (
+        StoryLine("990005556667778", "15550001234", "Corner Bakery", 26.0, troubled=True),
+        StoryLine("990005556667779", "15550001235", "Corner Bakery Events", 16.0),
     )
     waba: str = "990001112223334"
     campaign_size: int = 120
@@ -45,7 +45,7 @@ class Story:
             return "1.4.1"
         return "1.4.0" if share >= self.slow_from else "1.3.2"
 
-    def is_slow(self, line: Line, share: float) -> bool:
+    def is_slow(self, line: StoryLine, share: float) -> bool:
         """Say whether this number's answers are slow."""
         return line.troubled and self.slow_from <= share < self.fixed_at
 

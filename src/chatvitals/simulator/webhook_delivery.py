@@ -23,7 +23,7 @@ _SLOWEST_RETRY = 2.0
 _ATTEMPTS = 30
 
 
-class Address(NamedTuple):
+class WebhookTarget(NamedTuple):
     """Where webhooks go, and the secret that signs them."""
 
     url: str
@@ -49,7 +49,7 @@ class Delivery:
 
     def __init__(
         self,
-        address: Address,
+        address: WebhookTarget,
         number: BusinessNumber,
         *,
         client: httpx.AsyncClient,

@@ -50,11 +50,11 @@ class Changes:
     states: dict[int, tuple[bytes, float]] = field(default_factory=dict)  # with the time when it is due next
     links: dict[int, int] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
-    marks: dict[Mark, float | None] = field(default_factory=dict)  # None removes the mark
-    adds: dict[Cell, float] = field(default_factory=dict)
-    latest: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
+    open_since: dict[Mark, float | None] = field(default_factory=dict)  # None removes the mark
+    increments: dict[Cell, float] = field(default_factory=dict)
+    maxima: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
     documents: dict[str, bytes] = field(default_factory=dict)  # small and few: what is known of the business itself
-    keep: dict[int, tuple[float, Sequence[int]]] = field(default_factory=dict)
+    ttls: dict[int, tuple[float, Sequence[int]]] = field(default_factory=dict)
     """For remote stores, which forget what nobody sweeps: for how many seconds to keep a state at least, and all keys
     that lead to it."""
 
@@ -65,7 +65,7 @@ def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
     return held_by == holder or not given - LEASE_TOLERANCE <= now < ends
 
 
-class About(NamedTuple):
+class StoreInfo(NamedTuple):
     """What a store is, for people."""
 
     kind: str
@@ -124,13 +124,13 @@ class Store(Protocol):
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells, as one consistent picture."""
 
-    def earliest(self) -> dict[tuple[str, str], float]:
+    def oldest_open(self) -> dict[tuple[str, str], float]:
         """Return the earliest mark of each (kind, business number) that has one."""
 
     def document(self, name: str) -> bytes | None:
         """Return a document, or None where there is none yet."""
 
-    def keep_first(self, name: str, value: bytes) -> bytes:
+    def set_if_absent(self, name: str, value: bytes) -> bytes:
         """Store `value` under `name` unless there is one, and return the one that is there."""
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
@@ -147,7 +147,7 @@ class Store(Protocol):
 
         """
 
-    def about(self) -> About:
+    def about(self) -> StoreInfo:
         """Return what this store is and how large."""
 
     def dump(self) -> Iterator[Changes]:

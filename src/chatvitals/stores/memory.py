@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from chatvitals.stores.base import About, Changes, is_free
+from chatvitals.stores.base import Changes, StoreInfo, is_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,7 +47,7 @@ class MemoryStore:
         with self._lock:
             return dict(self._cells)
 
-    def earliest(self) -> dict[tuple[str, str], float]:
+    def oldest_open(self) -> dict[tuple[str, str], float]:
         """Return the earliest mark of each kind and business number."""
         found: dict[tuple[str, str], float] = {}
         with self._lock:
@@ -60,7 +60,7 @@ class MemoryStore:
         with self._lock:
             return self._kept.get(name)
 
-    def keep_first(self, name: str, value: bytes) -> bytes:
+    def set_if_absent(self, name: str, value: bytes) -> bytes:
         """Store `value` unless there is one, and return the one that is there."""
         with self._lock:
             return self._kept.setdefault(name, value)
@@ -73,9 +73,9 @@ class MemoryStore:
             self._leases[name] = (holder, now, now + seconds)
             return True
 
-    def about(self) -> About:
+    def about(self) -> StoreInfo:
         """Say that this is memory; how much of it, Python does not tell."""
-        return About("memory", 1, 0)
+        return StoreInfo("memory", 1, 0)
 
     def dump(self) -> Iterator[Changes]:
         """Return everything as one piece."""
@@ -83,8 +83,8 @@ class MemoryStore:
             yield Changes(
                 states={key: (row, self._due[key]) for key, row in self._rows.items() if isinstance(row, bytes)},
                 links={key: row for key, row in self._rows.items() if isinstance(row, int)},
-                marks=dict(self._marks),
-                adds=dict(self._cells),
+                open_since=dict(self._marks),
+                increments=dict(self._cells),
                 documents=dict(self._kept),
             )
 
@@ -123,14 +123,14 @@ class MemoryStore:
         for key in changes.removed:
             self._rows.pop(key, None)
             self._due.pop(key, None)
-        for mark, at in changes.marks.items():
+        for mark, at in changes.open_since.items():
             if at is None:
                 self._marks.pop(mark, None)
             else:
                 self._marks[mark] = at
-        for cell, amount in changes.adds.items():
+        for cell, amount in changes.increments.items():
             self._cells[cell] = self._cells.get(cell, 0.0) + amount
-        for cell, value in changes.latest.items():
+        for cell, value in changes.maxima.items():
             self._cells[cell] = max(self._cells.get(cell, value), value)
         self._kept.update(changes.documents)
         if len(self._queue) > 64 + 4 * len(self._due):

@@ -24,8 +24,8 @@ from chatvitals.conversations import state
 from chatvitals.stores import redis_codec as records
 from chatvitals.stores import redis_scripts as scripts
 from chatvitals.stores import redis_url
-from chatvitals.stores.base import About, Changes, ConflictError, StoreUnavailableError, UncertainError
-from chatvitals.stores.timeouts import Patience
+from chatvitals.stores.base import Changes, ConflictError, StoreInfo, StoreUnavailableError, UncertainError
+from chatvitals.stores.timeouts import LookupDeadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +56,7 @@ class RedisStore:
         self._local = threading.local()
         self._packer = records.Packer()
         self._firsts: dict[str, bytes] = {}
-        self._patience = Patience()
+        self._patience = LookupDeadline()
         try:
             self._linked()  # imports redis-py now: later, the bot would wait for that
         except StoreUnavailableError:
@@ -77,7 +77,7 @@ class RedisStore:
         names, values = self._run(scripts.CELLS)
         return records.cells(names, values)
 
-    def earliest(self) -> dict[tuple[str, str], float]:
+    def oldest_open(self) -> dict[tuple[str, str], float]:
         """Return the earliest mark of each kind and business number."""
         return records.marks(self._run(scripts.EARLIEST))
 
@@ -86,7 +86,7 @@ class RedisStore:
         value: bytes | None = self._run(scripts.DOCUMENT, name.encode())
         return value
 
-    def keep_first(self, name: str, value: bytes) -> bytes:
+    def set_if_absent(self, name: str, value: bytes) -> bytes:
         """Store `value` unless there is one, and return the one that is there.
 
         What was returned is put back by the next commit where a Redis has come back empty: running workers would
@@ -109,9 +109,9 @@ class RedisStore:
         until = repr(float(now + seconds)).encode()
         return bool(self._run(scripts.LEASE, name.encode(), holder.encode(), repr(float(now)).encode(), until))
 
-    def about(self) -> About:
+    def about(self) -> StoreInfo:
         """Say what this is and about how much room it takes."""
-        return About("redis", int(scripts.FORMAT), int(self._run(scripts.SIZE)))
+        return StoreInfo("redis", int(scripts.FORMAT), int(self._run(scripts.SIZE)))
 
     def dump(self) -> Iterator[Changes]:
         """Return everything but leases in pieces; one moment only while nobody writes, since nothing is locked."""
@@ -124,8 +124,8 @@ class RedisStore:
             start += _DUMPED_AT_ONCE
         kept = self._run(scripts.DOCUMENTS)
         yield Changes(
-            marks=dict(records.all_marks(self._run(scripts.MARKS))),
-            adds=self.cells(),
+            open_since=dict(records.all_marks(self._run(scripts.MARKS))),
+            increments=self.cells(),
             documents={name.decode(): value for name, value in zip(kept[::2], kept[1::2], strict=True)},
         )
 

@@ -93,7 +93,7 @@ class Packer:
             firsts: documents to put back where they are missing.
 
         """
-        keep = changes.keep
+        keep = changes.ttls
         forever = (_KEPT_SECONDS, ())
         states: list[bytes] = []
         for key, (state, due) in changes.states.items():
@@ -106,9 +106,9 @@ class Packer:
             b"".join(states),
             b"".join(links),
             keys(changes.removed),
-            b"".join([self._mark(kind, number, key, at) for (kind, number, key), at in changes.marks.items()]),
-            self._amounts(changes.adds),
-            self._amounts(changes.latest),
+            b"".join([self._mark(kind, number, key, at) for (kind, number, key), at in changes.open_since.items()]),
+            self._amounts(changes.increments),
+            self._amounts(changes.maxima),
             _texts(changes.documents),
             _texts(firsts),
         )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.stores.redis_scripts import Script
-    from chatvitals.stores.redis_url import Address
+    from chatvitals.stores.redis_url import RedisAddress
 
 _CONNECT_SECONDS = 1.0
 _COMMAND_SECONDS = 2.0
@@ -67,7 +67,7 @@ class LostReplyError(StoreUnavailableError):
 class Link:
     """The connections of one process to one Redis; threads may share it."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: RedisAddress) -> None:
         self.pid = os.getpid()
         self._address = address
         base = f"{{{address.prefix}}}:"

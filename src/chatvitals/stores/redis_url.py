@@ -18,7 +18,7 @@ DEFAULT_PREFIX = "chatvitals"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Address:
+class RedisAddress:
     """Where a Redis is. It has no `repr`, for it holds a password."""
 
     kind: str  # "single", "sentinel" or "cluster"
@@ -34,7 +34,7 @@ class Address:
     options: str = ""  # further ones, as in the URL
 
 
-def parse(url: str) -> Address:
+def parse(url: str) -> RedisAddress:
     """Take a URL apart.
 
     Raises:
@@ -59,7 +59,7 @@ def parse(url: str) -> Address:
     if scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdigit():
         raise ValueError(f"the path of a {scheme}:// store is the number of the database, such as /0")
     plain = f"{scheme}://{parts.netloc}{parts.path}?{_others(query)}"
-    return Address("single", shown, _prefix(query), url=plain)
+    return RedisAddress("single", shown, _prefix(query), url=plain)
 
 
 def with_prefix(url: str, prefix: str) -> str:
@@ -74,7 +74,7 @@ class _PlainError(ValueError):
     """An error whose message holds nothing of the URL's secrets."""
 
 
-def _several(scheme: str, netloc: str, path: str, query: list[tuple[str, str]]) -> Address:
+def _several(scheme: str, netloc: str, path: str, query: list[tuple[str, str]]) -> RedisAddress:
     kind = scheme.partition("+")[2]
     login, _, hosts = netloc.rpartition("@")
     username, _, password = login.partition(":")
@@ -88,7 +88,7 @@ def _several(scheme: str, netloc: str, path: str, query: list[tuple[str, str]]) 
         raise _PlainError("a cluster has one database only: leave the URL's path out")
     if db and not db.isdigit():
         raise _PlainError(f"what follows the master's name in a {scheme}:// URL is the number of the database")
-    return Address(
+    return RedisAddress(
         kind,
         ", ".join(f"{host}:{port}" for host, port in nodes) + (f" ({service})" if kind == "sentinel" else ""),
         _prefix(query),

@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 from chatvitals.runtime import fork_hooks
 from chatvitals.stores import sqlite_schema as statements
-from chatvitals.stores.base import About, Changes, StoreUnavailableError, is_free
+from chatvitals.stores.base import Changes, StoreInfo, StoreUnavailableError, is_free
 
 if TYPE_CHECKING:
     import os
@@ -107,7 +107,7 @@ class SQLiteStore:
         texts = {labels: tuple(json.loads(labels)) for _, labels, _, _ in rows}
         return {(family, texts[labels], field): value for family, labels, field, value in rows}
 
-    def earliest(self) -> dict[tuple[str, str], float]:
+    def oldest_open(self) -> dict[tuple[str, str], float]:
         """Return the earliest mark of each kind and business number."""
         with self._translated():
             rows = self._connection().execute("SELECT kind, number, min(at) FROM marks GROUP BY kind, number")
@@ -118,7 +118,7 @@ class SQLiteStore:
         with self._translated():
             return _document(self._connection(), name)
 
-    def keep_first(self, name: str, value: bytes) -> bytes:
+    def set_if_absent(self, name: str, value: bytes) -> bytes:
         """Store `value` unless there is one, and return the one that is there."""
         with self._translated():
             connection = self._connection()
@@ -146,12 +146,12 @@ class SQLiteStore:
                     connection.execute("ROLLBACK")
             return free
 
-    def about(self) -> About:
+    def about(self) -> StoreInfo:
         """Return the format of the file and how large it is with its log."""
         with self._translated():
             version = self._connection().execute("PRAGMA user_version").fetchone()[0]
             files = (self.path, self.path.with_name(self.path.name + "-wal"))
-            return About("sqlite", version, sum(file.stat().st_size for file in files if file.exists()))
+            return StoreInfo("sqlite", version, sum(file.stat().st_size for file in files if file.exists()))
 
     def dump(self) -> Iterator[Changes]:
         """Return everything in pieces, read in one transaction that holds up no writer."""
@@ -314,11 +314,11 @@ class _SQLiteTransaction:
         many(statements.PUT_STATE, moved)
         many(statements.PUT_LINK, changes.links.items())
         many("DELETE FROM contacts WHERE key = ?", [(key,) for key in changes.removed])
-        gone = [mark for mark, at in changes.marks.items() if at is None]
+        gone = [mark for mark, at in changes.open_since.items() if at is None]
         many("DELETE FROM marks WHERE kind = ? AND number = ? AND key = ?", gone)
-        many(statements.PUT_MARK, [(*mark, at) for mark, at in changes.marks.items() if at is not None])
-        many(statements.ADD_CELL, _cell_rows(changes.adds))
-        many(statements.RAISE_CELL, _cell_rows(changes.latest))
+        many(statements.PUT_MARK, [(*mark, at) for mark, at in changes.open_since.items() if at is not None])
+        many(statements.ADD_CELL, _cell_rows(changes.increments))
+        many(statements.RAISE_CELL, _cell_rows(changes.maxima))
         many(statements.PUT_DOCUMENT, changes.documents.items())
         execute("COMMIT")
 
@@ -342,11 +342,11 @@ def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
         )
     marks = connection.execute("SELECT kind, number, key, at FROM marks")
     while rows := marks.fetchmany(_DUMPED_AT_ONCE):
-        yield Changes(marks={(kind, number, key): at for kind, number, key, at in rows})
+        yield Changes(open_since={(kind, number, key): at for kind, number, key, at in rows})
     cells = connection.execute("SELECT family, labels, field, value FROM cells")
     kept = connection.execute("SELECT name, value FROM kept")
     yield Changes(
-        adds={(family, tuple(json.loads(labels)), field): value for family, labels, field, value in cells},
+        increments={(family, tuple(json.loads(labels)), field): value for family, labels, field, value in cells},
         documents={name: value for name, value in kept if not name.startswith(_LEASE)},
     )
 

@@ -18,7 +18,7 @@ _MOMENT = 0.05
 _REST = 5.0
 
 
-class Patience:
+class LookupDeadline:
     """Runs look-ups on threads of their own, so that who asks waits a moment at most.
 
     A timeout of the connection would not do: names are resolved without one, and it starts again with each step.

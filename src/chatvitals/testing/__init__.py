@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chatvitals.testing.clock import FakeClock
 from chatvitals.testing.expectations import differences
-from chatvitals.testing.fixtures import Person, Place, person, place, wamid
+from chatvitals.testing.fixtures import Place, ScenarioPerson, person, place, wamid
 from chatvitals.testing.runner import run_scenario
 
-__all__ = ["FakeClock", "Person", "Place", "differences", "person", "place", "run_scenario", "wamid"]
+__all__ = ["FakeClock", "Place", "ScenarioPerson", "differences", "person", "place", "run_scenario", "wamid"]

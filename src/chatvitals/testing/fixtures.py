@@ -14,7 +14,7 @@ _DISPLAY = 15_550_001_233
 _WABA = 990_001_112_223_333
 
 
-class Person(NamedTuple):
+class ScenarioPerson(NamedTuple):
     """A customer: phone id and business-scoped user id."""
 
     phone: str
@@ -29,7 +29,7 @@ class Place(NamedTuple):
     waba: str
 
 
-def person(name: str) -> Person:
+def person(name: str) -> ScenarioPerson:
     """Return the person of a letter; a `2` behind it names what the person becomes after a change.
 
     Raises:
@@ -40,8 +40,8 @@ def person(name: str) -> Person:
         raise ValueError(f"a contact is a letter from A to Z, with or without a 2 behind it, not {name!r}")
     index = ord(name[0]) - ord("A") + 1
     if name[1:]:
-        return Person(str(_CHANGED_PHONE + index), f"US.{_CHANGED_USER + index}")
-    return Person(str(_PHONE + index), f"US.{_USER + index}")
+        return ScenarioPerson(str(_CHANGED_PHONE + index), f"US.{_CHANGED_USER + index}")
+    return ScenarioPerson(str(_PHONE + index), f"US.{_USER + index}")
 
 
 def place(name: str = "N1") -> Place:

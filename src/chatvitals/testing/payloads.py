@@ -88,7 +88,7 @@ def poll(step: Mapping[str, Any]) -> Poll:
             display = f"+{where.display[0]} {where.display[1:4]}-{where.display[4:7]}-{where.display[7:]}"
             names = {"id": where.phone_number_id, "display_phone_number": display, "verified_name": "Example Ltd"}
             rows.append({**names, **{key: value for key, value in row.items() if key != "number"}})
-    return Poll(waba=waba(step["waba"]), numbers=rows, templates=step.get("templates"), account=step.get("account"))
+    return Poll(waba_id=waba(step["waba"]), numbers=rows, templates=step.get("templates"), account=step.get("account"))
 
 
 def message_id(step: Step) -> str:

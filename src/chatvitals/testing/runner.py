@@ -105,7 +105,7 @@ class _Run:
 
     def _set_clock(self, at: float) -> None:
         self._clock.now = EPOCH + at
-        self._worker(1).vitals.pipeline.sweep()
+        self._worker(1).vitals._pipeline.sweep()
 
     def _worker(self, number: int) -> _Worker:
         if number not in self._workers:
@@ -129,7 +129,7 @@ class _Run:
         self._contexts.clear()
 
     def _commit(self, number: int) -> None:
-        if not self._worker(number).vitals.pipeline.drain():
+        if not self._worker(number).vitals._pipeline.drain():
             raise ValueError("the store could not be used")
 
     def _receive(self, number: int, step: Step, at: float) -> None:

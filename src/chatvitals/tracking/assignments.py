@@ -11,13 +11,13 @@ from chatvitals.conversations.identity import Hasher
 from chatvitals.conversations.state import Kind
 from chatvitals.events import Message
 from chatvitals.stores.base import StoreUnavailableError
-from chatvitals.stores.timeouts import Patience
+from chatvitals.stores.timeouts import LookupDeadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.context import Contact as Person
-    from chatvitals.conversations.state import Contact
+    from chatvitals.context import ContactIds
+    from chatvitals.conversations.state import ContactState
     from chatvitals.stores.base import Store
     from chatvitals.tracking.experiments import ExperimentPlan
 
@@ -40,10 +40,10 @@ class Assignments:
         self._identity_key = identity_key
         self._hasher: Hasher | None = None
         self._known: dict[tuple[str, int], str] = {}
-        self._patience = Patience()  # the first one that asks has the identity key fetched
+        self._patience = LookupDeadline()  # the first one that asks has the identity key fetched
         self._lock = threading.Lock()
 
-    def variant(self, plan: ExperimentPlan, person: Person) -> str | None:
+    def variant(self, plan: ExperimentPlan, person: ContactIds) -> str | None:
         """Return the variant of `person`, or None where the store cannot tell who that is."""
         try:
             keys = self._patience.run(partial(self._keys, person)) if self._is_far() else self._keys(person)
@@ -67,14 +67,16 @@ class Assignments:
         """Say whether the identity key must still be fetched from another host."""
         return self._hasher is None and self._store.remote
 
-    def _keys(self, person: Person) -> tuple[int, ...]:
+    def _keys(self, person: ContactIds) -> tuple[int, ...]:
         if self._hasher is None:
             # reading waits for nobody; making the key takes the store's lock, but once in the store's life
             secret = self._identity_key or self._store.document("identity_key")
             self._hasher = Hasher(secret) if secret else self._first_hasher()
-        return self._hasher.keys(Message(number=person.number, phone=person.phone, user=person.user, id="", type=""))
+        return self._hasher.keys(
+            Message(phone_number_id=person.phone_number_id, wa_id=person.wa_id, user_id=person.user_id, id="", type="")
+        )
 
-    def _find(self, keys: tuple[int, ...]) -> tuple[int, Contact | None]:
+    def _find(self, keys: tuple[int, ...]) -> tuple[int, ContactState | None]:
         """Return the key and state of the contact that the store has under these keys; a new one is its first key."""
         rows = self._store.rows(keys)
         for key in keys:
@@ -87,7 +89,7 @@ class Assignments:
         return keys[0], None
 
 
-def _given(contact: Contact, experiment: str) -> str | None:
+def _given(contact: ContactState, experiment: str) -> str | None:
     """Return the variant that the contact has seen already, or is about to have seen."""
     for exposure in contact.exposures:
         if exposure.experiment == experiment:

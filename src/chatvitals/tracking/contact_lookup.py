@@ -6,16 +6,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from chatvitals import context
-from chatvitals.context import Contact
+from chatvitals.context import ContactIds
 from chatvitals.whatsapp.schema import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.runtime.error_guard import ErrorGuard
 
 
-class Whose:
+class ContactResolver:
     """Finds the contact of a call; a call without any is counted, and never raises.
 
     Args:
@@ -26,11 +26,11 @@ class Whose:
 
     __slots__ = ("_default_number", "_guard")
 
-    def __init__(self, guard: Guard, default_number: str) -> None:
+    def __init__(self, guard: ErrorGuard, default_number: str) -> None:
         self._guard = guard
         self._default_number = default_number
 
-    def named(self, what: str, contact: str, phone_number_id: str) -> Contact | None:
+    def named(self, what: str, contact: str, phone_number_id: str) -> ContactIds | None:
         """Return the contact that the caller names, else the one whose message is being handled.
 
         Args:
@@ -43,22 +43,24 @@ class Whose:
         if contact:
             person = context.named(text(phone_number_id), text(contact))  # people pass ids as numbers, too
             handled = current or context.find(*person)  # of a batch, the one that is named
-            number = person.number or (handled.number if handled is not None else self._default_number)
+            number = person.phone_number_id or (
+                handled.phone_number_id if handled is not None else self._default_number
+            )
             if number and text(contact):
-                return person._replace(number=number)
+                return person._replace(phone_number_id=number)
         elif current is not None:
             return current
         self._nobody(what)
         return None
 
-    def handled(self, what: str, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Contact | None:
+    def handled(self, what: str, args: Iterable[Any], kwargs: Mapping[str, Any]) -> ContactIds | None:
         """Return whom a handler's call is about: its arguments decide where the context names none, or several."""
         found = context.current() or self.in_arguments((*args, *kwargs.values()))
         if found is None:
             self._nobody(what)
         return found
 
-    def in_arguments(self, arguments: Iterable[Any]) -> Contact | None:
+    def in_arguments(self, arguments: Iterable[Any]) -> ContactIds | None:
         """Return the contact that a pywa update or an item of a webhook among `arguments` is from."""
         for argument in arguments:
             number = phone = user = ""
@@ -69,7 +71,7 @@ class Whose:
                 if handled is not None:
                     return handled
                 if number or self._default_number:
-                    return Contact(number or self._default_number, phone, user)
+                    return ContactIds(number or self._default_number, phone, user)
         return None
 
     def _nobody(self, what: str) -> None:

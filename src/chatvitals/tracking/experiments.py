@@ -12,9 +12,9 @@ from chatvitals.tracking.journeys import check_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.runtime.error_guard import Guard
+    from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.tracking.assignments import Assignments
-    from chatvitals.tracking.contact_lookup import Whose
+    from chatvitals.tracking.contact_lookup import ContactResolver
 
 _SHARES = 2**64
 
@@ -65,9 +65,9 @@ class Experiment:
     plan: ExperimentPlan
     _emit: Callable[[Exposed], None] = field(repr=False)
     _clock: Callable[[], float] = field(repr=False)
-    _whose: Whose = field(repr=False)
+    _whose: ContactResolver = field(repr=False)
     _assignments: Assignments = field(repr=False)
-    _guard: Guard = field(repr=False)
+    _guard: ErrorGuard = field(repr=False)
 
     def variant(self, *, contact: str = "", phone_number_id: str = "") -> str:
         """Return the contact's variant and count its exposure; never raises.
@@ -87,9 +87,9 @@ class Experiment:
                 number, phone, user = person
                 self._emit(
                     Exposed(
-                        number=number,
-                        phone=phone,
-                        user=user,
+                        phone_number_id=number,
+                        wa_id=phone,
+                        user_id=user,
                         received=self._clock(),
                         experiment=self.plan.name,
                         variant=variant,

@@ -13,26 +13,26 @@ from chatvitals.tracking.decorators import wrap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.runtime.error_guard import Guard
-    from chatvitals.tracking.contact_lookup import Whose
+    from chatvitals.runtime.error_guard import ErrorGuard
+    from chatvitals.tracking.contact_lookup import ContactResolver
 
     F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
 
 
-def measured(function: F, name: str, emit: Callable[[Handled], None], whose: Whose, guard: Guard) -> F:
+def measured(function: F, name: str, emit: Callable[[Handled], None], whose: ContactResolver, guard: ErrorGuard) -> F:
     """Return `function` wrapped so that each call is measured: seconds, and ok, error or cancelled."""
 
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[BaseException | None], None]:
         number = ""
         with guard("handler"):
             person = context.current() or whose.in_arguments((*args, *kwargs.values()))
-            number = person.number if person is not None else ""
+            number = person.phone_number_id if person is not None else ""
         started = perf_counter()
 
         def finish(error: BaseException | None) -> None:
             with guard("handler"):
                 seconds = perf_counter() - started
-                emit(Handled(number=number, handler=name, seconds=seconds, result=_result(error)))
+                emit(Handled(phone_number_id=number, handler=name, seconds=seconds, result=_result(error)))
 
         return finish
 

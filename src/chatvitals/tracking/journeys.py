@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from chatvitals.context import Contact
+    from chatvitals.context import ContactIds
     from chatvitals.events import RunOutcome
-    from chatvitals.runtime.error_guard import Guard
-    from chatvitals.tracking.contact_lookup import Whose
+    from chatvitals.runtime.error_guard import ErrorGuard
+    from chatvitals.tracking.contact_lookup import ContactResolver
 
     F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
 
@@ -81,8 +81,8 @@ class Journey:
     plan: JourneyPlan
     _emit: Callable[[Step | RunEnd], None] = field(repr=False)
     _clock: Callable[[], float] = field(repr=False)
-    _whose: Whose = field(repr=False)
-    _guard: Guard = field(repr=False)
+    _whose: ContactResolver = field(repr=False)
+    _guard: ErrorGuard = field(repr=False)
 
     def step(self, name: str) -> StepMark:
         """Return a mark of a step: a decorator of handlers, and a `with` block. Each call or entry reaches the step.
@@ -124,9 +124,9 @@ class Journey:
                 number, phone, user = person
                 self._emit(
                     RunEnd(
-                        number=number,
-                        phone=phone,
-                        user=user,
+                        phone_number_id=number,
+                        wa_id=phone,
+                        user_id=user,
                         received=self._clock(),
                         journey=self.plan.name,
                         outcome=outcome,
@@ -139,14 +139,14 @@ class Journey:
             if person is not None:
                 self._reach(name, person)
 
-    def _reach(self, name: str, person: Contact) -> None:
+    def _reach(self, name: str, person: ContactIds) -> None:
         plan = self.plan
         number, phone, user = person
         self._emit(
             Step(
-                number=number,
-                phone=phone,
-                user=user,
+                phone_number_id=number,
+                wa_id=phone,
+                user_id=user,
                 received=self._clock(),
                 journey=plan.name,
                 step=name,

@@ -12,7 +12,7 @@ _APART = 1e-6  # seconds; the finest that Unix time as a float can hold safely
 _COARSE = 0.1  # a clock that is set back by more than this is believed
 
 
-class Moments:
+class MonotonicClock:
     """A clock that moves with every reading, so that calls keep their order.
 
     What happens at one moment is applied in a fixed order of kinds; `restart()` and then `reach()` on a clock that

@@ -94,7 +94,7 @@ class PreferenceItem(msgspec.Struct, gc=False):
     timestamp: Any = None
 
 
-class Contact(msgspec.Struct, gc=False):
+class ContactItem(msgspec.Struct, gc=False):
     """An item of `contacts[]`: the two ids of one person, either of which may be absent."""
 
     wa_id: Any = None
@@ -112,7 +112,7 @@ class Value(msgspec.Struct, gc=False):
     """The value of a change."""
 
     metadata: Metadata | _Wrong = None
-    contacts: list[Contact | _Wrong] | Anything | _Scalar = None
+    contacts: list[ContactItem | _Wrong] | Anything | _Scalar = None
     messages: list[MessageItem | _Wrong] | Anything | _Scalar = None
     statuses: list[StatusItem | _Wrong] | Anything | _Scalar = None
     message_echoes: list[MessageItem | _Wrong] | Anything | _Scalar = None

@@ -42,7 +42,7 @@ class Attempt(NamedTuple):
     """It goes to the endpoint for marketing messages."""
 
 
-class Answer(NamedTuple):
+class SendAnswer(NamedTuple):
     """What the body of an answer says; what it does not say is the empty string."""
 
     id: str = ""
@@ -89,15 +89,15 @@ def recognise(method: str, url: str, body: object) -> Attempt | None:
     )
 
 
-def read_answer(content: bytes | None) -> Answer:
+def read_answer(content: bytes | None) -> SendAnswer:
     """Return what an answer's body says; a body that is not read, or not JSON, says nothing."""
     if content is None or len(content) > _MAX_BYTES:
-        return Answer()
+        return SendAnswer()
     answer = _decoded(content)
     if not isinstance(answer, dict):
-        return Answer()
+        return SendAnswer()
     message, contact, error = _first(answer.get("messages")), _first(answer.get("contacts")), answer.get("error")
-    return Answer(
+    return SendAnswer(
         id=_text(message.get("id")),
         phone=_digits(_text(contact.get("wa_id"))),
         user=_text(contact.get("user_id")),

@@ -16,7 +16,7 @@ from chatvitals.whatsapp.enums import KNOWN_FIELDS, OTHER
 from chatvitals.whatsapp.schema import (
     About,
     Change,
-    Contact,
+    ContactItem,
     Document,
     Entry,
     Error,
@@ -195,9 +195,9 @@ class _Reading:
         else:
             phone, user = self._person(item.from_, item.from_user_id)
         message = Message(
-            number=self._number,
-            phone=phone,
-            user=user,
+            phone_number_id=self._number,
+            wa_id=phone,
+            user_id=user,
             received=self._received,
             id=message_id,
             type=kind,
@@ -233,7 +233,12 @@ class _Reading:
         if not new_phone and not new_user:
             return phone, user, None
         change = IdentityChange(
-            number=self._number, phone=phone, user=user, received=self._received, new_phone=new_phone, new_user=new_user
+            phone_number_id=self._number,
+            wa_id=phone,
+            user_id=user,
+            received=self._received,
+            new_wa_id=new_phone,
+            new_user_id=new_user,
         )
         return phone, user, change
 
@@ -248,9 +253,9 @@ class _Reading:
         )
         self._webhook.events.append(
             Status(
-                number=self._number,
-                phone=phone,
-                user=user,
+                phone_number_id=self._number,
+                wa_id=phone,
+                user_id=user,
                 received=self._received,
                 id=message_id,
                 status=status.lower(),
@@ -269,9 +274,9 @@ class _Reading:
         phone, user = self._person(item.to, item.to_user_id)
         self._webhook.events.append(
             Echo(
-                number=self._number,
-                phone=phone,
-                user=user,
+                phone_number_id=self._number,
+                wa_id=phone,
+                user_id=user,
                 received=self._received,
                 id=message_id,
                 type=word(item.type),
@@ -287,9 +292,9 @@ class _Reading:
         phone, user = self._person(item.wa_id, item.user_id)
         self._webhook.events.append(
             Preference(
-                number=self._number,
-                phone=phone,
-                user=user,
+                phone_number_id=self._number,
+                wa_id=phone,
+                user_id=user,
                 received=self._received,
                 category=word(item.category),
                 value=value,
@@ -320,7 +325,7 @@ class _Reading:
         lists = (getattr(self._value, name) for name in (_MESSAGES, "statuses", "message_echoes", _PREFERENCES))
         if sum(len(items) for items in lists if type(items) is list) == len(contacts) == 1:
             (contact,) = contacts
-            if type(contact) is Contact:
+            if type(contact) is ContactItem:
                 return text(contact.wa_id), text(contact.user_id)
         return "", ""
 
@@ -358,7 +363,7 @@ def _by_id(contacts: list[Any]) -> tuple[dict[str, str], dict[str, str]]:
     users: dict[str, str] = {}
     phones: dict[str, str] = {}
     for contact in contacts[:_MAX_ITEMS]:
-        if type(contact) is Contact:
+        if type(contact) is ContactItem:
             phone, user = text(contact.wa_id), text(contact.user_id)
             if phone and user:
                 users.setdefault(phone, user)

@@ -11,6 +11,7 @@ from tests.benchmarks.rounds import added
 from tests.benchmarks.webhook import Row
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     """Each budget of the design has its row, with a figure that is a number."""
     webhook.main(["--tiny", "--json"])

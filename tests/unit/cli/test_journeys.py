@@ -316,7 +316,7 @@ def test_a_token_is_asked_for_and_taken_from_option_or_environment(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The sentence says how to give one; the right one opens, a wrong one does not."""
-    app = type(vitals.metrics_app())(vitals.collector, vitals.guard, "s3cret")
+    app = type(vitals.metrics_app())(vitals.collector, vitals._guard, "s3cret")
     words = ("--metrics", f"http://127.0.0.1:{serve(app)}/metrics")
     assert _run(*words) == journeys.UNREADABLE
     assert "asks for a token: give --token" in capsys.readouterr().err

@@ -36,17 +36,17 @@ def fill(store: Store, clock: FakeClock, people: int = 3) -> None:
     vitals = vitals_on(store, clock)
     for index in range(people):
         user = USER if index == 0 else ""
-        vitals.emit(
+        vitals._emit(
             Message(
-                number="990001",
-                phone=f"{int(PHONE) + index}",
-                user=user,
+                phone_number_id="990001",
+                wa_id=f"{int(PHONE) + index}",
+                user_id=user,
                 id=f"wamid.{index}",
                 type="text",
                 received=clock.now,
             )
         )
-    vitals.emit(Call(number="990001", phone=PHONE, received=clock.now, name="handover"))
+    vitals._emit(Call(phone_number_id="990001", wa_id=PHONE, received=clock.now, name="handover"))
     vitals.settle()
 
 
@@ -55,10 +55,10 @@ def everything(store: Store) -> dict[str, object]:
     for piece in store.dump():
         found.states |= piece.states
         found.links |= piece.links
-        found.marks |= piece.marks
-        found.adds |= piece.adds
+        found.open_since |= piece.open_since
+        found.increments |= piece.increments
         found.documents |= piece.documents
-    return {name: dict(getattr(found, name)) for name in ("states", "links", "marks", "adds", "documents")}
+    return {name: dict(getattr(found, name)) for name in ("states", "links", "open_since", "increments", "documents")}
 
 
 @pytest.mark.parametrize("target", ["memory", "sqlite"])
@@ -70,10 +70,10 @@ def test_a_copy_has_all_of_it_and_goes_on_where_the_first_was(tmp_path: Path, cl
     copy: Store = MemoryStore() if target == "memory" else SQLiteStore(tmp_path / "b.db")
     assert store_cli.migrate(source, copy) == 2500
     assert everything(copy) == everything(source)
-    assert copy.earliest() == source.earliest()
+    assert copy.oldest_open() == source.oldest_open()
     assert copy.lease("expose", "pod-2", 10.0, clock.now)  # a lease is nothing to take along
     vitals = vitals_on(copy, clock)
-    vitals.emit(Message(number="990001", phone=PHONE, id="wamid.again", type="text", received=clock.now))
+    vitals._emit(Message(phone_number_id="990001", wa_id=PHONE, id="wamid.again", type="text", received=clock.now))
     vitals.settle()
     assert copy.cells()["chatvitals_conversations_started_total", ("990001", "new"), 0] == 2500
     source.close()
@@ -84,7 +84,7 @@ def test_a_store_that_holds_something_is_no_target(tmp_path: Path, clock: FakeCl
     """Numbers would be added up."""
     source, target = SQLiteStore(tmp_path / "a.db"), MemoryStore()
     fill(source, clock)
-    target.keep_first("identity_key", b"x" * 32)
+    target.set_if_absent("identity_key", b"x" * 32)
     with pytest.raises(ValueError, match="not empty"):
         store_cli.migrate(source, target)
     source.close()
@@ -123,7 +123,7 @@ def test_export_writes_hashes_and_numbers_only(
     assert kinds.count("contact") == 3
     assert kinds.count("alias") == 1
     assert {"cell": "chatvitals_turns_open", "labels": ["990001"], "field": 0, "value": 3.0} in lines
-    assert next(line for line in lines if "contact" in line)["state"]["number"] == "990001"
+    assert next(line for line in lines if "contact" in line)["state"]["phone_number_id"] == "990001"
     assert key is not None
     for secret in (PHONE, USER, "wamid.0", key.hex()):
         assert secret not in text
@@ -158,7 +158,9 @@ def test_a_store_stays_as_large_as_its_live_contacts_need(tmp_path: Path, clock:
     for generation in range(10):
         for index in range(500):
             phone = f"1555{generation:03d}{index:04d}"
-            vitals.emit(Message(number="1", phone=phone, id=f"wamid.{phone}", type="text", received=clock.now))
+            vitals._emit(
+                Message(phone_number_id="1", wa_id=phone, id=f"wamid.{phone}", type="text", received=clock.now)
+            )
         vitals.settle()
         clock.advance(DAY + 1)
         vitals.settle()
@@ -178,7 +180,9 @@ def test_compact_removes_who_is_silent_for_long_and_gives_room_back(tmp_path: Pa
     vitals = vitals_on(store, clock)
     clock.advance(DAY + 1)
     vitals.settle()
-    vitals.emit(Message(number="990001", phone="4915550000", id="wamid.late", type="text", received=clock.now))
+    vitals._emit(
+        Message(phone_number_id="990001", wa_id="4915550000", id="wamid.late", type="text", received=clock.now)
+    )
     vitals.settle()
     clock.advance(8 * DAY)
     before = store.about().size

@@ -61,8 +61,15 @@ class Told:
     def send_failed(self) -> None:
         """Have a reply refused."""
         self.number += 1
-        self.vitals.emit(
-            Send(number=NUMBER, phone=PHONE, received=self.vitals.time.now, kind="reply", accepted=False, code="131047")
+        self.vitals._emit(
+            Send(
+                phone_number_id=NUMBER,
+                wa_id=PHONE,
+                received=self.vitals.time.now,
+                kind="reply",
+                accepted=False,
+                code="131047",
+            )
         )
 
     def failed_later(self) -> None:

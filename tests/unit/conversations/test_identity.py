@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chatvitals.conversations import identity, message_log
 from chatvitals.conversations.identity import Hasher
-from chatvitals.conversations.state import OPEN, Contact, Exposure, Item, Kind, Run, Turn
+from chatvitals.conversations.state import OPEN, ContactState, Exposure, Item, Kind, Run, Turn
 from chatvitals.events import IdentityChange, Message, Send, Status
 from chatvitals.metrics import catalogue
 from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, USER, World
@@ -24,7 +24,7 @@ OTHER_PHONE = "15550009999"
 
 
 def message(phone: str = PHONE, user: str = "", *, number: str = NUMBER) -> Message:
-    return Message(number=number, phone=phone, user=user, id="wamid.1", type="text")
+    return Message(phone_number_id=number, wa_id=phone, user_id=user, id="wamid.1", type="text")
 
 
 def test_hashes_are_keyed() -> None:
@@ -79,7 +79,7 @@ def test_statuses_that_name_nobody_belong_with_those_of_their_message() -> None:
     hasher = Hasher(KEY)
 
     def status(name: str) -> Status:
-        return Status(number=NUMBER, id=name, status="sent")
+        return Status(phone_number_id=NUMBER, id=name, status="sent")
 
     assert hasher.keys(status("wamid.1")) == hasher.keys(status("wamid.1"))
     assert hasher.keys(status("wamid.1")) != hasher.keys(status("wamid.2"))
@@ -100,10 +100,18 @@ def test_nothing_that_is_kept_holds_an_id_of_a_person_or_a_message() -> None:
     rows: list[bytes] = []
     events: list[PersonEvent] = [
         message(PHONE, USER),
-        Send(number=NUMBER, phone=PHONE, kind="reply", accepted=True, id="wamid.2", template="hello", language="en"),
-        Status(number=NUMBER, user=USER, id="wamid.2", status="sent", category="utility"),
-        Status(number=NUMBER, id="wamid.9", status="failed", code="131049"),
-        IdentityChange(number=NUMBER, phone=PHONE, new_phone=OTHER_PHONE, new_user="US.7777777777"),
+        Send(
+            phone_number_id=NUMBER,
+            wa_id=PHONE,
+            kind="reply",
+            accepted=True,
+            id="wamid.2",
+            template="hello",
+            language="en",
+        ),
+        Status(phone_number_id=NUMBER, user_id=USER, id="wamid.2", status="sent", category="utility"),
+        Status(phone_number_id=NUMBER, id="wamid.9", status="failed", code="131049"),
+        IdentityChange(phone_number_id=NUMBER, wa_id=PHONE, new_wa_id=OTHER_PHONE, new_user_id="US.7777777777"),
     ]
     for t, event in enumerate(events):
         world.tell(float(t), event)
@@ -118,9 +126,9 @@ def test_a_changed_number_leads_to_the_same_contact() -> None:
     """Both ids belong to one contact afterwards, whichever message uses which."""
     world = World()
     world.hears(0, "m1")
-    change = IdentityChange(number=NUMBER, phone=PHONE, new_phone=OTHER_PHONE)
+    change = IdentityChange(phone_number_id=NUMBER, wa_id=PHONE, new_wa_id=OTHER_PHONE)
     world.tell(20, change)
-    world.hears(21, "m2", phone=OTHER_PHONE)
+    world.hears(21, "m2", wa_id=OTHER_PHONE)
     world.at(40)
     assert world.count(catalogue.CONVERSATIONS_STARTED) == 1
     assert world.count(catalogue.TURNS_OPENED) == 1
@@ -134,16 +142,16 @@ NAMES = st.sampled_from(["a", "b", "c"])
 
 
 @st.composite
-def contacts(draw: st.DrawFn) -> Contact:
+def contacts(draw: st.DrawFn) -> ContactState:
     """Draw a contact in any state that the reducer could have left it in."""
     starts = sorted(draw(st.lists(TIMES, max_size=3)))
     turns = [Turn(start=start, second=int(start), last=start, label=0, hours=0) for start in starts]
     ended: bool = draw(st.booleans())
     if turns and ended:
         turns[-1].outcome = 1
-    contact = Contact(number=NUMBER, turns=turns, last=starts[-1] if starts else 0.0)
+    contact = ContactState(phone_number_id=NUMBER, turns=turns, last_message_at=starts[-1] if starts else 0.0)
     contact.handovers = draw(st.lists(TIMES, max_size=2))
-    contact.handed = bool(contact.handovers)
+    contact.handed_over = bool(contact.handovers)
     contact.pending = [Item(Kind.MESSAGE, at, at) for at in draw(st.lists(TIMES, max_size=3))]
     contact.runs = [
         Run(journey=name, step="s", started=EPOCH, entered=EPOCH, active=EPOCH, stalled_after=1.0,
@@ -158,23 +166,23 @@ def contacts(draw: st.DrawFn) -> Contact:
         if message_log.find_record(contact.records, record.key) is None:
             contact.records = message_log.put_record(contact.records, record)
     contact.seen = message_log.add_seen(b"", draw(st.integers(0, 20)), EPOCH)
-    contact.touched = draw(TIMES)
-    contact.ended = draw(TIMES)
+    contact.last_received_at = draw(TIMES)
+    contact.answered_until = draw(TIMES)
     return contact
 
 
-def opened(*several: Contact) -> Counter[float]:
+def opened(*several: ContactState) -> Counter[float]:
     return Counter(turn.start for contact in several for turn in contact.turns if turn.outcome == OPEN)
 
 
-def templates(contact: Contact) -> dict[int, tuple[str, str]]:
+def templates(contact: ContactState) -> dict[int, tuple[str, str]]:
     found = ((key, message_log.find_record(contact.records, key)) for key in range(21))
     return {key: contact.templates[record.template - 1] for key, record in found if record and record.template}
 
 
 @settings(deadline=None)
 @given(contacts(), contacts())
-def test_a_merge_keeps_everything_that_is_open(one: Contact, two: Contact) -> None:
+def test_a_merge_keeps_everything_that_is_open(one: ContactState, two: ContactState) -> None:
     """Gauges count open turns, handovers and runs, so none may vanish or appear."""
     expected_turns = opened(one, two)
     handovers = Counter([*one.handovers, *two.handovers])
@@ -185,21 +193,25 @@ def test_a_merge_keeps_everything_that_is_open(one: Contact, two: Contact) -> No
     assert Counter(one.handovers) == handovers
     assert Counter(run.journey for run in one.runs) == runs
     assert len(one.pending) == pending
-    assert one.handed == bool(handovers)
+    assert one.handed_over == bool(handovers)
     assert [turn.start for turn in one.turns] == sorted(turn.start for turn in one.turns)
 
 
 @settings(deadline=None)
 @given(contacts(), contacts())
-def test_a_merge_remembers_what_either_knew(one: Contact, two: Contact) -> None:
+def test_a_merge_remembers_what_either_knew(one: ContactState, two: ContactState) -> None:
     """Duplicates, records with their templates, exposures and the latest times of both."""
     named = templates(two) | templates(one)
     exposures = {exposure.experiment for exposure in [*one.exposures, *two.exposures]}
-    touched, last, ended = max(one.touched, two.touched), max(one.last, two.last), max(one.ended, two.ended)
+    touched, last, ended = (
+        max(one.last_received_at, two.last_received_at),
+        max(one.last_message_at, two.last_message_at),
+        max(one.answered_until, two.answered_until),
+    )
     ids = {key for key in range(21) for contact in (one, two) if message_log.has_seen(contact.seen, key)}
     identity.merge(one, two)
     assert templates(one) == named
     assert {exposure.experiment for exposure in one.exposures} == exposures
     assert len(one.exposures) == len(exposures)
-    assert (one.touched, one.last, one.ended) == (touched, last, ended)
+    assert (one.last_received_at, one.last_message_at, one.answered_until) == (touched, last, ended)
     assert all(message_log.has_seen(one.seen, key) for key in ids)

@@ -20,7 +20,7 @@ def reached(world: World) -> dict[str, float]:
 def test_statuses_that_name_nobody_still_count_once_per_message() -> None:
     """A status without any person id joins those of its message."""
     world = World()
-    nobody = {"phone": "", "user": ""}
+    nobody = {"wa_id": "", "user_id": ""}
     world.status(1, "r1", "read", category="utility", **nobody)
     world.status(2, "r1", "delivered", **nobody)
     world.status(3, "r1", "delivered", **nobody)
@@ -294,5 +294,5 @@ def test_two_people_s_equal_choices_are_two() -> None:
     """Duplicates are known per contact."""
     world = World()
     for phone in (PHONE, "15550009999"):
-        world.prefers(1, "stop", phone=phone)
+        world.prefers(1, "stop", wa_id=phone)
     assert world.count(catalogue.OPT_OUTS) == 2

@@ -54,10 +54,10 @@ def test_two_contacts_that_become_one_keep_both_turns_open_and_one_reply_answers
     """A person who was known by phone and by user id is told apart no longer once a message shows both."""
     world = World()
     world.hears(0, "m1")
-    world.hears(1, "m2", phone="", user=USER)
+    world.hears(1, "m2", wa_id="", user_id=USER)
     world.at(20)
     assert world.count(catalogue.TURNS_OPEN) == 2
-    world.hears(30, "m3", user=USER)
+    world.hears(30, "m3", user_id=USER)
     world.at(41)
     assert world.count(catalogue.TURNS_OPEN) == 2
     assert len(world.contacts()) == 1
@@ -65,18 +65,18 @@ def test_two_contacts_that_become_one_keep_both_turns_open_and_one_reply_answers
     world.at(70)
     assert world.ended() == {"answered": 2}
     assert world.observed(catalogue.RESPONSE_SECONDS, "api") == (2, 50 + 49)
-    assert world.store.earliest() == {}
+    assert world.store.oldest_open() == {}
 
 
 def test_the_oldest_open_turn_is_known_across_a_merge() -> None:
     """The mark of the contact that vanishes goes with it, that of the one that stays is the earlier start."""
     world = World()
     world.hears(0, "m1")
-    world.hears(5, "m2", phone="", user=USER)
+    world.hears(5, "m2", wa_id="", user_id=USER)
     world.at(20)
-    world.hears(30, "m3", user=USER)
+    world.hears(30, "m3", user_id=USER)
     world.at(50)
-    assert world.store.earliest() == {(catalogue.OLDEST_OPEN_TURN.name, NUMBER): EPOCH}
+    assert world.store.oldest_open() == {(catalogue.OLDEST_OPEN_TURN.name, NUMBER): EPOCH}
 
 
 # Handover
@@ -107,7 +107,7 @@ def test_a_human_reply_before_the_handover_does_not_count_for_it() -> None:
     world.calls(6, "handover")
     world.at(30)
     assert world.observed(catalogue.HUMAN_FIRST_RESPONSE) == (0, 0)
-    assert world.store.earliest() == {(catalogue.OLDEST_OPEN_HANDOVER.name, NUMBER): EPOCH + 6}
+    assert world.store.oldest_open() == {(catalogue.OLDEST_OPEN_HANDOVER.name, NUMBER): EPOCH + 6}
 
 
 def test_a_new_conversation_clears_a_handover_and_may_have_its_own() -> None:
@@ -121,7 +121,7 @@ def test_a_new_conversation_clears_a_handover_and_may_have_its_own() -> None:
     world.hears(DAY + 1, "m2")
     world.at(DAY + 20)
     assert world.count(catalogue.HANDOVERS_OPEN) == 0
-    assert world.store.earliest() == {(catalogue.OLDEST_OPEN_TURN.name, NUMBER): EPOCH + DAY + 1}
+    assert world.store.oldest_open() == {(catalogue.OLDEST_OPEN_TURN.name, NUMBER): EPOCH + DAY + 1}
     world.calls(DAY + 30, "handover")
     world.at(DAY + 50)
     assert world.count(catalogue.HANDOVERS) == 2
@@ -149,13 +149,13 @@ def test_a_conversation_begins_after_a_day_and_is_new_after_eight(silence: float
 def test_a_silent_contact_is_forgotten_after_eight_days_with_all_its_keys() -> None:
     """What is not needed any more is not kept: no state, no alias, no mark."""
     world = World()
-    world.hears(0, "m1", user=USER)
+    world.hears(0, "m1", user_id=USER)
     world.calls(1, "handover")
     world.at(2 * DAY)
     assert len(world.store._rows) == 2  # type: ignore[attr-defined]
     world.at(8 * DAY + 2 * 3600)
     assert world.store._rows == {}  # type: ignore[attr-defined]
-    assert world.store.earliest() == {}
+    assert world.store.oldest_open() == {}
     assert world.count(catalogue.HANDOVERS_OPEN) == 0
     assert world.ended() == {"unanswered": 1}
 

@@ -126,7 +126,7 @@ def test_a_run_that_the_metrics_miss_disagrees_by_step() -> None:
     truth.order.entered("ada", "menu")
     truth.order.entered("ada", "item")
     told = 'chatvitals_journey_{}{{journey="order",step="menu"}} 1\n'
-    reported = comparison.read("".join(told.format(name) for name in ("step_reached_total", "step_visits_total")))
+    reported = comparison.parse("".join(told.format(name) for name in ("step_reached_total", "step_visits_total")))
     rows = {row.name: row for row in comparison.compare(truth, reported)}
     assert rows["order: menu"].agrees
     assert not rows["order: item"].agrees

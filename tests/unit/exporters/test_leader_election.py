@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatvitals.events import Message
-from chatvitals.exporters.leader_election import Leadership
+from chatvitals.exporters.leader_election import LeaderElection
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.stores.base import StoreUnavailableError
@@ -46,7 +46,7 @@ def test_a_lease_is_its_holders_until_it_ends(store: Store) -> None:
 
 def test_who_is_scraped_first_leads_until_it_is_gone(store: Store, clock: FakeClock) -> None:
     """Between scrapes the leader's thread renews; a pod that ends is followed by another within the lease."""
-    first, second = Leadership(store, clock, "pod-1"), Leadership(store, clock, "pod-2")
+    first, second = LeaderElection(store, clock, "pod-1"), LeaderElection(store, clock, "pod-2")
     assert first.ask()
     for _ in range(60):  # a minute between two scrapes
         clock.advance(1.0)
@@ -61,7 +61,7 @@ def test_who_is_scraped_first_leads_until_it_is_gone(store: Store, clock: FakeCl
 
 def test_who_is_no_longer_scraped_gives_up(store: Store, clock: FakeClock) -> None:
     """A leader that Prometheus does not see would show the numbers to nobody."""
-    first, second = Leadership(store, clock, "pod-1"), Leadership(store, clock, "pod-2")
+    first, second = LeaderElection(store, clock, "pod-1"), LeaderElection(store, clock, "pod-2")
     assert first.ask()
     for _ in range(320):
         clock.advance(1.0)
@@ -71,9 +71,9 @@ def test_who_is_no_longer_scraped_gives_up(store: Store, clock: FakeClock) -> No
 
 def test_workers_of_one_pod_lead_together(store: Store, clock: FakeClock) -> None:
     """Whichever of them answers the scrape, the pod's target shows the same."""
-    assert Leadership(store, clock, "pod-1").ask()
-    assert Leadership(store, clock, "pod-1").ask()
-    assert Leadership(store, clock).ask() is False  # by default the host's name
+    assert LeaderElection(store, clock, "pod-1").ask()
+    assert LeaderElection(store, clock, "pod-1").ask()
+    assert LeaderElection(store, clock).ask() is False  # by default the host's name
 
 
 class Away(MemoryStore):
@@ -91,7 +91,7 @@ class Away(MemoryStore):
 def test_while_the_store_is_away_everything_stays(clock: FakeClock) -> None:
     """Nobody can take over, and nobody's numbers vanish."""
     store = Away()
-    first, second = Leadership(store, clock, "pod-1"), Leadership(store, clock, "pod-2")
+    first, second = LeaderElection(store, clock, "pod-1"), LeaderElection(store, clock, "pod-2")
     assert first.ask()
     assert not second.ask()
     store.away = True
@@ -109,7 +109,7 @@ def test_only_the_leader_shows_shared_families(monkeypatch: pytest.MonkeyPatch, 
     for name in ("pod-1", "pod-2"):
         monkeypatch.setattr("chatvitals.exporters.leader_election.socket.gethostname", lambda name=name: name)
         pods.append(Vitals(settings, store=store, clock=clock, background=False))
-    pods[1].emit(Message(number="1", phone="15550001111", id="wamid.1", type="text", received=clock.now))
+    pods[1]._emit(Message(phone_number_id="1", wa_id="15550001111", id="wamid.1", type="text", received=clock.now))
     pods[1].settle()
     leader, other = ({family.name: family for family in pod.collector.collect()} for pod in pods)
     assert leader["chatvitals_messages_received"].samples[0].value == 1

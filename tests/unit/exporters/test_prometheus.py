@@ -41,12 +41,12 @@ def key(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 def busy(vitals: Vitals) -> None:
     """Let a bit of everything happen and settle."""
-    who: dict[str, Any] = {"number": NUMBER, "phone": PHONE, "received": EPOCH}
-    vitals.emit(Message(**who, id="m1", type="text", timestamp=EPOCH))
-    vitals.emit(Send(**(who | {"received": EPOCH + 3.0}), kind="reply", accepted=True, id="r1", seconds=0.2))
-    vitals.emit(Send(**who, kind="campaign", accepted=True, id="c1", template='say "hi"\\', language="en"))
-    vitals.emit(Status(**who, id="c1", status="read", timestamp=EPOCH, category="utility"))
-    vitals.emit(Handled(number=NUMBER, handler="menu", seconds=0.01, result="ok"))
+    who: dict[str, Any] = {"phone_number_id": NUMBER, "wa_id": PHONE, "received": EPOCH}
+    vitals._emit(Message(**who, id="m1", type="text", timestamp=EPOCH))
+    vitals._emit(Send(**(who | {"received": EPOCH + 3.0}), kind="reply", accepted=True, id="r1", seconds=0.2))
+    vitals._emit(Send(**who, kind="campaign", accepted=True, id="c1", template='say "hi"\\', language="en"))
+    vitals._emit(Status(**who, id="c1", status="read", timestamp=EPOCH, category="utility"))
+    vitals._emit(Handled(phone_number_id=NUMBER, handler="menu", seconds=0.01, result="ok"))
     vitals.journey("order", ["menu", "paid"]).reach("menu", contact=PHONE, phone_number_id=NUMBER)
     vitals.clock.advance(40)  # type: ignore[attr-defined]
     vitals.settle()
@@ -169,7 +169,7 @@ def test_the_numbers_of_the_settings_start_at_0_before_anything_has_come(start: 
 def test_a_number_that_has_been_seen_starts_at_0_everywhere(start: Callable[..., Vitals]) -> None:
     """Its first message makes all its closed series appear, and the settings' numbers keep theirs."""
     vitals = start(phone_number_id="11")
-    vitals.emit(Message(number="33", phone=PHONE, id="m1", type="reaction", timestamp=EPOCH, received=EPOCH))
+    vitals._emit(Message(phone_number_id="33", wa_id=PHONE, id="m1", type="reaction", timestamp=EPOCH, received=EPOCH))
     found = samples(vitals)
     for number in ("11", "33"):
         assert expected_zeros(number) <= found.keys()
@@ -180,7 +180,7 @@ def test_thresholds_and_opening_hours_of_the_settings_shape_the_zeros(start: Cal
     """`in_hours` is yes or no where a schedule is set; thresholds are those that are set."""
     hours = {"timezone": "UTC", "days": {"mon": [["09:00", "18:00"]]}}
     vitals = start(overdue_after=[2.5], in_hours=hours)
-    vitals.emit(Message(number="33", phone=PHONE, id="m1", type="reaction", timestamp=EPOCH, received=EPOCH))
+    vitals._emit(Message(phone_number_id="33", wa_id=PHONE, id="m1", type="reaction", timestamp=EPOCH, received=EPOCH))
     found = samples(vitals)
     opened = {dict(labels)["in_hours"] for name, labels in found if name == "turns_opened_total"}
     assert opened == {"yes", "no"}
@@ -191,7 +191,7 @@ def test_declared_journeys_start_at_0_for_known_numbers(start: Callable[..., Vit
     """Steps and outcomes are closed lists once the code has declared them; their order is told without a number."""
     vitals = start(phone_number_id="11")
     vitals.journey("order", ["menu", "paid"])
-    vitals.emit(Message(number="11", phone=PHONE, id="m1", type="reaction", timestamp=EPOCH, received=EPOCH))
+    vitals._emit(Message(phone_number_id="11", wa_id=PHONE, id="m1", type="reaction", timestamp=EPOCH, received=EPOCH))
     found = samples(vitals)
     step = {"phone_number_id": "11", "journey": "order", "step": "paid"}
     for name in ("step_reached_total", "step_visits_total", "step_loops_total", "step_ended_total", "runs_open"):
@@ -208,7 +208,9 @@ def test_the_oldest_gauges_are_absent_when_nothing_is_open(start: Callable[..., 
     vitals = start()
     busy(vitals)
     assert not [name for name, _ in samples(vitals) if name.startswith("oldest_")]
-    vitals.emit(Message(number=NUMBER, phone=PHONE, id="m2", type="text", timestamp=EPOCH + 40, received=EPOCH + 40.0))
+    vitals._emit(
+        Message(phone_number_id=NUMBER, wa_id=PHONE, id="m2", type="text", timestamp=EPOCH + 40, received=EPOCH + 40.0)
+    )
     vitals.handover(contact=PHONE, phone_number_id=NUMBER)
     vitals.clock.advance(20)  # type: ignore[attr-defined]
     found = samples(vitals)
@@ -220,7 +222,7 @@ def test_families_that_this_version_does_not_know_are_left_alone(start: Callable
     """A newer worker may share the store."""
     vitals = start()
     with vitals.store.transaction() as transaction:
-        transaction.commit(Changes(adds={("chatvitals_of_tomorrow", ("x",), 0): 1.0}))
+        transaction.commit(Changes(increments={("chatvitals_of_tomorrow", ("x",), 0): 1.0}))
     assert "of_tomorrow" not in render(vitals.collector)[0].decode()
 
 

@@ -17,7 +17,7 @@ import respx
 
 from chatvitals import http_hooks
 from chatvitals.http_hooks import SendObserver
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ class Ear(SendObserver):
 
     def __init__(self, clock: Clock) -> None:
         self.events: list[Send] = []
-        super().__init__(self.events.append, Guard(), clock)
+        super().__init__(self.events.append, ErrorGuard(), clock)
 
 
 @pytest.fixture(autouse=True)
@@ -278,9 +278,9 @@ def test_libraries_are_hooked_once_they_are_imported() -> None:
     script = """
 import sys, time
 from chatvitals import http_hooks
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 events = []
-observer = http_hooks.SendObserver(events.append, Guard(), time.time)
+observer = http_hooks.SendObserver(events.append, ErrorGuard(), time.time)
 http_hooks.install(observer)
 assert not {"httpx", "httpx2", "requests", "aiohttp"} & set(sys.modules)
 import httpx

@@ -35,6 +35,7 @@ def test_prometheus_takes_the_rules_without_a_remark() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["quick.yml", "slow.yml"])
 def test_each_alert_fires_and_is_quiet_when_it_should(name: str) -> None:
     """A firing and a quiet case, on two instances that show one store."""

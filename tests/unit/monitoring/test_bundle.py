@@ -68,6 +68,7 @@ def test_dashboards_of_an_objective_are_what_the_builder_would_have_made(objecti
         assert made[name] == text, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [Objective(0.935, 10), Objective(0.999, 3600)])
 def test_rules_of_an_objective_fire_and_are_quiet_when_they_should(objective: Objective, tmp_path: Path) -> None:
     """The shipped tests are made for it as well."""

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatvitals import context
-from chatvitals.context import Contact, Handling
+from chatvitals.context import ContactIds, Handling
 from chatvitals.events import Message, Webhook
 from chatvitals.metrics import catalogue
-from chatvitals.pipeline.raw_webhook import Unread
+from chatvitals.pipeline.raw_webhook import RawWebhook
 from tests.helpers.recorded_events import NUMBER, PHONE, ListeningVitals, item
 from tests.helpers.recorded_events import webhook as hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ADA = Contact("1", "15550001", "")
+ADA = ContactIds("1", "15550001", "")
 
 
 class Reader:
@@ -34,12 +34,12 @@ class Reader:
         """Read."""
         self.calls += 1
         self.before()
-        events = [Message(number="1", phone="15550001", id=f"{i}", type="text") for i in range(len(body))]
+        events = [Message(phone_number_id="1", wa_id="15550001", id=f"{i}", type="text") for i in range(len(body))]
         return Webhook(result=self.result, received=received, events=events)  # type: ignore[arg-type]
 
 
-def unread(reader: Reader, body: bytes = b"ab") -> Unread:
-    return Unread(reader, body, None, 12.0)
+def unread(reader: Reader, body: bytes = b"ab") -> RawWebhook:
+    return RawWebhook(reader, body, None, 12.0)
 
 
 def test_it_is_read_once_and_only_when_asked() -> None:
@@ -58,7 +58,7 @@ def test_two_threads_that_read_at_once_find_the_same() -> None:
     reader, both = Reader(), threading.Barrier(2, timeout=10)
     reader.before = both.wait
     webhook = unread(reader)
-    found: list[tuple[Contact, ...]] = []
+    found: list[tuple[ContactIds, ...]] = []
     threads = [threading.Thread(target=lambda: found.append(webhook.contacts)) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -106,7 +106,7 @@ def test_what_a_full_queue_drops_is_counted_exactly() -> None:
     vitals = ListeningVitals(queue_size=3)
     reader = Reader()
     for body in (b"abc", b"d", b"e", b"f"):
-        vitals.emit(unread(reader, body))
+        vitals._emit(unread(reader, body))
     assert reader.calls == 1
     vitals.settle()
     assert vitals.total(catalogue.EVENTS_DROPPED, "queue_full") == 3
@@ -116,9 +116,9 @@ def test_what_a_full_queue_drops_is_counted_exactly() -> None:
 def test_a_webhook_is_read_by_whoever_commits_it() -> None:
     """The door takes the bytes in and nothing more."""
     vitals = ListeningVitals()
-    taken = vitals.take(json.dumps(hook(item())).encode(), None)
-    vitals.emit(taken)
+    taken = vitals.webhook_sink.receive(json.dumps(hook(item())).encode(), None)
+    vitals._emit(taken)
     assert taken._webhook is None
     vitals.settle()
-    assert taken.contacts == (Contact(NUMBER, PHONE, ""),)
+    assert taken.contacts == (ContactIds(NUMBER, PHONE, ""),)
     assert vitals.total(catalogue.MESSAGES_RECEIVED, "text") == 1

@@ -76,7 +76,7 @@ def test_a_restart_keeps_the_gauges_with_their_old_confirmation(tmp_path: Path) 
     bench.poll({**CONNECTED, **health(PHONE_NUMBER="LIMITED")}, templates=[{"name": "offer", "language": "en"}])
     value = {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": "RESTRICTED_UTILITY_TEMPLATES"}]}
     bench.change("account_update", value)
-    bench.vitals.emit(PollerState(interval=300, received=NOW))
+    bench.vitals._emit(PollerState(interval=300, received=NOW))
     bench.vitals.settle()
     bench.clock.advance(86_400)
     bench.restart()
@@ -96,7 +96,7 @@ def test_a_restart_keeps_the_gauges_with_their_old_confirmation(tmp_path: Path) 
 def test_a_document_that_cannot_be_read_is_begun_anew() -> None:
     """Neither messages nor the next poll fail over it, and the rating is unknown until then."""
     bench = Bench()
-    bench.store.keep_first(quality_state.DOCUMENT, b"garbage")
+    bench.store.set_if_absent(quality_state.DOCUMENT, b"garbage")
     metadata = {"display_phone_number": N1.display, "phone_number_id": N1.phone_number_id}
     bench.change("messages", {"metadata": metadata, "messages": [{"id": "m", "from": "1", "type": "text"}]})
     assert f"chatvitals_{RATING} 0.0" in bench.exposition()
@@ -440,7 +440,7 @@ def test_requests_to_the_graph_api_are_counted_by_result() -> None:
     """All results start at 0; one that is on no list is `other`."""
     bench = Bench()
     for result in ("ok", "ok", "rate_limited", "weather"):
-        bench.vitals.emit(GraphCall(waba=W1, result=result))
+        bench.vitals._emit(GraphCall(waba_id=W1, result=result))
     bench.vitals.settle()
     shown = {"ok": 2, "rate_limited": 1, "other": 1, "timeout": 0}
     assert bench.differs({f'graph_requests_total{{result="{result}"}}': count for result, count in shown.items()}) == []
@@ -462,7 +462,7 @@ def test_a_webhook_about_the_business_is_a_reason_to_poll() -> None:
 def test_a_poll_without_a_time_was_made_now() -> None:
     """As a bot that polls by itself tells it."""
     bench = Bench()
-    poll = Poll(waba=W1, numbers=[])
+    poll = Poll(waba_id=W1, numbers=[])
     bench.vitals.record_poll(poll)
     bench.vitals.settle()
     assert bench.differs({"poller_last_success_timestamp_seconds": at(0)}) == []

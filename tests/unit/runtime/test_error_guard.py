@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return clock
 
 
-def fail(guard: Guard, error: BaseException, where: str = "reducer") -> None:
+def fail(guard: ErrorGuard, error: BaseException, where: str = "reducer") -> None:
     with guard(where):
         raise error
 
 
 def test_an_error_inside_is_swallowed_and_counted_by_place(swallowed: Swallowed) -> None:
     """The code behind the block goes on, and the place's count goes up."""
-    guard = Guard()
+    guard = ErrorGuard()
     fail(guard, ValueError("a"))
     fail(guard, ValueError("b"))
     fail(guard, OSError("c"), "store")
@@ -44,9 +44,9 @@ def test_an_error_inside_is_swallowed_and_counted_by_place(swallowed: Swallowed)
 
 def test_a_fence_says_whether_it_failed(swallowed: Swallowed) -> None:
     """Code that must know can ask."""
-    with Guard()("x") as good:
+    with ErrorGuard()("x") as good:
         pass
-    with Guard()("x") as bad:
+    with ErrorGuard()("x") as bad:
         raise ValueError
     assert (good.failed, bad.failed) == (False, True)
     swallowed.take("x")
@@ -65,7 +65,7 @@ def test_a_fence_says_whether_it_failed(swallowed: Swallowed) -> None:
 )
 def test_what_is_no_mistake_of_ours_passes(error: BaseException) -> None:
     """Interrupts and cancellations are never swallowed, and not counted."""
-    guard = Guard()
+    guard = ErrorGuard()
     with pytest.raises(type(error)) as passed:
         fail(guard, error)
     assert passed.value is error
@@ -76,7 +76,7 @@ def test_the_log_says_what_happened_in_plain_words_and_nothing_personal(
     swallowed: Swallowed, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The text of an error may quote a message or a phone number, so only its type and place are logged."""
-    fail(Guard(), ValueError(PERSONAL))
+    fail(ErrorGuard(), ValueError(PERSONAL))
     [record] = caplog.records
     line = record.getMessage()
     assert record.levelno == logging.WARNING
@@ -94,7 +94,7 @@ def test_a_place_is_logged_once_a_minute(
     swallowed: Swallowed, caplog: pytest.LogCaptureFixture, steady: FakeClock
 ) -> None:
     """A store that is down for an hour writes sixty lines, not a million; every error is counted."""
-    guard = Guard()
+    guard = ErrorGuard()
     for seconds in (0.0, 0.1, 59.0, 61.0, 61.5):
         steady.now = seconds
         fail(guard, ValueError(), "store")
@@ -108,7 +108,7 @@ def test_a_place_is_logged_once_a_minute(
 
 def test_a_report_needs_no_error(caplog: pytest.LogCaptureFixture) -> None:
     """What is not an exception is told in a message."""
-    guard = Guard()
+    guard = ErrorGuard()
     guard.report("store", message="the store file is locked")
     guard.report("place")
     assert guard.errors == {"store": 1, "place": 1}
@@ -118,7 +118,7 @@ def test_a_report_needs_no_error(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_an_error_that_was_never_raised_can_be_reported(swallowed: Swallowed, caplog: pytest.LogCaptureFixture) -> None:
     """It has no place in the code, and its type is named."""
-    Guard().report("x", KeyError(PERSONAL))
+    ErrorGuard().report("x", KeyError(PERSONAL))
     assert "chatvitals: KeyError in x." in caplog.text
     assert "393331234567" not in caplog.text
     swallowed.take("x")
@@ -126,15 +126,15 @@ def test_an_error_that_was_never_raised_can_be_reported(swallowed: Swallowed, ca
 
 def test_taking_the_counts_starts_again_at_nothing() -> None:
     """Each count reaches the store once."""
-    guard = Guard()
+    guard = ErrorGuard()
     guard.report("a")
-    assert guard.take() == {"a": 1}
-    assert guard.take() == {}
+    assert guard.drain() == {"a": 1}
+    assert guard.drain() == {}
 
 
 def test_no_count_is_lost_between_threads() -> None:
     """Any thread of the bot may report while another takes."""
-    guard = Guard()
+    guard = ErrorGuard()
     taken = 0
 
     def report() -> None:
@@ -145,15 +145,15 @@ def test_no_count_is_lost_between_threads() -> None:
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        taken += guard.take()["a"]
+        taken += guard.drain()["a"]
     for thread in threads:
         thread.join()
-    assert taken + guard.take()["a"] == 2000
+    assert taken + guard.drain()["a"] == 2000
 
 
 def test_an_error_in_a_fence_within_a_fence_is_counted_at_the_inner_place(swallowed: Swallowed) -> None:
     """The place that is named is the one where it went wrong."""
-    guard = Guard()
+    guard = ErrorGuard()
     with guard("outer"):
         fail(guard, ValueError(), "inner")
     assert guard.errors == {"inner": 1}

@@ -24,7 +24,9 @@ CELL = ("chatvitals_turns_open", ("1",), 0)
 
 
 def message(index: int) -> Message:
-    return Message(number="1", phone=f"1555{index}", id=f"wamid.{index}", type="text", received=1_700_000_000.0)
+    return Message(
+        phone_number_id="1", wa_id=f"1555{index}", id=f"wamid.{index}", type="text", received=1_700_000_000.0
+    )
 
 
 def make(path: Path) -> Vitals:
@@ -49,12 +51,12 @@ def test_what_waits_at_a_fork_is_committed_by_the_parent_alone(tmp_path: Path) -
     """A child begins with an empty queue, and counts of its own."""
     vitals = make(tmp_path / "s.db")
     for index in range(10):
-        vitals.emit(message(index))
-    vitals.guard.report("somewhere")
+        vitals._emit(message(index))
+    vitals._guard.report("somewhere")
 
     def child() -> None:
-        assert vitals.pipeline.waiting == 0
-        vitals.emit(message(10))
+        assert vitals._pipeline.waiting == 0
+        vitals._emit(message(10))
         vitals.settle()
 
     assert in_child(child) == 0
@@ -68,15 +70,15 @@ def test_what_waits_at_a_fork_is_committed_by_the_parent_alone(tmp_path: Path) -
 def test_a_child_has_a_thread_of_its_own_after_its_parents_has_run(tmp_path: Path) -> None:
     """Parent and children go on committing, one after the other and at once."""
     vitals = make(tmp_path / "s.db")
-    vitals.emit(message(0))
+    vitals._emit(message(0))
     vitals.settle()
     for index in range(1, 4):
 
         def child(index: int = index) -> None:
-            vitals.emit(message(index))
+            vitals._emit(message(index))
             vitals.settle()
 
-        vitals.emit(message(10 + index))
+        vitals._emit(message(10 + index))
         assert in_child(child) == 0
     vitals.settle()
     assert vitals.store.cells()[RECEIVED] == 7
@@ -92,7 +94,7 @@ def test_a_fork_waits_for_a_transaction_and_closes_all_connections(tmp_path: Pat
         with store.transaction() as transaction:
             begun.set()
             go_on.wait(10)
-            transaction.commit(Changes(adds={CELL: 1.0}))
+            transaction.commit(Changes(increments={CELL: 1.0}))
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -101,7 +103,7 @@ def test_a_fork_waits_for_a_transaction_and_closes_all_connections(tmp_path: Pat
 
     def child() -> None:
         with store.transaction() as transaction:
-            transaction.commit(Changes(adds={CELL: 1.0}))
+            transaction.commit(Changes(increments={CELL: 1.0}))
 
     assert in_child(child) == 0
     writer.join(10)
@@ -120,7 +122,7 @@ def test_a_child_that_inherited_a_stuck_transaction_leaves_it_alone(tmp_path: Pa
             assert len(sqlite._copied) == 1
 
         assert in_child(child) == 0
-        transaction.commit(Changes(adds={CELL: 1.0}))
+        transaction.commit(Changes(increments={CELL: 1.0}))
     assert store.cells() == {CELL: 1.0}
     store.close()
 
@@ -129,14 +131,14 @@ def test_a_closed_connection_is_opened_again_in_the_parent(tmp_path: Path) -> No
     """A fork costs the parent a reconnection and nothing else, in whichever thread."""
     store = SQLiteStore(tmp_path / "s.db")
     with store.transaction() as transaction:
-        transaction.commit(Changes(adds={CELL: 1.0}))
+        transaction.commit(Changes(increments={CELL: 1.0}))
     assert in_child(lambda: None) == 0
     assert store.cells() == {CELL: 1.0}
     store.close()
 
 
 def _work(path: Path, index: int) -> None:
-    make(path).emit(message(index))  # and nothing else: the process ends at once
+    make(path)._emit(message(index))  # and nothing else: the process ends at once
 
 
 def test_processes_of_multiprocessing_commit_before_they_end(tmp_path: Path) -> None:

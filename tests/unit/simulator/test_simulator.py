@@ -26,11 +26,11 @@ from chatvitals.demo.customers import Customer, Population
 from chatvitals.demo.ground_truth import Truth
 from chatvitals.demo.order_flow import Progress
 from chatvitals.demo.scenarios import CALM, OUTAGE, SCENARIOS, Conditions, Scenario
-from chatvitals.demo.view import Moment, RichView, line, table_lines
+from chatvitals.demo.view import RichView, Snapshot, line, table_lines
 from chatvitals.simulator import payloads
 from chatvitals.simulator.cloud_api import Chat, CloudApi
 from chatvitals.simulator.people import BusinessNumber, Person, person
-from chatvitals.simulator.webhook_delivery import Address, Delivery
+from chatvitals.simulator.webhook_delivery import Delivery, WebhookTarget
 from chatvitals.whatsapp import webhook_parser
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class World:
         self._tasks: set[asyncio.Task[Any]] = set()
         bot = Starlette(routes=[Route("/webhook", self._webhook, methods=["POST"])])
         self.delivery = Delivery(
-            Address("http://bot/webhook", "secret"),
+            WebhookTarget("http://bot/webhook", "secret"),
             NUMBER,
             client=httpx.AsyncClient(transport=httpx.ASGITransport(bot)),
             rng=random.Random(seed),
@@ -200,7 +200,7 @@ def test_a_message_shows_the_ids_that_whatsapp_shows(who: Person) -> None:
     update = payloads.message(who, "wamid.x", TEXT, at=1_800_000_000.9)
     (message,) = webhook_parser.decode(payloads.webhook(NUMBER, [update]), 1.0).events
     assert isinstance(message, events.Message)
-    assert (message.phone, message.user, message.number) == (who.phone, who.user, NUMBER.phone_number_id)
+    assert (message.wa_id, message.user_id, message.phone_number_id) == (who.phone, who.user, NUMBER.phone_number_id)
     assert (message.id, message.type, message.timestamp) == ("wamid.x", "text", 1_800_000_000)
 
 
@@ -209,7 +209,7 @@ def test_a_failed_status_carries_its_code() -> None:
     update = payloads.status(USER_ONLY, "wamid.y", "failed", at=5.0, code=131026)
     (status,) = webhook_parser.decode(payloads.webhook(NUMBER, [update]), 1.0).events
     assert isinstance(status, events.Status)
-    assert (status.id, status.status, status.code, status.user) == ("wamid.y", "failed", "131026", USER_ONLY.user)
+    assert (status.id, status.status, status.code, status.user_id) == ("wamid.y", "failed", "131026", USER_ONLY.user)
 
 
 def test_message_ids_hold_the_phone_number_as_real_ones_do() -> None:
@@ -459,6 +459,7 @@ async def _live(scenario: Scenario, think: float | None, *, seconds: float = 60,
     return world, truth
 
 
+@pytest.mark.slow
 def test_customers_of_a_bot_that_answers_in_a_second_wait_a_second() -> None:
     """Waiting is from the first message's hand-over to the acceptance of the reply, for every kind of customer."""
 
@@ -514,7 +515,7 @@ def test_whoever_asks_again_after_the_last_step_begins_another_order(monkeypatch
 
         monkeypatch.setattr(Progress, "entered", silenced)
         rng = random.Random(seed)
-        await Customer(BOTH, api=world.api, truth=truth, rng=rng, scenario=OUTAGE, clock=world.clock).live()
+        await Customer(BOTH, api=world.api, truth=truth, rng=rng, scenario=OUTAGE, clock=world.clock).run()
         assert (truth.order.completed, truth.gave_up) == (1, 1)
         assert truth.order.reached["menu"] == 1 + truth.order.stopped["menu"]
         orders[truth.order.reached["menu"]] += 1
@@ -536,6 +537,7 @@ class _NotingTruth(Truth):
         return super().got_reply(who, at)
 
 
+@pytest.mark.slow
 def test_nobody_writes_within_a_second_of_a_reply() -> None:
     """A reply is read before anything else is written, so that both sides see one order."""
 
@@ -624,7 +626,7 @@ def _measured(*waits: float, waiting: int = 1) -> Truth:
 
 def test_a_scrape_is_summed_over_its_series() -> None:
     """Types, turns and outcomes add up; the quantile is interpolated within its bucket."""
-    reported = comparison.read(EXPOSITION)
+    reported = comparison.parse(EXPOSITION)
     assert (reported.messages, reported.opened, reported.answered, reported.unanswered) == (6, 4, 3, 1)
     assert reported.mean == pytest.approx(5 / 3)
     bucket = reported.bucket(0.5)
@@ -638,7 +640,7 @@ def test_both_sides_agree_when_counts_are_equal_and_times_close() -> None:
     truth = _measured(0.6, 1.4, 2.9)
     truth.reacted()
     truth.reacted()
-    rows = comparison.compare(truth, comparison.read(EXPOSITION))
+    rows = comparison.compare(truth, comparison.parse(EXPOSITION))
     assert [row.name for row in rows if not row.agrees] == []
     assert comparison.verdict(rows) == "Customers and metrics agree."
 
@@ -647,7 +649,7 @@ def test_a_count_that_is_off_by_one_disagrees_by_name() -> None:
     """Counts are exact, and the verdict names the row with both values."""
     truth = _measured(0.6, 1.4, 2.9, waiting=2)
     truth.reacted()
-    rows = comparison.compare(truth, comparison.read(EXPOSITION))
+    rows = comparison.compare(truth, comparison.parse(EXPOSITION))
     assert {row.name for row in rows if not row.agrees} == {"turns", "unanswered or waiting"}
     assert "turns: customers measured 5, metrics say 4 (allowed: exact)" in comparison.verdict(rows)
 
@@ -655,14 +657,14 @@ def test_a_count_that_is_off_by_one_disagrees_by_name() -> None:
 def test_times_that_are_too_far_apart_disagree() -> None:
     """A mean or a quantile outside its tolerance is a disagreement."""
     truth = _measured(3.0, 3.1, 3.2)
-    rows = comparison.compare(truth, comparison.read(EXPOSITION))
+    rows = comparison.compare(truth, comparison.parse(EXPOSITION))
     assert {"response mean", "response p50"} <= {row.name for row in rows if not row.agrees}
 
 
 def test_a_late_webhook_widens_the_tolerance() -> None:
     """Within WhatsApp's whole second the bot's side cannot know when a delayed message was written."""
     truth = _measured(1.9, 2.3, 2.4)
-    rows, reported = (4, 5), comparison.read(EXPOSITION)
+    rows, reported = (4, 5), comparison.parse(EXPOSITION)
     assert [comparison.compare(truth, reported)[row].agrees for row in rows] == [False, False]
     for turn in truth.turns:
         turn.unknown = 0.4
@@ -671,14 +673,14 @@ def test_a_late_webhook_widens_the_tolerance() -> None:
 
 def test_nothing_measured_and_nothing_reported_agree() -> None:
     """Without an answered turn there is no time to compare."""
-    rows = comparison.compare(Truth(), comparison.read(""))
+    rows = comparison.compare(Truth(), comparison.parse(""))
     assert all(row.agrees for row in rows)
     assert rows[4].measured == rows[4].reported == "-"
 
 
 def test_the_closing_table_is_aligned_text() -> None:
     """A plain terminal gets columns, and a NO where both sides disagree."""
-    lines = table_lines(comparison.compare(_measured(0.6, 1.4, 2.9), comparison.read(EXPOSITION)))
+    lines = table_lines(comparison.compare(_measured(0.6, 1.4, 2.9), comparison.parse(EXPOSITION)))
     assert lines[0].split() == ["customers", "metrics", "allowed", "agree"]
     assert lines[1].startswith("messages")
     assert lines[1].endswith("NO")
@@ -687,20 +689,20 @@ def test_the_closing_table_is_aligned_text() -> None:
 
 def test_a_moment_is_one_line() -> None:
     """The line shows both sides and says when there is trouble."""
-    reported = comparison.read(EXPOSITION)
-    shown = line(Moment(4.0, 2, _measured(1.0), reported, trouble=True))
+    reported = comparison.parse(EXPOSITION)
+    shown = line(Snapshot(4.0, 2, _measured(1.0), reported, trouble=True))
     assert "[trouble]" in shown
     assert "customers: 2 turns, 1 answered, 1 waiting, mean 1.00 s" in shown
     assert "metrics: 4 turns, 3 answered, 1 waiting, mean 1.67 s" in shown
-    assert "nothing yet" in line(Moment(0.0, 0, Truth(), None, trouble=False))
+    assert "nothing yet" in line(Snapshot(0.0, 0, Truth(), None, trouble=False))
 
 
 def test_a_terminal_gets_a_moving_table_and_the_closing_one() -> None:
     """The live view shows both sides and the trouble; at the end stand the rows and the verdict."""
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    shown, truth, reported = RichView(console), _measured(0.6, 1.4, 2.9), comparison.read(EXPOSITION)
+    shown, truth, reported = RichView(console), _measured(0.6, 1.4, 2.9), comparison.parse(EXPOSITION)
     shown.start(OUTAGE, "http://127.0.0.1:9464/metrics")
-    shown.show(Moment(4.0, 2, truth, reported, trouble=True))
+    shown.show(Snapshot(4.0, 2, truth, reported, trouble=True))
     shown.say("Nobody writes any more.")
     shown.end(comparison.compare(truth, reported))
     assert isinstance(console.file, io.StringIO)

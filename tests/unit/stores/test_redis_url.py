@@ -12,7 +12,7 @@ from chatvitals.stores import open_store, redis_url
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from chatvitals.stores.redis_url import Address
+    from chatvitals.stores.redis_url import RedisAddress
 
 
 def test_one_server_goes_to_redis_py_as_it_is() -> None:
@@ -84,7 +84,7 @@ def test_a_prefix_is_added_where_there_is_none(url: str, expected: str) -> None:
 
 def test_an_address_shows_nothing() -> None:
     """It may be in a traceback's locals."""
-    address: Address = redis_url.parse("redis+cluster://me:hush@h")
+    address: RedisAddress = redis_url.parse("redis+cluster://me:hush@h")
     assert "hush" not in repr(address)
 
 

@@ -58,15 +58,15 @@ def test_a_commit_moves_states_marks_and_cells_together(store: Store) -> None:
         Changes(
             states={1: (b"state", 5.0)},
             links={2: 1},
-            marks={("oldest", "n", 1): 7.0},
-            adds={CELL: 2.0},
-            latest={("last", (), 0): 9.0},
+            open_since={("oldest", "n", 1): 7.0},
+            increments={CELL: 2.0},
+            maxima={("last", (), 0): 9.0},
         ),
     )
     with store.transaction() as transaction:
         assert transaction.load([1, 2, 3]) == {1: b"state", 2: 1}
     assert store.cells() == {CELL: 2.0, ("last", (), 0): 9.0}
-    assert store.earliest() == {("oldest", "n"): 7.0}
+    assert store.oldest_open() == {("oldest", "n"): 7.0}
 
 
 def test_a_transaction_that_is_left_without_a_commit_changes_nothing(store: Store) -> None:
@@ -85,7 +85,7 @@ def test_a_transaction_that_is_left_without_a_commit_changes_nothing(store: Stor
 def test_amounts_add_up_and_the_latest_point_in_time_stays(store: Store) -> None:
     """Cells are increased, never overwritten; a mark of time never goes back."""
     for amount, point in ((2.0, 9.0), (-1.0, 4.0)):
-        commit(store, Changes(adds={CELL: amount}, latest={("last", (), 0): point}))
+        commit(store, Changes(increments={CELL: amount}, maxima={("last", (), 0): point}))
     assert store.cells() == {CELL: 1.0, ("last", (), 0): 9.0}
 
 
@@ -110,15 +110,15 @@ def test_a_due_time_can_move_and_go_with_its_contact(store: Store) -> None:
 
 def test_the_earliest_mark_of_each_number_is_shown_until_it_is_removed(store: Store) -> None:
     """Marks are per kind, number and contact."""
-    commit(store, Changes(marks={("k", "n", 1): 7.0, ("k", "n", 2): 6.0, ("k", "m", 3): 1.0}))
-    commit(store, Changes(marks={("k", "n", 2): None, ("k", "m", 3): 2.0}))
-    assert store.earliest() == {("k", "n"): 7.0, ("k", "m"): 2.0}
+    commit(store, Changes(open_since={("k", "n", 1): 7.0, ("k", "n", 2): 6.0, ("k", "m", 3): 1.0}))
+    commit(store, Changes(open_since={("k", "n", 2): None, ("k", "m", 3): 2.0}))
+    assert store.oldest_open() == {("k", "n"): 7.0, ("k", "m"): 2.0}
 
 
 def test_the_first_value_is_kept(store: Store) -> None:
     """All workers end up with the identity key that the first one brought."""
-    assert store.keep_first("key", b"one") == b"one"
-    assert store.keep_first("key", b"two") == b"one"
+    assert store.set_if_absent("key", b"one") == b"one"
+    assert store.set_if_absent("key", b"two") == b"one"
 
 
 def test_a_document_is_replaced_with_a_commit(store: Store) -> None:
@@ -142,14 +142,14 @@ def test_a_thousand_keys_are_loaded_at_once(store: Store) -> None:
 def test_what_is_committed_survives_a_restart(tmp_path: Path) -> None:
     """A new process finds states, cells and the identity key."""
     first = SQLiteStore(tmp_path / "s.db")
-    commit(first, Changes(states={1: (b"state", 5.0)}, adds={CELL: 1.0}))
-    first.keep_first("key", b"one")
+    commit(first, Changes(states={1: (b"state", 5.0)}, increments={CELL: 1.0}))
+    first.set_if_absent("key", b"one")
     first.close()
     second = SQLiteStore(tmp_path / "s.db")
     with second.transaction() as transaction:
         assert transaction.load([1]) == {1: b"state"}
     assert second.cells() == {CELL: 1.0}
-    assert second.keep_first("key", b"two") == b"one"
+    assert second.set_if_absent("key", b"two") == b"one"
     second.close()
 
 
@@ -161,13 +161,14 @@ def _count_up(path: str, times: int) -> None:
             with store.transaction() as transaction:
                 row = transaction.load([1]).get(1, b"0")
                 assert isinstance(row, bytes)
-                transaction.commit(Changes(states={1: (str(int(row) + 1).encode(), 5.0)}, adds={CELL: 1.0}))
+                transaction.commit(Changes(states={1: (str(int(row) + 1).encode(), 5.0)}, increments={CELL: 1.0}))
             done += 1
         except StoreUnavailableError:
             continue
     store.close()
 
 
+@pytest.mark.slow
 def test_eight_processes_that_write_at_once_lose_nothing(sqlite: SQLiteStore) -> None:
     """Read, change and write again of one contact is one step, whoever else does the same."""
     context = multiprocessing.get_context("spawn")
@@ -183,12 +184,12 @@ def test_eight_processes_that_write_at_once_lose_nothing(sqlite: SQLiteStore) ->
 
 def test_a_fork_opens_its_own_connection(sqlite: SQLiteStore) -> None:
     """A child never uses its parent's connection, which SQLite forbids."""
-    commit(sqlite, Changes(adds={CELL: 1.0}))
+    commit(sqlite, Changes(increments={CELL: 1.0}))
     pid = os.fork()
     if pid == 0:  # pragma: no cover - in the child
         status = 1
         try:
-            commit(sqlite, Changes(adds={CELL: 1.0}))
+            commit(sqlite, Changes(increments={CELL: 1.0}))
             status = 0
         finally:
             os._exit(status)
@@ -198,7 +199,7 @@ def test_a_fork_opens_its_own_connection(sqlite: SQLiteStore) -> None:
 
 def test_each_thread_has_its_own_connection(sqlite: SQLiteStore) -> None:
     """A scrape reads on its thread while the pipeline commits on its own."""
-    commit(sqlite, Changes(adds={CELL: 1.0}))
+    commit(sqlite, Changes(increments={CELL: 1.0}))
     seen: list[dict[Cell, float]] = []
 
     def scrape() -> None:
@@ -209,7 +210,7 @@ def test_each_thread_has_its_own_connection(sqlite: SQLiteStore) -> None:
     with sqlite.transaction() as transaction:
         thread.start()
         thread.join(10)
-        transaction.commit(Changes(adds={CELL: 1.0}))
+        transaction.commit(Changes(increments={CELL: 1.0}))
     assert seen == [{CELL: 1.0}]
 
 
@@ -228,16 +229,16 @@ def test_a_file_that_is_no_database_is_refused_and_used_again_once_it_is_gone(sq
     with pytest.raises(StoreUnavailableError, match="damaged: move it away"):
         sqlite.cells()
     sqlite.path.unlink()
-    commit(sqlite, Changes(adds={CELL: 1.0}))
+    commit(sqlite, Changes(increments={CELL: 1.0}))
     assert sqlite.cells() == {CELL: 1.0}
 
 
 def test_a_file_that_is_removed_under_a_running_process_is_begun_anew(sqlite: SQLiteStore) -> None:
     """A deleted file is noticed: writing on into nowhere would lose everything silently."""
-    commit(sqlite, Changes(adds={CELL: 5.0}))
+    commit(sqlite, Changes(increments={CELL: 5.0}))
     for path in sqlite.path.parent.glob("store.db*"):
         path.unlink()
-    commit(sqlite, Changes(adds={CELL: 1.0}))
+    commit(sqlite, Changes(increments={CELL: 1.0}))
     assert sqlite.cells() == {CELL: 1.0}
 
 

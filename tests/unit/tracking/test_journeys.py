@@ -41,7 +41,7 @@ WHO = {"contact": PHONE, "phone_number_id": NUMBER}
 
 def steps(vitals: ListeningVitals) -> list[tuple[str, str, str, str]]:
     """Return whose steps were emitted, and which."""
-    return [(event.number, event.phone, event.user, event.step) for event in vitals.heard(Step)]
+    return [(event.phone_number_id, event.wa_id, event.user_id, event.step) for event in vitals.heard(Step)]
 
 
 # Declaring
@@ -330,7 +330,7 @@ def test_any_payload_as_an_argument_is_harmless(vitals: ListeningVitals, order: 
         part = pending.pop()
         order.step("menu")(lambda _: None)(part)
         pending += part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
-    assert all(event.phone or event.user for event in vitals.heard(Step))
+    assert all(event.wa_id or event.user_id for event in vitals.heard(Step))
 
 
 @dataclass

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from chatvitals import context
-from chatvitals.context import Contact, Handling, Tag
+from chatvitals.context import ContactIds, Handling, Tag
 from chatvitals.http_hooks import SendObserver
-from chatvitals.runtime.error_guard import Guard
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.whatsapp import send_requests
 
 if TYPE_CHECKING:
@@ -162,27 +162,27 @@ def test_a_body_without_a_type_has_the_api_s_default(fields: dict[str, Any], exp
 @pytest.mark.parametrize(
     ("content", "answer"),
     [
-        (ACCEPTED, send_requests.Answer("wamid.one", PHONE)),
+        (ACCEPTED, send_requests.SendAnswer("wamid.one", PHONE)),
         (
             b'{"contacts": [{"user_id": "US.9"}], "messages": [{"id": "wamid.2"}]}',
-            send_requests.Answer("wamid.2", user="US.9"),
+            send_requests.SendAnswer("wamid.2", user="US.9"),
         ),
-        (b'{"error": {"code": 131056, "message": "too fast"}}', send_requests.Answer(code="131056")),
-        (b'{"error": {"code": "131056"}}', send_requests.Answer(code="131056")),
-        (b'{"error": {"code": "<script>"}}', send_requests.Answer()),
-        (b'{"error": "no"}', send_requests.Answer()),
-        (b'{"success": true}', send_requests.Answer()),
-        (b'{"messages": [], "contacts": {}}', send_requests.Answer()),
-        (b'{"messages": ["wamid"], "contacts": [7]}', send_requests.Answer()),
-        (b"<html>Bad gateway</html>", send_requests.Answer()),
-        (b"[1]", send_requests.Answer()),
-        (b"", send_requests.Answer()),
-        (b"\xff", send_requests.Answer()),
-        (b" " * 2_000_000, send_requests.Answer()),
-        (None, send_requests.Answer()),
+        (b'{"error": {"code": 131056, "message": "too fast"}}', send_requests.SendAnswer(code="131056")),
+        (b'{"error": {"code": "131056"}}', send_requests.SendAnswer(code="131056")),
+        (b'{"error": {"code": "<script>"}}', send_requests.SendAnswer()),
+        (b'{"error": "no"}', send_requests.SendAnswer()),
+        (b'{"success": true}', send_requests.SendAnswer()),
+        (b'{"messages": [], "contacts": {}}', send_requests.SendAnswer()),
+        (b'{"messages": ["wamid"], "contacts": [7]}', send_requests.SendAnswer()),
+        (b"<html>Bad gateway</html>", send_requests.SendAnswer()),
+        (b"[1]", send_requests.SendAnswer()),
+        (b"", send_requests.SendAnswer()),
+        (b"\xff", send_requests.SendAnswer()),
+        (b" " * 2_000_000, send_requests.SendAnswer()),
+        (None, send_requests.SendAnswer()),
     ],
 )  # fmt: skip
-def test_an_answer_says_what_it_can(content: bytes | None, answer: send_requests.Answer) -> None:
+def test_an_answer_says_what_it_can(content: bytes | None, answer: send_requests.SendAnswer) -> None:
     """Ids and code are read where they are; any other body says nothing."""
     assert send_requests.read_answer(content) == answer
 
@@ -222,7 +222,7 @@ class Seen:
     def __init__(self, clock: Clock) -> None:
         self.events: list[Send] = []
         self.clock = clock
-        self.observer = SendObserver(self.events.append, Guard(), clock, "1")
+        self.observer = SendObserver(self.events.append, ErrorGuard(), clock, "1")
 
     def send(self, fields: dict[str, Any], url: str = URL, status: int = 200, content: bytes | None = ACCEPTED) -> Send:
         """Return the event of one send."""
@@ -240,7 +240,7 @@ def seen(clock: Clock) -> Seen:
 
 def handling(phone: str = PHONE, number: str = NUMBER) -> Any:
     """Bind a contact whose message is being handled."""
-    return context.bound(Handling((Contact(number, phone, USER),)))
+    return context.bound(Handling((ContactIds(number, phone, USER),)))
 
 
 def test_an_accepted_send_is_a_whole_event(seen: Seen) -> None:
@@ -251,7 +251,7 @@ def test_an_accepted_send_is_a_whole_event(seen: Seen) -> None:
     seen.clock.advance(0.25)
     pending.finish(200, ACCEPTED)
     (event,) = seen.events
-    assert (event.number, event.phone, event.user, event.id) == (NUMBER, PHONE, "", "wamid.one")
+    assert (event.phone_number_id, event.wa_id, event.user_id, event.id) == (NUMBER, PHONE, "", "wamid.one")
     assert (event.kind, event.accepted, event.code, event.actor, event.tagged) == ("reply", True, "", "bot", False)
     assert (event.received, event.seconds) == (began + 0.25, 0.25)
 
@@ -330,24 +330,24 @@ def test_a_tag_may_name_the_actor_alone(seen: Seen) -> None:
 def test_an_address_without_a_number_takes_the_contact_s_or_the_default(seen: Seen) -> None:
     """Some partners' addresses name no number."""
     bare = "https://waba-v2.example/messages"
-    assert seen.send(body(), bare).number == "1"
+    assert seen.send(body(), bare).phone_number_id == "1"
     with handling():
-        assert seen.send(body(), bare).number == NUMBER
-        assert seen.send(body(to="15550009999"), bare).number == "1"
-        assert seen.send(body(type=None, to=None, status="read"), bare).number == NUMBER
+        assert seen.send(body(), bare).phone_number_id == NUMBER
+        assert seen.send(body(to="15550009999"), bare).phone_number_id == "1"
+        assert seen.send(body(type=None, to=None, status="read"), bare).phone_number_id == NUMBER
 
 
 def test_the_answer_names_the_person_as_webhooks_do(seen: Seen) -> None:
     """A number dialled in another spelling, or only by its business-scoped id, is still the same contact."""
     content = b'{"contacts": [{"wa_id": "5215550004321", "user_id": "MX.7"}], "messages": [{"id": "wamid.m"}]}'
     event = seen.send(body(to="+52 555 000 4321"), content=content)
-    assert (event.phone, event.user) == ("5215550004321", "MX.7")
+    assert (event.wa_id, event.user_id) == ("5215550004321", "MX.7")
 
 
 def test_a_group_is_counted_and_is_no_contact(seen: Seen) -> None:
     """Whatever the answer says about it."""
     event = seen.send(body(recipient_type="group", to="120363"))
-    assert (event.kind, event.id, event.phone, event.user) == ("reply", "wamid.one", "", "")
+    assert (event.kind, event.id, event.wa_id, event.user_id) == ("reply", "wamid.one", "", "")
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_a_rejected_send_has_meta_s_code_or_the_status(
 ) -> None:
     """And no message id."""
     event = seen.send(body(), status=status, content=content)
-    assert (event.accepted, event.code, event.id, event.phone) == (False, code, "", PHONE)
+    assert (event.accepted, event.code, event.id, event.wa_id) == (False, code, "", PHONE)
 
 
 def test_an_exception_that_stands_for_an_answer_has_its_status(seen: Seen) -> None:

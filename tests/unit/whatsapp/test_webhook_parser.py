@@ -53,7 +53,7 @@ def test_a_missing_id_is_joined_from_contacts_by_the_other_one() -> None:
     texts = [message(), message(**{"from": None, "from_user_id": GRACE_ID}), message(**{"from": "1"})]
     statuses = [{"id": "wamid.2", "status": "sent", "recipient_id": GRACE}]
     events = webhook_parser.decode(post(contacts=contacts, messages=texts, statuses=statuses)).events
-    assert [(e.phone, e.user) for e in events if not isinstance(e, AccountEvent)] == [
+    assert [(e.wa_id, e.user_id) for e in events if not isinstance(e, AccountEvent)] == [
         (ADA, ADA_ID),
         (GRACE, GRACE_ID),
         ("1", ""),
@@ -66,7 +66,7 @@ def test_an_empty_id_is_as_good_as_an_absent_one() -> None:
     event = one(
         post(messages=[message(**{"from": "", "from_user_id": ADA_ID})], contacts=[{"wa_id": "", "user_id": ADA_ID}])
     )
-    assert (event.phone, event.user) == ("", ADA_ID)
+    assert (event.wa_id, event.user_id) == ("", ADA_ID)
 
 
 def test_from_stays_where_the_contact_writes_the_number_otherwise() -> None:
@@ -74,7 +74,7 @@ def test_from_stays_where_the_contact_writes_the_number_otherwise() -> None:
     event = one(
         post(messages=[message(**{"from": "5511987654321"})], contacts=[{"wa_id": "551187654321", "user_id": "BR.1"}])
     )
-    assert (event.phone, event.user) == ("5511987654321", "")
+    assert (event.wa_id, event.user_id) == ("5511987654321", "")
 
 
 def test_a_message_that_names_nobody_belongs_to_the_only_contact() -> None:
@@ -82,10 +82,10 @@ def test_a_message_that_names_nobody_belongs_to_the_only_contact() -> None:
     nameless = {"id": "wamid.1", "type": "contacts", "contacts": []}
     contacts = [{"wa_id": ADA, "user_id": ADA_ID}]
     event = one(post(messages=[nameless], contacts=contacts))
-    assert (event.phone, event.user) == (ADA, ADA_ID)
+    assert (event.wa_id, event.user_id) == (ADA, ADA_ID)
     events = webhook_parser.decode(post(messages=[nameless, message()], contacts=contacts)).events
-    assert [e.phone for e in events if isinstance(e, Message)] == ["", ADA]
-    assert one(post(messages=[nameless], contacts=["junk"])).phone == ""
+    assert [e.wa_id for e in events if isinstance(e, Message)] == ["", ADA]
+    assert one(post(messages=[nameless], contacts=["junk"])).wa_id == ""
     assert one(post(messages=[nameless], contacts={"wa_id": ADA})).phone == ""
 
 
@@ -93,7 +93,7 @@ def test_a_failed_status_may_name_its_person_in_contacts_alone() -> None:
     """A failure with 131026 was seen with nothing but `contacts: [{wa_id}]`."""
     failed = {"id": "wamid.1", "status": "FAILED", "timestamp": 1795400000, "errors": [{"code": "131026"}]}
     event = one(post(statuses=[failed], contacts=[{"wa_id": ADA}]))
-    assert (event.phone, event.status, event.code, event.timestamp) == (ADA, "failed", "131026", 1795400000)
+    assert (event.wa_id, event.status, event.code, event.timestamp) == (ADA, "failed", "131026", 1795400000)
 
 
 def test_a_number_that_is_an_id_is_read_as_text() -> None:
@@ -101,8 +101,8 @@ def test_a_number_that_is_an_id_is_read_as_text() -> None:
     event = one(
         post(messages=[message(**{"from": int(ADA), "from_user_id": [1], "id": 12})], metadata={"phone_number_id": 9})
     )
-    assert (event.number, event.phone, event.user, event.id) == ("9", ADA, "", "12")
-    assert one(post(messages=[message(**{"from": 10**30})])).phone == ""
+    assert (event.phone_number_id, event.wa_id, event.user_id, event.id) == ("9", ADA, "", "12")
+    assert one(post(messages=[message(**{"from": 10**30})])).wa_id == ""
 
 
 def test_an_echo_is_about_the_one_it_went_to() -> None:
@@ -111,7 +111,7 @@ def test_an_echo_is_about_the_one_it_went_to() -> None:
     for field in ("smb_message_echoes", "message_echoes"):
         event = one(post(field, message_echoes=[echo]))
         assert isinstance(event, Echo)
-        assert (event.phone, event.user, event.type) == ("", ADA_ID, "text")
+        assert (event.wa_id, event.user_id, event.type) == ("", ADA_ID, "text")
 
 
 # System messages
@@ -123,7 +123,7 @@ def system(**more: Any) -> list[Any]:
     body = {key: value for key, value in more.items() if key not in item}
     webhook = webhook_parser.decode(post(messages=[{"id": "wamid.1", "type": "system", "system": body, **item}]))
     assert webhook.malformed == 0
-    return [(e.phone, e.user) + ((e.new_phone, e.new_user) if isinstance(e, IdentityChange) else ())
+    return [(e.wa_id, e.user_id) + ((e.new_wa_id, e.new_user_id) if isinstance(e, IdentityChange) else ())
             for e in webhook.events if isinstance(e, Message | IdentityChange)]  # fmt: skip
 
 
@@ -353,7 +353,7 @@ def test_numbers_beyond_all_bounds_are_nothing() -> None:
     """Huge integers, overflowing floats and NaN are neither ids nor times (tests/safety/README.md 56)."""
     for number in (b"9" * 5000, b"1e999", b"-1e999", b"NaN", b"Infinity"):
         event = one(post(messages=[message(from_user_id="X", timestamp="X")]).replace(b'"X"', number))
-        assert (event.user, event.timestamp) == ("", None)
+        assert (event.user_id, event.timestamp) == ("", None)
         assert one(post("flows", event="X").replace(b'"X"', number)).value["event"] is None
 
 
@@ -385,7 +385,7 @@ def test_a_batch_of_3_mb_is_read_whole() -> None:
     body = post(messages=texts, contacts=contacts)
     assert len(body) > 2_900_000
     webhook = webhook_parser.decode(body)
-    assert [(e.id, e.user) for e in webhook.events if isinstance(e, Message)] == [
+    assert [(e.id, e.user_id) for e in webhook.events if isinstance(e, Message)] == [
         (f"wamid.{n}", f"US.{n}") for n in range(1000)
     ]
     assert webhook.malformed == 0

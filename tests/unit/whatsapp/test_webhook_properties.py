@@ -63,7 +63,7 @@ def check(webhook: Webhook) -> None:
     for event in webhook.events:
         if isinstance(event, Message | Status | Echo):
             assert event.id
-            assert event.number
+            assert event.phone_number_id
 
 
 @settings(deadline=None)

@@ -199,10 +199,10 @@ def tell(event: PersonEvent | AccountEvent) -> str:
     if isinstance(event, AccountEvent):
         telling = next((str(event.value[key]) for key in TELLING if key in event.value), list(event.value)[-1])
         return f"account {event.field} {SHORT[event.entry]} {_time(event.time)} {telling}"
-    assert event.number == NUMBER
-    who = f"{SHORT[event.phone]}/{SHORT[event.user]}"
+    assert event.phone_number_id == NUMBER
+    who = f"{SHORT[event.wa_id]}/{SHORT[event.user_id]}"
     if isinstance(event, IdentityChange):
-        return f"change {who} -> {SHORT[event.new_phone]}/{SHORT[event.new_user]}"
+        return f"change {who} -> {SHORT[event.new_wa_id]}/{SHORT[event.new_user_id]}"
     if isinstance(event, Preference):
         return f"preference {event.category} {event.value} {who} {_time(event.timestamp)}"
     assert isinstance(event, Message | Status | Echo)

@@ -1,0 +1,73 @@
+"""Where doors hand in webhooks: a body is taken in at once, checked and decoded later on the pipeline's thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatvitals.events import Webhook
+from chatvitals.pipeline.raw_webhook import RawWebhook
+from chatvitals.whatsapp import signatures, webhook_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.pipeline.queue_items import Queued
+    from chatvitals.runtime.error_guard import ErrorGuard
+    from chatvitals.settings import Settings
+
+
+class WebhookSink:
+    """Receives the webhooks of one bot. Every door, ours or another one, needs this object alone.
+
+    Args:
+        settings: the settings in force.
+        guard: keeps errors of ours from the bot.
+        clock: returns the time in Unix seconds.
+        put: hands an event to the pipeline; it may raise.
+
+    """
+
+    __slots__ = ("_put", "before_receive", "clock", "guard", "settings")
+
+    def __init__(
+        self, settings: Settings, guard: ErrorGuard, clock: Callable[[], float], put: Callable[[Queued], None]
+    ) -> None:
+        self.settings = settings
+        self.guard = guard
+        self.clock = clock
+        self.before_receive: list[Callable[[], object]] = []
+        """Called before each webhook is taken in; they must be quick."""
+        self._put = put
+
+    def receive(self, body: bytes, signature: str | None) -> RawWebhook:
+        """Take in a webhook without counting it yet; never raises. `emit` counts it.
+
+        Args:
+            body: the bytes as they came.
+            signature: the value of `X-Hub-Signature-256`, or None.
+
+        """
+        try:
+            for call in self.before_receive:
+                call()
+        except Exception as error:  # noqa: BLE001 - the guard's fence, without a context manager's cost per webhook
+            self.guard.report("webhook", error)
+        return RawWebhook(self._decode, body, signature, self.clock())
+
+    def emit(self, event: Queued) -> None:
+        """Hand an event to the pipeline; never raises and never waits."""
+        try:
+            self._put(event)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.guard.report("emit", error)
+
+    def _decode(self, body: bytes, signature: str | None, received: float) -> Webhook:
+        """Check a webhook's signature and decode it; never raises."""
+        try:
+            secrets = self.settings.app_secret
+            if secrets and not signatures.check(body, signature, secrets):
+                return Webhook(result="bad_signature" if signature else "unsigned", received=received)
+            return webhook_parser.decode(body, received)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.guard.report("webhook", error)
+        return Webhook(result="undecodable", received=received)
