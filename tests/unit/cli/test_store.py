@@ -143,7 +143,7 @@ def test_contacts_and_aliases_are_gone_after_eight_days_of_silence(tmp_path: Pat
         clock.advance(DAY + 3600 + 5)
         vitals.settle()
         found = everything(store)
-        assert found["states"] == found["links"] == found["marks"] == {}
+        assert found["states"] == found["links"] == found["open_since"] == {}
         cells = store.cells()
         assert cells["chatvitals_conversations_started_total", ("990001", "new"), 0] == before
         assert cells["chatvitals_handovers_open", ("990001",), 0] == 0

@@ -86,7 +86,7 @@ def test_a_message_that_names_nobody_belongs_to_the_only_contact() -> None:
     events = webhook_parser.decode(post(messages=[nameless, message()], contacts=contacts)).events
     assert [e.wa_id for e in events if isinstance(e, Message)] == ["", ADA]
     assert one(post(messages=[nameless], contacts=["junk"])).wa_id == ""
-    assert one(post(messages=[nameless], contacts={"wa_id": ADA})).phone == ""
+    assert one(post(messages=[nameless], contacts={"wa_id": ADA})).wa_id == ""
 
 
 def test_a_failed_status_may_name_its_person_in_contacts_alone() -> None:
