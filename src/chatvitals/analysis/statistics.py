@@ -1,6 +1,6 @@
 """Statistics on counts, with the standard library alone.
 
-The unit of an experiment is the contact. Intervals of experiments may be looked at every day (STATISTICS.md).
+The unit of an experiment is the contact. Intervals of experiments may be looked at every day (analysis/README.md).
 """
 
 from __future__ import annotations

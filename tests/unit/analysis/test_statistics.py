@@ -1,4 +1,4 @@
-"""Statistics on counts: against scipy and statsmodels, and the rates of error that STATISTICS.md promises."""
+"""Statistics on counts: against scipy and statsmodels, and the rates of error that analysis/README.md promises."""
 
 from __future__ import annotations
 
