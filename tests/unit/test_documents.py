@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -71,3 +72,12 @@ def test_every_link_within_the_repository_leads_somewhere() -> None:
             if "://" not in path and (not target.exists() or (anchor and anchor not in _anchors(TEXTS[target]))):
                 broken.add(f"{document.relative_to(ROOT)} links to {link}")
     assert broken == set()
+
+
+def test_the_architecture_names_the_layers_that_the_import_rules_check() -> None:
+    """The table of src/chatvitals/README.md has the packages of pyproject.toml, in the same order."""
+    contracts = tomllib.loads(TEXTS[ROOT / "pyproject.toml"])["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    table = TEXTS[ROOT / "src/chatvitals/README.md"].partition("## Layers")[2].partition("\n## ")[0]
+    rows = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in table.splitlines() if line.startswith("| `")]
+    assert [name for row in rows for name in row] == [name for layer in layers for name in layer.split(" | ")]
