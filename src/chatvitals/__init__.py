@@ -1,10 +1,46 @@
-"""Vital signs for WhatsApp bots, in Prometheus: the public names, nothing else."""
+"""Vital signs for WhatsApp bots, in Prometheus.
+
+    import chatvitals
+    from fastapi import FastAPI
+
+    vitals = chatvitals.init(app_secret="the app secret of your Meta app")
+    app = FastAPI()
+    vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")
+
+From then on the bot's webhooks and replies are measured. `/metrics` shows how long customers wait, how far they get
+through the journeys that you declare, and how WhatsApp rates the number.
+
+Public are the names below, `chatvitals.testing`, `chatvitals.integrations.*`, `chatvitals.stores.base` and
+`chatvitals.events.Poll`. Everything else may change without notice.
+"""
 
 from __future__ import annotations
 
 from chatvitals._version import __version__
+from chatvitals.events import Poll
 from chatvitals.integrations.asgi import ChatVitalsMiddleware
-from chatvitals.settings import Settings, SettingsError
+from chatvitals.settings import OpeningHours, Settings, SettingsError
+from chatvitals.stores.base import Store
+from chatvitals.tracking.experiments import Experiment
+from chatvitals.tracking.journeys import Journey
+from chatvitals.tracking.observation import Observation
 from chatvitals.vitals import Vitals, init
 
-__all__ = ["ChatVitalsMiddleware", "Settings", "SettingsError", "Vitals", "__version__", "init"]
+__all__ = [
+    "ChatVitalsMiddleware",
+    "Experiment",
+    "Journey",
+    "Observation",
+    "OpeningHours",
+    "Poll",
+    "Settings",
+    "SettingsError",
+    "Store",
+    "Vitals",
+    "__version__",
+    "init",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -13,6 +13,7 @@ import msgspec
 SendKind: TypeAlias = Literal["reply", "campaign", "other"]
 CallName: TypeAlias = Literal["handover", "fallback", "dismiss", "resolve"]
 RunOutcome: TypeAlias = Literal["completed", "handed_over", "restarted"]
+WebhookResult: TypeAlias = Literal["accepted", "unsigned", "bad_signature", "undecodable", "oversize", "rejected"]
 Actor: TypeAlias = Literal["bot", "human", "unknown"]
 
 
@@ -184,7 +185,7 @@ class Webhook(msgspec.Struct, gc=False, kw_only=True):
     display number (digits) of each `phone_number_id` that a value named.
     """
 
-    result: Literal["accepted", "unsigned", "bad_signature", "undecodable", "oversize", "rejected"]
+    result: WebhookResult
     received: float = 0.0
     events: list[Event] = []
     fields: dict[tuple[str, bool], int] = {}

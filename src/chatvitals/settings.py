@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import zoneinfo
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chatvitals.stores import redis_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_SECONDS = 86_400.0
@@ -33,12 +34,12 @@ class SettingsKeywords(TypedDict, total=False):
     settle_after: float
     unanswered_after: float
     overdue_after: Sequence[float]
-    in_hours: Mapping[str, Any] | None
+    in_hours: OpeningHours | Mapping[str, Any] | None
     queue_size: int
     max_body: int
     label_cap: int
     metrics_token: str | None
-    expose: str
+    expose: Literal["all", "leader"]
     app_version: str
     acknowledge_account_events: bool
 
@@ -102,7 +103,7 @@ class Settings:
     """Distinct values of one label at most; others show as `other`."""
     metrics_token: str | None = field(default=None, repr=False)
     """Bearer token that `/metrics` asks for; None leaves it open."""
-    expose: str = "all"
+    expose: Literal["all", "leader"] = "all"
     """Whose `/metrics` shows the shared numbers: `all`, or where every pod is scraped, the one `leader` of them."""
     app_version: str = ""
     """Version of the bot, shown on `chatvitals_build_info` to mark deploys."""
@@ -274,7 +275,7 @@ def _opening_hours(name: str, value: object) -> OpeningHours:
     if isinstance(value, OpeningHours):
         return value
     example = '{"timezone": "Europe/Rome", "days": {"mon": [["09:00", "18:00"]]}}'
-    if not isinstance(value, dict) or set(value) != {"timezone", "days"} or not isinstance(value["days"], dict):
+    if not isinstance(value, Mapping) or set(value) != {"timezone", "days"} or not isinstance(value["days"], Mapping):
         raise SettingsError(f"{name} must look like {example}")
     try:
         zone = zoneinfo.ZoneInfo(value["timezone"])

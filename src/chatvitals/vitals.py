@@ -34,11 +34,16 @@ if TYPE_CHECKING:
     from chatvitals.graph_api.poller import Poller
     from chatvitals.stores.base import Store
 
+    App = TypeVar("App")
     F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
 
 
 def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     """Start measuring: read the settings, watch this process's HTTP clients, and return the `Vitals`.
+
+    Call it once per process, before the bot sends anything:
+
+        vitals = chatvitals.init(app_secret=os.environ["WHATSAPP_APP_SECRET"])
 
     Args:
         **settings: see `Settings`; keywords win over `CHATVITALS_*` variables, which win over the defaults.
@@ -56,6 +61,8 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
 
 class Vitals:
     """The vital signs of one bot. Create it with `chatvitals.init`; tests may give a clock and no thread.
+
+    All methods may be called from any thread. None of those about messages raises or waits.
 
     Args:
         settings: checked settings.
@@ -100,10 +107,20 @@ class Vitals:
         self._undo: list[Callable[[], None]] = []
         self._closed = False
 
+    def __repr__(self) -> str:
+        """Show the store, the hooked HTTP clients and how many webhooks this process has seen."""
+        hooks = ",".join(http_hooks.hooked()) if self.settings.hooks else "off"
+        shown = type(self.store).__name__.removesuffix("Store")
+        return f"<Vitals store={shown} hooks={hooks or 'none yet'} webhooks={self.webhook_sink.seen}>"
+
     # Doors
 
-    def instrument_app(self, app: Any, *, webhook_path: str = "/webhook", metrics_path: str | None = None) -> Any:
-        """Wrap a Starlette or FastAPI app: see `chatvitals.integrations.asgi.instrument_app`."""
+    def instrument_app(self, app: App, *, webhook_path: str = "/webhook", metrics_path: str | None = None) -> App:
+        """Wrap a Starlette or FastAPI app and return it: see `chatvitals.integrations.asgi.instrument_app`.
+
+        vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")
+
+        """
         return asgi.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
 
     def observe_webhook(

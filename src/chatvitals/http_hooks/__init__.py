@@ -18,7 +18,7 @@ from chatvitals.http_hooks.patching import Method, Patch, lock, unobserved
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Pending", "SendObserver", "install", "instrument_client", "refresh", "remove", "unobserved"]
+__all__ = ["Pending", "SendObserver", "hooked", "install", "instrument_client", "refresh", "remove", "unobserved"]
 
 _METHODS: tuple[Method, ...] = (*_httpx.METHODS, *_requests.METHODS, *_aiohttp.METHODS)
 
@@ -62,6 +62,11 @@ def refresh() -> None:
                     _patch(_waiting)
             return  # and look again next time: a library that is only half imported may have no class yet
     _modules = modules
+
+
+def hooked() -> list[str]:
+    """Return the names of the libraries whose clients are watched in this process, such as `httpx`."""
+    return sorted({method.module.partition(".")[0] for method in _patches}) if _observers else []
 
 
 def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]:

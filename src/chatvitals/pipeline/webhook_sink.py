@@ -27,7 +27,7 @@ class WebhookSink:
 
     """
 
-    __slots__ = ("_put", "before_receive", "clock", "guard", "settings")
+    __slots__ = ("_put", "before_receive", "clock", "guard", "seen", "settings")
 
     def __init__(
         self, settings: Settings, guard: ErrorGuard, clock: Callable[[], float], put: Callable[[Queued], None]
@@ -37,6 +37,8 @@ class WebhookSink:
         self.clock = clock
         self.before_receive: list[Callable[[], object]] = []
         """Called before each webhook is taken in; they must be quick."""
+        self.seen = 0
+        """How many webhooks this process has taken in."""
         self._put = put
 
     def receive(self, body: bytes, signature: str | None) -> RawWebhook:
@@ -47,6 +49,7 @@ class WebhookSink:
             signature: the value of `X-Hub-Signature-256`, or None.
 
         """
+        self.seen += 1
         try:
             for call in self.before_receive:
                 call()

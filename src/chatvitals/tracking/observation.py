@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from chatvitals.events import Webhook
+    from chatvitals.events import Webhook, WebhookResult
 
 
 class Observation:
@@ -21,7 +21,7 @@ class Observation:
     __slots__ = ("_bound", "_handling", "result")
 
     def __init__(self, webhook: Webhook) -> None:
-        self.result = webhook.result
+        self.result: WebhookResult = webhook.result
         accepted = webhook.result == "accepted"
         self._handling = context.Handling(context.contacts_of(webhook.events) if accepted else ())
         self._bound: AbstractContextManager[None] | None = None
