@@ -10,6 +10,8 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from builder import promql
 from builder.kit import SOURCE
+from chatvitals.monitoring.dashboards import constants
+from chatvitals.monitoring.slo import Objective
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -48,7 +50,9 @@ class Board:
         """Return the dashboard with numbered panels that do not overlap."""
         made = dashboard.Dashboard(self.title).uid(self.uid).description(self.about).tags([TAG]).readonly()
         made.time(self.since, "now").refresh("1m").tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("browser")
-        made.variables([_source(), _job(), _phone(), _window(), *(_VARIABLES[name]() for name in self.variables)])
+        made.variables(
+            [_source(), *_constants(), _job(), _phone(), _window(), *(_VARIABLES[name]() for name in self.variables)]
+        )
         made.annotations([_rating_changed(), _deployed(), *([_template_changed()] if self.templates else [])])
         made.link(
             dashboard.DashboardLink("chatvitals").type(models.DashboardLinkType.DASHBOARDS).tags([TAG])
@@ -100,6 +104,11 @@ def at_same_time(uid: str) -> str:
 
 def _source() -> dashboard.DatasourceVariable:
     return dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def _constants() -> list[dashboard.ConstantVariable]:
+    """Return the objective: `chatvitals assets` writes another one's values here."""
+    return [dashboard.ConstantVariable(name).value(value) for name, value in constants(Objective()).items()]
 
 
 def _query(name: str, label: str, query: str) -> dashboard.QueryVariable:

@@ -9,7 +9,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from builder import dashboards
+from builder import dashboards, rule_tests
 from chatvitals.monitoring import bundle
 from chatvitals.monitoring.slo import Objective
 
@@ -36,10 +36,9 @@ def main(folder: Path, arguments: list[str]) -> int:
     return 1 if check and differing else 0
 
 
-def files(objective: Objective | None = None) -> dict[str, str]:
+def files() -> dict[str, str]:
     """Return the text of each generated file by its name."""
-    objective = objective or Objective()
-    return {**bundle.rendered(objective), **dashboards.files(objective)}
+    return {**bundle.rendered(Objective()), **rule_tests.files(), **dashboards.files()}
 
 
 def _differs(path: Path, text: str) -> bool:

@@ -10,10 +10,9 @@ from builder.promql import RANGE, WINDOW, count, counted, named, of, or_none, ow
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.monitoring.slo import Objective
 
 
-def board(_: Objective) -> Board:
+def board() -> Board:
     """Return the dashboard of the instrumentation's own health."""
     return Board(
         "chatvitals-instrumentation",

@@ -10,7 +10,6 @@ from builder.promql import ONE_TARGET, RANGE, WINDOW, count, of, own, ratio
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.monitoring.slo import Objective
 
 _J = 'journey="$journey"'
 _E = 'experiment="$experiment"'
@@ -22,7 +21,7 @@ _DROPPED = of("journey_step_dropped_total", _J)
 _ENDED = of("journey_step_ended_total", _J)
 
 
-def board(_: Objective) -> Board:
+def board() -> Board:
     """Return the dashboard of journeys and experiments."""
     return Board(
         "chatvitals-journeys",

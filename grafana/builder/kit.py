@@ -13,6 +13,8 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import heatmap as heatmap_kinds
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from builder import promql
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -132,24 +134,33 @@ def lines(  # noqa: PLR0913 - what a graph may need
     top: float | None = None,
     log: bool = False,
     bars: bool = False,
-    objective: float | None = None,
+    objective: str = "",
     dashed: str = "",
     colors: dict[str, str] | None = None,
     nothing: str = QUIET,
     axis: float | None = None,
 ) -> timeseries.Panel:
-    """Return a graph over time; `objective` draws a dashed line, `dashed` is a pattern of series from another time."""
+    """Return a graph over time.
+
+    `objective` is the height of a dashed line, as PromQL. `dashed` is a pattern of the series to draw dashed.
+    """
+    if objective:  # a series, because a threshold of a panel cannot be a variable
+        queries = [*queries, Query(f"vector({objective}) and on () count({promql.OPENED})", "objective")]
+        colors = {**(colors or {}), "objective": GREY}
+        dashed = dashed or "objective"
     panel = _common(timeseries.Panel(), title, about, unit, nothing).fill_opacity(80 if bars else 4).line_width(2)
     for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(_target(query, letter).range())
     panel.tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
     panel.legend(_legend()).show_points(kinds.VisibilityMode.NEVER).span_nulls(4 * 3_600_000.0)
-    numbers = all(query.legend == "{{display_phone_number}}" for query in queries)  # keep their colours everywhere
+    numbers = all(
+        query.legend in {"{{display_phone_number}}", "objective"} for query in queries
+    )  # keep their colours everywhere
     by_name, in_order = models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME, models.FieldColorModeId.PALETTE_CLASSIC
     panel.color_scheme(dashboard.FieldColor().mode(by_name if numbers else in_order))
     if axis is not None:
         panel.axis_width(axis)
-    if unit == "short" and objective is None:
+    if unit == "short" and not objective:
         panel.axis_soft_max(5.0)
     if log:
         panel.scale_distribution(common.ScaleDistributionConfig().type(kinds.ScaleDistribution.LOG).log(10.0))
@@ -161,9 +172,6 @@ def lines(  # noqa: PLR0913 - what a graph may need
     if bars:
         panel.draw_style(kinds.GraphDrawStyle.BARS).line_width(0)
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL))
-    if objective is not None:
-        panel.thresholds(steps((None, "transparent"), (objective, "red")))
-        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED))
     for pattern, color in {**_QUANTILES, **(colors or {})}.items():
         fixed = {"mode": "shades", "fixedColor": color}
         panel.override_by_regexp(pattern, [models.DynamicConfigValue(id_val="color", value=fixed)])

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 from builder import promql
 from builder.board import Board, at_same_time, of_number, of_row, row
 from builder.kit import Column, Query, grid, lines, stat_panel, states
-from builder.promql import OPENED, RANGE, WINDOW, count, gauge, mean, named, of, overdue, quantile, rate, ratio
+from builder.promql import BUDGET, OPENED, OVERDUE, RANGE, WINDOW, count, gauge, mean, named, of, quantile, rate, ratio
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.monitoring.slo import Objective
 
 _COMPLETED = of("journey_runs_total", 'outcome="completed"')
 _STARTED = of("journey_runs_started_total")
 _NAME = "{{display_phone_number}}"
 
 
-def board(objective: Objective) -> Board:
+def board() -> Board:
     """Return the overview."""
     return Board(
         "chatvitals-overview",
@@ -26,10 +25,10 @@ def board(objective: Objective) -> Board:
         "Is anything wrong now, and with which number? Follow a number to the dashboard that explains it.",
         [
             row(4, *_first_stats()),
-            row(4, *_second_stats(objective)),
+            row(4, *_second_stats()),
             row(5, (24, _ratings())),
             row(8, (12, _response()), (12, _statuses())),
-            row(5, (24, _numbers(objective))),
+            row(5, (24, _numbers())),
             row(6, (12, _health()), (12, _alerts())),
         ],
     )
@@ -61,7 +60,7 @@ def _first_stats() -> list[tuple[int, Panel]]:
     ]  # fmt: skip
 
 
-def _second_stats(objective: Objective) -> list[tuple[int, Panel]]:
+def _second_stats() -> list[tuple[int, Panel]]:
     oldest = f"max(time() - {gauge('oldest_open_turn_timestamp_seconds', over='min')})"
     completion = ratio(_COMPLETED, _STARTED, "6h", "")
     before = ratio(_COMPLETED, _STARTED, "6h", "", " offset 1w")
@@ -78,10 +77,10 @@ def _second_stats(objective: Objective) -> list[tuple[int, Panel]]:
             [Query(quantile(0.9, "wait_seconds", RANGE, "", 'turn="first"'))], unit="s", decimals=1,
             link=at_same_time("chatvitals-response"))),
         (4, stat_panel(
-            "Budget left", f"Of the turns that may take over {objective.threshold} s (objective {objective.share:.1%}), "
+            "Budget left", "Of the turns that may take over $threshold s (objective $slo), "
             "the share not used up in this time range. Below 0: the objective is missed; stop risky deploys.",
-            [Query(f"1 - ({rate(overdue(objective.threshold), RANGE, '')} / {rate(OPENED, RANGE, '')}) / "
-                   f"{objective.budget:g}")],
+            [Query(f"1 - ({rate(OVERDUE, RANGE, '')} / {rate(OPENED, RANGE, '')}) / "
+                   f"{BUDGET}")],
             unit="percentunit", decimals=0, limits=((None, "red"), (0.0, "yellow"), (0.25, "green")))),
         (5, stat_panel(
             "Completion against last week", "Completed runs of all journeys over started ones in the last 6 h, against the "
@@ -118,8 +117,8 @@ def _statuses() -> Panel:
     )  # fmt: skip
 
 
-def _numbers(objective: Objective) -> Panel:
-    late = ratio(overdue(objective.threshold), OPENED, RANGE)
+def _numbers() -> Panel:
+    late = ratio(OVERDUE, OPENED, RANGE)
     read = ratio(
         of("message_statuses_total", 'status="read"'), of("message_statuses_total", 'status="delivered"'), RANGE
     )
@@ -129,7 +128,7 @@ def _numbers(objective: Objective) -> Panel:
          Column("Id", label="phone_number_id"),
          Column("Rating", named(promql.RATING), rated="rating"),
          Column("Turns", named(count(OPENED, RANGE)), decimals=0),
-         Column(f"Over {objective.threshold} s", named(late), "percentunit", 1),
+         Column("Late", named(late), "percentunit", 1),
          Column("Average response", named(mean("response_seconds", RANGE)), "s", 1),
          Column("Read", named(read), "percentunit", 1),
          Column("Waiting", named(gauge("turns_open")), decimals=0)],

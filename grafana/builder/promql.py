@@ -99,9 +99,7 @@ def gauge(name: str, by: str = P, matchers: str = "", over: str = "max") -> str:
     return f"{over} {by} ({of(name, matchers)})"
 
 
-def overdue(threshold: int) -> str:
-    """Return the turns that were late."""
-    return of("turns_overdue_total", f'threshold="{threshold}"')
-
-
 OPENED: Final = of("turns_opened_total")
+OVERDUE: Final = of("turns_overdue_total", 'threshold="$threshold"')
+BUDGET: Final = "(1 - $slo)"
+"""The share of turns that may be late."""

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from builder import promql
 from builder.board import Board, row
-from builder.kit import Column, Query, grid, lines, stat_panel, states
+from builder.kit import BLUE, Column, Query, grid, lines, stat_panel, states
 from builder.promql import (
+    BUDGET,
     OPENED,
+    OVERDUE,
     RANGE,
     WINDOW,
     count,
     counted,
     named,
     of,
-    overdue,
     own,
     quantile,
     rate,
@@ -27,7 +28,6 @@ from builder.promql import (
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.monitoring.slo import Objective
 
 _NAME = "{{display_phone_number}}"
 _READ = of("message_statuses_total", 'status="read"')
@@ -38,7 +38,7 @@ _AXIS = 87.0  # pixels, the same for all panels of the main picture, so that tim
 _RATED = "sum by (phone_number_id, rating)"
 
 
-def board(objective: Objective) -> Board:
+def board() -> Board:
     """Return the dashboard with the main picture."""
     return Board(
         "chatvitals-quality",
@@ -48,13 +48,13 @@ def board(objective: Objective) -> Board:
         [
             row(4, (24, _ratings())),
             row(4, (24, _templates())),
-            row(6, (24, _late(objective))),
-            row(7, (24, _waits(objective))),
+            row(6, (24, _late())),
+            row(7, (24, _waits())),
             row(5, (24, _read())),
             row(5, (24, _troubles())),
             row(5, (24, _campaigns())),
-            row(8, (24, _by_rating(objective)), heading="What goes with which rating"),
-            row(7, (12, _drop(objective)), (12, _rolling(objective))),
+            row(8, (24, _by_rating()), heading="What goes with which rating"),
+            row(7, (12, _drop()), (12, _rolling())),
             row(7, (12, _codes()), (12, _events())),
         ],
         since="now-7d",
@@ -79,22 +79,22 @@ def _templates() -> Panel:
     )  # fmt: skip
 
 
-def _late(objective: Objective) -> Panel:
+def _late() -> Panel:
     return lines(
-        f"Share of turns over {objective.threshold} s", "Customers who waited too long, as it happens. This is what "
+        "Share of turns over $threshold s", "Customers who waited too long, as it happens. This is what "
         "drives people away: above the dashed line the objective is missed. Windows with under 10 turns are left out.",
-        [Query(named(where_enough(ratio(overdue(objective.threshold), OPENED, WINDOW), WINDOW)), _NAME)],
-        unit="percentunit", objective=objective.budget, axis=_AXIS,
+        [Query(named(where_enough(ratio(OVERDUE, OPENED, WINDOW), WINDOW)), _NAME)],
+        unit="percentunit", objective=BUDGET, axis=_AXIS,
     )  # fmt: skip
 
 
-def _waits(objective: Objective) -> Panel:
+def _waits() -> Panel:
     return lines(
         "First response p50 and p90", "The typical and the slow first answer; the dashed line is the objective. A p90 at "
         "14,400 s (4 h) stands for waits that ended without an answer.",
         [Query(named(where_enough(quantile(share, "wait_seconds", WINDOW, matchers='turn="first"'), WINDOW)), f"p{share * 100:.0f} {_NAME}")
          for share in (0.5, 0.9)],
-        unit="suffix:s", log=True, top=14400.0, objective=float(objective.threshold), axis=_AXIS,
+        unit="suffix:s", log=True, top=14400.0, objective="$threshold", axis=_AXIS,
     )  # fmt: skip
 
 
@@ -125,8 +125,8 @@ def _campaigns() -> Panel:
     )  # fmt: skip
 
 
-def _by_rating(objective: Objective) -> Panel:
-    late, opened = count(overdue(objective.threshold), "30m"), count(OPENED, "30m")
+def _by_rating() -> Panel:
+    late, opened = count(OVERDUE, "30m"), count(OPENED, "30m")
     seconds = count(of("response_seconds_sum"), "30m")
     answers = count(of("response_seconds_count"), "30m")
     waits = count(of("wait_seconds_bucket", 'turn="first"'), "30m", "by (le, phone_number_id)")
@@ -143,7 +143,7 @@ def _by_rating(objective: Objective) -> Panel:
         [Column("Number", label="display_phone_number"), Column("Id", label="phone_number_id", hidden=True),
          Column("Rating", label="rating", rated="rating"),
          Column("Turns", named(f"{_RATED} ({while_rated(opened)})"), decimals=0),
-         Column(f"Over {objective.threshold} s", named(over(late, opened)), "percentunit", 1),
+         Column("Late", named(over(late, opened)), "percentunit", 1),
          Column("First response p90", named(p90), "s", 1),
          Column("Average response", named(over(seconds, answers)), "s", 1),
          Column("Read", named(f"{read} / ({delivered} > 0)"), "percentunit", 1),
@@ -153,21 +153,21 @@ def _by_rating(objective: Objective) -> Panel:
     )  # fmt: skip
 
 
-def _drop(objective: Objective) -> Panel:
-    late = overdue(objective.threshold)
+def _drop() -> Panel:
+    late = OVERDUE
     day = f"{rate(late, '24h', at=' @ $drop')} / ({rate(OPENED, '24h', at=' @ $drop')} > 0)"
     days = f"{rate(late, '4d', at=' @ $drop offset 24h')} / ({rate(OPENED, '4d', at=' @ $drop offset 24h')} > 0)"
     return stat_panel(
         "24 h before the last drop, and the 4 days before",
-        f"Share of turns over {objective.threshold} s before the rating last fell in this range. Much more than before: slow answers are a likely cause.",
+        "Share of turns over $threshold s before the rating last fell in this range. Much more than before: slow answers are a likely cause.",
         [Query(named(day), f"24 h {_NAME}"), Query(named(days), f"4 days {_NAME}")],
-        unit="percentunit", decimals=1, limits=((None, "green"), (objective.budget, "red")),
+        unit="percentunit", decimals=1, limits=((None, BLUE),),
         nothing="no fall in this range",
     )  # fmt: skip
 
 
-def _rolling(objective: Objective) -> Panel:
-    late = overdue(objective.threshold)
+def _rolling() -> Panel:
+    late = OVERDUE
     now, usual = ratio(late, OPENED, "24h"), ratio(late, OPENED, "7d", at=" offset 3d")
     return lines(
         "Slow turns, times the usual", "The share of slow turns in 24 h over that of the week that ended three days ago. "

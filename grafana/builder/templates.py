@@ -11,7 +11,6 @@ from builder.promql import RANGE, count, counted, of, own, ratio, seen
 
 if TYPE_CHECKING:
     from builder.kit import Panel
-    from chatvitals.monitoring.slo import Objective
 
 _BY = "by (waba_id, template, language)"
 _QUALITY = f'max {_BY} (chatvitals_template_quality{{job=~"$job"}})'
@@ -19,7 +18,7 @@ _STATUS = 'max by (waba_id, template, language, status) (chatvitals_template_sta
 _MINE = f"and on (waba_id) {promql.ACCOUNTS}"
 
 
-def board(_: Objective) -> Board:
+def board() -> Board:
     """Return the dashboard of templates and sends."""
     return Board(
         "chatvitals-templates",

@@ -15,7 +15,7 @@ from chatvitals.monitoring.alerts import alerts
 from chatvitals.monitoring.recording_rules import recordings
 from chatvitals.monitoring.slo import Objective
 from chatvitals.simulator.story import DAY, HOUR, STORIES
-from tests.helpers.grafana import GRAFANA, PAGES, Asked, asked, expanded, page, selectors
+from tests.helpers.grafana import GRAFANA, PAGES, VALUES, Asked, asked, expanded, page, selectors
 from tests.helpers.prometheus import Prometheus, prometheus
 from tests.helpers.services import require
 
@@ -118,7 +118,15 @@ def test_all_rules_are_loaded_and_healthy(month: Month) -> None:
 def values(month: Month) -> dict[str, str]:
     """The values of variables, as the dashboards would choose them."""
     drop = month.first(f'chatvitals_quality_rating{{phone_number_id="{SLOW}"}} == 1')
-    return {**WINDOWS, "phone": ".+", "job": ".*", "journey": "order", "experiment": "greeting", "drop": f"{drop:.0f}"}
+    return {
+        **VALUES,
+        **WINDOWS,
+        "phone": ".+",
+        "job": ".*",
+        "journey": "order",
+        "experiment": "greeting",
+        "drop": f"{drop:.0f}",
+    }
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

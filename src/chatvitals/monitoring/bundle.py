@@ -1,4 +1,4 @@
-"""All files of `chatvitals assets`: what is rendered for an objective, and what is shipped as it is."""
+"""All files of `chatvitals assets`: those made for an objective, and those shipped as they are."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatvitals.monitoring import rule_tests, rules_yaml, runbook
-from chatvitals.monitoring.dashboards import retargeted
+from chatvitals.monitoring import dashboards, rules_yaml, runbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from chatvitals.monitoring.slo import Objective
 
-SHIPPED: Final = ("alertmanager.yml", "compose.yaml", "dashboards", "grafana.com", "prometheus.yml", "provisioning")
+SHIPPED: Final = ("alertmanager.yml", "compose.yaml", "dashboards", "prometheus.yml", "provisioning", "rules/tests")
 """Files and folders of `grafana/` that a wheel carries (`pyproject.toml` names them, too)."""
 
 
@@ -30,7 +29,10 @@ def files(objective: Objective) -> dict[str, str]:
     folder = _folder()
     for name in SHIPPED:
         for path, text in _texts(folder.joinpath(name), name):
-            found[path] = retargeted(text, objective) if path.endswith(".json") else text
+            found[path] = text
+            if name == "dashboards":
+                found[path] = dashboards.with_objective(text, objective)
+                found[path.replace("dashboards/", "grafana.com/")] = dashboards.to_import(found[path])
     return dict(sorted(found.items()))
 
 
@@ -40,8 +42,6 @@ def rendered(objective: Objective) -> dict[str, str]:
         "README.md": runbook.page(objective),
         "rules/recording.yml": rules_yaml.recording_rules(objective),
         "rules/alerting.yml": rules_yaml.alerting_rules(objective),
-        "rules/tests/quick.yml": rule_tests.as_promtool(rule_tests.quick(objective)),
-        "rules/tests/slow.yml": rule_tests.as_promtool(rule_tests.slow()),
     }
 
 

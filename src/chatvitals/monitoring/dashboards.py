@@ -1,33 +1,59 @@
-"""Dashboards for another objective than the one that they were made for.
+"""Dashboards as `chatvitals assets` writes them: with the objective, in a form to provision and one to import.
 
-Dashboards are shipped as they were made for the default objective: making them needs a library that users need not
-have. What depends on the objective stands in few forms, which are rewritten; that the result is what the builder would
-have made is tested for every threshold.
+The committed dashboards hold the objective in two constant variables, `$slo` and `$threshold`.
 """
 
 from __future__ import annotations
 
-from chatvitals.monitoring.slo import Objective
+import json
+from typing import TYPE_CHECKING, Any, Final
 
-_DEFAULT = Objective()
+if TYPE_CHECKING:
+    from chatvitals.monitoring.slo import Objective
+
+_INPUT: Final = "DS_PROMETHEUS"
+_PANELS: Final = {
+    "bargauge": "Bar gauge", "heatmap": "Heatmap", "stat": "Stat", "state-timeline": "State timeline",
+    "table": "Table", "text": "Text", "timeseries": "Time series",
+}  # fmt: skip
 
 
-def retargeted(text: str, objective: Objective) -> str:
-    """Return a dashboard's JSON, made for the default objective, as if it had been made for this one."""
-    for old, new in zip(_forms(_DEFAULT), _forms(objective), strict=True):
-        text = text.replace(old, new)
-    return text
+def with_objective(text: str, objective: Objective) -> str:
+    """Return a dashboard's JSON with another objective in its constant variables."""
+    content: dict[str, Any] = json.loads(text)
+    values = constants(objective)
+    for variable in content["templating"]["list"]:
+        if variable["type"] == "constant":
+            variable["query"] = values[variable["name"]]
+    return as_text(content)
 
 
-def _forms(objective: Objective) -> list[str]:
-    """Return all that a dashboard says about its objective, in forms that stand for nothing else."""
-    threshold, share, budget = objective.threshold, objective.share, objective.budget
-    return [
-        f'threshold=\\"{threshold}\\"',
-        f" {threshold} s",
-        f" / {budget:g}",
-        f"{share:.1%}",
-        f'"value": {float(threshold)!r}',
-        f'"value": {share!r}',
-        f'"value": {budget!r}',
-    ]
+def constants(objective: Objective) -> dict[str, str]:
+    """Return the values of the dashboards' constant variables."""
+    return {"slo": f"{objective.share:g}", "threshold": f"{objective.threshold}"}
+
+
+def to_import(text: str) -> str:
+    """Return the form of a dashboard that grafana.com takes: Grafana asks for the data source on import."""
+    content: dict[str, Any] = json.loads(text.replace("${datasource}", f"${{{_INPUT}}}"))
+    variables = content["templating"]["list"]
+    content["templating"]["list"] = [each for each in variables if each["type"] != "datasource"]
+    kinds = sorted({panel["type"] for panel in content["panels"]} - {"row"})
+    head = {
+        "__inputs": [
+            {"name": _INPUT, "label": "Prometheus", "description": "", "type": "datasource", "pluginId": "prometheus",
+             "pluginName": "Prometheus"}
+        ],
+        "__elements": {},
+        "__requires": [
+            {"type": "grafana", "id": "grafana", "name": "Grafana", "version": "10.4.0"},
+            {"type": "datasource", "id": "prometheus", "name": "Prometheus", "version": "1.0.0"},
+            *({"type": "panel", "id": kind, "name": _PANELS[kind], "version": ""} for kind in kinds),
+        ],
+    }  # fmt: skip
+    return as_text(head | content)
+
+
+def as_text(content: dict[str, Any]) -> str:
+    """Return a dashboard as the text of its file."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,16 +14,14 @@ import yaml
 
 from chatvitals.cli import main
 from chatvitals.cli.demo import DEFAULT_PORT
-from chatvitals.monitoring import bundle
+from chatvitals.monitoring import bundle, rules_yaml
 from chatvitals.monitoring.alerts import alerts
-from chatvitals.monitoring.slo import THRESHOLDS, Objective
-from tests.helpers.grafana import GRAFANA
+from chatvitals.monitoring.slo import Objective
+from tests.helpers.grafana import GRAFANA, PAGES, page, panels
 from tests.helpers.services import require
 
 BUILDS = {"build", "builder", "screenshots"}
-OBJECTIVES = [
-    Objective(share, threshold) for threshold in THRESHOLDS for share in (0.935, 0.94, 0.95, 0.99, 0.995, 0.999)
-]
+OBJECTIVES = [Objective(), Objective(0.935, 10), Objective(0.99, 300), Objective(0.995, 3600)]
 ROUTES = {
     "WhatsAppQualityRatingRed": "on-call",
     "WhatsAppQualityRatingDropped": "team",
@@ -46,7 +45,7 @@ def written(folder: Path) -> dict[str, str]:
 
 
 def test_the_default_is_the_folder_of_the_checkout(tmp_path: Path) -> None:
-    """File by file, but for what only builds it."""
+    """File by file. The forms to import are only made here."""
     assert main.main(["assets", "--out", str(tmp_path / "new")]) == 0
     ours = written(tmp_path / "new")
     theirs = {
@@ -54,28 +53,64 @@ def test_the_default_is_the_folder_of_the_checkout(tmp_path: Path) -> None:
         for path in GRAFANA.rglob("*")
         if path.is_file() and path.relative_to(GRAFANA).parts[0] not in BUILDS
     }
-    assert ours == theirs
+    to_import = {name for name in ours if name.startswith("grafana.com/")}
+    assert {name: text for name, text in ours.items() if name not in to_import} == theirs
+    assert {Path(name).name for name in to_import} == {path.name for path in PAGES}
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda each: f"{each.share}-{each.threshold}")
-def test_dashboards_of_an_objective_are_what_the_builder_would_have_made(objective: Objective) -> None:
-    """Though users need not have the library that makes them."""
-    sys.path.insert(0, str(GRAFANA))
-    from builder import dashboards  # noqa: PLC0415 - the folder of the build is on no path by default
+def test_an_objective_is_in_the_constant_variables_and_nowhere_else() -> None:
+    """Each dashboard differs from the shipped one in two values alone."""
+    made = bundle.files(Objective(0.99, 300))
+    for path in PAGES:
+        ours, shipped = json.loads(made[f"dashboards/{path.name}"]), page(path)
+        values = {each["name"]: each.pop("query") for each in ours["templating"]["list"] if each["type"] == "constant"}
+        assert values == {"slo": "0.99", "threshold": "300"}
+        for each in shipped["templating"]["list"]:
+            if each["type"] == "constant":
+                each.pop("query")
+        assert ours == shipped
 
-    made = bundle.files(objective)
-    for name, text in dashboards.files(objective).items():
-        assert made[name] == text, name
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_dashboard_to_import_asks_for_the_data_source(path: Path) -> None:
+    """And differs in nothing else."""
+    ours, shared = page(path), json.loads(bundle.files(Objective())[f"grafana.com/{path.name}"])
+    assert [each["name"] for each in shared.pop("__inputs")] == ["DS_PROMETHEUS"]
+    kinds = {each["id"] for each in shared.pop("__requires") if each["type"] == "panel"}
+    assert kinds == {panel["type"] for panel in panels(ours)}
+    shared.pop("__elements")
+    ours["templating"]["list"] = [each for each in ours["templating"]["list"] if each["type"] != "datasource"]
+    assert json.dumps(shared).replace("${DS_PROMETHEUS}", "${datasource}") == json.dumps(ours)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", [Objective(0.935, 10), Objective(0.999, 3600)])
 def test_rules_of_an_objective_fire_and_are_quiet_when_they_should(objective: Objective, tmp_path: Path) -> None:
-    """The shipped tests are made for it as well."""
+    """The shipped tests hold for it as well."""
     words = ["--slo", str(objective.share), "--threshold", str(objective.threshold)]
     assert main.main(["assets", "--out", str(tmp_path), *words]) == 0
     command = [require("promtool"), "test", "rules", str(tmp_path / "rules" / "tests" / "quick.yml")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda each: f"{each.share}-{each.threshold}")
+def test_a_budget_burns_from_the_limits_of_its_objective(objective: Objective, tmp_path: Path) -> None:
+    """A fifth above each limit the alert fires, a fifth below it does not."""
+    sys.path.insert(0, str(GRAFANA))
+    from builder import rule_tests  # noqa: PLC0415 - the folder of the build is on no path by default
+
+    (tmp_path / "tests").mkdir()
+    records = yaml.safe_load(rules_yaml.recording_rules(objective))
+    records["groups"][0]["rules"] = [rule for rule in records["groups"][0]["rules"] if "_turns_" in rule["record"]]
+    rules = yaml.safe_load(rules_yaml.alerting_rules(objective))
+    for group in rules["groups"]:  # promtool evaluates every rule at every minute: leave out the others
+        group["rules"] = [rule for rule in group["rules"] if rule["alert"] == "WhatsAppSlowAnswersBudgetBurn"]
+    (tmp_path / "recording.yml").write_text(yaml.safe_dump(records))
+    (tmp_path / "alerting.yml").write_text(yaml.safe_dump(rules))
+    file = tmp_path / "tests" / "burns.yml"
+    file.write_text(rule_tests.as_promtool(rule_tests.burns_of(objective)))
+    done = subprocess.run([require("promtool"), "test", "rules", file], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

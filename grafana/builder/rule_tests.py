@@ -1,15 +1,15 @@
-"""For every alert a firing and a quiet case, as promtool tests: series on two instances that show the same store."""
+"""Promtool tests: a firing and a quiet case for every alert, on two instances that show one store.
+
+The shipped tests hold for every objective: in their firing cases all turns are late, in their quiet ones none.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chatvitals.monitoring import rules_yaml
-from chatvitals.monitoring.slo import BURNS
-
-if TYPE_CHECKING:
-    from chatvitals.monitoring.slo import Objective
+from chatvitals.monitoring.slo import BURNS, THRESHOLDS, Objective
 
 NUMBER: Final = {"phone_number_id": "1"}
 ACCOUNT: Final = {"waba_id": "9"}
@@ -17,6 +17,7 @@ TEMPLATE: Final = {**ACCOUNT, "template": "offer", "language": "en"}
 RUN: Final = {**NUMBER, "journey": "order"}
 STEP: Final = {**RUN, "step": "address"}
 WEEK: Final = 7 * 24 * 60  # minutes
+_BURNT: Final = (90, 120, 240, 300)  # minutes after which each of the four fires
 _SELDOM: Final = 20  # minutes; each offset and range that slow cases look at is a multiple
 
 
@@ -90,30 +91,43 @@ def templates() -> list[Case]:
     return cases + _gauge("WhatsAppTemplateQualityDropped", 50, metric, TEMPLATE, "3x30 2x30", "2x60")
 
 
-def responsiveness(objective: Objective) -> list[Case]:
-    """Return cases of slow and missing answers."""
-    alert, threshold = "WhatsAppSlowAnswersBudgetBurn", f"{objective.threshold}"
-    cases = []
-    for (short, _, factor), minute in zip(BURNS, (90, 120, 240, 300), strict=True):
+def burns() -> list[Case]:
+    """Return cases of the budget's burn that hold for every objective: all turns are late, or none is."""
+    alert, cases = "WhatsAppSlowAnswersBudgetBurn", []
+    for (short, _, _), minute in zip(BURNS, _BURNT, strict=True):
+        cases += pair(alert, minute, _turns(10), _turns(0), labels={"short": short})
+    return [*cases, Case(alert, 90, 0, tuple(_turns(10, opened="0+0.1x400")))]  # the last: too few to tell
+
+
+def burns_of(objective: Objective) -> list[Case]:
+    """Return cases of the budget's burn just above and just below the limits of an objective."""
+    alert, cases = "WhatsAppSlowAnswersBudgetBurn", []
+    for (short, _, factor), minute in zip(BURNS, _BURNT, strict=True):
         limit = factor * objective.budget
-        more, less = 10 * (limit + 1) / 2, 10 * limit / 2  # of ten turns a minute
-        cases += pair(alert, minute, _turns(more, threshold), _turns(less, threshold), labels={"short": short})
+        more, less = 10 * min(1.0, limit * 1.2), 10 * limit * 0.8  # of ten turns a minute
+        late = (objective.threshold,)
+        cases += pair(alert, minute, _turns(more, late), _turns(less, late), labels={"short": short})
+    return cases
+
+
+def responsiveness() -> list[Case]:
+    """Return cases of slow and missing answers."""
     return [
-        *cases,
-        Case(alert, 90, 0, tuple(_turns(10, threshold, "0+0.1x400"))),  # too few to tell
+        *burns(),
         *_gauge(
             "WhatsAppOldestCustomerWaiting", 30, "chatvitals_oldest_open_turn_timestamp_seconds", NUMBER,
             "60x60", "0+60x60",
         ),
-        *pair("WhatsAppCustomersUnanswered", 90, _turns(1, "3600"), _turns(0, "3600")),
+        *pair("WhatsAppCustomersUnanswered", 90, _turns(1, (3600,)), _turns(0, (3600,))),
     ]  # fmt: skip
 
 
-def _turns(late: float, threshold: str, opened: str = "0+10x400") -> list[Series]:
+def _turns(late: float, thresholds: tuple[int, ...] = THRESHOLDS, opened: str = "0+10x400") -> list[Series]:
     first = {**NUMBER, "turn": "first"}
+    overdue = "chatvitals_turns_overdue_total"
     return [
         Series("chatvitals_turns_opened_total", opened, first),
-        Series("chatvitals_turns_overdue_total", f"0+{late:g}x400", {**first, "threshold": threshold}),
+        *(Series(overdue, f"0+{late:g}x400", {**first, "threshold": f"{each}"}) for each in thresholds),
     ]
 
 
@@ -256,9 +270,14 @@ def slow() -> list[Case]:
     ]  # fmt: skip
 
 
-def quick(objective: Objective) -> list[Case]:
+def quick() -> list[Case]:
     """Return all cases that need no more than some hours of history."""
-    return [*quality(), *templates(), *responsiveness(objective), *delivery(), *plumbing()]
+    return [*quality(), *templates(), *responsiveness(), *delivery(), *plumbing()]
+
+
+def files() -> dict[str, str]:
+    """Return the text of each file by its name."""
+    return {"rules/tests/quick.yml": as_promtool(quick()), "rules/tests/slow.yml": as_promtool(slow())}
 
 
 def as_promtool(cases: list[Case]) -> str:
