@@ -18,7 +18,7 @@ RUN: Final = {**NUMBER, "journey": "order"}
 STEP: Final = {**RUN, "step": "address"}
 WEEK: Final = 7 * 24 * 60  # minutes
 _BURNT: Final = (90, 120, 240, 300)  # minutes after which each of the four fires
-_SELDOM: Final = 20  # minutes; each offset and range that slow cases look at is a multiple
+_SELDOM: Final = 60  # minutes; each offset and range that slow cases look at is a multiple
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,32 @@ def _gauge(alert: str, minute: int, metric: str, labels: dict[str, str], firing:
     return pair(alert, minute, [Series(metric, firing, labels)], [Series(metric, quiet, labels)])
 
 
+_AWAY: Final = Series("chatvitals_store_up", "1x30 0x30 1x30")
+
+
 def quality() -> list[Case]:
     """Return cases of ratings, flags, limits and restrictions."""
     rating = "chatvitals_quality_rating"
     return [
         *_gauge("WhatsAppQualityRatingRed", 10, rating, NUMBER, "1x20", "2x20"),
         *_gauge("WhatsAppQualityRatingDropped", 50, rating, NUMBER, "3x30 2x30", "2x60"),
-        *_gauge("WhatsAppQualityRatingUnknown", 80, rating, NUMBER, "0x90", "3x90"),
+        Case("WhatsAppQualityRatingRed", 50, 1, (Series(rating, "1x30 _x30 1x30", NUMBER), _AWAY)),
+        *pair(
+            "WhatsAppQualityRatingUnknown", 80,
+            [Series(rating, "0x90", NUMBER), Series("chatvitals_poller_interval_seconds", "300x90")],
+            [Series(rating, "0x90", NUMBER)],  # nobody polls
+        ),
         *_gauge(
             "WhatsAppQualityStale", 100, "chatvitals_quality_updated_timestamp_seconds", NUMBER, "0x120", "0+60x120"
         ),
         *_gauge(
             "WhatsAppNumberFlagged", 10, "chatvitals_number_flagged_timestamp_seconds", NUMBER, "60x20", "_x20"
+        ),
+        *pair(  # the store is away; the flag is gone, and the store is there
+            "WhatsAppNumberFlagged", 50,
+            [Series("chatvitals_number_flagged_timestamp_seconds", "60x30 _x30 60x30", NUMBER), _AWAY],
+            [Series("chatvitals_number_flagged_timestamp_seconds", "60x30 _x60", NUMBER),
+             Series("chatvitals_store_up", "1x90")],
         ),
         *_gauge(
             "WhatsAppMessagingLimitDecreased", 50, "chatvitals_messaging_limit",
@@ -75,7 +89,7 @@ def quality() -> list[Case]:
             "WhatsAppMessagingBlocked", 10, "chatvitals_health_status", {**NUMBER, "entity": "number"}, "0x20", "1x20"
         ),
         *_gauge(
-            "WhatsAppAccountRestricted", 10, "chatvitals_restriction_expires_timestamp_seconds",
+            "WhatsAppAccountRestricted", 18, "chatvitals_restriction_expires_timestamp_seconds",
             {**ACCOUNT, "restriction": "RESTRICTED_BIZ_INITIATED_MESSAGING"}, "100000x20", "100x20",
         ),
     ]  # fmt: skip
@@ -115,8 +129,17 @@ def responsiveness() -> list[Case]:
     return [
         *burns(),
         *_gauge(
-            "WhatsAppOldestCustomerWaiting", 30, "chatvitals_oldest_open_turn_timestamp_seconds", NUMBER,
+            "WhatsAppOldestCustomerWaiting", 40, "chatvitals_oldest_open_turn_timestamp_seconds", NUMBER,
             "60x60", "0+60x60",
+        ),
+        *pair(
+            "WhatsAppCustomersIgnored", 45,
+            [*_turns(3, (300,)), _answered("0+7x400")], [*_turns(1, (300,)), _answered("0+9x400")],
+        ),
+        *pair(  # a small bot that answers nobody, and one that answers most
+            "WhatsAppCustomersIgnored", 150,
+            [*_turns(0.02, (300,), "0+0.02x400"), _answered("10x400")],
+            [*_turns(0.02, (300,), "0+0.2x400"), _answered("0+0.18x400")],
         ),
         *pair("WhatsAppCustomersUnanswered", 90, _turns(1, (3600,)), _turns(0, (3600,))),
     ]  # fmt: skip
@@ -131,13 +154,24 @@ def _turns(late: float, thresholds: tuple[int, ...] = THRESHOLDS, opened: str = 
     ]
 
 
+def _answered(values: str) -> Series:
+    return Series("chatvitals_turns_total", values, {**NUMBER, "turn": "first", "outcome": "answered"})
+
+
 def delivery() -> list[Case]:
     """Return cases of sends that WhatsApp refuses."""
     failures = "chatvitals_message_failures_total"
     sends = "chatvitals_sends_total"
     alert = "WhatsAppSendsRefusedForQuality"
     rejected = {**NUMBER, "kind": "campaign", "result": "rejected", "code": "132015"}
+    accepted = Series(sends, "0+0.2x60 12x120", {**NUMBER, "kind": "reply", "result": "accepted", "code": ""})
+    expired = {**NUMBER, "kind": "reply", "result": "rejected", "code": "190"}
     return [
+        *pair(  # an expired token, and two refusals of seven sends
+            "WhatsAppSendsFailing", 110,
+            [accepted, Series(sends, "0x60 0.2+0.2x120", expired)],
+            [Series(sends, "0+0.2x180", accepted.labels), Series(sends, "0+0.1x180", expired)],
+        ),
         *pair(
             alert, 10,
             [Series(failures, "0x4 1x20", {**NUMBER, "code": "131048", "category": "unknown"})],
@@ -160,6 +194,10 @@ def plumbing() -> list[Case]:
         Case("WhatsAppMetricsAbsent", 15, 1, (Series("up", "1x20", job),)),
         Case("WhatsAppMetricsAbsent", 15, 0, (here,)),
         Case("WhatsAppMetricsAbsent", 80, 1, (here, Series(here.metric, "1x60", {"job": "other"}))),  # one of two ends
+        Case(
+            "WhatsAppMetricsAbsent", 240, 1,
+            (Series(here.metric, "1x300", job), Series(here.metric, "1x60", {"job": "other"})),
+        ),
         *_gauge("WhatsAppStoreDown", 5, "chatvitals_store_up", job, "0x10", "1x10"),
         *pair("WhatsAppQualityPollerStale", 30, [Series(polled, "60x60", job), every_five], [
             Series(polled, "0+60x60", job), every_five]),
@@ -198,6 +236,7 @@ def slow() -> list[Case]:
         return " ".join(parts)
 
     now = WEEK + 180
+    later = 10 * 24 * 60 + 180  # a step that is known for long enough
     days = 5 * 24 * 60  # from three on, a week's average is known
     quiet_day = f"_x{1440 // every} 30x{(days - 1640) // every}"  # nothing stalls before a day of starts is known
     started = Series("chatvitals_journey_runs_started_total", counter((now, 1)), RUN)
@@ -209,60 +248,90 @@ def slow() -> list[Case]:
     read = {**NUMBER, "status": "read", "category": "service"}
     opt_outs = {**NUMBER, "category": "marketing_messages"}
     accepted = {"job": "bot", "result": "accepted"}
-    ended = Series("chatvitals_journey_step_ended_total", counter((now, 1)), STEP)
+    ended = Series("chatvitals_journey_step_ended_total", counter((later, 1)), STEP)
     dropped = {**STEP, "outcome": "abandoned_by_user"}
     campaign = Series(started.metric, counter((WEEK + 100, 1), (80, 10)), RUN)
-    first_time = f"_x{(WEEK - 300) // every} {counter((480, 0.6))}"
+    first_time = f"_x{(later - 480) // every} {counter((480, 0.6))}"
     return [
         *pair(
-            "WhatsAppJourneyCompletionDropped", now - 20,
+            "WhatsAppJourneyCompletionDropped", now,
             [started, Series(runs, counter((WEEK - 400, 0.6), (580, 0.1)), completed)],
             [started, Series(runs, counter((now, 0.6)), completed)],
             interval=every,
         ),
         *pair(  # more may end than begin; and a campaign's runs take their time
-            "WhatsAppJourneyCompletionDropped", now - 20,
+            "WhatsAppJourneyCompletionDropped", now,
             [started, Series(runs, counter((WEEK - 400, 1.2), (580, 0.1)), completed)],
             [campaign, Series(runs, counter((now, 0.6)), completed)],
             interval=every,
         ),
         *pair(
-            "WhatsAppJourneyStepDropOff", now - 20,
-            [ended, Series("chatvitals_journey_step_dropped_total", counter((WEEK - 300, 0.1), (480, 0.6)), dropped)],
-            [ended, Series("chatvitals_journey_step_dropped_total", counter((now, 0.4)), dropped)],
+            "WhatsAppJourneyStepDropOff", later,
+            [ended, Series("chatvitals_journey_step_dropped_total", counter((later - 480, 0.1), (480, 0.6)), dropped)],
+            [ended, Series("chatvitals_journey_step_dropped_total", counter((later, 0.4)), dropped)],
             interval=every,
         ),
-        Case(  # nobody had ever left there
-            "WhatsAppJourneyStepDropOff", now - 20, 1,
-            (ended, Series("chatvitals_journey_step_dropped_total", first_time, dropped)),
+        *pair(  # nobody had ever left there; and a step whose first abandoned runs end a day late
+            "WhatsAppJourneyStepDropOff", later,
+            [ended, Series("chatvitals_journey_step_dropped_total", first_time, dropped)],
+            [Series(ended.metric, f"_x{2 * 1440 // every} {counter((later - 2 * 1440, 1))}", STEP),
+             Series("chatvitals_journey_step_dropped_total", first_time, dropped)],
             interval=every,
         ),
         *pair(
-            "WhatsAppJourneyStalls", days - 20,
+            "WhatsAppJourneyStalls", days,
             [started, Series("chatvitals_journey_runs_stalled", f"{quiet_day} 90x{200 // every}", STEP)],
             [started, Series("chatvitals_journey_runs_stalled", f"{quiet_day} 40x{200 // every}", STEP)],
             interval=every,
         ),
         *pair(
-            "WhatsAppReadRateDropped", now - 20,
+            "WhatsAppReadRateDropped", now,
             [through, Series("chatvitals_message_statuses_total", counter((WEEK - 300, 1.6), (480, 0.4)), read)],
             [through, Series("chatvitals_message_statuses_total", counter((now, 1.6)), read)],
             interval=every,
         ),
         *pair(
-            "WhatsAppOptOutSurge", days - 20,
+            "WhatsAppOptOutSurge", days,
             [delivered, Series("chatvitals_opt_outs_total", counter((days - 300, 0.002), (300, 0.2)), opt_outs)],
             [delivered, Series("chatvitals_opt_outs_total", counter((days, 0.002)), opt_outs)],
             interval=every,
         ),
         *pair(
-            "WhatsAppWebhookSilent", now - 20,
+            "WhatsAppWebhookSilent", now,
             [Series("chatvitals_webhooks_total", counter((WEEK + 60, 10), (120, 0)), accepted)],
             [Series("chatvitals_webhooks_total", counter((WEEK + 60, 1), (120, 0)), accepted)],  # too few to tell yet
             interval=every,
         ),
+        *pair(  # states last: as long as they do, an alert says so
+            "WhatsAppQualityRatingYellow", 40 * 60,
+            [Series("chatvitals_quality_rating", "3x90 2x900", NUMBER)],
+            [Series("chatvitals_quality_rating", "3x90 2x400 3x500", NUMBER)],
+            interval=every,
+        ),
         *pair(
-            "WhatsAppWebhookSilent", now - 20,
+            "WhatsAppTemplateQualityLow", 40 * 60,
+            [Series("chatvitals_template_quality", "3x90 1x900", TEMPLATE)],
+            [Series("chatvitals_template_quality", "3x90 2x400 3x500", TEMPLATE)],
+            interval=every,
+        ),
+        Case(
+            "WhatsAppMessagingLimitDecreased", 40 * 60, 1,
+            (Series("chatvitals_messaging_limit", "10000x90 2000x900", {**NUMBER, **ACCOUNT, "scope": "portfolio"}),),
+            interval=every,
+        ),
+        *pair(  # a reply that could not be delivered: two hours later, and when it is too late
+            "WhatsAppOldestCustomerWaiting", 180,
+            [Series("chatvitals_oldest_open_turn_timestamp_seconds", "_x15 3600x60", NUMBER)],
+            [Series("chatvitals_oldest_open_turn_timestamp_seconds", "_x15 3600x60", {**NUMBER, "in_hours": "no"})],
+            interval=every,
+        ),
+        Case(
+            "WhatsAppOldestCustomerWaiting", 20 * 60, 0,
+            (Series("chatvitals_oldest_open_turn_timestamp_seconds", "_x15 3600x400", NUMBER),),
+            interval=every,
+        ),
+        *pair(
+            "WhatsAppWebhookSilent", now,
             [Series("chatvitals_webhooks_total", counter((WEEK - 60, 2), (240, 0)), accepted)],
             [Series("chatvitals_webhooks_total", counter((now, 2)), accepted)],
             interval=every,

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NUMBER = {"phone_number_id": "1"}
-TEMPLATE = {"waba_id": "9", "template": "offer", "language": "en"}
+JOB = {"job": "bot"}
+NUMBER = {**JOB, "phone_number_id": "1"}
+TEMPLATE = {**JOB, "waba_id": "9", "template": "offer", "language": "en"}
 Labels = dict[str, str]
 
 
@@ -63,9 +64,10 @@ def fire(client: httpx.Client, case: str, *fired: tuple[str, Labels]) -> dict[st
 @pytest.mark.parametrize(
     ("source", "muted", "same", "other"),
     [
-        ("WhatsAppQualityRatingRed", "WhatsAppQualityRatingDropped", NUMBER, {"phone_number_id": "2"}),
-        ("WhatsAppNumberFlagged", "WhatsAppReadRateDropped", NUMBER, {"phone_number_id": "2"}),
-        ("WhatsAppMessagingBlocked", "WhatsAppQualityRatingDropped", NUMBER, {"phone_number_id": "2"}),
+        ("WhatsAppCustomersIgnored", "WhatsAppCustomersUnanswered", NUMBER, {**JOB, "phone_number_id": "2"}),
+        ("WhatsAppQualityRatingRed", "WhatsAppQualityRatingDropped", NUMBER, {**JOB, "phone_number_id": "2"}),
+        ("WhatsAppNumberFlagged", "WhatsAppReadRateDropped", NUMBER, {**JOB, "phone_number_id": "2"}),
+        ("WhatsAppMessagingBlocked", "WhatsAppQualityRatingDropped", NUMBER, {**JOB, "phone_number_id": "2"}),
         ("WhatsAppTemplateDisabled", "WhatsAppTemplatePaused", TEMPLATE, {**TEMPLATE, "language": "de"}),
     ],
 )
@@ -96,24 +98,68 @@ def test_without_numbers_nothing_is_said_about_customers_but_all_about_whatsapp(
     """RED stays RED when the store is down."""
     states = fire(
         alertmanager, "blind",
-        ("WhatsAppStoreDown", {"job": "bot"}), ("WhatsAppOldestCustomerWaiting", {"phone_number_id": "7"}),
-        ("WhatsAppOptOutSurge", {"phone_number_id": "7"}), ("WhatsAppQualityRatingRed", {"phone_number_id": "7"}),
-        ("WhatsAppSendsRefusedForQuality", {"phone_number_id": "7", "code": "131048"}),
+        ("WhatsAppStoreDown", JOB), ("WhatsAppOldestCustomerWaiting", NUMBER), ("WhatsAppOptOutSurge", NUMBER),
+        ("WhatsAppNumberFlagged", NUMBER), ("WhatsAppSendsRefusedForQuality", {**NUMBER, "code": "131048"}),
     )  # fmt: skip
     assert states == {
         "WhatsAppSendsRefusedForQuality critical": "active",
         "WhatsAppStoreDown critical": "active",
-        "WhatsAppOldestCustomerWaiting warning": "suppressed",
+        "WhatsAppOldestCustomerWaiting info": "suppressed",
         "WhatsAppOptOutSurge warning": "suppressed",
-        "WhatsAppQualityRatingRed critical": "active",
+        "WhatsAppNumberFlagged critical": "active",
     }
+
+
+def test_a_dead_bot_mutes_nothing_of_another_bot(alertmanager: httpx.Client) -> None:
+    """Each inhibition holds within one job."""
+    states = fire(
+        alertmanager, "two bots",
+        ("WhatsAppMetricsAbsent", JOB), ("WhatsAppCustomersIgnored", {"job": "other", "phone_number_id": "2"}),
+    )  # fmt: skip
+    assert set(states.values()) == {"active"}
+
+
+def test_a_store_outage_is_one_alert(alertmanager: httpx.Client) -> None:
+    """Its errors and losses are the same outage."""
+    states = fire(
+        alertmanager, "outage", ("WhatsAppStoreDown", JOB),
+        ("WhatsAppInstrumentationErrors", {**JOB, "where": "store"}),
+        ("WhatsAppEventsDropped", {**JOB, "reason": "queue_full"}),
+    )  # fmt: skip
+    assert states == {
+        "WhatsAppStoreDown critical": "active",
+        "WhatsAppInstrumentationErrors warning": "suppressed",
+        "WhatsAppEventsDropped warning": "suppressed",
+    }
+
+
+def test_refused_sends_explain_ignored_customers(alertmanager: httpx.Client) -> None:
+    """An expired token is one page."""
+    states = fire(
+        alertmanager, "token", ("WhatsAppSendsFailing", NUMBER), ("WhatsAppCustomersIgnored", NUMBER),
+        ("WhatsAppSlowAnswersBudgetBurn", {**NUMBER, "severity": "critical", "short": "5m"}),
+    )  # fmt: skip
+    assert states == {
+        "WhatsAppSendsFailing critical": "active",
+        "WhatsAppCustomersIgnored critical": "suppressed",
+        "WhatsAppSlowAnswersBudgetBurn critical": "suppressed",
+    }
+
+
+def test_a_paused_template_explains_its_own_code_alone(alertmanager: httpx.Client) -> None:
+    """A limited number is another matter."""
+    name = "WhatsAppSendsRefusedForQuality"
+    paused = ("WhatsAppTemplatePaused", TEMPLATE)
+    states = fire(alertmanager, "paused", paused, (name, {**NUMBER, "code": "132015"}))
+    assert states[f"{name} critical"] == "suppressed"
+    assert fire(alertmanager, "limited", (name, {**NUMBER, "code": "131048"})) == {f"{name} critical": "active"}
 
 
 def test_a_poller_that_stopped_explains_old_and_unknown_ratings_but_no_red_one(alertmanager: httpx.Client) -> None:
     """What was RED when it stopped is RED."""
     states = fire(
         alertmanager, "stopped",
-        ("WhatsAppQualityPollerStale", {"job": "bot"}), ("WhatsAppQualityStale", NUMBER),
+        ("WhatsAppQualityPollerStale", JOB), ("WhatsAppQualityStale", NUMBER),
         ("WhatsAppQualityRatingUnknown", NUMBER), ("WhatsAppQualityRatingRed", NUMBER),
     )  # fmt: skip
     assert states == {

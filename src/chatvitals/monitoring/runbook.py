@@ -1,9 +1,9 @@
-"""The page that alerts link to: how to load everything, and what to do about each alert."""
+"""The page that alerts link to: how to load the files, and what to do about each alert."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatvitals.monitoring.alerts import alerts
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 _HEAD = """# Dashboards and alerts
 
-Six dashboards, recording and alerting rules with tests, and examples around them, for an objective of {share:g} of the turns answered within {threshold} s. `chatvitals assets --out DIR --slo 0.99 --threshold 300` writes all of it for another one.
+Six dashboards, recording and alerting rules with tests, and examples around them. The objective is a share of {share:g} of the turns, answered within {threshold} s. `chatvitals assets --out DIR --slo 0.99 --threshold 300` writes all files for another objective.
 
 | | |
 |---|---|
-| `dashboards/` | for provisioning; the data source is a variable |
-| `grafana.com/` | the same to import by hand or publish; the data source is asked for |
-| `rules/` | recording and alerting rules; `rules/tests/` has a firing and a quiet case of every alert |
-| `alertmanager.yml` | an example: who hears of what, and which alert makes which other one pointless |
-| `provisioning/`, `prometheus.yml`, `compose.yaml` | Prometheus, Grafana, Alertmanager and the demo bot, put together |
+| `dashboards/` | dashboards to provision; the data source is a variable |
+| `grafana.com/` | the same dashboards to import by hand, which `chatvitals assets` writes; Grafana asks for the data source |
+| `rules/` | generated recording and alerting rules; `rules/tests/` has a firing and a quiet case of every alert |
+| `alertmanager.yml` | an example of routes and inhibitions |
+| `provisioning/`, `prometheus.yml`, `compose.yaml` | Prometheus, Grafana, Alertmanager and the demo bot together |
 
 ## Look at it
 
-`docker compose up` in this folder, then http://127.0.0.1:3000: the demo bot gets slow, and its rating falls.
+Run `docker compose up` in this folder, then open http://127.0.0.1:3000. The demo bot gets slow, and its rating falls.
 
-A month of history, with a deploy that makes one number slow, the fall of its rating and the recovery, for the Prometheus of that compose file:
+The next commands load a month of history into the Prometheus of that compose file. A deploy makes one number slow, its rating falls, and it recovers.
 
 ```sh
 chatvitals simulate --openmetrics month.txt
@@ -38,7 +38,7 @@ docker compose restart prometheus
 
 ## Load it into yours
 
-Prometheus, which should keep 90 days (alerts compare with last week, budgets reach over a month), and scrape one target per store; nothing is counted twice where several are scraped all the same:
+Prometheus should keep 90 days, because alerts compare with last week and budgets reach over a month. Scrape one target per store. Several targets of one store are not counted twice either.
 
 ```yaml
 rule_files:
@@ -46,9 +46,11 @@ rule_files:
   - rules/alerting.yml
 ```
 
-`promtool test rules rules/tests/*.yml` takes half a minute. Alertmanager: take routes and inhibitions from `alertmanager.yml`, with receivers of your own; `amtool check-config alertmanager.yml` looks at the result.
+The rules use PromQL of Prometheus 2.42 and later, and no group has more than 20 rules. So they load in Mimir, Grafana Cloud and vmalert as well. vmalert needs `-remoteWrite.url` and `-remoteRead.url`, else alerts lose their state on a restart.
 
-Grafana 10.4 and later, by provisioning, read at its next start (`/etc/grafana` is where Linux packages keep it; `provisioning/datasources/` is for a Grafana that has no Prometheus yet):
+`promtool test rules rules/tests/*.yml` takes some minutes. Take routes and inhibitions for Alertmanager from `alertmanager.yml`, with your own receivers. `amtool check-config alertmanager.yml` checks the result.
+
+Grafana 10.4 and later reads provisioned dashboards when it starts. Linux packages keep them in `/etc/grafana`. Use `provisioning/datasources/` only for a Grafana without a Prometheus.
 
 ```sh
 sudo cp -r dashboards /etc/grafana/
@@ -56,15 +58,27 @@ sudo cp provisioning/dashboards/chatvitals.yaml /etc/grafana/provisioning/dashbo
 sudo systemctl restart grafana-server
 ```
 
-Or by hand: Dashboards, New, Import, and each file of `grafana.com/`; Grafana asks for the data source.
+Or import by hand: Dashboards, New, Import, and each file of `grafana.com/`.
 
-Rules that compare are silent until there is something to compare with: three days for `WhatsAppJourneyCompletionDropped`, `WhatsAppJourneyStalls` and `WhatsAppOptOutSurge`, a week for `WhatsAppJourneyStepDropOff`, `WhatsAppReadRateDropped` and `WhatsAppWebhookSilent`.
+Rules that compare with the past are silent until there is a past:
+
+| after | alerts |
+|---|---|
+| three days | `WhatsAppJourneyCompletionDropped`, `WhatsAppJourneyStalls`, `WhatsAppOptOutSurge` |
+| a week | `WhatsAppReadRateDropped`, `WhatsAppWebhookSilent` |
+| ten days of a step | `WhatsAppJourneyStepDropOff` |
 
 # Runbook
 
-What to do about each alert.
+Each alert has three steps: look, mend, verify.
 """
-_SEVERITY = {"critical": "Act now.", "warning": "Act today.", "info": "For the record."}
+_SEVERITY: Final = {
+    "critical": "Pages. Act now.",
+    "warning": "Act today.",
+    "info": "Goes into the daily digest.",
+}
+_SHORT: Final = 240
+"""Characters of a query that a person can still read."""
 
 
 def page(objective: Objective) -> str:
@@ -77,10 +91,12 @@ def page(objective: Objective) -> str:
 
 
 def _section(name: str, same: list[Alert]) -> str:
+    """Return the section of an alert; the budget's burn has several rules, each with its windows."""
     lines = [f"## {name}", ""]
-    for alert in same:  # of the budget's burn there are several, each with its windows
-        lines += [f"{_SEVERITY[alert.severity]} {_plain(alert.description)}", ""]
-        lines += ["```promql", *alert.expr.splitlines(), "```", ""]
+    lines += [f"{_SEVERITY[alert.severity]} {_plain(alert.description)}\n" for alert in same]
+    lines += [f"1. Look: {same[0].look}", f"2. Mend: {same[0].mend}", f"3. Verify: {same[0].verify}", ""]
+    if len(same) == 1 and len(same[0].expr) <= _SHORT:
+        lines += ["```promql", *same[0].expr.splitlines(), "```", ""]
     return "\n".join(lines)
 
 

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from chatvitals.metrics import catalogue
 from chatvitals.monitoring.alerts import Alert, alerts
-from chatvitals.monitoring.recording_rules import Recording, recordings
+from chatvitals.monitoring.recording_rules import LIMIT, Recording, groups, recordings
 from chatvitals.monitoring.slo import Objective
 from tests.helpers.services import require
 
@@ -55,10 +56,61 @@ def test_each_alert_has_both_cases_and_a_section_in_the_runbook(alert: str) -> N
 
 @pytest.mark.parametrize("alert", EVERY, ids=lambda alert: alert.name)
 def test_an_alert_says_what_and_what_to_do(alert: Alert) -> None:
-    """Summary for the pager, description for the person."""
+    """Summary for the pager, description for the person, three steps for the runbook."""
     assert alert.severity in {"critical", "warning", "info"}
     assert len(alert.summary) < 120
-    assert alert.description[-1] in ".?"
+    for text in (alert.description, alert.look, alert.mend, alert.verify):
+        assert text[0].isupper() or text[0] in '"{'
+        assert text[-1] in ".?"
+
+
+def test_the_runbook_has_three_steps_for_each_alert() -> None:
+    """Look, mend, verify, and no more."""
+    sections = (GRAFANA / "README.md").read_text().split("\n## WhatsApp")[1:]
+    assert len(sections) == len({alert.name for alert in EVERY})
+    for section in sections:
+        assert re.findall(r"^(\d+\. \w+):", section, re.MULTILINE) == ["1. Look", "2. Mend", "3. Verify"]
+
+
+def test_every_alert_and_every_record_keeps_the_job() -> None:
+    """Inhibition by bot and routing by team need it."""
+    for rule in (*EVERY, *recordings(Objective())):
+        for grouping in re.findall(r"\bby \(([^)]*)\)", rule.expr):
+            assert "job" in grouping.split(", "), rule.name
+        assert "without" not in rule.expr, rule.name
+
+
+def test_no_group_is_too_large_or_reads_its_own_records() -> None:
+    """Mimir allows 20 rules a group; vmalert evaluates the rules of a group in no order."""
+    for name, rules in groups(Objective()).items():
+        assert len(rules) <= LIMIT, name
+        own = {rule.name for rule in rules}
+        assert not [rule.name for rule in rules if own & set(re.findall(r"phone_number_id\w*:[\w:]+", rule.expr))]
+    for group in yaml.safe_load((RULES / "alerting.yml").read_text())["groups"]:
+        assert len(group["rules"]) <= LIMIT, group["name"]
+
+
+KUBERNETES = """
+rule_files: [RULES]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'chatvitals_turns_opened_total{job="bot",instance="a",pod="a",pod_template_hash="6f9",phone_number_id="1",turn="first"}', values: '0+10x90'}
+      - {series: 'chatvitals_turns_opened_total{job="bot",instance="b",pod="b",pod_template_hash="7c1",phone_number_id="1",turn="first"}', values: '0+10x90'}
+    promql_expr_test:
+      - expr: 'phone_number_id:chatvitals_turns_opened:increase1h'
+        eval_time: 80m
+        exp_samples: [{labels: 'phone_number_id:chatvitals_turns_opened:increase1h{job="bot",phone_number_id="1"}', value: 600}]
+"""  # noqa: E501 - a promtool test
+
+
+def test_totals_do_not_double_with_labels_that_only_kubernetes_knows(tmp_path: Path) -> None:
+    """Two pods of one store differ in their hash."""
+    file = tmp_path / "test.yml"
+    file.write_text(KUBERNETES.replace("RULES", str(RULES / "recording.yml")))
+    done = subprocess.run([require("promtool"), "test", "rules", file], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_rules_name_only_metrics_of_the_catalogue() -> None:

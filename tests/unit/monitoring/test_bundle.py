@@ -17,20 +17,22 @@ from chatvitals.cli.demo import DEFAULT_PORT
 from chatvitals.monitoring import bundle, rules_yaml
 from chatvitals.monitoring.alerts import alerts
 from chatvitals.monitoring.slo import Objective
+from chatvitals.whatsapp.enums import QUALITY_REFUSALS
 from tests.helpers.grafana import GRAFANA, PAGES, page, panels
 from tests.helpers.services import require
 
 BUILDS = {"build", "builder", "screenshots"}
 OBJECTIVES = [Objective(), Objective(0.935, 10), Objective(0.99, 300), Objective(0.995, 3600)]
 ROUTES = {
-    "WhatsAppQualityRatingRed": "on-call",
-    "WhatsAppQualityRatingDropped": "team",
-    "WhatsAppTemplateRejected": "daily-digest",
-    "WhatsAppStoreDown": "developers",
-    "WhatsAppEventsDropped": "developers",
-    "WhatsAppOptOutSurge": "team",
-    "WhatsAppOldestCustomerWaiting": "team",
-    "WhatsAppSendsRefusedForQuality": "on-call",
+    "WhatsAppQualityRatingRed": ["on-call"],
+    "WhatsAppQualityRatingDropped": ["team"],
+    "WhatsAppTemplateRejected": ["daily-digest"],
+    "WhatsAppStoreDown": ["on-call,developers"],
+    "WhatsAppMetricsAbsent": ["on-call,developers"],
+    "WhatsAppEventsDropped": ["developers"],
+    "WhatsAppOptOutSurge": ["team"],
+    "WhatsAppOldestCustomerWaiting": ["daily-digest"],
+    "WhatsAppSendsRefusedForQuality": ["on-call"],
 }
 
 
@@ -182,11 +184,11 @@ def test_alertmanager_takes_the_example() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("name", "receiver"), ROUTES.items())
-def test_an_alert_goes_to_whom_it_concerns(name: str, receiver: str) -> None:
-    """Critical ones to who is on call, plumbing to developers, the rest to the team."""
+@pytest.mark.parametrize(("name", "receivers"), ROUTES.items())
+def test_an_alert_goes_to_its_receivers(name: str, receivers: list[str]) -> None:
+    """Critical ones to on-call, plumbing to developers, critical plumbing to both, the rest to the team."""
     alert = next(each for each in alerts(Objective()) if each.name == name)
-    assert routed({"alertname": name, "severity": alert.severity, "component": alert.component}) == [receiver]
+    assert routed({"alertname": name, "severity": alert.severity, "component": alert.component}) == receivers
 
 
 def routed(labels: dict[str, str]) -> list[str]:
@@ -205,23 +207,36 @@ def test_each_shipped_alert_reaches_the_receiver_of_its_kind() -> None:
     assert {rule["alert"] for rule in rules} == {alert.name for alert in alerts(Objective())}
     for rule in rules:
         labels = rule["labels"]
-        wanted = "developers" if labels["component"] == "plumbing" else by_severity[labels["severity"]]
+        wanted = by_severity[labels["severity"]]
+        if labels["component"] == "plumbing":
+            wanted = "on-call,developers" if wanted == "on-call" else "developers"
         assert routed({"alertname": rule["alert"], **labels}) == [wanted], rule["alert"]
 
 
 def test_inhibitions_are_about_alerts_and_components_that_exist() -> None:
-    """And never mute what WhatsApp did because of what we cannot see."""
-    known = {alert.name for alert in alerts(Objective())}
-    components = {alert.component for alert in alerts(Objective())}
+    """They hold within one job, and never mute what WhatsApp did because of what we cannot see."""
+    every = alerts(Objective())
+    known = {
+        "alertname": {alert.name for alert in every} | {"WhatsAppSends.*"},
+        "component": {alert.component for alert in every},
+        "severity": {alert.severity for alert in every},
+        "code": set(QUALITY_REFUSALS),
+    }
     for rule in read("alertmanager.yml")["inhibit_rules"]:
+        assert "job" in rule["equal"]
         for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
-            label, value = re.split("=~|!=|=", matcher)
+            label, value = re.split("=~|!~|!=|=", matcher)
             values = set(value.strip(' "').split("|"))
-            assert (
-                values
-                <= {"alertname": known, "component": components, "severity": {"critical", "warning"}}[label.strip()]
-            ), matcher
+            assert values <= known[label.strip()], matcher
             assert not values & {"quality", "template", "plumbing"}
+
+
+def test_urgent_alerts_are_repeated_in_hours_and_states_daily() -> None:
+    """Nobody is paged every hour for a state that lasts."""
+    routes = read("alertmanager.yml")["route"]
+    assert routes["repeat_interval"] == "24h"
+    for route in routes["routes"]:
+        assert route.get("repeat_interval", "24h") in {"4h", "12h", "24h"}, route
 
 
 # What is put together

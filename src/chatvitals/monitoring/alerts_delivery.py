@@ -1,0 +1,70 @@
+"""Alerts on messages that WhatsApp refuses, and that customers do not want."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from chatvitals.monitoring.alert import Alert
+from chatvitals.monitoring.expressions import increase, usual
+from chatvitals.whatsapp import enums
+
+_IT: Final = "{{ $labels.phone_number_id }}"
+_REFUSALS: Final = "|".join(enums.QUALITY_REFUSALS)
+_CODE: Final = "by (job, phone_number_id, code)"
+_READ: Final = "phone_number_id:chatvitals_messages_read:ratio_increase6h"
+_DELIVERED: Final = "phone_number_id:chatvitals_messages_delivered:increase6h"
+_OPT_OUTS: Final = "phone_number_id:chatvitals_opt_outs:ratio_increase6h"
+_HOW_MANY: Final = "phone_number_id:chatvitals_opt_outs:increase6h"
+_alert = partial(Alert, component="delivery", dashboard="chatvitals-templates")
+
+
+def alerts() -> list[Alert]:
+    """Return the alerts on sends, reads and opt-outs."""
+    refused, sends = (
+        increase('chatvitals_sends_total{result="rejected"}', "30m"),
+        increase("chatvitals_sends_total", "30m"),
+    )
+    failed = increase(f'chatvitals_message_failures_total{{code=~"{_REFUSALS}"}}', "30m", _CODE)
+    for_quality = increase(f'chatvitals_sends_total{{result="rejected",code=~"{_REFUSALS}"}}', "30m", _CODE)
+    return [
+        _alert(
+            name="WhatsAppSendsFailing", expr=f"({refused} >= 3)\n/ {sends} > 0.5", severity="critical", hold="5m",
+            keep="30m", summary=f"WhatsApp refuses {{{{ $value | humanizePercentage }}}} of the sends of {_IT}",
+            description="Most answers and campaigns of the last half hour did not go out. Customers get nothing.",
+            look='"Sends refused, by code" on the templates dashboard. 190 and 401: the token; 131000: WhatsApp; '
+            "timeout and connection: the network.",
+            mend="Renew the access token, or repair the network. For WhatsApp's own faults see its status page.",
+            verify='"Sends refused, by code" falls to 0.',
+        ),
+        _alert(
+            name="WhatsAppSendsRefusedForQuality", expr=f"{failed} > 0\nor\n{for_quality} > 0", severity="critical",
+            keep="30m", summary=f"WhatsApp refuses sends of {_IT} for quality (code {{{{ $labels.code }}}})",
+            description="{{ $value | humanize }} within half an hour. 131048, 131064: the number is limited; 132015, "
+            "132016: the template is paused or disabled; 131031, 368: the account is locked or blocked.",
+            look="The templates dashboard: which template or campaign is refused?",
+            mend="Stop that campaign before the number is restricted.",
+            verify="No send fails with this code any more.",
+        ),
+        _alert(
+            name="WhatsAppReadRateDropped",
+            expr=f"{_READ} < 0.8 * {usual(_READ, '6h')}\nand {_READ} < 0.8 * ({_READ} offset 1w)\n"
+            f"and {_DELIVERED} >= 100",
+            severity="warning", hold="1h", keep="1h", summary=f"Customers of {_IT} read less",
+            description="{{ $value | humanizePercentage }} of the messages delivered in six hours were read. This is a "
+            "fifth below the week before. A low read rate lowers template quality.",
+            look='"Read ratio, by category" on the templates dashboard: only marketing, or all?',
+            mend="Send fewer campaigns, to customers who want them.",
+            verify="The read ratio is back at the week's share.",
+        ),
+        _alert(
+            name="WhatsAppOptOutSurge",
+            expr=f"{_OPT_OUTS} > 0.01\nand {_OPT_OUTS} > 3 * {usual(_OPT_OUTS, '6h')}\nand {_HOW_MANY} >= 5",
+            severity="warning", hold="10m", keep="1h", summary=f"Customers of {_IT} opt out",
+            description="{{ $value | humanizePercentage }} of the customers reached in six hours stopped messages, "
+            "three times the usual share.",
+            look="The templates dashboard: which campaign ran before?",
+            mend="Stop that campaign.",
+            verify='"Opt-outs and opt-ins" is back at its usual height.',
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,116 @@
+"""Alerts on what the other alerts rest on: webhooks, metrics, store and poller."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from chatvitals.monitoring.alert import Alert
+from chatvitals.monitoring.expressions import increase
+
+_JOB: Final = "by (job)"
+_alert = partial(Alert, component="plumbing", dashboard="chatvitals-instrumentation")
+
+
+def alerts() -> list[Alert]:
+    """Return the alerts on the instrumentation and its surroundings."""
+    return [*_sources(), *_losses()]
+
+
+def _sources() -> list[Alert]:
+    silent = "\nor ".join(
+        f"({_accepted(window)} == 0 and {_accepted(window, ' offset 1w')} > {usual})"
+        for window, usual in (("30m", 200), ("3h", 200), ("1d", 50))
+    )
+    # in a busy hour: webhooks came until half an hour ago, and a week ago they came in this half hour
+    suddenly = (
+        f"({_accepted('30m')} == 0 and {_accepted('30m', ' offset 1w')} > 100 "
+        f"and {_accepted('1h', ' offset 30m')} > 100)"
+    )
+    builds = "count by (job) (%s)"
+    known, now = builds % "last_over_time(chatvitals_build_info[1d])", builds % "chatvitals_build_info"
+    polled = "max by (job) (chatvitals_poller_last_success_timestamp_seconds)"
+    return [
+        _alert(
+            name="WhatsAppWebhookSilent", expr=f"{silent}\nor {suddenly}", severity="critical", hold="5m", keep="15m",
+            summary="No webhooks arrive at {{ $labels.job }}",
+            description="A week ago many arrived at this time, and now there is none. Customers may write and get no "
+            "answer.",
+            look="Run `chatvitals doctor`: is the bot reachable, and is the app still subscribed?",
+            mend="Repair the callback URL, its certificate or the subscription. See WhatsApp's status page.",
+            verify='"Latest webhook" on the instrumentation dashboard is seconds old.',
+        ),
+        _alert(
+            name="WhatsAppMetricsAbsent",
+            expr=f"({known} unless {now})\nor (absent(chatvitals_build_info) unless on () {known})",
+            severity="critical", hold="10m",
+            summary="No metrics of chatvitals {{ $labels.job }}",
+            description="Prometheus scrapes no bot of this job, or the bot does not run. No other chatvitals alert can "
+            "fire until this is fixed.",
+            look="Prometheus's page of targets: is the target down, or gone?",
+            mend="Start the bot, or repair the scrape configuration or the metrics token.",
+            verify='"Targets" on the instrumentation dashboard shows UP.',
+        ),
+        _alert(
+            name="WhatsAppStoreDown", expr="min by (job) (chatvitals_store_up) == 0", severity="critical", hold="2m",
+            keep="5m", summary="The store of {{ $labels.job }} cannot be reached",
+            description="The bot goes on. Its numbers stand still, and events are dropped once the queue is full.",
+            look="The bot's log names the store's error.",
+            mend="Start Redis, free disk space, or repair the store's address.",
+            verify='"Store" on the instrumentation dashboard shows UP.',
+        ),
+        _alert(
+            name="WhatsAppQualityPollerStale",
+            expr=f"time() - {polled}\n> 3 * max by (job) (chatvitals_poller_interval_seconds)", severity="warning",
+            hold="5m", summary="Ratings have not been polled for {{ $value | humanizeDuration }}",
+            description="No webhook carries a rating, so a fall would stay unnoticed.",
+            look="Run `chatvitals doctor`. See the Graph API's results on the instrumentation dashboard.",
+            mend="Renew the token, or give the poller network access.",
+            verify='"Latest poll, in intervals" is near 1.',
+        ),
+    ]  # fmt: skip
+
+
+def _losses() -> list[Alert]:
+    unsigned = increase('chatvitals_webhooks_total{result=~"unsigned|bad_signature"}', "15m", _JOB)
+    dropped = increase('chatvitals_events_dropped_total{reason!~"stale|no_turn"}', "15m", "by (job, reason)")
+    errors = increase("chatvitals_internal_errors_total", "15m", "by (job, where)")
+    return [
+        _alert(
+            name="WhatsAppWebhookSignatureFailures", expr=f"{unsigned} > 5", severity="warning", hold="5m", keep="15m",
+            summary="Webhooks without a valid signature arrive at {{ $labels.job }}",
+            description="{{ $value | humanize }} in a quarter of an hour. Possible causes: the app secret changed, a "
+            "proxy rewrites request bodies, or someone sends forged webhooks. These webhooks are not counted.",
+            look="Was the app secret changed? Is there a new proxy before the bot?",
+            mend="Set the new app secret, or let the proxy pass bodies unchanged.",
+            verify='"Webhooks by result" shows accepted ones alone.',
+        ),
+        _alert(
+            name="WhatsAppInstrumentationErrors",
+            expr=f"{errors} > 0\nor {_born('sum by (job, where) (chatvitals_internal_errors_total%s)')}",
+            severity="warning", hold="10m", keep="30m", summary="Errors inside chatvitals ({{ $labels.where }})",
+            description="The bot is not affected. Some numbers may be missing.",
+            look="The bot's log shows the error's place.",
+            mend="Report it with that log. A store that was away explains errors at the store.",
+            verify='"Internal errors" on the instrumentation dashboard is 0.',
+        ),
+        _alert(
+            name="WhatsAppEventsDropped", expr=f"{dropped} > 0", severity="warning", keep="30m",
+            summary="Events were not used ({{ $labels.reason }})",
+            description="{{ $value | humanize }} in a quarter of an hour. queue_full and store: the store was away too "
+            "long. malformed and unknown_tier: WhatsApp sent something new.",
+            look="\"Events dropped\" on the instrumentation dashboard, and the bot's log.",
+            mend="Repair the store. For malformed events update chatvitals, or report them.",
+            verify='"Events lost" stays the same.',
+        ),
+    ]  # fmt: skip
+
+
+def _accepted(window: str, offset: str = "") -> str:
+    return increase('chatvitals_webhooks_total{result="accepted"}', window, _JOB, offset)
+
+
+def _born(counts: str) -> str:
+    """Return counters that began within 15 minutes while their target was there before: `increase` misses the start."""
+    known = "count by (job) (chatvitals_build_info offset 15m)"
+    return f"({counts % ''} unless {counts % ' offset 15m'} and on (job) {known})"

@@ -1,0 +1,117 @@
+"""Alerts on what WhatsApp thinks of a number and of its account."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from chatvitals.monitoring.alert import Alert
+from chatvitals.monitoring.expressions import NUMBER, held, held_while_blind
+
+RATINGS: Final = "1 is RED, 2 is YELLOW, 3 is GREEN"
+_IT: Final = "{{ $labels.phone_number_id }}"
+_alert = partial(Alert, component="quality", dashboard="chatvitals-quality")
+
+
+def alerts() -> list[Alert]:
+    """Return the alerts on ratings, flags, limits and restrictions."""
+    return [*_ratings(), *_restrictions()]
+
+
+def _ratings() -> list[Alert]:
+    rating = held("chatvitals_quality_rating", NUMBER)
+    best = f"max {NUMBER} (max_over_time(chatvitals_quality_rating[1d]))"
+    return [
+        _alert(
+            name="WhatsAppQualityRatingRed", expr=f"{rating} == 1", severity="critical", hold="5m",
+            summary=f"The quality rating of {_IT} is RED",
+            description="Many customers block or report this number. WhatsApp may pause its templates and refuse its "
+            "sends next. Stop campaigns on this number now.",
+            look="The quality dashboard, 30 days: which panel moved before the rating fell?",
+            mend="Stop campaigns on this number. Undo the deploy or the campaign that moved first.",
+            verify="The rating is YELLOW or GREEN. This takes up to seven days without new blocks.",
+        ),
+        _alert(
+            name="WhatsAppQualityRatingDropped", expr=f"({rating} > 0) < {best}", severity="warning", hold="5m",
+            keep="1h", summary=f"The quality rating of {_IT} fell",
+            description=f"It is {{{{ $value }}}} now and was better within the last day ({RATINGS}). A further fall "
+            "costs reach.",
+            look="The quality dashboard: compare waits, read ratio and opt-outs of the last days with the days before.",
+            mend="Undo the change that came first. Send fewer campaigns until the rating rises.",
+            verify="The rating is as before. WhatsAppQualityRatingYellow reports it as long as it is not.",
+        ),
+        _alert(
+            name="WhatsAppQualityRatingYellow", expr=f"{rating} == 2", severity="warning", hold="1d",
+            summary=f"The quality rating of {_IT} has been YELLOW for a day or more",
+            description="Customers still block or report this number. The next step down is RED.",
+            look="The quality dashboard, 30 days: do the causes go on?",
+            mend="Answer faster, and send campaigns only to customers who asked for them.",
+            verify="The rating is GREEN.",
+        ),
+        _alert(
+            name="WhatsAppQualityRatingUnknown",
+            expr=f"max {NUMBER} (chatvitals_quality_rating) == 0\nand on (job) chatvitals_poller_interval_seconds",
+            severity="warning", hold="1h", summary=f"The quality rating of {_IT} is unknown",
+            description="The poller runs and WhatsApp gives no rating. This is not a good rating. New numbers have "
+            "none for some days.",
+            look="Run `chatvitals doctor`: does the token see the number?",
+            mend="Renew the token or its permissions. For a new number, silence this alert for a week.",
+            verify="The overview shows a colour for the number.",
+        ),
+        _alert(
+            name="WhatsAppQualityStale",
+            expr=f"time() - {held('chatvitals_quality_updated_timestamp_seconds', NUMBER)} > 3600",
+            severity="warning", hold="5m",
+            summary=f"The quality rating of {_IT} is {{{{ $value | humanizeDuration }}}} old",
+            description="The dashboards show an old rating. A fall would stay unnoticed.",
+            look="Run `chatvitals doctor`. See the Graph API's results on the instrumentation dashboard.",
+            mend="Renew the token, or give the poller network access.",
+            verify='"Age of ratings" is near the poll interval.',
+        ),
+    ]  # fmt: skip
+
+
+def _restrictions() -> list[Alert]:
+    by, limit = "by (job, phone_number_id, waba_id, scope)", "chatvitals_messaging_limit"
+    flagged = held_while_blind("chatvitals_number_flagged_timestamp_seconds", NUMBER)
+    entity = held("chatvitals_health_status", "by (job, phone_number_id, entity)")
+    expires = held_while_blind("chatvitals_restriction_expires_timestamp_seconds", "by (job, waba_id, restriction)")
+    return [
+        _alert(
+            name="WhatsAppNumberFlagged", expr=f"{flagged} + 604800 - time() > 0", severity="critical", keep="10m",
+            summary=f"{_IT} is flagged",
+            description="{{ $value | humanizeDuration }} are left of the seven days in which its quality must recover.",
+            look="The quality dashboard: which panel moved before the flag?",
+            mend="Stop campaigns on this number until the flag is gone.",
+            verify="The overview shows no flagged number.",
+        ),
+        _alert(
+            name="WhatsAppMessagingLimitDecreased",
+            expr="\nor ".join(
+                f"min {by} ({limit}) < max {by} (max_over_time({limit}[{days}]))"
+                for days in ("1d", "30d:6h")
+            ),
+            severity="warning", hold="5m", keep="1h", summary="The messaging limit fell to {{ $value }} a day",
+            description="Fewer customers can be written to first. It was higher within the last 30 days.",
+            look="WhatsApp Manager, and the events on the quality dashboard.",
+            mend="Postpone campaigns that need more. Raise quality; the limit follows.",
+            verify="The limit is as before, or 30 days have passed.",
+        ),
+        _alert(
+            name="WhatsAppMessagingBlocked", expr=f"{entity} == 0", severity="critical", hold="5m",
+            summary=f"Messaging of {_IT} is blocked ({{{{ $labels.entity }}}})",
+            description="WhatsApp's health status says that this number cannot send.",
+            look="Run `chatvitals doctor`: it prints WhatsApp's reason and possible solution.",
+            mend="Follow that solution in WhatsApp Manager.",
+            verify='"Health by entity" on the overview is AVAILABLE.',
+        ),
+        _alert(
+            name="WhatsAppAccountRestricted", expr=f"{expires} - time() > 0", severity="critical", keep="10m",
+            summary="Account {{ $labels.waba_id }} is restricted: {{ $labels.restriction }}",
+            description="The restriction ends in {{ $value | humanizeDuration }}; +Inf means that it does not end by "
+            "itself.",
+            look="WhatsApp Manager names the policy and the reason.",
+            mend="Remove the cause, then appeal. Silence this alert until the restriction ends.",
+            verify="The overview shows no restriction.",
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,76 @@
+"""Forms of PromQL that rules share."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from chatvitals.metrics import catalogue
+
+NUMBER: Final = "by (job, phone_number_id)"
+"""The grouping of everything about a business number."""
+RUN: Final = "by (job, phone_number_id, journey)"
+STEP: Final = "by (job, phone_number_id, journey, step)"
+IN_HOURS: Final = 'in_hours!="no"'
+"""Turns that count for the objective: all of them, or those in opening hours where a schedule is set."""
+
+
+def one(expression: str) -> str:
+    """Return one target's value of an expression over one family.
+
+    Every target of a store shows the same totals. Only the family's own labels are kept, because a scrape may add
+    any other label.
+
+    Example:
+        >>> one("chatvitals_journey_runs_stalled")
+        'max by (job, journey, phone_number_id, step) (chatvitals_journey_runs_stalled)'
+
+    """
+    return f"max by ({', '.join(('job', *labels_of(expression)))}) ({expression})"
+
+
+def labels_of(expression: str) -> list[str]:
+    """Return the labels of the family that an expression is about.
+
+    Raises:
+        KeyError: the catalogue has no such family.
+
+    """
+    name = re.findall(r"chatvitals_\w+", expression)[0]
+    bare = re.sub(r"_(bucket|sum|count)$", "", name)
+    family = catalogue.FAMILIES.get(name) or catalogue.FAMILIES[bare]
+    return sorted({*family.all_labels, *(("le",) if name.endswith("_bucket") else ())})
+
+
+def increase(series: str, window: str, by: str = NUMBER, at: str = "") -> str:
+    """Return how often something happened within a window; `at` is an offset."""
+    return f"sum {by} ({one(f'increase({series}[{window}]{at})')})"
+
+
+def held(series: str, by: str) -> str:
+    """Return a gauge of the store, or its last value of an hour where no target shows one.
+
+    A store outage and a deploy hide the gauges of the store. An alert on one should not resolve meanwhile.
+    """
+    return f"(max {by} ({series}) or max {by} (last_over_time({series}[1h])))"
+
+
+def held_while_blind(series: str, by: str, over: str = "max") -> str:
+    """Return a gauge whose absence has a meaning, or its last value of an hour while the store is not up."""
+    last = f"{over} {by} (last_over_time({series}[1h]))"
+    return f"({over} {by} ({series}) or ({last} unless on (job) (chatvitals_store_up == 1)))"
+
+
+def usual(series: str, since: str) -> str:
+    """Return a recorded ratio's average over a week, once three days of it are known; `since` is when it ended."""
+    return f"(avg_over_time({series}[7d:1h] offset {since}) {known(series, since)})"
+
+
+def known(series: str, since: str) -> str:
+    """Return the condition that a recorded series has three days of history."""
+    return f"and count_over_time({series}[7d:1h] offset {since}) >= 72"
+
+
+def beyond_chance(difference: str, share: str, of: str) -> str:
+    """Return the condition that a difference of two shares is more than four standard deviations of the first."""
+    return f"{difference} > 4 * sqrt({share} * (1 - {share}) / {of})"
