@@ -74,7 +74,8 @@ def test_the_runbook_has_three_steps_for_each_alert() -> None:
 
 def test_every_alert_and_every_record_keeps_the_job() -> None:
     """Inhibition by bot and routing by team need it."""
-    for rule in (*EVERY, *recordings(Objective())):
+    rules: list[Alert | Recording] = [*recordings(Objective()), *EVERY]
+    for rule in rules:
         for grouping in re.findall(r"\bby \(([^)]*)\)", rule.expr):
             assert "job" in grouping.split(", "), rule.name
         assert "without" not in rule.expr, rule.name
