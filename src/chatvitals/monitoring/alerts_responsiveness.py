@@ -59,12 +59,16 @@ def _waiting() -> list[Alert]:
     return [
         _alert(
             name="WhatsAppCustomersIgnored",
-            expr=f"(({late(300, '30m')}) >= 3)\n> 0.2 * {increase(_OPENED, '30m')}\n"
-            f"or\n(({late(300, '2h')}) >= 1.5) unless {answered} > 0",
+            expr="\nor\n".join(
+                (
+                    *(f"({late(300, each)} >= 3)\n> 0.2 * {increase(_OPENED, each)}" for each in ("30m", "1h")),
+                    f"({late(300, '2h')} >= 1.5) unless {answered} > 0",
+                )
+            ),
             severity="critical", hold="5m", keep="30m",
             summary=f"{{{{ $value | humanize }}}} customers of {_IT} got no answer within five minutes",
-            description="More than a fifth of the customers of half an hour wait, or nobody got an answer for an hour. "
-            "A handler is dead, or the bot does not answer at all.",
+            description="More than a fifth of an hour's customers wait, or nobody got an answer for an hour. A handler "
+            "is dead, or the bot does not answer at all.",
             look="The response dashboard: handler errors and sends. The journeys dashboard: where do runs stall?",
             mend="Restart the bot, undo the last deploy, or hand the waiting customers over to people.",
             verify='"People waiting" falls, and "Oldest wait" is short.',

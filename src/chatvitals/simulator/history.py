@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from chatvitals.events import (
     Call,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
     from chatvitals.events import PersonEvent
 
+NEVER: Final = 2 * DAY
+"""Seconds after which an answer does not come any more."""
+_RATE_HOLDS: Final = 900.0  # seconds
 _STEPS: Final = ("menu", "item", "address", "payment")
 _SPANS: Final = {"stalled_after": 1800.0, "abandoned_after": DAY, "expires_after": 7 * DAY}
 
@@ -81,7 +85,8 @@ class History:
             self.now = at
             self._deploy_if_due()
             self._vitals._pipeline.drain()
-            yield at, list(self._vitals.collector.collect())
+            if self._is_scraped():
+                yield at, list(self._vitals.collector.collect())
             at += self._every
 
     def _poll(self) -> None:
@@ -93,8 +98,7 @@ class History:
 
     def _arrive(self, line: StoryLine) -> None:
         """A customer writes; the next one comes by the hour's rate."""
-        rate = the_story.arrivals_per_hour(line.busiest, self.now) / HOUR
-        self._at(self.now + self._random.expovariate(rate), partial(self._arrive, line))
+        self._await_next(line)
         person = self._person(line)
         self._platform.feedback[line.number].met(self.now)
         if self._random.random() < 0.6:
@@ -102,17 +106,26 @@ class History:
                        variant="emoji" if next(self._ids) % 2 else "plain")  # fmt: skip
         self._ask(line, person, 0)
 
+    def _await_next(self, line: StoryLine) -> None:
+        """Wait for the next customer. The rate is looked at again after a while, because a night's would last."""
+        rate = self._arrivals_per_hour(line) / HOUR
+        gap = self._random.expovariate(rate) if rate > 0.0 else math.inf
+        if gap <= _RATE_HOLDS:
+            self._at(self.now + gap, partial(self._arrive, line))
+        else:
+            self._at(self.now + _RATE_HOLDS, partial(self._await_next, line))
+
     def _ask(self, line: StoryLine, person: dict[str, str], step: int) -> None:
         """The customer writes once or twice and waits; the bot answers, unless the customer has given up before."""
         slow = self._story.is_slow(line, self._share())
         self._write(person)
-        wait = the_story.answer_seconds(self._random, slow=slow)
+        wait = self._answer_after(step, slow=slow)
         if self._random.random() < 0.25:  # a second message of the same burst
             self._at(self.now + self._random.uniform(0.2, 0.9) * min(wait, 8.0), partial(self._write, person))
         patience = the_story.patience_seconds(self._random)
         if self._random.random() < (0.02 if slow else 0.0):
-            wait = 2 * DAY  # the bot fails; nobody ever answers
-        if wait < DAY:
+            wait = NEVER  # the bot fails
+        if wait < NEVER:
             self._at(self.now + wait, partial(self._answer, line, person, step, seconds=wait))
         if wait > patience:
             self._at(self.now + patience, partial(self._give_up, line, person))
@@ -138,10 +151,10 @@ class History:
         if self._random.random() < 0.05:
             self._send(person, Call, name="fallback")
         self._reply(line, person)
-        if self._random.random() < 0.015:
+        if self._random.random() < self._handed_over:
             self._hand_over(person)
             return
-        if "left" in person or handler == "payment" or self._random.random() < 0.14:
+        if "left" in person or handler == "payment" or self._random.random() < self._leaves(step):
             return
         again = step if self._random.random() < 0.12 else step + 1
         self._at(self.now + self._random.uniform(8.0, 90.0), partial(self._go_on, line, person, again))
@@ -155,7 +168,7 @@ class History:
         self._send(person, Call, name="handover")
         explains = self.now + self._random.uniform(20.0, 120.0)
         self._at(explains, partial(self._write, person))
-        self._at(explains + self._random.lognormvariate(5.0, 0.6), partial(self._person_answers, person))
+        self._at(self._person_at(explains), partial(self._person_answers, person))
 
     def _person_answers(self, person: dict[str, str]) -> None:
         self._send(person, Echo, id=self._id(), type="text", timestamp=int(self.now))
@@ -165,7 +178,7 @@ class History:
         slow = self._story.is_slow(line, self._share())
         target = 0.42 if slow else 0.72
         self._read_rate[line.number] += 0.3 * (target - self._read_rate[line.number])
-        for _ in range(self._story.campaign_size):
+        for _ in range(self._campaign_size()):
             self._at(self.now + self._random.uniform(0.0, 2 * HOUR), partial(self._offer, line))
         self._at(self.now + DAY, partial(self._campaign, line))
 
@@ -186,6 +199,9 @@ class History:
     def _reply(self, line: StoryLine, person: dict[str, str]) -> None:
         if self._random.random() < 0.004:
             self._send(person, Send, kind="reply", accepted=False, code="131056", seconds=0.3)
+        if code := self._refusal():
+            self._send(person, Send, kind="reply", accepted=False, code=code, seconds=0.3)
+            return
         message = self._id()
         self._send(person, Send, kind="reply", accepted=True, id=message, seconds=self._random.uniform(0.08, 0.6))
         if self._random.random() < 0.0004:
@@ -215,6 +231,36 @@ class History:
 
         self._at(self.now + after, report)
 
+    # What other histories change
+
+    _settings: ClassVar[dict[str, object]] = {}
+    _handed_over = 0.015
+    """The share of answers after which a person takes over."""
+
+    def _arrivals_per_hour(self, line: StoryLine) -> float:
+        return the_story.arrivals_per_hour(line.busiest, self.now)
+
+    def _answer_after(self, step: int, *, slow: bool) -> float:  # noqa: ARG002 - of a step, in other histories
+        return the_story.answer_seconds(self._random, slow=slow)
+
+    def _leaves(self, step: int) -> float:  # noqa: ARG002 - of a step, in other histories
+        """Return the share of customers who leave after a step."""
+        return 0.14
+
+    def _person_at(self, explained: float) -> float:
+        """Return when a person answers a customer who has explained the matter."""
+        return explained + self._random.lognormvariate(5.0, 0.6)
+
+    def _campaign_size(self) -> int:
+        return self._story.campaign_size
+
+    def _is_scraped(self) -> bool:
+        return True
+
+    def _refusal(self) -> str:
+        """Return the code with which WhatsApp refuses every send, if it does."""
+        return ""
+
     # Machinery
 
     def _at(self, when: float, act: Callable[[], None]) -> None:
@@ -240,9 +286,12 @@ class History:
         event = of(phone_number_id=person["number"], wa_id=person["phone"], received=self.now, **more)  # type: ignore[arg-type]
         if of in {Message, Status, Echo, Preference}:
             field = {Echo: "smb_message_echoes", Preference: "user_preferences"}.get(of, "messages")
-            self._emit(Webhook(result="accepted", received=self.now, events=[event], fields={(field, True): 1}))
+            self._deliver_webhook(event, field)
         else:
             self._emit(event)
+
+    def _deliver_webhook(self, event: PersonEvent, field: str) -> None:
+        self._emit(Webhook(result="accepted", received=self.now, events=[event], fields={(field, True): 1}))
 
     def _emit(self, event: object) -> None:
         self._vitals._emit(event)  # type: ignore[arg-type]
@@ -256,9 +305,8 @@ class History:
 
     def _deploy(self, version: str) -> Vitals:
         """Start the bot as a new process on the same store."""
-        settings = Settings.load(
-            {"store": "memory:", "hooks": False, "app_version": version, "queue_size": 1_000_000}, environ={}
-        )
+        given = {"store": "memory:", "hooks": False, "app_version": version, "queue_size": 1_000_000}
+        settings = Settings.load({**given, **self._settings}, environ={})
         vitals = Vitals(settings, store=self._store, clock=lambda: self.now, background=False)
         order = vitals.journey("order", _STEPS, completed_by="payment")
         vitals.experiment("greeting", {"plain": 1, "emoji": 1}, goal=order)

@@ -1,0 +1,43 @@
+"""Evaluate all rules over the months: `python -m tests.months [--cache DIR] [--verbose] [NAME …]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from chatvitals.simulator.months import MONTHS
+from tests.months.episodes import episodes
+from tests.months.history import START, recorded
+from tests.months.verdict import Verdict, in_days, table
+
+
+def main() -> int:
+    """Print the tables; return 0."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.months", description="Evaluate all rules over simulated months on a real Prometheus."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"months (default: all): {', '.join(MONTHS)}")
+    parser.add_argument("--cache", type=Path, help="a folder that keeps the months for the next run")
+    parser.add_argument("--verbose", action="store_true", help="print each episode")
+    given = parser.parse_args()
+    unknown = [name for name in given.names if name not in MONTHS]
+    if unknown:
+        parser.error(f"there is no month {unknown[0]}")
+    verdicts = []
+    with tempfile.TemporaryDirectory(prefix="chatvitals-months-") as temporary:
+        for name in given.names or MONTHS:
+            with recorded(name, (given.cache or Path(temporary)) / name) as month:
+                verdict = Verdict(name, month.begins, month.ends, episodes(month))
+            verdicts.append(verdict)
+            sys.stderr.write(f"{name}: {len(verdict.found)} episodes\n")
+            for each in verdict.found if given.verbose else []:
+                right = "right" if verdict.is_right(each) else "FALSE"
+                when = f"{in_days(each.begins, START)} to {in_days(each.ends, START)}"
+                sys.stderr.write(f"  {right} {each.severity} {each.alert}: {when}\n")
+    sys.stdout.write(table(verdicts))
+    return 0
+
+
+sys.exit(main())
