@@ -84,7 +84,7 @@ class History:
                 act()
             self.now = at
             self._deploy_if_due()
-            self._vitals._pipeline.drain()
+            self._commit()
             if self._is_scraped():
                 yield at, list(self._vitals.collector.collect())
             at += self._every
@@ -296,11 +296,14 @@ class History:
     def _emit(self, event: object) -> None:
         self._vitals._emit(event)  # type: ignore[arg-type]
 
+    def _commit(self) -> None:
+        self._vitals._pipeline.drain()
+
     def _deploy_if_due(self) -> None:
         version = self._story.version(self._share())
         if version != self._version:
             self._version = version
-            self._vitals._pipeline.drain()
+            self._commit()
             self._vitals = self._deploy(version)
 
     def _deploy(self, version: str) -> Vitals:

@@ -165,7 +165,7 @@ class Month(History):
             self._deliver_webhook(msgspec.structs.replace(event, received=self.now), field)
 
     def _restart(self) -> None:
-        self._vitals._pipeline.drain()
+        self._commit()
         self._at(self.now + 10.0, self._kill)
 
     def _kill(self) -> None:
