@@ -22,7 +22,7 @@ class ContactIds(NamedTuple):
     user_id: str
 
     def matches(self, number: str, phone: str, user: str) -> bool:
-        """Say whether these ids name this contact; an id that either side does not know decides nothing."""
+        """Return whether these ids name this contact; an id that either side does not know decides nothing."""
         if number and self.phone_number_id and number != self.phone_number_id:
             return False
         return bool((phone and phone == self.wa_id) or (user and user == self.user_id))

@@ -52,7 +52,7 @@ class OpeningHours:
     days: tuple[tuple[tuple[int, int], ...], ...]  # minutes of the day, Monday first
 
     def contains(self, at: float) -> bool:
-        """Say whether the point in time `at` (Unix seconds) lies within opening hours."""
+        """Return whether the point in time `at` (Unix seconds) lies within opening hours."""
         local = datetime.fromtimestamp(at, self.timezone)
         minute = local.hour * 60 + local.minute
         return any(start <= minute < end for start, end in self.days[local.weekday()])

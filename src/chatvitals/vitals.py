@@ -281,7 +281,7 @@ class Vitals:
         self._call("fallback", contact, phone_number_id)
 
     def dismiss(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Say that the open turn needs no reply, such as after a «thanks»."""
+        """Report that the open turn needs no reply, such as after "thanks"."""
         self._call("dismiss", contact, phone_number_id)
 
     def resolve(self, *, contact: str = "", phone_number_id: str = "") -> None:

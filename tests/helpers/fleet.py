@@ -48,7 +48,7 @@ class Diary:
     replied: asyncio.Event = field(default_factory=asyncio.Event)
 
     def in_doubt(self, kills: Sequence[tuple[int, float]]) -> bool:
-        """Say whether a worker was killed that had just dealt with this customer."""
+        """Return whether a worker was killed that had just dealt with this customer."""
         return any(
             pid == killed and at - IN_DOUBT_SECONDS <= when <= at + 0.2
             for pid, when in self.touched

@@ -68,12 +68,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Vitals]]:
 
 
 def shown(vitals: Vitals, line: str) -> bool:
-    """Say whether `/metrics` has a line that begins so."""
+    """Return whether `/metrics` has a line that begins so."""
     return any(text.startswith(line) for text in render(vitals.collector)[0].decode().splitlines())
 
 
 def rating(vitals: Vitals, value: float) -> bool:
-    """Say whether the number's rating is shown as this."""
+    """Return whether the number's rating is shown as this."""
     return shown(vitals, f'chatvitals_quality_rating{{phone_number_id="{NUMBER}"}} {value}')
 
 

@@ -152,7 +152,7 @@ def migrate(source: Store, target: Store) -> int:
 
 
 def is_empty(store: Store) -> bool:
-    """Say whether a store holds nothing.
+    """Return whether a store holds nothing.
 
     Raises:
         StoreUnavailableError: it cannot be read.

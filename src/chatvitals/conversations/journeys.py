@@ -121,7 +121,7 @@ def _resume(contact: ContactState, run: Run, measures: Measurements) -> None:
 
 
 def _abandoned(contact: ContactState) -> str:
-    """Tell «we never answered» from «the user left»."""
+    """Return the outcome of an abandoned run: by the business where a turn is open or unanswered, else by the user."""
     waiting = any(turn.outcome == OPEN for turn in contact.turns)
     silent = bool(contact.turns) and contact.turns[-1].outcome in {UNANSWERED, FAILED}
     return "abandoned_by_business" if waiting or silent else "abandoned_by_user"

@@ -66,7 +66,7 @@ def _position(entries: bytes, key: int, width: int) -> int:
 
 
 def has_seen(seen: bytes, key: int) -> bool:
-    """Say whether the id `key` is remembered."""
+    """Return whether the id `key` is remembered."""
     return _position(seen, key, _SEEN.size) >= 0
 
 

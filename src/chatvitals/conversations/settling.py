@@ -59,7 +59,7 @@ def forgotten_at(contact: ContactState) -> float:
 
 
 def is_forgotten(contact: ContactState, now: float) -> bool:
-    """Say whether nothing has been received for long and nothing is open."""
+    """Return whether nothing has been received for long and nothing is open."""
     return (
         contact.last_received_at > 0.0
         and now >= forgotten_at(contact)

@@ -27,5 +27,5 @@ def moment(received: float, timestamp: int | None) -> EventTime:
 
 
 def is_stale(received: float, timestamp: int | None) -> bool:
-    """Say whether a timestamp is more than 7 days old: a dashboard's test message, or old history."""
+    """Return whether a timestamp is more than 7 days old: a dashboard's test message, or old history."""
     return timestamp is not None and received - timestamp > STALE_AFTER

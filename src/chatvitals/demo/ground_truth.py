@@ -62,7 +62,7 @@ class Truth:
         return True
 
     def waiting(self, who: str) -> bool:
-        """Say whether this customer waits for a reply."""
+        """Return whether this customer waits for a reply."""
         return who in self._open
 
     @property

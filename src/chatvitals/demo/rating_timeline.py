@@ -77,7 +77,7 @@ class Seen:
 
 
 def in_order(values: list[str]) -> bool:
-    """Say whether GREEN, YELLOW and RED were seen in this order, whatever lay between them."""
+    """Return whether GREEN, YELLOW and RED were seen in this order, whatever lay between them."""
     rest = iter(values)
     return all(wanted in rest for wanted in SCORES)
 

@@ -75,7 +75,7 @@ class Scenario:
         return max((duration or USUAL_DURATION) / 12, 3.0)
 
     def troubled(self, elapsed: float) -> bool:
-        """Say whether there is trouble `elapsed` seconds after the start."""
+        """Return whether there is trouble `elapsed` seconds after the start."""
         start, end = self.trouble_between
         return self.trouble is not None and start <= elapsed % self.cycle < end
 

@@ -74,7 +74,7 @@ def callback(known: str, url: str) -> Finding:
 
 
 def same(one: str, other: str) -> bool:
-    """Say whether two addresses are the same, but for a slash at the end and the query."""
+    """Return whether two addresses are the same, but for a slash at the end and the query."""
     return http.shown(one).rstrip("/").lower() == http.shown(other).rstrip("/").lower()
 
 

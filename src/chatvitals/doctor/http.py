@@ -116,7 +116,7 @@ def shown(url: str) -> str:
 
 
 def is_address(url: str) -> bool:
-    """Say whether this is an http(s) address of which a request can be made."""
+    """Return whether this is an http(s) address of which a request can be made."""
     try:
         parts = urlsplit(url)
         httpx.URL(url)
@@ -126,7 +126,7 @@ def is_address(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Say whether only this machine reaches the address."""
+    """Return whether only this machine reaches the address."""
     name = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(name).is_loopback

@@ -254,7 +254,7 @@ def render(collector: Collector, accept: str = "") -> tuple[bytes, str]:
 
 
 def allows(token: str | None, given: list[bytes]) -> bool:
-    """Say whether the `Authorization` headers of a request carry the bearer token; without one, all may look."""
+    """Return whether the `Authorization` headers of a request carry the bearer token; without one, all may look."""
     return token is None or (len(given) == 1 and hmac.compare_digest(given[0], f"Bearer {token}".encode()))
 
 

@@ -66,7 +66,7 @@ class Schedule:
         return max(regular, kept.not_before if kept.not_before <= now + _LONGEST_REST else 0.0)
 
     def templates_due(self, now: float) -> bool:
-        """Say whether the list of templates is to be asked for with a poll at `now`."""
+        """Return whether the list of templates is to be asked for with a poll at `now`."""
         return not 0 <= now - self.kept.listed < TEMPLATES_EVERY
 
     def hear(self, at: float) -> None:
@@ -109,7 +109,7 @@ class Schedule:
         return 0.95 + 0.1 * self._chance()
 
     def _can_hurry(self, now: float) -> bool:
-        """Say whether the budget allows for more than the regular polls: a storm of webhooks must not use it up."""
+        """Return whether the budget allows for more than the regular polls: a storm of webhooks must not use it up."""
         reserved = min(_CALLS_PER_POLL * 3600.0 / self._every, self._hourly_calls / 2)
         return sum(self._recent(now).values()) + reserved < self._hourly_calls
 

@@ -111,7 +111,7 @@ class Patch:
                 self.undo()
 
     def is_under(self, attribute: Any) -> bool:
-        """Say whether calls of `attribute` reach our wrapper, as far as `__wrapped__` tells."""
+        """Return whether calls of `attribute` reach our wrapper, as far as `__wrapped__` tells."""
         for _ in range(32):  # chains of wrappers are short; a cycle must not hold us
             if attribute is self.wrapper:
                 return True

@@ -69,7 +69,7 @@ class ChatVitalsMiddleware:
         await _Delivery(self._sink, scope, receive, send).run(self.app)
 
     def _is_webhook(self, scope: Scope) -> bool:
-        """Say whether this is our path and nobody further out counts it for the same sink.
+        """Return whether this is our path and nobody further out counts it for the same sink.
 
         Servers and frameworks disagree on whether `path` contains `root_path`, so both readings are tried.
         """
@@ -274,7 +274,7 @@ class _Delivery:
 
 
 def _about_account_only(webhook: Webhook) -> bool:
-    """Say whether a webhook can be read whole and concerns no person: nothing is lost when it is not repeated."""
+    """Return whether a webhook can be read whole and concerns no person: nothing is lost when it is not repeated."""
     return (
         webhook.result == "accepted"
         and not webhook.malformed
@@ -313,14 +313,14 @@ def _serve_metrics(vitals: MountableVitals, app: Any, path: str) -> None:
 
 
 def _watches(middleware: Any, vitals: DoorVitals, paths: tuple[str, str]) -> bool:
-    """Say whether this entry of a middleware list is ours, for the same vitals and path."""
+    """Return whether this entry of a middleware list is ours, for the same vitals and path."""
     if middleware.cls is not ChatVitalsMiddleware or middleware.kwargs.get("vitals") is not vitals:
         return False
     return paths == _spellings("webhook_path", middleware.kwargs.get("webhook_path", "/webhook"))
 
 
 def _serves(route: object, vitals: MountableVitals, path: str) -> bool:
-    """Say whether this route already serves the metrics of `vitals` at `path`."""
+    """Return whether this route already serves the metrics of `vitals` at `path`."""
     endpoint = getattr(route, "endpoint", None)
     return isinstance(endpoint, _Metrics) and endpoint.vitals is vitals and getattr(route, "path", None) == path
 

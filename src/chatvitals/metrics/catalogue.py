@@ -175,7 +175,7 @@ JOURNEY_STEP_LOOPS = declare(
 JOURNEY_STEP_DROPPED = declare(
     "journey_step_dropped_total",
     "counter",
-    "Runs abandoned at a step, by who fell silent. Drop-off = dropped ÷ ended.",
+    "Runs abandoned at a step, by cause: the customer left, or the business did not answer. Drop-off = dropped ÷ ended.",
     "journey step outcome",
 )
 JOURNEY_STEP_ENDED = declare(
@@ -201,7 +201,7 @@ EXPERIMENT_CONTACTS = declare(
 EXPERIMENT_OUTCOMES = declare(
     "experiment_outcomes_total",
     "counter",
-    "Contacts to whom an outcome came after they had seen a variant, once each.",
+    "Contacts that reached an outcome after seeing a variant. Counted once per contact and outcome.",
     "experiment variant outcome",
 )
 EXPERIMENT_WAIT = declare(

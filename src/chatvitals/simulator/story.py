@@ -46,7 +46,7 @@ class Story:
         return "1.4.0" if share >= self.slow_from else "1.3.2"
 
     def is_slow(self, line: StoryLine, share: float) -> bool:
-        """Say whether this number's answers are slow."""
+        """Return whether this number's answers are slow."""
         return line.troubled and self.slow_from <= share < self.fixed_at
 
 

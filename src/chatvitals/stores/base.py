@@ -60,7 +60,7 @@ class Changes:
 
 
 def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
-    """Say whether `holder` may take a lease, which is (holder, given, ends) in Unix seconds."""
+    """Return whether `holder` may take a lease, which is (holder, given, ends) in Unix seconds."""
     held_by, given, ends = lease
     return held_by == holder or not given - LEASE_TOLERANCE <= now < ends
 

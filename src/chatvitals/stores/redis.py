@@ -230,7 +230,7 @@ class _RedisTransaction:
 
 
 def _leads_somewhere(row: Row, found: dict[int, Row]) -> bool:
-    """Say whether a row is a state or leads to one; a link that has outlived its contact is as good as none."""
+    """Return whether a row is a state or leads to one; a link that has outlived its contact is as good as none."""
     seen: set[int] = set()
     while isinstance(row, int):
         if row not in found or row in seen:

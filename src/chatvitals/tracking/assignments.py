@@ -64,7 +64,7 @@ class Assignments:
         return variant
 
     def _is_far(self) -> bool:
-        """Say whether the identity key must still be fetched from another host."""
+        """Return whether the identity key must still be fetched from another host."""
         return self._hasher is None and self._store.remote
 
     def _keys(self, person: ContactIds) -> tuple[int, ...]:

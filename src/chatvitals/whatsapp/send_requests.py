@@ -52,7 +52,7 @@ class SendAnswer(NamedTuple):
 
 
 def is_endpoint(method: object, url: object) -> bool:
-    """Say whether a request's method and address could be a send's: one dictionary look-up."""
+    """Return whether a request's method and address could be a send's: one dictionary look-up."""
     if not isinstance(method, str) or not isinstance(url, str):
         return False
     return _segments(url)[1] in _MARKETING_ENDPOINTS and method.upper() == "POST"

@@ -13,7 +13,7 @@ _SCHEME = "sha256="
 
 
 def check(body: bytes, header: str | None, secrets: Sequence[str]) -> bool:
-    """Tell whether `header` is the signature of exactly these bytes with any of the secrets; never raises.
+    """Return whether `header` is the signature of exactly these bytes with any of the secrets; never raises.
 
     Args:
         body: the request's body as it came; parsing and writing it again changes it.

@@ -332,7 +332,7 @@ class _Reading:
     # The second pass
 
     def _has_content(self, kind: str) -> bool:
-        """Tell whether a message holds the key named like its type, beside its errors."""
+        """Return whether a message holds the key named like its type, beside its errors."""
         value = self._plain_value()
         return value is not None and value[_MESSAGES][self._index].get(kind) is not None
 

@@ -42,7 +42,7 @@ class Out(io.StringIO):
         return self._encoding
 
     def isatty(self) -> bool:
-        """Say whether it is a terminal."""
+        """Return whether it is a terminal."""
         return self._terminal
 
 

@@ -24,7 +24,7 @@ class Model:
     entries: list[tuple[int, int]]
 
     def has(self, key: int) -> bool:
-        """Say whether the key is remembered."""
+        """Return whether the key is remembered."""
         return any(known == key for known, _ in self.entries)
 
     def add(self, key: int, received: float) -> None:
