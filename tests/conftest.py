@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import threading
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 SECRET = "the-app-secret"
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a parent such as `nohup pytest &` has set it so
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FAST_FOLDERS = {"unit", "scenarios", "typing"}
 

@@ -46,6 +46,34 @@ def test_assets_need_no_checkout(site: Path, tmp_path: Path) -> None:
     assert len(packed) > 20
 
 
+def test_without_extras_every_public_module_can_be_imported(site: Path, tmp_path: Path) -> None:
+    """A door whose framework is missing says so; all else works with the three core dependencies."""
+    run(tmp_path, sys.executable, "-m", "venv", str(tmp_path / "bare"))
+    python = str(tmp_path / "bare" / "bin" / "python")
+    wheel = str(next(site.parent.glob("*.whl")))
+    run(tmp_path, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    found = run(tmp_path, python, "-c", _IMPORTS)
+    assert found.splitlines()[-1] == "imported"
+
+
+_IMPORTS = """
+import importlib, pkgutil, chatvitals, chatvitals.integrations, chatvitals.testing
+for name in chatvitals.__all__:
+    getattr(chatvitals, name)
+names = ["chatvitals.events", "chatvitals.stores.base"]
+for package in (chatvitals.integrations, chatvitals.testing):
+    names += [f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
+for name in names:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        framework = error.name.partition(".")[0]
+        assert framework != "chatvitals", error
+        assert framework == "httpx" or name.rpartition(".")[2].startswith(framework), (name, error)
+print("imported")
+"""
+
+
 def test_the_wheel_is_typed_and_holds_no_tests(site: Path) -> None:
     """Type checkers look for the marker."""
     assert (site / "chatvitals" / "py.typed").exists()

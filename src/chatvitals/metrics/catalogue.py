@@ -175,7 +175,8 @@ JOURNEY_STEP_LOOPS = declare(
 JOURNEY_STEP_DROPPED = declare(
     "journey_step_dropped_total",
     "counter",
-    "Runs abandoned at a step, by cause: the customer left, or the business did not answer. Drop-off = dropped ÷ ended.",
+    "Runs abandoned at a step, by cause: the customer left, or the business did not answer. "
+    "Drop-off = dropped ÷ ended.",
     "journey step outcome",
 )
 JOURNEY_STEP_ENDED = declare(

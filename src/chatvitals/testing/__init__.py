@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from chatvitals.testing.clock import FakeClock
 from chatvitals.testing.expectations import differences
 from chatvitals.testing.fixtures import Place, ScenarioPerson, person, place, wamid
-from chatvitals.testing.runner import run_scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["FakeClock", "Place", "ScenarioPerson", "differences", "person", "place", "run_scenario", "wamid"]
+
+
+def run_scenario(scenario: Mapping[str, Any], store: str = "") -> str:
+    """Return the exposition text that is there after everything in `scenario` has happened.
+
+        text = run_scenario(json.loads(Path("scenario.json").read_text()))
+
+    Args:
+        scenario: the content of a scenario file; its `expect` is not looked at.
+        store: URL of an empty store; by default a SQLite file in a temporary folder. A run on Redis has a prefix of
+            its own, which is removed afterwards, unless the URL has one.
+
+    Raises:
+        ValueError: the scenario has steps or names that this version does not know.
+        ModuleNotFoundError: httpx is not installed, which the extra `graph` brings.
+
+    """
+    from chatvitals.testing import runner  # noqa: PLC0415 - the other helpers work without httpx
+
+    return runner.run_scenario(scenario, store)
