@@ -67,7 +67,7 @@ class Handling:
 class Tag(NamedTuple):
     """What the code says about the sends of a block; None leaves it to detection."""
 
-    kind: Literal["reply", "campaign"] | None = None
+    kind: Literal["reply", "campaign", "notice"] | None = None
     actor: Literal["bot", "human"] | None = None
 
 

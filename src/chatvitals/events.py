@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-SendKind: TypeAlias = Literal["reply", "campaign", "other"]
+SendKind: TypeAlias = Literal["reply", "campaign", "notice", "other"]
 CallName: TypeAlias = Literal["handover", "fallback", "dismiss", "resolve"]
 RunOutcome: TypeAlias = Literal["completed", "handed_over", "restarted"]
 WebhookResult: TypeAlias = Literal["accepted", "unsigned", "bad_signature", "undecodable", "oversize", "rejected"]
@@ -35,6 +35,8 @@ class Message(_PersonEvent):
     of: str = ""  # the message that a reaction, an edit or a deletion is about
     group: bool = False
     only_errors: bool = False  # no content: the item holds nothing but errors
+    closing: bool = False  # its text could be a closing remark such as "ok thanks"; the text itself is not kept
+    own_number: bool = False  # one of the business's own numbers wrote it
 
 
 class IdentityChange(_PersonEvent):
@@ -56,11 +58,15 @@ class Status(_PersonEvent):
 
 
 class Echo(_PersonEvent):
-    """A message that a person typed in the WhatsApp Business app."""
+    """A message that a person typed in the WhatsApp Business app, or that another responder of the thread sent.
+
+    `actor` is `unknown` for another responder.
+    """
 
     id: str
     type: str
     timestamp: int | None = None
+    actor: Actor = "human"
 
 
 class Preference(_PersonEvent):

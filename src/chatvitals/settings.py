@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chatvitals.stores import redis_url
+from chatvitals.whatsapp import closing_remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ class SettingsKeywords(TypedDict, total=False):
     settle_after: float
     unanswered_after: float
     overdue_after: Sequence[float]
+    closings: Sequence[str]
     in_hours: OpeningHours | Mapping[str, Any] | None
     queue_size: int
     max_body: int
@@ -93,6 +95,11 @@ class Settings:
     """Seconds after a turn's last message at which it ends unanswered; at most 24 h."""
     overdue_after: tuple[float, ...] = (10.0, 60.0, 300.0, 3600.0)
     """Ages of an open turn, in seconds, at which it is counted as overdue; at most 16."""
+    closings: tuple[str, ...] = field(default=closing_remarks.DEFAULT, repr=False)
+    """Short texts such as `ok thanks` that wait for no reply where they follow one; an empty list switches this off.
+
+    Case, punctuation and emoji make no difference. The default holds phrases in 14 languages.
+    """
     in_hours: OpeningHours | None = None
     """Opening hours; with them, turns, responses and waits carry the label `in_hours`."""
     queue_size: int = 10_000
@@ -157,9 +164,11 @@ def _from_text(name: str, text: str) -> object:
         if lowered not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
             raise _wrong(name, "one of 1, true, yes, on, 0, false, no, off", text)
         return lowered in {"1", "true", "yes", "on"}
-    if name in {"app_secret", "phone_number_id"}:
+    if name in {"app_secret", "phone_number_id", "closings"}:
         parts = [part.strip() for part in text.split(",") if part.strip()]
-        if not parts:  # a blank secret must not pass for none: then everybody's webhooks would count
+        if (
+            not parts and name != "closings"
+        ):  # a blank secret must not pass for none: then everybody's webhooks would count
             raise _wrong(name, "one or several texts with commas between them", text)
         return parts
     if name == "in_hours":
@@ -316,6 +325,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "settle_after": _seconds(0.0, 600.0),
     "unanswered_after": _seconds(60.0, _DAY_SECONDS),
     "overdue_after": _thresholds,
+    "closings": _texts,
     "in_hours": _opening_hours,
     "queue_size": _whole(1, 10_000_000),
     "max_body": _whole(1024, 256 * 1024 * 1024),

@@ -166,9 +166,12 @@ class Vitals:
         return undo
 
     def sending(
-        self, kind: Literal["reply", "campaign"] | None = None, actor: Literal["bot", "human"] | None = None
+        self, kind: Literal["reply", "campaign", "notice"] | None = None, actor: Literal["bot", "human"] | None = None
     ) -> AbstractContextManager[None]:
-        """Say what the sends of a `with` block are: replies or campaigns, a bot's or a person's."""
+        """Say what the sends of a `with` block are: replies, campaigns or notices, a bot's or a person's.
+
+        A notice ("one moment, please") answers nothing: the customer still waits.
+        """
         return context.tagged(context.Tag(kind, actor))
 
     def record_reply(

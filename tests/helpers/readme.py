@@ -22,6 +22,7 @@ PATH = ROOT / "README.md"
 COOKBOOK = ROOT / "examples/README.md"
 CONTRACT = ROOT / "src/chatvitals/conversations/README.md"
 TESTS = ROOT / "tests/README.md"
+_MOST_SHOWN = 8  # values of a setting that is a list
 
 
 def part(text: str, name: str) -> str:
@@ -59,7 +60,8 @@ def settings_part() -> str:
 
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(map(_shown, value))
+        shown = ", ".join(map(_shown, value[:_MOST_SHOWN]))
+        return f"{shown}, …" if len(value) > _MOST_SHOWN else shown
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

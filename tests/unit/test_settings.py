@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chatvitals.settings import OpeningHours, Settings, SettingsError, SettingsKeywords
+from chatvitals.whatsapp import closing_remarks
 
 HIDDEN = "hunter2-hunter2-hunter2"
 
@@ -23,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "settle_after": 10.0,
     "unanswered_after": 86_400.0,
     "overdue_after": (10.0, 60.0, 300.0, 3600.0),
+    "closings": closing_remarks.DEFAULT,
     "in_hours": None,
     "queue_size": 10_000,
     "max_body": 4 * 1024 * 1024,
@@ -49,6 +51,8 @@ GIVEN: list[tuple[str, Any, Any]] = [
     ("settle_after", 600, 600.0),
     ("unanswered_after", 3600, 3600.0),
     ("overdue_after", [1, 2.5], (1.0, 2.5)),
+    ("closings", ["Cheers"], ("Cheers",)),
+    ("closings", [], ()),
     ("overdue_after", (), ()),
     ("in_hours", None, None),
     ("queue_size", 1, 1),
@@ -69,6 +73,8 @@ FROM_TEXT: list[tuple[str, str, Any]] = [
     ("settle_after", "2.5", 2.5),
     ("unanswered_after", "3600", 3600.0),
     ("overdue_after", "5, 50", (5.0, 50.0)),
+    ("closings", "cheers, ta", ("cheers", "ta")),
+    ("closings", ",", ()),
     ("queue_size", "7", 7),
     ("max_body", "2048", 2048),
     ("label_cap", "9", 9),
@@ -89,6 +95,7 @@ WRONG: list[tuple[str, Any]] = [
     *[("settle_after", value) for value in (-1, 601, float("nan"), float("inf"), "10", True, None)],
     *[("unanswered_after", value) for value in (59, 86_401, float("nan"), "3600", False)],
     *[("overdue_after", value) for value in _WRONG_THRESHOLDS],
+    *[("closings", value) for value in (5, None, [""], ["half\ud83d"])],
     *[("in_hours", value) for value in _WRONG_HOURS],
     *[("queue_size", value) for value in (0, 10_000_001, 1.5, "5", True, None)],
     *[("max_body", value) for value in (1023, 2**29, 4096.0, "4096")],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from chatvitals.events import Webhook
 from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.whatsapp import signatures, webhook_parser
+from chatvitals.whatsapp.closing_remarks import ClosingRemarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ class WebhookSink:
 
     """
 
-    __slots__ = ("_put", "before_receive", "clock", "guard", "seen", "settings")
+    __slots__ = ("_closings", "_put", "before_receive", "clock", "guard", "seen", "settings")
 
     def __init__(
         self, settings: Settings, guard: ErrorGuard, clock: Callable[[], float], put: Callable[[Queued], None]
@@ -40,6 +41,7 @@ class WebhookSink:
         self.seen = 0
         """How many webhooks this process has taken in."""
         self._put = put
+        self._closings = ClosingRemarks(settings.closings)
 
     def receive(self, body: bytes, signature: str | None) -> RawWebhook:
         """Take in a webhook without counting it yet; never raises. `emit` counts it.
@@ -70,7 +72,7 @@ class WebhookSink:
             secrets = self.settings.app_secret
             if secrets and not signatures.check(body, signature, secrets):
                 return Webhook(result="bad_signature" if signature else "unsigned", received=received)
-            return webhook_parser.decode(body, received)
+            return webhook_parser.decode(body, received, self._closings)
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("webhook", error)
         return Webhook(result="undecodable", received=received)

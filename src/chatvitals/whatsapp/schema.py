@@ -32,6 +32,12 @@ class About(msgspec.Struct, gc=False):
     original_message_id: Any = None
 
 
+class Text(msgspec.Struct, gc=False):
+    """What a text message says, undecoded: most texts are too long to be looked at."""
+
+    body: msgspec.Raw = msgspec.Raw(b"")
+
+
 class System(msgspec.Struct, gc=False):
     """The change that a `system` message tells."""
 
@@ -64,6 +70,7 @@ class MessageItem(msgspec.Struct, gc=False):
     to: Any = None
     to_user_id: Any = None
     group_id: Any = None
+    text: Text | _Wrong = None
     reaction: About | _Wrong = None
     edit: About | _Wrong = None
     revoke: About | _Wrong = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from chatvitals.events import AccountEvent, Echo, IdentityChange, Message, Preference, Status, Webhook
+from chatvitals.whatsapp.closing_remarks import BY_DEFAULT, ClosingRemarks
 from chatvitals.whatsapp.enums import KNOWN_FIELDS, OTHER
 from chatvitals.whatsapp.schema import (
     About,
@@ -26,6 +27,7 @@ from chatvitals.whatsapp.schema import (
     Pricing,
     StatusItem,
     System,
+    Text,
     Value,
     clean,
     read,
@@ -55,12 +57,13 @@ _PRIVATE: Final = frozenset(
 _REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-def decode(body: bytes, received: float = 0.0) -> Webhook:
+def decode(body: bytes, received: float = 0.0, closings: ClosingRemarks = BY_DEFAULT) -> Webhook:
     """Return the events of one POST and what else there is to count about it; never raises, whatever the bytes are.
 
     Args:
         body: the request's body; up to 10,000 entries, changes and items of it are read, the rest is counted malformed.
         received: when it came, in Unix seconds of the local clock; every event carries it.
+        closings: decides whether a text can be a closing remark.
 
     Returns:
         A `Webhook` with the result `accepted`, or `undecodable` where no list of entries could be read.
@@ -77,7 +80,7 @@ def decode(body: bytes, received: float = 0.0) -> Webhook:
         except _REFUSED:
             return Webhook(result="undecodable", received=received)
     webhook = Webhook(result="accepted", received=received)
-    if not _Reading(webhook, body).document(document):
+    if not _Reading(webhook, body, closings).document(document):
         return Webhook(result="undecodable", received=received)
     return webhook
 
@@ -94,8 +97,9 @@ class _Reading:
     _number = ""
     _value: Value
 
-    def __init__(self, webhook: Webhook, body: bytes) -> None:
+    def __init__(self, webhook: Webhook, body: bytes, closings: ClosingRemarks) -> None:
         self._webhook = webhook
+        self._closings = closings
         self._received = webhook.received
         self._body = body
         self._left = _MAX_ITEMS
@@ -205,6 +209,7 @@ class _Reading:
             of=_of(item, kind) if kind in _ABOUT else "",
             group=bool(item.group_id),
             only_errors=bool(item.errors) and kind != "unsupported" and not self._has_content(kind),
+            closing=kind == "text" and type(item.text) is Text and self._closings.match_json(item.text.body),
         )
         self._webhook.events.append(message)
         if change is not None:

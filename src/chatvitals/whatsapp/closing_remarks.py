@@ -1,0 +1,94 @@
+"""Closing remarks: short texts such as "ok thanks" that wait for nobody (conversations/README.md 4).
+
+A text is looked at once, in memory, when its webhook is decoded. One bit of it goes further, and the text does not.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_LENGTH: Final = 24
+"""Characters of the longest text that can be a closing remark."""
+
+DEFAULT: Final[tuple[str, ...]] = tuple(
+    """
+ok, okay, okey, ok thanks, ok thank you, ok bye, k, kk, okie, thanks, thank you, thank u, thanks a lot, thanks
+so much, many thanks, thank you so much, thank you very much, thx, thnx, tnx, ty, bye, bye bye, goodbye, good
+bye, thanks bye, cheers, great thanks, perfect thanks, gracias, muchas gracias, mil gracias, ok gracias, vale,
+vale gracias, listo gracias, perfecto gracias, adios, adiós, chao, hasta luego, obrigado, obrigada, muito
+obrigado, muito obrigada, ok obrigado, ok obrigada, valeu, tchau, até logo, dhanyavad, dhanyawad, dhanyavaad,
+shukriya, bahut dhanyavad, theek hai, thik hai, accha thik hai, alvida, شكرا, شكرا لك, شكرا جزيلا, مع السلامة,
+تمام, تمام شكرا, حسنا, حسنا شكرا, merci, merci beaucoup, ok merci, d'accord, d'accord merci, au revoir, à
+bientôt, danke, danke schön, vielen dank, ok danke, alles klar, alles klar danke, tschüss, auf wiedersehen,
+grazie, grazie mille, ok grazie, va bene, va bene grazie, grazie ciao, arrivederci, terima kasih, terimakasih,
+makasih, ok makasih, oke, oke terima kasih, sampai jumpa, teşekkürler, teşekkür ederim, çok teşekkürler, sağ
+ol, sağol, tamam, tamam teşekkürler, hoşça kal, görüşürüz, спасибо, большое спасибо, спасибо большое, ок, ок
+спасибо, хорошо, хорошо спасибо, пока, до свидания
+""".replace("\n", " ")
+    .strip()
+    .split(", ")
+)
+"""The default of the setting `closings`, in the languages that most customers write."""
+
+_MAX_JSON_BYTES: Final = 12 * MAX_LENGTH + 2  # a character is two escapes at most; quotation marks stand around
+_QUESTION_MARKS: Final = frozenset(
+    "?\xbf\u037e\u055e\u061f\u1367\u1945\u203d\u2047\u2048\u2049\u2753\u2754\u2cfa\u2cfb\u2e2e\u2e54\ua60f\ua6f7\ufe16\ufe56\uff1f"
+    "\U00011143\U0001e95f"
+)
+_WORD_CATEGORIES: Final = frozenset("LNM")  # letters, numbers and marks; all else separates words
+_VARIATION_SELECTORS: Final = dict.fromkeys(range(0xFE00, 0xFE10))  # marks by category, yet a part of emoji
+
+
+class ClosingRemarks:
+    """Decides whether a text can be a closing remark.
+
+    Args:
+        phrases: the setting `closings`; without any phrase, no text is a closing remark.
+
+    Example:
+        >>> ClosingRemarks(["ok thanks"]).matches("OK, thanks!")
+        True
+
+    """
+
+    __slots__ = ("_phrases",)
+
+    def __init__(self, phrases: Iterable[str]) -> None:
+        words = {normalized(phrase) for phrase in phrases}
+        self._phrases: frozenset[str] = frozenset(words | {""} if words else ())
+
+    def matches(self, text: str) -> bool:
+        """Return whether a text is short, asks nothing, and says nothing but one of the phrases, or nothing at all."""
+        if not self._phrases or len(text) > MAX_LENGTH or not _QUESTION_MARKS.isdisjoint(text):
+            return False
+        return normalized(text) in self._phrases
+
+    def match_json(self, text: bytes | memoryview) -> bool:
+        """Return whether a JSON string can be a closing remark; a longer one is not even decoded."""
+        if len(text) > _MAX_JSON_BYTES or not self._phrases:
+            return False
+        try:
+            return self.matches(msgspec.json.decode(text, type=str))
+        except (msgspec.MsgspecError, ValueError):
+            return False
+
+
+def normalized(text: str) -> str:
+    """Return a text without case, punctuation, emoji and extra white space.
+
+    Letters, digits and marks are what stays. Between words stands one space.
+    """
+    plain = unicodedata.normalize("NFKC", text.translate(_VARIATION_SELECTORS))
+    folded = unicodedata.normalize("NFKC", plain.casefold())
+    kept = [char if unicodedata.category(char)[0] in _WORD_CATEGORIES else " " for char in folded]
+    return " ".join("".join(kept).split())
+
+
+BY_DEFAULT: Final = ClosingRemarks(DEFAULT)
+"""What is a closing remark where nothing is set."""
