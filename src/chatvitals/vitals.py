@@ -21,7 +21,7 @@ from chatvitals.stores import open_store
 from chatvitals.tracking import handlers
 from chatvitals.tracking.assignments import Assignments
 from chatvitals.tracking.contact_lookup import ContactResolver
-from chatvitals.tracking.experiments import Experiment, ExperimentPlan
+from chatvitals.tracking.experiments import PLANNED_CONTACTS, Experiment, ExperimentPlan
 from chatvitals.tracking.journeys import Journey, JourneyPlan, check_name
 from chatvitals.tracking.observation import Observation, signature_of
 from chatvitals.tracking.ordered_clock import MonotonicClock
@@ -95,6 +95,7 @@ class Vitals:
         self._moment = MonotonicClock(clock)
         leadership = LeaderElection(self.store, clock) if settings.expose == "leader" else None
         self.collector = VitalsCollector(settings, self.store, self._pipeline, self._guard, self.journeys, leadership)
+        self.collector.experiments = self.experiments
         if leadership is not None:
             self._pipeline.periodic_tasks.append(leadership.renew)
         if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
@@ -240,23 +241,31 @@ class Vitals:
             raise ValueError(f"journey {name!r} is declared already, otherwise: {known.plan}")
         return self.journeys.setdefault(name, Journey(plan, self._emit, self._moment, self._whose, self._guard))
 
-    def experiment(self, name: str, variants: Mapping[str, float], *, goal: Journey | None = None) -> Experiment:
+    def experiment(
+        self,
+        name: str,
+        variants: Mapping[str, float],
+        *,
+        goal: Journey | None = None,
+        planned_contacts: int = PLANNED_CONTACTS,
+    ) -> Experiment:
         """Declare an experiment: each contact gets one of the variants, always the same.
 
         Args:
             name: 1 to 64 characters; a label value.
             variants: weight by name, such as `{"plain": 1, "emoji": 1}`; the first is the control.
             goal: the journey whose completion counts as success.
+            planned_contacts: contacts of all variants together at which `chatvitals compare` is most precise.
 
         Raises:
-            ValueError: a name or weight is not allowed, or the name stands for another experiment already.
+            ValueError: a name, weight or size is not allowed, or the name stands for another experiment already.
 
         """
         if not isinstance(variants, Mapping):
             raise ValueError(f"experiment {name!r}: variants must be weights by name, not {variants!r}")  # noqa: TRY004 - as documented
         if goal is not None and not isinstance(goal, Journey):
             raise ValueError(f"experiment {name!r}: goal must be what vitals.journey() returned, not {goal!r}")
-        plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name)
+        plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name, planned_contacts)
         known = self.experiments.get(name)
         if known is not None and known.plan != plan:
             raise ValueError(f"experiment {name!r} is declared already, otherwise: {known.plan}")

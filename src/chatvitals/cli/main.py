@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from chatvitals._version import __version__
+from chatvitals.cli import compare, report, store
 from chatvitals.cli import doctor_options as doctor_words
-from chatvitals.cli import store
 
 _STORIES = ("quality-drop", "calm")
 _SCENARIOS = ("calm", "slow", "outage", "quality-drop")
@@ -136,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     http_server.set_defaults(run=_exporter)
 
     doctor_words.add_command(commands)
+    compare.add_command(commands)
+    report.add_command(commands)
     store.add_commands(commands)
     return parser
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
+    from chatvitals.tracking.experiments import Experiment
     from chatvitals.tracking.journeys import Journey
 
 _PER_STEP = (
@@ -68,6 +69,8 @@ class VitalsCollector(Collector):
         self._guard = guard
         self._journeys = journeys
         self._leadership = leadership
+        self.experiments: Mapping[str, Experiment] = {}
+        """The experiments that are declared in this process."""
         self._last_own: dict[Cell, float] = {}  # own health as it was last read from the store,
         self._shown: dict[Cell, float] = {}  # and as it was last shown
 
@@ -100,6 +103,15 @@ class VitalsCollector(Collector):
             (journey.plan.name, step, str(index)): {0: 1.0}
             for journey in self._journeys.values()
             for index, step in enumerate(journey.plan.steps, 1)
+        }
+        values[catalogue.EXPERIMENT_WEIGHT.name] = {
+            (plan.name, variant, str(index), plan.goal): {0: float(weight)}
+            for plan in (experiment.plan for experiment in self.experiments.values())
+            for index, (variant, weight) in enumerate(plan.variants.items(), 1)
+        }
+        values[catalogue.EXPERIMENT_PLANNED.name] = {
+            (experiment.plan.name,): {0: float(experiment.plan.planned_contacts)}
+            for experiment in self.experiments.values()
         }
         yield from _families(values)
 

@@ -212,6 +212,20 @@ EXPERIMENT_WAIT = declare(
     "experiment variant",
     buckets=HUMAN_SECONDS,
 )
+EXPERIMENT_WEIGHT = declare(
+    "experiment_weight",
+    "gauge",
+    "The declared weight of a variant. The control has the index 1; the journey is the goal.",
+    "experiment variant index journey",
+    number=False,
+)
+EXPERIMENT_PLANNED = declare(
+    "experiment_planned_contacts",
+    "gauge",
+    "Contacts of all variants together that the experiment is planned for.",
+    "experiment",
+    number=False,
+)
 QUALITY_RATING = declare(
     "quality_rating",
     "gauge",

@@ -16,22 +16,27 @@ if TYPE_CHECKING:
     from chatvitals.tracking.assignments import Assignments
     from chatvitals.tracking.contact_lookup import ContactResolver
 
+PLANNED_CONTACTS = 6000
+"""Contacts of all variants together that an experiment is planned for, where it does not say."""
 _SHARES = 2**64
+_MOST_CONTACTS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentPlan:
-    """What an experiment is: its name, the weights of its variants (the first is the control), and its goal."""
+    """What an experiment is: its name, the weights of its variants (the first is the control), goal and size."""
 
     name: str
     variants: dict[str, float]
     goal: str = ""
+    planned_contacts: int = PLANNED_CONTACTS
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured.
 
         Raises:
-            ValueError: a name cannot be a label, or the weights are not numbers of at least 0 with a sum above 0.
+            ValueError: a name cannot be a label, the weights are not numbers of at least 0 with a sum above 0, or the
+                planned size is no whole number above 0.
 
         """
         check_name("an experiment", self.name)
@@ -41,6 +46,12 @@ class ExperimentPlan:
                 raise ValueError(
                     f"experiment {self.name!r}: a weight must be a number of at least 0, not {weight!r} ({variant})"
                 )
+        planned = self.planned_contacts
+        if isinstance(planned, bool) or not isinstance(planned, int) or not 1 <= planned <= _MOST_CONTACTS:
+            raise ValueError(
+                f"experiment {self.name!r}: planned_contacts must be a whole number from 1 to {_MOST_CONTACTS:,}, "
+                f"not {planned!r}"
+            )
         if not sum(self.variants.values()) > 0:
             raise ValueError(f"experiment {self.name!r} needs at least one variant with a weight above 0")
 

@@ -51,6 +51,8 @@ PAGE: dict[str, tuple[str, str]] = {
     "experiment_contacts_total": ("counter", f"{N} experiment variant"),
     "experiment_outcomes_total": ("counter", f"{N} experiment variant outcome"),
     "experiment_wait_seconds": ("histogram", f"{N} experiment variant"),
+    "experiment_weight": ("gauge", "experiment variant index journey"),
+    "experiment_planned_contacts": ("gauge", "experiment"),
     "quality_rating": ("gauge", N),
     "quality_changes_total": ("counter", f"{N} from to"),
     "quality_updated_timestamp_seconds": ("gauge", N),

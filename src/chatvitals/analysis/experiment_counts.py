@@ -1,0 +1,218 @@
+"""What an experiment counted: contacts, outcomes and waits by variant, from Prometheus or a store."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.analysis.errors import TooLittleDataError, WrongNameError, listed, printable
+from chatvitals.analysis.figures import apart
+from chatvitals.analysis.history import DAY, HOUR, LONGEST_DAYS, Grid, History, known_span
+from chatvitals.metrics import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatvitals.analysis.history import Counts
+    from chatvitals.analysis.prometheus_api import PrometheusApi
+    from chatvitals.exporters.scrape import Sample
+
+OUTCOMES: Final = ("goal", "opt_out", "unanswered", "send_failed", "handover")
+
+
+@dataclass(slots=True)
+class VariantCounts:
+    """What one variant counted.
+
+    Args:
+        name: the variant.
+        contacts: contacts that have seen it.
+        outcomes: contacts by outcome, once each.
+        waits: ended turns by the upper bound of their wait in seconds, not added up.
+        weight: its declared share of contacts; the others' weights are on the same scale.
+
+    """
+
+    name: str
+    contacts: float = 0.0
+    outcomes: dict[str, float] = field(default_factory=dict)
+    waits: dict[float, float] = field(default_factory=dict)
+    weight: float = 1.0
+
+
+@dataclass(slots=True)
+class ExperimentCounts:
+    """What a whole experiment counted.
+
+    Args:
+        name: the experiment.
+        variants: the control first.
+        goal: the journey whose completion is the goal; empty where that is not known.
+        planned: planned contacts of all variants; None where the experiment does not say.
+        days: how long it has run; NaN where that is not known.
+        at: when this was so, in Unix seconds; NaN for now.
+        daily: at the end of each day, contacts and contacts with the goal by variant.
+
+    """
+
+    name: str
+    variants: list[VariantCounts] = field(default_factory=list)
+    goal: str = ""
+    planned: float | None = None
+    days: float = math.nan
+    at: float = math.nan
+    daily: list[dict[str, tuple[float, float]]] = field(default_factory=list)
+
+    @property
+    def contacts(self) -> float:
+        """Contacts of all variants."""
+        return sum(variant.contacts for variant in self.variants)
+
+
+def from_prometheus(
+    api: PrometheusApi, name: str, at: float, *, control: str | None = None, number: str | None = None
+) -> ExperimentCounts:
+    """Return what an experiment had counted at a time.
+
+    Args:
+        api: where to ask.
+        name: the experiment.
+        at: Unix seconds.
+        control: the variant that the others are compared with; by default the declared one.
+        number: the `phone_number_id` to count; by default all.
+
+    Raises:
+        SourceUnavailableError: Prometheus cannot be read.
+        TooLittleDataError: nobody has seen a variant yet.
+        WrongNameError: there is no such experiment or variant.
+
+    """
+    first, last = known_span(api, at)
+    contacts_name = catalogue.EXPERIMENT_CONTACTS.name
+    window = f"[{LONGEST_DAYS}d]"
+    names = {
+        s.labels["experiment"]
+        for s in api.query(f"count by (experiment) (last_over_time({contacts_name}{window}))", at)
+    }
+    _check_name(name, names)
+    end = min(at, last)
+    start = end - max(math.ceil((end - first) / DAY), 1) * DAY
+    history = History(api, Grid(start, HOUR, round((end - start) / HOUR) + 1))
+    matching = f'experiment="{_quoted(name)}"' + (f',phone_number_id="{_quoted(number)}"' if number else "")
+    contacts = history.counts(catalogue.EXPERIMENT_CONTACTS, "variant", matching, whole=True)
+    outcomes = history.counts(catalogue.EXPERIMENT_OUTCOMES, "variant outcome", matching, whole=True)
+    waits = history.counts(catalogue.EXPERIMENT_WAIT, "variant le", matching, whole=True)
+    info = api.query(f"last_over_time({catalogue.EXPERIMENT_WEIGHT.name}{{{matching.partition(',')[0]}}}{window})", at)
+    planned = api.query(
+        f"last_over_time({catalogue.EXPERIMENT_PLANNED.name}{{{matching.partition(',')[0]}}}{window})", at
+    )
+    found = ExperimentCounts(name, at=at)
+    for variant in sorted(contacts.values("variant")):
+        counted = {outcome: outcomes.until(end, variant=variant, outcome=outcome) for outcome in OUTCOMES}
+        upto = {float(le): waits.until(end, variant=variant, le=le) for le in waits.values("le")}
+        found.variants.append(VariantCounts(variant, contacts.until(end, variant=variant), counted, apart(upto)))
+    _declare(found, [(series.labels, series.last) for series in info], [series.last for series in planned], control)
+    began = _began(contacts)
+    found.days = (end - began) / DAY
+    for day in range(math.ceil(found.days) - 1, -1, -1):
+        moment = end - day * DAY
+        found.daily.append({
+            variant.name: (
+                contacts.until(moment, variant=variant.name),
+                outcomes.until(moment, variant=variant.name, outcome="goal"),
+            )
+            for variant in found.variants
+        })  # fmt: skip
+    return found
+
+
+def from_samples(
+    samples: Iterable[Sample], name: str, *, control: str | None = None, number: str | None = None
+) -> ExperimentCounts:
+    """Return what a store says of an experiment; it does not know how long it has run.
+
+    Raises:
+        TooLittleDataError: nobody has seen a variant yet.
+        WrongNameError: there is no such experiment or variant.
+
+    """
+    found, names = ExperimentCounts(name), set[str]()
+    known: dict[str, VariantCounts] = {}
+    upto: dict[str, dict[float, float]] = {}
+    infos: list[tuple[dict[str, str], float]] = []
+    planned: list[float] = []
+    for sample in samples:
+        labels, value = sample.labels, sample.value
+        names.add(labels.get("experiment", ""))
+        if labels.get("experiment") != name or (number and labels.get(catalogue.NUMBER, number) != number):
+            continue
+        variant = labels.get("variant", "")
+        match sample.name:
+            case catalogue.EXPERIMENT_WEIGHT.name:
+                infos.append((labels, value))
+            case catalogue.EXPERIMENT_PLANNED.name:
+                planned.append(value)
+            case catalogue.EXPERIMENT_CONTACTS.name:
+                known.setdefault(variant, VariantCounts(variant)).contacts += value
+            case catalogue.EXPERIMENT_OUTCOMES.name:
+                outcomes = known.setdefault(variant, VariantCounts(variant)).outcomes
+                outcomes[labels["outcome"]] = outcomes.get(labels["outcome"], 0.0) + value
+            case "chatvitals_experiment_wait_seconds_bucket":
+                buckets, bound = upto.setdefault(variant, {}), float(labels["le"])
+                buckets[bound] = buckets.get(bound, 0.0) + value
+            case _:
+                pass
+    _check_name(name, names)
+    for variant, buckets in upto.items():
+        known.setdefault(variant, VariantCounts(variant)).waits = apart(buckets)
+    found.variants = [known[variant] for variant in sorted(known)]
+    _declare(found, infos, planned, control)
+    return found
+
+
+def _declare(
+    found: ExperimentCounts, infos: list[tuple[dict[str, str], float]], planned: list[float], control: str | None
+) -> None:
+    """Bring in what was declared: order, weights, goal and planned size."""
+    order: dict[str, float] = {}
+    for labels, weight in infos:
+        order[labels["variant"]] = float(labels.get("index", "inf"))
+        found.goal = labels.get("journey", "") or found.goal
+        for variant in found.variants:
+            if variant.name == labels["variant"]:
+                variant.weight = weight
+    if control is not None:
+        if control not in {variant.name for variant in found.variants}:
+            known = listed(variant.name for variant in found.variants)
+            raise WrongNameError(f"--control: {found.name} has no variant {printable(control)}. It has: {known}")
+        order[control] = -1.0
+    found.variants.sort(key=lambda variant: (order.get(variant.name, math.inf), variant.name))
+    if planned and max(planned) > 0:
+        found.planned = max(planned)
+    if not found.contacts:
+        raise TooLittleDataError(f"No contact has seen a variant of {printable(found.name)} yet.")
+    if len(found.variants) < 2:
+        raise TooLittleDataError(
+            f"All contacts of {printable(found.name)} have seen the same variant, {found.variants[0].name}. "
+            "There is nothing to compare."
+        )
+
+
+def _check_name(name: str, names: Iterable[str]) -> None:
+    if name not in set(names):
+        raise WrongNameError(f"there is no experiment {printable(name)}. There are: {listed(names)}")
+
+
+def _began(contacts: Counts) -> float:
+    """Return when the first contact saw a variant, as far as the grid reaches."""
+    firsts = [
+        next(index for index, value in enumerate(values) if value > 0)
+        for values in contacts.grown.values()
+        if values[-1]
+    ]
+    return contacts.grid.start + contacts.grid.step * max(min(firsts, default=0) - 1, 0)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

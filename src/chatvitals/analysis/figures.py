@@ -1,0 +1,133 @@
+"""The figures of one business number over some periods, as counts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.analysis.statistics import Share
+from chatvitals.metrics import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatvitals.analysis.history import Counts, History
+    from chatvitals.analysis.periods import Period
+
+BOUNDS: Final = (*catalogue.WAIT_SECONDS.buckets, math.inf)
+NO_ANSWER: Final = ("unanswered", "failed")
+ABANDONED: Final = ("abandoned_by_user", "abandoned_by_business")
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was counted; shares are NaN where nothing was."""
+
+    turns: float = 0.0
+    responses: Share = field(default_factory=lambda: Share(0, 0))
+    """Seconds of all first responses of turns, and their number: the value is the average."""
+    first_waits: dict[float, float] = field(default_factory=dict)
+    """First turns of conversations by the upper bound of their wait in seconds; unanswered ones are infinite."""
+    over_minute: Share = field(default_factory=lambda: Share(0, 0))
+    no_answer: Share = field(default_factory=lambda: Share(0, 0))
+    not_understood: Share = field(default_factory=lambda: Share(0, 0))
+    completed: dict[str, Share] = field(default_factory=dict)
+    """Completed of ended runs by journey."""
+    left_at: dict[tuple[str, str], Share] = field(default_factory=dict)
+    """Abandoned of ended runs that reached a step, by journey and step."""
+    read: Share = field(default_factory=lambda: Share(0, 0))
+    opt_outs: Share = field(default_factory=lambda: Share(0, 0))
+    """Opt-outs of delivered messages."""
+    failed: Share = field(default_factory=lambda: Share(0, 0))
+    campaigns: float = 0.0
+
+
+class FigureReader:
+    """Reads figures from a history; each counter is asked for once, for all numbers and periods.
+
+    Args:
+        history: covers all periods.
+
+    """
+
+    def __init__(self, history: History) -> None:
+        number = catalogue.NUMBER
+        counts = history.counts
+        self.history = history
+        self.opened = counts(catalogue.TURNS_OPENED, number)
+        self.overdue = counts(catalogue.TURNS_OVERDUE, number, 'threshold="60"')
+        self.ended = counts(catalogue.TURNS, f"{number} outcome")
+        self.response_count = counts(catalogue.RESPONSE_SECONDS, f"{number} le", 'le="+Inf"')
+        self.response_sum = counts(catalogue.RESPONSE_SECONDS, number)
+        self.waits = counts(catalogue.WAIT_SECONDS, f"{number} le", 'turn="first"')
+        self.fallbacks = counts(catalogue.FALLBACKS, number)
+        self.started = counts(catalogue.JOURNEY_RUNS_STARTED, f"{number} journey")
+        self.runs = counts(catalogue.JOURNEY_RUNS, f"{number} journey outcome")
+        self.step_ended = counts(catalogue.JOURNEY_STEP_ENDED, f"{number} journey step")
+        self.dropped = counts(catalogue.JOURNEY_STEP_DROPPED, f"{number} journey step outcome")
+        self.statuses = counts(catalogue.MESSAGE_STATUSES, f"{number} status category")
+        self.failures = counts(catalogue.MESSAGE_FAILURES, number)
+        self.opt_outs = counts(catalogue.OPT_OUTS, number)
+        self._order = step_order(history)
+        self.sends = counts(catalogue.SENDS, f"{number} kind", 'result="accepted"')
+
+    def figures(self, number: str, periods: Sequence[Period]) -> Figures:
+        """Return what a number counted in some periods together."""
+
+        def total(counts: Counts, **where: str | Sequence[str]) -> float:
+            return sum(counts.between(each.start, each.end, phone_number_id=number, **where) for each in periods)
+
+        opened, delivered = total(self.opened), total(self.statuses, status="delivered")
+        bounds = {le: float(le) for le in self.waits.values("le")}
+        upto = {bounds[le]: total(self.waits, le=le) for le in bounds}
+        journeys = sorted({labels[1] for labels in self.runs.grown if labels[0] == number})
+        known = {labels[1:] for labels in self.step_ended.grown if labels[0] == number}
+        steps = sorted(known, key=lambda step: (step[0], self._order.get(step, math.inf), step[1]))
+        return Figures(
+            turns=opened,
+            responses=Share(total(self.response_sum), total(self.response_count)),
+            first_waits=apart(upto),
+            over_minute=Share(min(total(self.overdue), opened), opened),
+            no_answer=_share(total(self.ended, outcome=NO_ANSWER), total(self.ended)),
+            not_understood=_share(total(self.fallbacks), opened),
+            completed={
+                journey: Share(
+                    total(self.runs, journey=journey, outcome="completed"), total(self.runs, journey=journey)
+                )
+                for journey in journeys
+            },
+            left_at={
+                (journey, step): _share(
+                    total(self.dropped, journey=journey, step=step), total(self.step_ended, journey=journey, step=step)
+                )
+                for journey, step in steps
+            },
+            read=_share(total(self.statuses, status="read"), delivered),
+            opt_outs=_share(total(self.opt_outs), delivered),
+            failed=_share(total(self.failures), total(self.statuses, status="sent")),
+            campaigns=total(self.sends, kind="campaign"),
+        )
+
+
+def step_order(history: History) -> dict[tuple[str, ...], float]:
+    """Return the declared place of each step, by journey and step."""
+    query = f"max by (journey, step, index) (last_over_time({catalogue.JOURNEY_STEP_INFO.name}[1d]))"
+    found = history.api.query(query, history.grid.end)
+    return {
+        (series.labels["journey"], series.labels["step"]): float(series.labels.get("index", "inf")) for series in found
+    }
+
+
+def apart(upto: dict[float, float]) -> dict[float, float]:
+    """Return a histogram's counts by bucket, not added up."""
+    found, below = {}, 0.0
+    for bound in sorted(upto):
+        found[bound] = max(upto[bound] - below, 0.0)
+        below = max(upto[bound], below)
+    return found
+
+
+def _share(count: float, total: float) -> Share:
+    """Return a share of at most 1: what is counted may have begun before the period."""
+    return Share(min(count, total), total)

@@ -1,0 +1,217 @@
+"""Counters over time: what each counted between two moments, over restarts and gaps."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.analysis.errors import TooLittleDataError
+from chatvitals.analysis.prometheus_api import MOST_POINTS
+from chatvitals.metrics import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chatvitals.analysis.prometheus_api import PrometheusApi, Series
+
+DAY: Final = 86_400.0
+HOUR: Final = 3_600.0
+FINEST: Final = 300.0
+"""Seconds between two points at least: what Prometheus looks back for a value."""
+LONGEST_DAYS: Final = 90
+_COARSEST: Final = HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Moments at equal distances.
+
+    Args:
+        start: the first one, in Unix seconds.
+        step: seconds between two.
+        count: how many there are.
+
+    """
+
+    start: float
+    step: float
+    count: int
+
+    @property
+    def end(self) -> float:
+        """The last moment."""
+        return self.start + self.step * (self.count - 1)
+
+    def index(self, at: float) -> int:
+        """Return the index of the last moment at or before `at`, within the grid."""
+        return min(max(math.floor((at - self.start) / self.step + 1e-6), 0), self.count - 1)
+
+
+def grid(bounds: Iterable[float]) -> Grid:
+    """Return a grid on which all bounds lie, or lie within 5 minutes where they share no larger step."""
+    moments = sorted({round(bound) for bound in bounds})
+    span = moments[-1] - moments[0]
+    common = math.gcd(*(moment - moments[0] for moment in moments)) or round(HOUR)
+    least = max(FINEST, span / MOST_POINTS)
+    step = common / max(1, math.ceil(common / _COARSEST)) if common >= least else math.ceil(least / FINEST) * FINEST
+    return Grid(float(moments[0]), step, math.ceil(span / step - 1e-6) + 1)
+
+
+def fine_grid(start: float, end: float) -> Grid:
+    """Return the finest grid that Prometheus answers between two moments."""
+    step = FINEST * max(1, math.ceil((end - start) / FINEST / MOST_POINTS))
+    return Grid(start, step, math.floor((end - start) / step) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A counter's growth since the grid's start, by label values.
+
+    Args:
+        grid: the moments.
+        by: names of the labels.
+        grown: growth up to each moment, by the labels' values.
+
+    """
+
+    grid: Grid
+    by: tuple[str, ...]
+    grown: dict[tuple[str, ...], list[float]]
+
+    def until(self, end: float, **where: str | Sequence[str]) -> float:
+        """Return what was counted up to `end`."""
+        last = self.grid.index(end)
+        return sum(values[last] for labels, values in self.grown.items() if self._fits(labels, where))
+
+    def between(self, start: float, end: float, **where: str | Sequence[str]) -> float:
+        """Return what was counted from `start` to `end`.
+
+        Args:
+            start: Unix seconds.
+            end: Unix seconds.
+            where: a label's value, or the values of which any fits.
+
+        Example:
+            >>> counts.between(monday, tuesday, phone_number_id="1055", turn="first")  # doctest: +SKIP
+
+        """
+        first, last = self.grid.index(start), self.grid.index(end)
+        return sum(values[last] - values[first] for labels, values in self.grown.items() if self._fits(labels, where))
+
+    def each(self, start: float, end: float, label: str, **where: str | Sequence[str]) -> dict[str, float]:
+        """Return what was counted from `start` to `end`, by the values of one label."""
+        first, last = self.grid.index(start), self.grid.index(end)
+        place, found = self.by.index(label), dict[str, float]()
+        for labels, values in self.grown.items():
+            if self._fits(labels, where):
+                found[labels[place]] = found.get(labels[place], 0.0) + values[last] - values[first]
+        return found
+
+    def values(self, label: str) -> set[str]:
+        """Return the values that a label has had."""
+        return {labels[self.by.index(label)] for labels in self.grown}
+
+    def _fits(self, labels: tuple[str, ...], where: dict[str, str | Sequence[str]]) -> bool:
+        for name, wanted in where.items():
+            value = labels[self.by.index(name)]
+            if value != wanted if isinstance(wanted, str) else value not in wanted:
+                return False
+        return True
+
+
+class History:
+    """The counters of a Prometheus on one grid.
+
+    A counter that falls was restarted and counts from 0. A series that appears while its job was known counts from 0,
+    too. A gap keeps the last value.
+
+    Args:
+        api: where to ask.
+        over: the moments.
+
+    """
+
+    def __init__(self, api: PrometheusApi, over: Grid) -> None:
+        self.api = api
+        self.grid = over
+        self._known = self._first_moments()
+        self._read: dict[tuple[str, tuple[str, ...], str, bool], Counts] = {}
+
+    def counts(
+        self, family: catalogue.Family, by: str = "phone_number_id", matching: str = "", *, whole: bool = False
+    ) -> Counts:
+        """Return a counter, or a histogram's buckets or sum, added up by labels.
+
+        Args:
+            family: of the catalogue.
+            by: names of labels with spaces between them; `le` gives the buckets of a histogram, added up.
+            matching: further matchers of PromQL, such as `turn="first"`.
+            whole: whether what was counted before the first sample belongs to it.
+
+        """
+        names = tuple(by.split())
+        suffix = "" if family.kind == "counter" else "_bucket" if "le" in names else "_sum"
+        key = (family.name + suffix, names, matching, whole)
+        if key not in self._read:
+            own = ", ".join((*family.all_labels, *(("le",) if suffix == "_bucket" else ()), "job"))
+            one = f"max by ({own}) ({key[0]}{{{matching}}})"
+            query = f"sum by ({', '.join((*names, 'job'))}) ({one})"
+            found = self.api.query_range(query, self.grid.start, self.grid.end, self.grid.step)
+            self._read[key] = Counts(self.grid, names, self._grown(found, names, whole=whole))
+        return self._read[key]
+
+    def gauge(self, expression: str) -> list[Series]:
+        """Return an expression's series on the grid."""
+        return self.api.query_range(expression, self.grid.start, self.grid.end, self.grid.step)
+
+    def _first_moments(self) -> dict[str, int]:
+        query = f"max by (job) ({catalogue.BUILD_INFO.name})"
+        return {series.labels.get("job", ""): self.grid.index(series.points[0][0]) for series in self.gauge(query)}
+
+    def _grown(self, found: list[Series], names: tuple[str, ...], *, whole: bool) -> dict[tuple[str, ...], list[float]]:
+        grown: dict[tuple[str, ...], list[float]] = {}
+        for series in found:
+            first = self.grid.index(series.points[0][0])
+            known = self._known.get(series.labels.get("job", ""), first)
+            total = grown.setdefault(tuple(series.labels.get(name, "") for name in names), [0.0] * self.grid.count)
+            before = series.points[0][1]
+            growth = before if whole or known < first else 0.0
+            steps = {first: growth}
+            for (_, value), (at, after) in pairwise(series.points):
+                growth += after - value if after >= value else after
+                steps[self.grid.index(at)] = growth
+            _add_steps(total, steps)
+        return grown
+
+
+def _add_steps(total: list[float], steps: dict[int, float]) -> None:
+    moments, level = sorted(steps), 0.0
+    for index in range(moments[0], len(total)):
+        level = steps[moments[bisect_right(moments, index) - 1]]
+        total[index] += level
+
+
+def known_span(api: PrometheusApi, until: float, days: float = LONGEST_DAYS) -> tuple[float, float]:
+    """Return when the first and the last sample of chatvitals were taken, to half an hour.
+
+    Args:
+        api: where to ask.
+        until: Unix seconds; later samples are left out.
+        days: how far back to look.
+
+    Raises:
+        TooLittleDataError: there is none in that time.
+
+    """
+    step = max(FINEST, math.ceil(days * DAY / MOST_POINTS / FINEST) * FINEST)
+    last = until // step * step
+    query = f"max ({catalogue.BUILD_INFO.name})"
+    found = api.query_range(query, last - math.floor(days * DAY / step) * step, last, step)
+    if not found:
+        raise TooLittleDataError(
+            f"{api.url} holds no metrics of chatvitals from the last {days:g} days. Does it scrape the bot?"
+        )
+    return found[0].points[0][0], found[0].points[-1][0]

@@ -1,0 +1,160 @@
+"""Moments and periods as people write them, in their own time zone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from chatvitals.analysis.errors import WrongNameError, printable
+from chatvitals.analysis.history import DAY, HOUR
+
+_LENGTH: Final = re.compile(r"(\d+(?:\.\d+)?)(m|h|d|w)")
+_SECONDS: Final = {"m": 60.0, "h": HOUR, "d": DAY, "w": 7 * DAY}
+_EARLIEST_YEAR, _LATEST_YEAR = 1971, 9000  # far enough from the ends of what dates can hold
+_MOMENTS: Final = "2026-11-10, 2026-11-10T22:28 or 2026-11-10T22:28+01:00"
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of time in Unix seconds, with the words for it.
+
+    Args:
+        start: its first moment.
+        end: the first moment after it.
+        name: what people call it, such as `Tue 10 Nov`.
+
+    """
+
+    start: float
+    end: float
+    name: str = ""
+
+    @property
+    def days(self) -> float:
+        """Its length."""
+        return (self.end - self.start) / DAY
+
+    def shifted(self, seconds: float) -> Period:
+        """Return a period of the same length, `seconds` later."""
+        return Period(self.start + seconds, self.end + seconds)
+
+
+class Calendar:
+    """Reads and writes moments in one time zone.
+
+    Args:
+        zone: the name of a time zone such as `Europe/Rome`; None is the machine's.
+        now: Unix seconds.
+
+    Raises:
+        WrongNameError: there is no such time zone.
+
+    """
+
+    def __init__(self, zone: str | None, now: float) -> None:
+        self._zone: tzinfo | None = None
+        if zone is not None:
+            try:
+                self._zone = UTC if zone.upper() == "UTC" else ZoneInfo(zone)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise WrongNameError(
+                    f"--tz: there is no time zone {printable(zone)!r}. Use a name such as Europe/Rome."
+                ) from None
+        self.now = now
+
+    @property
+    def zone(self) -> str:
+        """The name of the time zone."""
+        return str(self._zone) if self._zone is not None else (self._local(self.now).tzname() or "local time")
+
+    def moment(self, text: str, option: str) -> float:
+        """Return a moment as Unix seconds.
+
+        Args:
+            text: a day, which stands for its start, a date and time, or `now`.
+            option: who asks, for the error.
+
+        Raises:
+            WrongNameError: it cannot be understood.
+
+        """
+        if text == "now":
+            return self.now
+        wrong = WrongNameError(f"{option} must be a time such as {_MOMENTS}, not {printable(text)!r}")
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            raise wrong from None
+        if not _EARLIEST_YEAR <= found.year <= _LATEST_YEAR:
+            raise wrong
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=self._zone) if self._zone is not None else found.astimezone()
+        return found.timestamp()
+
+    def day(self, text: str, option: str) -> Period:
+        """Return a whole day, from midnight to midnight.
+
+        Raises:
+            WrongNameError: it is no day.
+
+        """
+        try:
+            found = date.fromisoformat(text)
+            start, end = (self.moment(each.isoformat(), option) for each in (found, found + timedelta(days=1)))
+        except (ValueError, OverflowError):
+            raise WrongNameError(f"{option} must be a day such as 2026-11-10, not {printable(text)!r}") from None
+        return Period(start, end, self.write_day(start))
+
+    def period(self, text: str, option: str, other: Period | None = None) -> Period:
+        """Return a period.
+
+        Args:
+            text: `FROM..TO`, a day, or a length such as `8d` that ends where `other` starts.
+            option: who asks, for the error.
+            other: the period that a length comes before.
+
+        Raises:
+            WrongNameError: it cannot be understood, or it is empty.
+
+        """
+        length = _LENGTH.fullmatch(text)
+        if length and other is not None:
+            seconds = float(length[1]) * _SECONDS[length[2]]
+            start, end = other.start - seconds, other.start
+        elif ".." in text:
+            first, _, last = text.partition("..")
+            start, end = self.moment(first, option), self.moment(last or "now", option)
+        else:
+            return self.day(text, option)
+        if start >= end:
+            raise WrongNameError(f"{option} is empty: {self.write(start)} is not before {self.write(end)}")
+        return Period(start, end, f"{self.write(start)} to {self.write(end)}")
+
+    def write(self, at: float) -> str:
+        """Return a moment such as `9 Nov 18:20`."""
+        local = self._local(at)
+        return f"{local.day} {local:%b %H:%M}"
+
+    def write_day(self, at: float) -> str:
+        """Return a day such as `Tue 10 Nov`."""
+        local = self._local(at)
+        return f"{local:%a} {local.day} {local:%b}"
+
+    def write_date(self, at: float) -> str:
+        """Return a date with its year."""
+        local = self._local(at)
+        return f"{local.day} {local:%b %Y}"
+
+    def midnight(self, at: float) -> float:
+        """Return the start of the day of a moment, as Unix seconds."""
+        return self._local(at).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+    def local(self, at: float) -> datetime:
+        """Return a moment as a date and time of this zone."""
+        return self._local(at)
+
+    def _local(self, at: float) -> datetime:
+        return datetime.fromtimestamp(at, UTC).astimezone(self._zone)

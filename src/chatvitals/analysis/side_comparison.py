@@ -1,0 +1,243 @@
+"""Two periods, days, versions or numbers side by side. That is no experiment, and it says so."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from chatvitals.analysis import deploys, statistics
+from chatvitals.analysis.document import Document, Table
+from chatvitals.analysis.errors import TooLittleDataError, WrongNameError
+from chatvitals.analysis.figures import BOUNDS, FigureReader, Figures
+from chatvitals.analysis.history import DAY, FINEST, History, fine_grid, grid, known_span
+from chatvitals.analysis.measures import MEASURES, Change, changes
+from chatvitals.analysis.numbers import Number, chosen, known_numbers
+from chatvitals.analysis.periods import Calendar, Period
+from chatvitals.analysis.wording import NOTHING, between, count, counted, seconds, times
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from chatvitals.analysis.prometheus_api import PrometheusApi
+
+NO_EXPERIMENT: Final = "This is no experiment: something else may have differed, too."
+_MOST_USUAL: Final = 28
+_FEWEST_USUAL: Final = 3
+_CLEARLY: Final = 1.5  # times the average, from which on a response time changed
+
+
+@dataclass(slots=True)
+class Side:
+    """One side of a comparison: a name, and its periods."""
+
+    name: str
+    periods: list[Period]
+
+    @property
+    def days(self) -> float:
+        """Days of all periods together."""
+        return sum(period.days for period in self.periods)
+
+
+def compare(api: PrometheusApi, kind: str, options: argparse.Namespace, now: float) -> Document:
+    """Return a comparison of two sides.
+
+    Args:
+        api: where to ask.
+        kind: `before` (with `after`), `on` or `version`.
+        options: what was given on the command line.
+        now: Unix seconds.
+
+    Raises:
+        SourceUnavailableError: Prometheus cannot be read.
+        TooLittleDataError: its history does not reach far enough.
+        WrongNameError: an option cannot be understood.
+
+    """
+    calendar = Calendar(options.tz, now)
+    first, last = known_span(api, now)
+    ours, other = _sides(api, kind, options, calendar, Period(first, last))
+    for side in (ours, other):
+        _check_reach(side, Period(first, last), calendar)
+    usual = _usual(other, ours, first) if kind != "version" else []
+    bounds = [moment for period in (*ours.periods, *other.periods, *usual) for moment in (period.start, period.end)]
+    over = grid(bounds)
+    reader = FigureReader(History(api, over))
+    numbers = known_numbers(api, over.start, over.end)
+    shown = [chosen(numbers, options.number)] if options.number else numbers
+    document = Document(f"{ours.name} against {other.name}")
+    found: dict[str, tuple[Figures, Figures]] = {
+        number.id: (reader.figures(number.id, ours.periods), reader.figures(number.id, other.periods))
+        for number in numbers
+    }
+    for number in shown:
+        ranges = [reader.figures(number.id, [period]) for period in usual]
+        add_number(document, str(number), (ours.name, other.name), found[number.id], ranges)
+    ran = [
+        each
+        for each in deploys.deploys(deploys.version_spans(api, fine_grid(first, last)), over)
+        if other.periods[0].start < each.at < ours.periods[-1].end
+    ]
+    conclusions = _conclusions(numbers, shown, found, ours)
+    if kind != "version":
+        conclusions += [f"In between, version {each.version} began ({calendar.write(each.at)})." for each in ran]
+    document.verdict = " ".join((*conclusions, NO_EXPERIMENT))
+    document.data = {
+        "numbers": {str(number): as_data(*found[number.id]) for number in numbers},
+        "deploys": msgspec.to_builtins(ran),
+    }
+    return document
+
+
+def as_data(ours: Figures, other: Figures) -> dict[str, object]:
+    """Return two sides as numbers."""
+    sides = {
+        name: {
+            "turns": side.turns,
+            "average_response_seconds": side.responses.value,
+            "first_waits": {str(bound): waits for bound, waits in side.first_waits.items()},
+        }
+        for name, side in (("ours", ours), ("other", other))
+    }
+    return {**sides, "changes": msgspec.to_builtins(changes(ours, other))}
+
+
+def add_number(
+    document: Document,
+    title: str,
+    names: tuple[str, str],
+    figures: tuple[Figures, Figures],
+    usual: Sequence[Figures] = (),
+) -> None:
+    """Add a table that holds two sides beside each other."""
+    ours, other = figures
+    head = ("", names[0], names[1], "difference (95 %)", "", *(("usual range",) if usual else ()))
+    table = Table(head, title=title, text_columns=frozenset({4}))
+    more = (lambda text: (text,)) if usual else (lambda _: ())
+    table.add("turns", count(ours.turns), count(other.turns), "", "", *more(""))
+    ratio = ours.responses.value / other.responses.value if other.responses.value else math.nan
+    table.add(
+        "response, average", seconds(ours.responses.value), seconds(other.responses.value), _ratio(ratio), "",
+        *more(_range([each.responses.value for each in usual], seconds)),
+    )  # fmt: skip
+    for label, share in (("  half of the customers", 0.5), ("  nine of ten", 0.9)):
+        cells = (between(*statistics.bucket_of(each.first_waits, share)) for each in (ours, other))
+        table.add(label, *cells, "", "", *more(""))
+    for change in changes(ours, other):
+        measure = MEASURES[change.measure]
+        table.add(
+            change.label, measure.write(change.ours), measure.write(change.other), measure.difference(change),
+            change.verdict, *more(_range([each.value for each in _values(change, usual)], measure.number)),
+        )  # fmt: skip
+    section = document.section(title, table)
+    superior = statistics.superiority(
+        *([each.first_waits.get(bound, 0.0) for bound in BOUNDS] for each in (other, ours))
+    )
+    if not math.isnan(superior.value):
+        section.blocks.append(
+            f"A first answer took longer on the side of {names[0]} in {superior.value * 100:.0f} of 100 pairs "
+            "(50: no difference)."
+        )
+    if 0 < len(usual) < _FEWEST_USUAL:
+        section.blocks.append(f"The usual range is from {counted(len(usual), 'period')} only.")
+
+
+def _values(change: Change, usual: Sequence[Figures]) -> list[statistics.Share]:
+    return [share for each in usual if (share := MEASURES[change.measure].of(each).get(change.key)) is not None]
+
+
+def _ratio(ratio: float) -> str:
+    if math.isnan(ratio) or math.isinf(ratio):
+        return ""
+    return f"{times(ratio)} as long"
+
+
+def _range(values: list[float], write: object) -> str:
+    known = [value for value in values if not math.isnan(value)]
+    if not known or not callable(write):
+        return NOTHING
+    return f"{write(min(known))} to {write(max(known))}"
+
+
+def _sides(
+    api: PrometheusApi, kind: str, options: argparse.Namespace, calendar: Calendar, known: Period
+) -> tuple[Side, Side]:
+    if kind == "on":
+        on, against = calendar.day(options.on, "--on"), calendar.day(options.against, "--against")
+        if on == against:
+            raise WrongNameError("--on and --against are the same day")
+        return Side(on.name, [on]), Side(against.name, [against])
+    if kind == "before":
+        after = calendar.period(options.after, "--after")
+        before = calendar.period(options.before, "--before", after)
+        if min(after.end, before.end) > max(after.start, before.start):
+            raise WrongNameError("--before and --after overlap: a time belongs to one of them only")
+        return Side(after.name, [after]), Side(before.name, [before])
+    start = max(known.start, known.end - options.days * DAY)
+    spans = deploys.version_spans(api, fine_grid(start, known.end))
+    versions = [
+        Side(f"version {name}", deploys.periods_of(spans, name, option))
+        for name, option in ((options.version, "--version"), (options.against, "--against"))
+    ]
+    if options.version == options.against:
+        raise WrongNameError("--version and --against are the same version")
+    return versions[0], versions[1]
+
+
+def _check_reach(side: Side, known: Period, calendar: Calendar) -> None:
+    for period in side.periods:
+        if period.start < known.start - 2 * FINEST or period.start >= known.end:
+            raise TooLittleDataError(
+                f"{side.name} is not known. Prometheus holds {calendar.write(known.start)} to "
+                f"{calendar.write(known.end)}, which is {counted(known.days, 'day')}."
+            )
+
+
+def _usual(other: Side, ours: Side, first: float) -> list[Period]:
+    """Return periods of the same length before both sides, the latest first."""
+    length = other.periods[0].end - other.periods[0].start
+    step = math.ceil(length / DAY) * DAY
+    latest = min(other.periods[0].start, ours.periods[0].start)
+    found = []
+    for back in range(1, _MOST_USUAL + 1):
+        start = latest - back * step
+        if start < first - FINEST:
+            break
+        found.append(Period(start, start + length))
+    return found
+
+
+def _conclusions(
+    numbers: list[Number], shown: list[Number], found: dict[str, tuple[Figures, Figures]], ours: Side
+) -> list[str]:
+    """Say which numbers changed and which serve as control."""
+    worse = {
+        number.id: [c.label.strip() for c in changes(*found[number.id]) if c.verdict == "worse" and not c.key]
+        for number in numbers
+    }
+    slower = [
+        number for number in numbers
+        if found[number.id][0].responses.value > _CLEARLY * found[number.id][1].responses.value
+        or "over a minute" in worse[number.id]
+    ]  # fmt: skip
+    quiet = [number for number in numbers if number not in slower and found[number.id][0].turns]
+    said = []
+    if slower and quiet:
+        said.append(
+            f"Only {_names(slower)} got slower on the side of {ours.name}. {_names(quiet)} did not change: that "
+            "speaks against WhatsApp and the network as the reason."
+        )
+    elif slower and len(numbers) > 1:
+        said.append("All numbers got slower. Look at what they share: host, network, WhatsApp.")
+    elif not slower:
+        said.append(f"Answers did not get slower at {_names(shown)}.")
+    said += [f"{number} is worse in: {', '.join(worse[number.id])}." for number in shown if worse[number.id]]
+    return said
+
+
+def _names(numbers: list[Number]) -> str:
+    return " and ".join(str(number) for number in numbers)

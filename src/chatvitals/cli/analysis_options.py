@@ -1,0 +1,149 @@
+"""Options and output that `compare`, `report` and `now` share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.analysis.document import Document
+    from chatvitals.analysis.prometheus_api import PrometheusApi
+
+LONGEST_SECONDS = 3600.0
+_QUIET_SECONDS = 10.0  # between two lines of progress where there is no terminal
+
+
+def add_source(parser: argparse.ArgumentParser, *, store: bool) -> None:
+    """Add the options that say where the numbers are."""
+    parser.add_argument("--prometheus", metavar="URL", help="address of Prometheus (default: CHATVITALS_PROMETHEUS)")
+    if store:
+        parser.add_argument("--store", metavar="URL", help="read a store instead (default: CHATVITALS_STORE)")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=60.0, metavar="S", help="seconds for all queries (default: %(default)g)"
+    )
+    parser.add_argument("--tz", metavar="ZONE", help="time zone such as Europe/Rome (default: this machine's)")
+
+
+def add_output(parser: argparse.ArgumentParser, *, markdown: bool = False) -> None:
+    """Add the options that say how the answer is written."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print all numbers as JSON")
+    form.add_argument("--csv", action="store_true", help="print the tables as CSV")
+    if markdown:
+        form.add_argument("--markdown", action="store_true", help="print Markdown for a chat")
+
+
+def prometheus(options: argparse.Namespace) -> PrometheusApi | None:
+    """Return the Prometheus that the options name; None where a store is to be read."""
+    from chatvitals.analysis.prometheus_api import PrometheusApi  # noqa: PLC0415 - only what a command needs
+
+    url = options.prometheus
+    if url is None and getattr(options, "store", None) is None:
+        url = os.environ.get("CHATVITALS_PROMETHEUS")
+    if not url:
+        return None
+    token = os.environ.get("CHATVITALS_PROMETHEUS_TOKEN")
+    return PrometheusApi(url, token=token, seconds=options.timeout, progress=_Progress())
+
+
+def needed_prometheus(options: argparse.Namespace) -> PrometheusApi:
+    """Return the Prometheus that the options name.
+
+    Raises:
+        WrongNameError: none is named.
+
+    """
+    from chatvitals.analysis.errors import WrongNameError  # noqa: PLC0415
+
+    found = prometheus(options)
+    if found is None:
+        raise WrongNameError("this needs the history of a Prometheus: give --prometheus http://localhost:9090")
+    return found
+
+
+def show(name: str, options: argparse.Namespace, answer: Callable[[], Document]) -> int:
+    """Print an answer and return the exit status.
+
+    Args:
+        name: the command, for errors.
+        options: what was given.
+        answer: makes the document; its errors become sentences.
+
+    Returns:
+        0 when shown, 1 when the numbers cannot be read, 2 when an option is wrong, 3 when there is too little data.
+
+    """
+    from chatvitals.analysis import document  # noqa: PLC0415
+    from chatvitals.analysis.errors import AnalysisError  # noqa: PLC0415
+
+    try:
+        made = answer()
+    except AnalysisError as error:
+        _clear()
+        sys.stderr.write(f"chatvitals {name}: {error}\n")
+        return error.status
+    _clear()
+    if options.json:
+        said = document.as_json(made)
+    elif options.csv:
+        said = document.as_csv(made).rstrip("\n")
+    elif getattr(options, "markdown", False):
+        said = document.markdown(made)
+    else:
+        said = document.text(made, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(said.encode(encoding, "replace").decode(encoding) + "\n")
+    return 0
+
+
+class _Progress:
+    """Tells on stderr how many queries have been asked."""
+
+    def __init__(self) -> None:
+        self._told = time.monotonic()
+
+    def __call__(self, queries: int, seconds: float) -> None:
+        """Tell it: on a terminal at once, else now and then."""
+        line = f"chatvitals: asking Prometheus, {queries} queries answered in {seconds:.0f} s"
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{line}")
+            sys.stderr.flush()
+        elif time.monotonic() - self._told > _QUIET_SECONDS:
+            self._told = time.monotonic()
+            sys.stderr.write(f"{line}\n")
+
+
+def _clear() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\033[K")
+
+
+def _seconds(text: str) -> float:
+    return number(text, LONGEST_SECONDS, f"seconds above 0 and up to {LONGEST_SECONDS:g}")
+
+
+def days(text: str) -> float:
+    """Read a number of days, at most 90."""
+    return number(text, 90.0, "days above 0 and up to 90")
+
+
+def number(text: str, most: float, what: str) -> float:
+    """Read a number above 0 and up to `most`.
+
+    Raises:
+        ArgumentTypeError: it is none.
+
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= most:
+        raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
+    return value

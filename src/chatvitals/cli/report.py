@@ -1,0 +1,91 @@
+"""`chatvitals report`: what moved before a rating fell, and who got no answer, which template, which step."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatvitals.cli import analysis_options
+
+if TYPE_CHECKING:
+    import argparse
+
+    from chatvitals.analysis.document import Document
+    from chatvitals.analysis.periods import Calendar
+
+_SUBJECTS = ("drop", "unanswered", "templates", "journey")
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "report",
+        help="report on a fallen rating, unanswered customers, templates or a journey",
+        description="Report what moved before a rating fell (drop, the default), who got no answer (unanswered), how "
+        "each template did (templates), or where customers get stuck (journey NAME). "
+        "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data.",
+    )
+    parser.add_argument("subject", nargs="?", choices=_SUBJECTS, default="drop", help="what about (default: drop)")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the journey")
+    analysis_options.add_source(parser, store=False)
+    analysis_options.add_output(parser)
+    parser.add_argument("--drop", metavar="DAY", default="last", help="the fall: last or a day (default: last)")
+    parser.add_argument(
+        "--days", type=analysis_options.days, metavar="N", help="days to look back (default: 30; 90 for a drop)"
+    )
+    parser.add_argument("--number", metavar="N", help="the business number: its id, its digits or its name")
+    parser.add_argument("--from", dest="start", metavar="TIME", help="start of the period, instead of --days")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="end of the period (default: now)")
+    parser.add_argument(
+        "--against", metavar="PERIOD", help="the period to compare a journey with, such as 8d before it"
+    )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report on a drop as one HTML file, too")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a report and return the exit status."""
+    return analysis_options.show("report", options, lambda: _answer(options))
+
+
+def _answer(options: argparse.Namespace) -> Document:
+    from chatvitals.analysis.errors import WrongNameError  # noqa: PLC0415 - each command imports only what it needs
+    from chatvitals.analysis.periods import Calendar  # noqa: PLC0415
+
+    calendar = Calendar(options.tz, time.time())
+    if (options.name is not None) != (options.subject == "journey"):
+        raise WrongNameError("report journey needs the name of one journey; the other reports take no name")
+    if options.html is not None and options.subject != "drop":
+        raise WrongNameError("--html is for the report on a drop")
+    if options.subject == "drop":
+        return _drop(options, calendar)
+    from chatvitals.analysis import journey_report, template_report, unanswered_report  # noqa: PLC0415
+    from chatvitals.analysis.scope import scope  # noqa: PLC0415
+
+    over = scope(analysis_options.needed_prometheus(options), calendar, start=options.start, end=options.end,
+                 days=options.days or 30.0, number=options.number)  # fmt: skip
+    if options.subject == "unanswered":
+        return unanswered_report.document(over)
+    if options.subject == "templates":
+        return template_report.document(over)
+    return journey_report.document(over, options.name, options.against)
+
+
+def _drop(options: argparse.Namespace, calendar: Calendar) -> Document:
+    from chatvitals.analysis import drop_document, rating_drop  # noqa: PLC0415
+    from chatvitals.analysis.history import DAY, LONGEST_DAYS, known_span  # noqa: PLC0415
+    from chatvitals.analysis.numbers import known_numbers  # noqa: PLC0415
+
+    api, days = analysis_options.needed_prometheus(options), options.days or float(LONGEST_DAYS)
+    report = rating_drop.find(api, calendar, options.drop, days=days, number=options.number)
+    if report is None:
+        first, last = known_span(api, calendar.now)
+        first = max(first, last - days * DAY)
+        return drop_document.no_fall((last - first) / DAY, len(known_numbers(api, first, last)))
+    made = drop_document.document(report, calendar)
+    if options.html is not None:
+        from chatvitals.analysis import html_report  # noqa: PLC0415
+
+        html_report.write(options.html, report, made, calendar, api)
+    return made

@@ -1,0 +1,70 @@
+"""Growth of counters over restarts, gaps and late starts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatvitals.analysis.history import Grid, History, grid
+from chatvitals.analysis.prometheus_api import PrometheusApi
+from chatvitals.metrics import catalogue
+from tests.helpers.analysis_prometheus import Answer, answering, data
+
+Points = list[tuple[float, float]]
+TURNS = catalogue.TURNS_OPENED
+
+
+def grown(points: Points, *, known: Points | None = None, whole: bool = False) -> float:
+    """Return what a history of 5 minutes makes of a series; its job is known all the time by default."""
+    known = [(float(at), 1.0) for at in range(0, 301, 60)] if known is None else known
+
+    def answer(_: str, parameters: dict[str, str]) -> Answer:
+        return data(({"job": "bot"}, known if "build_info" in parameters["query"] else points))
+
+    with answering(answer) as url:
+        history = History(PrometheusApi(url), Grid(0.0, 60.0, 6))
+        counts = history.counts(TURNS, whole=whole)
+    return counts.until(300.0) if whole else counts.between(0.0, 300.0)
+
+
+def test_a_counter_counts_from_its_first_value() -> None:
+    assert grown([(0, 100), (60, 110), (300, 130)]) == 30
+
+
+def test_a_restart_counts_from_zero() -> None:
+    assert grown([(0, 100), (60, 110), (120, 4), (300, 9)]) == 19
+
+
+def test_a_series_that_appears_counts_from_zero() -> None:
+    assert grown([(120, 3), (300, 5)]) == 5
+
+
+def test_a_job_that_appears_brings_no_old_counts() -> None:
+    """A Prometheus that is new to an old store would count everything otherwise."""
+    assert grown([(120, 1000), (300, 1005)], known=[(120, 1), (300, 1)]) == 5
+
+
+def test_an_experiment_counts_what_was_before_the_first_sample() -> None:
+    assert grown([(120, 1000), (300, 1005)], known=[(120, 1), (300, 1)], whole=True) == 1005
+
+
+def test_a_gap_keeps_the_last_value() -> None:
+    def answer(_: str, parameters: dict[str, str]) -> Answer:
+        points: Points = [(0, 1), (300, 1)] if "build_info" in parameters["query"] else [(0, 10), (60, 12), (240, 20)]
+        return data(({"job": "bot"}, points))
+
+    with answering(answer) as url:
+        counts = History(PrometheusApi(url), Grid(0.0, 60.0, 6)).counts(TURNS)
+    assert [counts.between(0, at) for at in (60.0, 120.0, 180.0, 240.0, 300.0)] == [2, 2, 2, 10, 10]
+
+
+@given(st.lists(st.integers(0, 90 * 288), min_size=2, max_size=4, unique=True))
+def test_all_bounds_lie_on_the_grid_or_within_five_minutes(slots: list[int]) -> None:
+    bounds = [1_790_000_000.0 + slot * 300 for slot in slots]
+    found = grid(bounds)
+    assert found.count <= 10_001
+    assert found.step <= 3600
+    for bound in bounds:
+        assert bound - (found.start + found.index(bound) * found.step) < max(300, found.step) + 1
+    assert found.end == pytest.approx(max(bounds), abs=found.step)
