@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 from chatvitals import context, http_hooks
 from chatvitals.events import Call, Reply, Webhook
 from chatvitals.exporters.leader_election import LeaderElection
-from chatvitals.exporters.prometheus import MetricsApp, VitalsCollector
+from chatvitals.exporters.metrics_app import MetricsApp
+from chatvitals.exporters.prometheus import VitalsCollector
 from chatvitals.integrations import asgi
 from chatvitals.pipeline.webhook_sink import WebhookSink
 from chatvitals.pipeline.worker import Pipeline
@@ -95,7 +96,7 @@ class Vitals:
         self._moment = MonotonicClock(clock)
         leadership = LeaderElection(self.store, clock) if settings.expose == "leader" else None
         self.collector = VitalsCollector(settings, self.store, self._pipeline, self._guard, self.journeys, leadership)
-        self.collector.experiments = self.experiments
+        self.collector.reader.experiments = self.experiments
         if leadership is not None:
             self._pipeline.periodic_tasks.append(leadership.renew)
         if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 import threading
 import urllib.error
@@ -90,6 +91,25 @@ def test_head_answers_as_get_does_without_the_body(asgi: AsgiDriver, start: Call
     head, get = ask(asgi, vitals, method="HEAD"), ask(asgi, vitals)
     assert head.sent[0] == get.sent[0]
     assert (body(head), len(body(get)) > 0) == (b"", True)
+
+
+@pytest.mark.parametrize("asked", [b"gzip", b"deflate, gzip;q=0.5", b"*", b"GZIP"])
+def test_who_takes_gzip_gets_it(asgi: AsgiDriver, start: Callable[..., Vitals], asked: bytes) -> None:
+    """The page says the same, in a fraction of the bytes."""
+    vitals = start(phone_number_id="11")
+    plain, packed = ask(asgi, vitals), ask(asgi, vitals, (b"accept-encoding", asked))
+    assert header(packed, b"content-encoding") == b"gzip"
+    assert header(packed, b"vary") == b"Accept, Accept-Encoding"
+    assert gzip.decompress(body(packed)) == body(plain)
+    assert int(header(packed, b"content-length")) == len(body(packed)) < len(body(plain)) / 4
+
+
+@pytest.mark.parametrize("asked", [b"", b"identity", b"gzip;q=0", b"br", b"\xff", b"*;q=0"])
+def test_who_does_not_take_gzip_gets_none(asgi: AsgiDriver, start: Callable[..., Vitals], asked: bytes) -> None:
+    """An answer that cannot be read is worse than a long one."""
+    exchange = ask(asgi, start(), (b"accept-encoding", asked))
+    assert b"content-encoding" not in dict(exchange.sent[0]["headers"])
+    assert b"chatvitals_store_up 1.0" in body(exchange)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "get", "BREW"])
@@ -184,13 +204,13 @@ def test_rendering_runs_on_a_thread_of_its_own(
     """The event loop's thread never reads the store, and neither do the bot's own worker threads."""
     vitals = start()
     seen: list[threading.Thread] = []
-    collect = vitals.collector.collect
+    snapshot = vitals.collector.snapshot
 
     def noting() -> Any:
         seen.append(threading.current_thread())
-        return collect()
+        return snapshot()
 
-    monkeypatch.setattr(vitals.collector, "collect", noting)
+    monkeypatch.setattr(vitals.collector, "snapshot", noting)
     app = vitals.metrics_app()
     for _ in range(3):
         assert status(asgi.call(app, asgi.scope(method="GET"), [])) == 200

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from chatvitals.exporters.openmetrics import Spool, watched
+from chatvitals.cli._progress import watched
+from chatvitals.exporters.openmetrics import Spool
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
 from chatvitals.settings import Settings, SettingsError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from chatvitals.exporters.openmetrics import Progress
+    from chatvitals.cli._progress import Progress
     from chatvitals.metrics.measurements import Cell
 
 _LATEST = 2.0**32  # what a contact's memory can hold (the year 2106); milliseconds lie beyond it

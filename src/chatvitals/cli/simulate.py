@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 
-from chatvitals.exporters.openmetrics import Spool, watched
+from chatvitals.cli._progress import watched
+from chatvitals.exporters.openmetrics import Spool
 from chatvitals.metrics import catalogue
 from chatvitals.simulator.history import History
 from chatvitals.simulator.story import DAY, STORIES
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from chatvitals.exporters.openmetrics import Progress
+    from chatvitals.cli._progress import Progress
 
 _LIVE_HEAD = 3 * 3600.0  # Prometheus takes no blocks that reach into what it scrapes now
 _TARGET = {"job": "whatsapp-bot", "instance": "simulated"}  # as if it had been scraped

@@ -7,15 +7,13 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.exporters.prometheus import VitalsCollector, allows, render
+from chatvitals.exporters.prometheus import VitalsCollector, allows, page
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from prometheus_client.registry import Collector
 
 _DONE, _NOT_STARTED = 0, 2
 _IDLE_SECONDS = 30.0  # after which a connection that says nothing is closed
@@ -65,7 +63,7 @@ class _Server(ThreadingHTTPServer):
     """A thread per connection; `guard`, `collector` and `token` are set before the first one."""
 
     guard: ErrorGuard
-    collector: Collector
+    collector: VitalsCollector
     token: str | None
     daemon_threads = True
 
@@ -90,11 +88,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(401, b"unauthorized\n", ("WWW-Authenticate", "Bearer"))
         else:
             with self.server.guard("metrics") as fence:
-                body, content_type = render(self.server.collector, ",".join(self.headers.get_all("Accept", [])))
+                asked = [",".join(self.headers.get_all(name, [])) for name in ("Accept", "Accept-Encoding")]
+                answer = page(self.server.collector, *asked)
             if fence.failed:
                 self._answer(500, b"chatvitals could not render its metrics; see the log\n")
             else:
-                self._answer(200, body, ("Content-Type", content_type))
+                self._answer(200, answer.body, *answer.headers)
 
     do_HEAD = do_GET  # noqa: N815 - named by the base class
 

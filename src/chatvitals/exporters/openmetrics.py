@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-import sys
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, Self
+from typing import IO, TYPE_CHECKING, Self
+
+from chatvitals.exporters.text_format import escaped, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextlib import ExitStack
 
     from prometheus_client.core import Metric, Sample
 
@@ -63,51 +62,9 @@ class Spool:
         for sample in metric.samples:
             key = (sample.name, *sample.labels.values())  # a family's labels have one order
             series = self._series.get(key) or self._series.setdefault(key, self._head(sample))
-            write(f"{series} {_text(sample.value)} {at:.3f}\n")
+            write(f"{series} {number_text(sample.value)} {at:.3f}\n")
 
     def _head(self, sample: Sample) -> str:
         both = {**sample.labels, **self._labels}
-        labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in both.items())
+        labels = ",".join(f'{name}="{escaped(value)}"' for name, value in both.items())
         return f"{sample.name}{{{labels}}}"
-
-
-class Progress(Protocol):
-    """Shows how far a long command has come."""
-
-    def advance(self, amount: float) -> None:
-        """Note that so much more has been done."""
-
-
-class _Silent:
-    def advance(self, amount: float) -> None:
-        """Say nothing."""
-
-
-class _Bar:
-    def __init__(self, stack: ExitStack, what: str, size: float) -> None:
-        from rich.progress import Progress  # noqa: PLC0415 - an extra
-
-        self._bar = stack.enter_context(Progress(transient=True))
-        self._task = self._bar.add_task(what, total=size)
-
-    def advance(self, amount: float) -> None:
-        """Move the bar."""
-        self._bar.advance(self._task, amount)
-
-
-def watched(stack: ExitStack, what: str, size: float | None) -> Progress:
-    """Return a bar where a person watches and rich is installed."""
-    if size is None or not sys.stdout.isatty():
-        return _Silent()
-    try:
-        return _Bar(stack, what, size)
-    except ModuleNotFoundError:
-        return _Silent()
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _text(value: float) -> str:
-    return "+Inf" if value == math.inf else repr(value)

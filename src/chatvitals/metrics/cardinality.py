@@ -30,7 +30,7 @@ class CardinalityLimiter:
             family = catalogue.FAMILIES.get(family_name)
             if family is not None:
                 for label, value in zip(family.labels, values, strict=False):
-                    if label in _CAPPED and value != enums.OTHER:
+                    if label in family.capped and value != enums.OTHER:
                         self._admitted.setdefault(label, set()).add(value)
 
     def limit(self, label: str, value: str) -> str:
@@ -48,6 +48,3 @@ class CardinalityLimiter:
         """Return the counts since the last call and start again at nothing."""
         taken, self.overflow = self.overflow, Counter()
         return taken
-
-
-_CAPPED = frozenset({catalogue.NUMBER, "waba_id", "verified_name", "template", "language"})

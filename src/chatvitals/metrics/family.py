@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 PREFIX = "chatvitals_"
 NUMBER = "phone_number_id"
@@ -20,18 +17,46 @@ COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 
 @dataclass(frozen=True, slots=True)
+class Bot:
+    """What a bot declares and label values come from: series of these start at 0."""
+
+    thresholds: tuple[str, ...] = ()
+    """Values of the label `threshold`."""
+    journeys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Steps by journey."""
+    in_hours: bool = False
+    """Whether opening hours are set."""
+
+    def steps(self) -> list[tuple[str, ...]]:
+        """Return each journey with each of its steps."""
+        return [(journey, step) for journey, steps in self.journeys.items() for step in steps]
+
+
+Starts: TypeAlias = tuple[tuple[str, ...], ...] | Callable[[Bot], Iterable[tuple[str, ...]]]
+Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
+Scope: TypeAlias = Literal["store", "health", "process"]
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """One metric family; names and buckets are final, in seconds where the name says so."""
 
     name: str
-    kind: Literal["counter", "gauge", "histogram"]
+    kind: Kind
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
-    closed: tuple[tuple[str, ...], ...] = ()
+    starts: Starts = ()
     """Label values (after `phone_number_id`, where the family has it) whose series start at 0."""
     hours: bool = False
     """Whether the label `in_hours` follows, empty where no opening hours are set."""
+    capped: tuple[str, ...] = ()
+    """Labels whose values come from outside, so that the setting `label_cap` limits them."""
+    scope: Scope = "store"
+    """`store`: all workers share it. `process`: each process has its own, in no store. `health`: each process counts
+    it, its next commit carries it to the store, and it is shown even while the store is away."""
+    unit: str = ""
+    """Unit in UCUM, such as `s` or `{turn}`; empty where the number is a code."""
 
     @property
     def per_number(self) -> bool:
@@ -43,20 +68,47 @@ class Family:
         """The labels in the order in which values are given."""
         return (*self.labels, "in_hours") if self.hours else self.labels
 
+    @property
+    def suffix(self) -> str:
+        """The unit as Prometheus writes it at the end of the name: `seconds`, or empty."""
+        return "seconds" if self.unit == "s" else ""
+
+    @property
+    def otel_name(self) -> str:
+        """The name in OpenTelemetry, which becomes `name` again on its way to Prometheus."""
+        bare = self.name.removeprefix(PREFIX).removesuffix("_total").removesuffix("_seconds")
+        return f"chatvitals.{bare}"
+
+    def start_values(self, bot: Bot) -> list[tuple[str, ...]]:
+        """Return the label values whose series start at 0, without the number.
+
+        Args:
+            bot: what settings and code declare.
+
+        """
+        starts = self.starts(bot) if callable(self.starts) else self.starts
+        if not self.hours:
+            return list(starts)
+        hours = ("yes", "no") if bot.in_hours else ("",)
+        return [(*values, hour) for values in starts for hour in hours]
+
 
 FAMILIES: dict[str, Family] = {}
 
 
 def declare(  # noqa: PLR0913 - a declaration names all there is
     name: str,
-    kind: Literal["counter", "gauge", "histogram"],
+    kind: Kind,
     help_text: str,
     labels: str = "",
     *,
     number: bool = True,
     buckets: tuple[float, ...] = (),
-    closed: Mapping[str, Iterable[str]] | Iterable[tuple[str, ...]] | None = None,
+    starts: Mapping[str, Iterable[str]] | Starts | None = None,
     hours: bool = False,
+    capped: str = "",
+    scope: Scope = "store",
+    unit: str = "",
 ) -> Family:
     """Declare a family, once.
 
@@ -67,8 +119,11 @@ def declare(  # noqa: PLR0913 - a declaration names all there is
         labels: names with spaces between them.
         number: whether `phone_number_id` comes first.
         buckets: upper bounds of a histogram, without `+Inf`.
-        closed: values by label, or the combinations, whose series start at 0.
+        starts: values by label, the combinations, or a function of what the bot declares; these series start at 0.
         hours: whether the label `in_hours` follows.
+        capped: labels whose values `label_cap` limits, beside `phone_number_id`.
+        scope: who counts it: see `Family.scope`.
+        unit: what is counted, in the singular, such as `turn`; a name in seconds needs none.
 
     Raises:
         ValueError: the name is declared already.
@@ -76,14 +131,16 @@ def declare(  # noqa: PLR0913 - a declaration names all there is
     """
     own = tuple(labels.split())
     all_labels = (NUMBER, *own) if number else own
-    starts: tuple[tuple[str, ...], ...] = ()
-    if isinstance(closed, Mapping):
-        starts = tuple(itertools.product(*(tuple(closed[label]) for label in own)))
-    elif closed is not None:
-        starts = tuple(closed)
+    begin: Starts = ()
+    if isinstance(starts, Mapping):
+        begin = tuple(itertools.product(*(tuple(starts[label]) for label in own)))
+    elif starts is not None:
+        begin = starts
     elif kind == "counter" and not own:
-        starts = ((),)
-    family = Family(PREFIX + name, kind, help_text, all_labels, buckets, starts, hours)
+        begin = ((),)
+    caps = tuple(label for label in all_labels if label == NUMBER or label in capped.split())
+    ucum = "s" if name.endswith("_seconds") else f"{{{unit}}}" if unit else ""
+    family = Family(PREFIX + name, kind, help_text, all_labels, buckets, begin, hours, caps, scope, ucum)
     if family.name in FAMILIES:
         raise ValueError(f"{family.name} is declared twice")
     FAMILIES[family.name] = family

@@ -23,6 +23,7 @@ from chatvitals.pipeline.self_metrics import SelfMetrics
 from chatvitals.quality import gauges, state
 from chatvitals.runtime import fork_hooks
 from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
+from chatvitals.stores.birth import record_birth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -381,6 +382,7 @@ class Pipeline:
     def _identify(self) -> Hasher:
         """Take the identity key from the settings, else from the store, where the first process has put it."""
         key = self._identity_key or self._store.set_if_absent("identity_key", secrets.token_bytes(32))
+        record_birth(self._store, self.clock())
         self._labels.learn(self._store.cells())
         known = state.decode(self._store.document(state.DOCUMENT))
         self._labels.learn((family.name, labels, 0) for family, labels, _ in gauges.gauges(known, 0.0))

@@ -19,6 +19,7 @@ from tests.helpers.single_worker import EPOCH, NUMBER, PHONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from chatvitals.vitals import Vitals
 
@@ -53,7 +54,7 @@ def busy(vitals: Vitals) -> None:
 
 
 def test_both_formats_say_the_same(start: Callable[..., Vitals]) -> None:
-    """Prometheus's own parsers read both, and find the same samples."""
+    """Prometheus's own parsers read both, and find the same samples; OpenMetrics adds when the counters began."""
     vitals = start(app_version="1.2.3")
     busy(vitals)
     text, plain_type = render(vitals.collector)
@@ -63,7 +64,12 @@ def test_both_formats_say_the_same(start: Callable[..., Vitals]) -> None:
     assert openmetrics.endswith(b"# EOF\n")
     both = (text_families(text.decode()), openmetrics_families(openmetrics.decode()))  # type: ignore[no-untyped-call]
     found = [
-        {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+        {
+            (s.name, tuple(sorted(s.labels.items()))): s.value
+            for family in families
+            for s in family.samples
+            if not s.name.endswith("_created")
+        }
         for families in both
     ]
     assert found[0] == found[1]
@@ -79,6 +85,34 @@ def test_types_and_help_come_from_the_catalogue(start: Callable[..., Vitals]) ->
     assert len(shown) == len(families)
     for name, family in shown.items():
         assert (family.type, family.documentation) == (catalogue.FAMILIES[name].kind, catalogue.FAMILIES[name].help)
+
+
+def test_openmetrics_tells_units(start: Callable[..., Vitals]) -> None:
+    """Names that end in seconds say so in `# UNIT` as well."""
+    text = render(start(phone_number_id="11").collector, OPENMETRICS)[0].decode()
+    units = {family.name: family.unit for family in openmetrics_families(text)}  # type: ignore[no-untyped-call]
+    assert units["chatvitals_wait_seconds"] == "seconds"
+    assert units["chatvitals_turns"] == ""
+    assert set(units.values()) == {"seconds", ""}
+
+
+def test_openmetrics_tells_when_the_store_began(start: Callable[..., Vitals], tmp_path: Path) -> None:
+    """Every counter and histogram counts since then, also after a restart of the bot."""
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    first = start(store=store, phone_number_id="11")
+    before = created(first)
+    assert set(before.values()) == {EPOCH}
+    assert 'chatvitals_wait_seconds_created{phone_number_id="11",turn="first"}' in before
+    assert 'chatvitals_turns_created{outcome="answered",phone_number_id="11",turn="first"}' in before
+    first.close()
+    again = start(store=store, phone_number_id="11")
+    again.clock.advance(3600)  # type: ignore[attr-defined]
+    assert set(created(again).values()) == {EPOCH}
+
+
+def created(vitals: Vitals) -> dict[str, float]:
+    lines = render(vitals.collector, OPENMETRICS)[0].decode().splitlines()
+    return {series: float(value) for line in lines if "_created" in line for series, value in [line.rsplit(" ", 1)]}
 
 
 def test_a_histogram_s_buckets_add_up(start: Callable[..., Vitals]) -> None:

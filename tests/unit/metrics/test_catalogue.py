@@ -8,7 +8,7 @@ import pytest
 
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.catalogue import FAMILIES, Family
-from chatvitals.metrics.family import declare
+from chatvitals.metrics.family import Bot, declare
 
 N = "phone_number_id"
 # name without prefix: (type, labels); `+` marks the families that carry `in_hours` when a schedule is set
@@ -90,6 +90,7 @@ OF_TURNS = [
     name for name in PAGE if not re.match("quality|number|messaging|health|restriction|template_[qs]|acc", name)
 ]
 OF_TURNS = [name for name in OF_TURNS if not name.startswith(("graph_", "poller_"))]  # they come with the poller
+BOT = Bot(thresholds=("10", "60"), journeys={"order": ("menu", "paid")}, in_hours=True)
 HUMAN_SCALE = (0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 14400)
 
 families = pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
@@ -149,26 +150,28 @@ def test_buckets_are_those_of_the_page() -> None:
 @families
 def test_series_that_start_at_zero_fit_the_labels(family: Family) -> None:
     """A start names a value for each of the family's own labels."""
-    own = len(family.labels) - family.per_number
-    assert all(len(values) == own for values in family.closed)
-    assert len(set(family.closed)) == len(family.closed)
+    own = len(family.all_labels) - family.per_number
+    starts = family.start_values(BOT)
+    assert all(len(values) == own for values in starts)
+    assert len(set(starts)) == len(starts)
     if family.kind == "counter" and not own:
-        assert family.closed == ((),)
+        assert starts == [()]
 
 
 def test_closed_label_sets_are_complete() -> None:
     """`increase` does not see a series that begins above 0, so every value of a closed set is there from the start."""
-    assert set(catalogue.TURNS.closed) == {
-        (turn, outcome)
+    assert set(catalogue.TURNS.start_values(BOT)) == {
+        (turn, outcome, hours)
+        for hours in ("yes", "no")
         for turn in ("first", "next")
         for outcome in ("answered", "dismissed", "failed", "unanswered")
     }  # fmt: skip
-    assert set(catalogue.CONVERSATIONS_STARTED.closed) == {("new",), ("returning",)}
-    assert set(catalogue.WEBHOOKS.closed) == {
+    assert set(catalogue.CONVERSATIONS_STARTED.start_values(BOT)) == {("new",), ("returning",)}
+    assert set(catalogue.WEBHOOKS.start_values(BOT)) == {
         (result,) for result in "accepted unsigned bad_signature undecodable oversize rejected".split()
     }
-    assert {("message",), ("status",), ("echo",), ("preference",)} <= set(catalogue.DUPLICATES.closed)
-    assert {("malformed",), ("stale",), ("queue_full",), ("store",)} <= set(catalogue.EVENTS_DROPPED.closed)
+    assert {("message",), ("status",), ("echo",), ("preference",)} <= set(catalogue.DUPLICATES.start_values(BOT))
+    assert {("malformed",), ("stale",), ("queue_full",), ("store",)} <= set(catalogue.EVENTS_DROPPED.start_values(BOT))
 
 
 def test_only_the_business_may_be_on_a_label() -> None:
@@ -186,6 +189,24 @@ def test_own_health_is_a_part_of_the_catalogue() -> None:
     """What is shown while the store is away is declared like everything else, and is no family of a number."""
     assert set(FAMILIES) >= catalogue.OWN_HEALTH
     assert not any(FAMILIES[name].per_number for name in catalogue.OWN_HEALTH)
+
+
+@families
+def test_a_unit_is_seconds_where_the_name_says_so_and_what_is_counted_elsewhere(family: Family) -> None:
+    """Counters name what they count; codes such as ratings have no unit, and never `1`, which becomes `_ratio`."""
+    assert (family.unit == "s") == family.name.endswith("_seconds")
+    assert family.unit == "s" or re.fullmatch(r"(\{[a-z]+\})?", family.unit)
+    assert family.unit or family.kind == "gauge"
+    assert family.name == "chatvitals_" + family.otel_name.removeprefix("chatvitals.") + (
+        "_seconds" if family.unit == "s" else ""
+    ) + ("_total" if family.kind == "counter" else "")
+
+
+@families
+def test_caps_are_on_labels_of_the_family(family: Family) -> None:
+    """Whatever WhatsApp or a customer can name is capped wherever it stands."""
+    outside = {N, "waba_id", "verified_name", "template", "language"}
+    assert set(family.capped) == outside & set(family.labels)
 
 
 def test_a_name_cannot_be_declared_twice() -> None:

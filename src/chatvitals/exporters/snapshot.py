@@ -1,0 +1,204 @@
+"""The values of all families at one moment, from store and process: what every output shows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from chatvitals._version import __version__
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.family import Bot
+from chatvitals.metrics.measurements import Measurements
+from chatvitals.quality import gauges as quality_view
+from chatvitals.quality import state
+from chatvitals.runtime import fork_hooks
+from chatvitals.stores.base import StoreUnavailableError
+from chatvitals.stores.birth import StoreBirth, read_birth
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chatvitals.metrics.measurements import Cell
+    from chatvitals.pipeline.worker import Pipeline
+    from chatvitals.runtime.error_guard import ErrorGuard
+    from chatvitals.settings import Settings
+    from chatvitals.stores.base import Store
+    from chatvitals.tracking.experiments import Experiment
+    from chatvitals.tracking.journeys import Journey
+
+Values: TypeAlias = dict[tuple[str, ...], dict[int, float]]
+"""Fields by label values, as in `Cell`; a series without any field is 0."""
+
+
+class Snapshot(NamedTuple):
+    """What all families are at one moment; nobody changes it."""
+
+    values: dict[str, Values]
+    """By family name; a family without any series is absent."""
+    birth: StoreBirth | None
+    """When the store began; None where that is not known yet."""
+
+
+class SnapshotReader:
+    """Reads snapshots. Each first has the pipeline settle what is due, then reads all cells at once.
+
+    When the store cannot be reached, a snapshot holds own health only and `chatvitals_store_up` is 0. Without a
+    pipeline (the exporter) it holds what the workers have settled.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        pipeline: Pipeline | None,
+        guard: ErrorGuard,
+        journeys: Mapping[str, Journey],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._pipeline = pipeline
+        self._guard = guard
+        self._journeys = journeys
+        self.experiments: Mapping[str, Experiment] = {}
+        """The experiments that are declared in this process."""
+        self._birth: StoreBirth | None = None
+        self._last_own: dict[Cell, float] = {}  # own health as it was last read from the store,
+        self._shown: dict[Cell, float] = {}  # and as it was last shown
+        self._lock = threading.Lock()  # scrapes and pushes come from several threads
+        fork_hooks.watch(self)
+
+    def before_fork(self) -> None:
+        """Do nothing: a child begins with a lock of its own."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing: the parent goes on."""
+
+    def after_fork_in_child(self) -> None:
+        """Take a new lock: a thread that is not here may have held the old one."""
+        self._lock = threading.Lock()
+
+    def read(self) -> Snapshot:
+        """Return what the store and this process know."""
+        own = Measurements()
+        if self._pipeline is not None:
+            self._pipeline.settle()
+            own = self._pipeline.own.measures()  # before the cells: a commit in between must not hide anything
+        with self._lock:
+            try:
+                values = self._of_store()
+            except StoreUnavailableError as error:
+                self._guard.report("store", message=str(error))
+                return Snapshot(self._without_store(own), self._birth)
+            self._keep_from_falling(values)
+        values |= self._of_process(up=self._pipeline is None or self._pipeline.store_up)
+        return Snapshot(values, self._birth)
+
+    def read_process(self) -> Snapshot:
+        """Return what differs from process to process alone: for who shows the shared numbers not."""
+        return Snapshot(self._of_process(up=self._is_up()), self._birth)
+
+    def _of_store(self) -> dict[str, Values]:
+        """Return the cells, and the gauges that are a view of marks and of what is known of the business."""
+        cells = self._store.cells()
+        if self._birth is None:
+            self._birth = read_birth(self._store)
+        self._last_own = {cell: value for cell, value in cells.items() if cell[0] in catalogue.OWN_HEALTH}
+        values = by_family(cells)
+        now = time.time() if self._pipeline is None else self._pipeline.clock()
+        known = state.decode(self._store.document(state.DOCUMENT))
+        gauges: dict[str, Values] = {}
+        for family, labels, value in quality_view.gauges(known, now, self._settings.phone_number_id):
+            gauges.setdefault(family.name, {})[labels] = {0: value}
+        for (name, number), at in self._store.oldest_open().items():
+            if name in catalogue.FAMILIES:  # a newer version may know more marks
+                gauges.setdefault(name, {})[number,] = {0: at}
+        values |= gauges
+        bot = self._bot()
+        self._start_at_zero(values, bot)
+        return values | self._declared(bot)
+
+    def _declared(self, bot: Bot) -> dict[str, Values]:
+        """Return what the bot's code says of its journeys and experiments."""
+        plans = [experiment.plan for experiment in list(self.experiments.values())]
+        return {
+            catalogue.JOURNEY_STEP_INFO.name: {
+                (journey, step, str(index)): {0: 1.0}
+                for journey, steps in bot.journeys.items()
+                for index, step in enumerate(steps, 1)
+            },
+            catalogue.EXPERIMENT_WEIGHT.name: {
+                (plan.name, variant, str(index), plan.goal): {0: float(weight)}
+                for plan in plans
+                for index, (variant, weight) in enumerate(plan.variants.items(), 1)
+            },
+            catalogue.EXPERIMENT_PLANNED.name: {(plan.name,): {0: float(plan.planned_contacts)} for plan in plans},
+        }
+
+    def _bot(self) -> Bot:
+        return Bot(
+            thresholds=tuple(f"{after:g}" for after in self._settings.overdue_after),
+            journeys={journey.plan.name: tuple(journey.plan.steps) for journey in list(self._journeys.values())},
+            in_hours=self._settings.in_hours is not None,
+        )
+
+    def _start_at_zero(self, values: dict[str, Values], bot: Bot) -> None:
+        """Give counters of closed label sets their 0: `increase` does not see a series that begins above it."""
+        numbers = set(self._settings.phone_number_id)
+        for name, found in values.items():
+            if catalogue.FAMILIES[name].per_number:
+                numbers.update(labels[0] for labels in found)
+        for family in catalogue.FAMILIES.values():
+            owners: list[tuple[str, ...]] = [(number,) for number in numbers] if family.per_number else [()]
+            for start in family.start_values(bot):
+                for owner in owners:
+                    values.setdefault(family.name, {}).setdefault((*owner, *start), {})
+
+    def _without_store(self, own: Measurements) -> dict[str, Values]:
+        """Return own health alone, on top of what was last seen of it."""
+        own.merge(self._last_own)
+        values = {name: found for name, found in by_family(own.increments).items() if name in catalogue.OWN_HEALTH}
+        for name in catalogue.OWN_HEALTH:
+            for start in catalogue.FAMILIES[name].start_values(Bot()):
+                values.setdefault(name, {}).setdefault(start, {})
+        self._keep_from_falling(values)
+        return values | self._of_process(up=False)
+
+    def _keep_from_falling(self, values: dict[str, Values]) -> None:
+        """Show own health never lower than before: what was told from memory may reach the store only later."""
+        for name in catalogue.OWN_HEALTH:
+            for labels, fields in values.get(name, {}).items():
+                for field, value in fields.items():
+                    cell = (name, labels, field)
+                    fields[field] = self._shown[cell] = max(value, self._shown.get(cell, 0.0))
+            for (shown, labels, field), value in self._shown.items():
+                if shown == name:
+                    values.setdefault(name, {}).setdefault(labels, {}).setdefault(field, value)
+
+    def _of_process(self, *, up: bool) -> dict[str, Values]:
+        """Return what differs from process to process and is in no store."""
+        values: dict[str, Values] = {
+            catalogue.STORE_UP.name: {(): {0: float(up)}},
+            catalogue.BUILD_INFO.name: {(__version__, self._settings.app_version): {0: 1.0}},
+        }
+        if self._pipeline is not None:
+            values[catalogue.QUEUE_EVENTS.name] = {(): {0: float(self._pipeline.waiting)}}
+            values[catalogue.QUEUE_CAPACITY.name] = {(): {0: float(self._pipeline.capacity)}}
+        return values
+
+    def _is_up(self) -> bool:
+        """Try the store once more: without any event since the start, the pipeline has had no reason to."""
+        try:
+            self._store.oldest_open()
+        except StoreUnavailableError:
+            return False
+        return True
+
+
+def by_family(cells: Mapping[Cell, float]) -> dict[str, Values]:
+    """Return cells by family and label values; families of a newer version are left out."""
+    found: dict[str, Values] = {}
+    for (name, labels, field), value in cells.items():
+        if name in catalogue.FAMILIES:
+            found.setdefault(name, {}).setdefault(labels, {})[field] = value
+    return found

@@ -1,0 +1,119 @@
+"""Snapshots as text: Prometheus's format and OpenMetrics. What did not change is not written anew."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from prometheus_client.utils import floatToGoString
+
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import SUM
+
+if TYPE_CHECKING:
+    from chatvitals.exporters.snapshot import Snapshot, Values
+    from chatvitals.metrics.catalogue import Family
+
+_GIVE_WAY_AFTER = 50  # label sets; of a histogram each is about a dozen lines
+
+
+class TextFormat:
+    """Writes one kind of text, again and again.
+
+    Args:
+        openmetrics: whether to write OpenMetrics, which also tells units and when the counters began.
+
+    """
+
+    def __init__(self, *, openmetrics: bool) -> None:
+        self._openmetrics = openmetrics
+        self._written: dict[str, _Written] = {}
+
+    def render(self, snapshot: Snapshot) -> bytes:
+        """Return the text of a snapshot."""
+        born = "" if snapshot.birth is None or not self._openmetrics else number_text(snapshot.birth.at)
+        pieces = []
+        for family in catalogue.FAMILIES.values():
+            values = snapshot.values.get(family.name)
+            if values:
+                pieces.append(self._family(family, values, born))
+                give_way()
+        if self._openmetrics:
+            pieces.append("# EOF\n")
+        return "".join(pieces).encode()
+
+    def _family(self, family: Family, values: Values, born: str) -> str:
+        before = self._written.get(family.name)
+        if before is not None and before.born == born and before.values == values:
+            return before.text
+        known = before.series if before is not None and before.born == born else {}
+        old = before.values if before is not None else {}
+        series: dict[tuple[str, ...], str] = {}
+        for count, labels in enumerate(sorted(values), 1):
+            text = known.get(labels)
+            if text is None or old[labels] != values[labels]:
+                text = _series(family, labels, values[labels], born)
+            series[labels] = text
+            if not count % _GIVE_WAY_AFTER:
+                give_way()
+        text = self._head(family) + "".join(series.values())
+        self._written[family.name] = _Written(born, values, series, text)
+        return text
+
+    def _head(self, family: Family) -> str:
+        name = family.name.removesuffix("_total") if self._openmetrics else family.name
+        help_text = escaped(family.help) if self._openmetrics else family.help.replace("\\", "\\\\")
+        unit = f"# UNIT {name} {family.suffix}\n" if self._openmetrics and family.suffix else ""
+        return f"# HELP {name} {help_text}\n# TYPE {name} {family.kind}\n{unit}"
+
+
+class _Written(NamedTuple):
+    """A family as it was last written."""
+
+    born: str
+    values: Values
+    series: dict[tuple[str, ...], str]
+    text: str
+
+
+def escaped(value: str) -> str:
+    """Return a label value as both formats write it between quotes."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def number_text(value: float) -> str:
+    """Return a number as Prometheus writes it."""
+    return repr(value) if -1e6 < value < 1e6 else str(floatToGoString(value))  # type: ignore[no-untyped-call]
+
+
+def give_way() -> None:
+    """Let the bot's event loop go first: a thread that does not give way keeps it waiting for the switch interval."""
+    if threading.active_count() > 1:
+        time.sleep(0)
+
+
+def _series(family: Family, values: tuple[str, ...], fields: dict[int, float], born: str) -> str:
+    """Return the lines of one label set; a label without a value is left out."""
+    pairs = [f'{name}="{escaped(value)}"' for name, value in zip(family.all_labels, values, strict=False) if value]
+    inner = ",".join(sorted(pairs))
+    labels = f"{{{inner}}}" if inner else ""
+    if family.kind == "gauge":
+        return f"{family.name}{labels} {number_text(fields.get(0, 0.0))}\n"
+    if family.kind == "counter":
+        line = f"{family.name}{labels} {number_text(fields.get(0, 0.0))}\n"
+        return f"{line}{family.name.removesuffix('_total')}_created{labels} {born}\n" if born else line
+    lines = []
+    total = 0.0
+    before = inner + "," if inner else ""
+    for index, bound in enumerate(family.buckets):
+        total += fields.get(index, 0.0)
+        lines.append(f'{family.name}_bucket{{{before}le="{bound!r}"}} {number_text(total)}\n')
+    total += fields.get(len(family.buckets), 0.0)
+    count = number_text(total)
+    lines.append(f'{family.name}_bucket{{{before}le="+Inf"}} {count}\n')
+    lines.append(f"{family.name}_count{labels} {count}\n")
+    lines.append(f"{family.name}_sum{labels} {number_text(fields.get(SUM, 0.0))}\n")
+    if born:
+        lines.append(f"{family.name}_created{labels} {born}\n")
+    return "".join(lines)

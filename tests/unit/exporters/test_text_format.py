@@ -1,0 +1,79 @@
+"""The writer of both text formats: what did not change is not written anew, and what did is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatvitals.exporters.snapshot import Snapshot, Values
+from chatvitals.exporters.text_format import TextFormat
+from chatvitals.metrics import catalogue
+from chatvitals.stores.birth import StoreBirth
+
+if TYPE_CHECKING:
+    import pytest
+
+TURNS = catalogue.TURNS_OPEN.name
+WAIT = catalogue.WAIT_SECONDS.name
+
+
+def snapshot(birth: StoreBirth | None = None, **values: Values) -> Snapshot:
+    return Snapshot({f"chatvitals_{name}": found for name, found in values.items()}, birth)
+
+
+def test_a_family_without_a_change_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two scrapes of a quiet night cost one."""
+    text = TextFormat(openmetrics=False)
+    first = text.render(snapshot(turns_open={("11",): {0: 2.0}}))
+    monkeypatch.setattr("chatvitals.exporters.text_format._series", None)
+    assert text.render(snapshot(turns_open={("11",): {0: 2.0}})) == first
+
+
+def test_one_changed_series_does_not_keep_the_others_from_being_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new value shows, and only its own lines are written."""
+    text = TextFormat(openmetrics=False)
+    text.render(snapshot(turns_open={("11",): {0: 2.0}, ("22",): {0: 3.0}}))
+    written = []
+    original = __import__("chatvitals.exporters.text_format", fromlist=["_series"])._series
+
+    def noting(*args: object) -> str:
+        written.append(args[1])
+        return str(original(*args))
+
+    monkeypatch.setattr("chatvitals.exporters.text_format._series", noting)
+    second = text.render(snapshot(turns_open={("11",): {0: 2.0}, ("22",): {0: 4.0}})).decode()
+    assert written == [("22",)]
+    assert 'chatvitals_turns_open{phone_number_id="11"} 2.0\nchatvitals_turns_open{phone_number_id="22"} 4.0' in second
+
+
+def test_a_series_that_went_is_not_shown_again() -> None:
+    """What was written before is no promise."""
+    text = TextFormat(openmetrics=False)
+    text.render(snapshot(turns_open={("11",): {0: 2.0}, ("22",): {0: 3.0}}))
+    assert '"22"' not in text.render(snapshot(turns_open={("11",): {0: 2.0}})).decode()
+    assert text.render(snapshot()) == b""
+    assert '"22"' in text.render(snapshot(turns_open={("11",): {0: 2.0}, ("22",): {0: 3.0}})).decode()
+
+
+def test_a_birth_that_becomes_known_later_shows_in_all_series() -> None:
+    """The store may have been away at the first scrape."""
+    text = TextFormat(openmetrics=True)
+    values: Values = {("11", "first", ""): {0: 1.0, -1: 0.25}}
+    assert b"_created" not in text.render(snapshot(wait_seconds=values))
+    later = text.render(snapshot(StoreBirth(1.7e9, "x"), wait_seconds=values)).decode()
+    assert f'{WAIT}_created{{phone_number_id="11",turn="first"}} 1.7e+09' in later
+    assert later.endswith("# EOF\n")
+
+
+def test_a_histogram_counts_up() -> None:
+    """Buckets are cumulative in the text and alone in the store."""
+    values: Values = {("11", "first", ""): {0: 1.0, 2: 2.0, 10: 1.0, -1: 5.5}}
+    lines = TextFormat(openmetrics=False).render(snapshot(wait_seconds=values)).decode().splitlines()
+    head = f'{WAIT}_bucket{{phone_number_id="11",turn="first",le='
+    assert [line.removeprefix(head) for line in lines if line.startswith(head)] == [
+        '"0.5"} 1.0', '"1.0"} 1.0', '"2.0"} 3.0', '"5.0"} 3.0', '"10.0"} 3.0', '"30.0"} 3.0', '"60.0"} 3.0',
+        '"300.0"} 3.0', '"1800.0"} 3.0', '"14400.0"} 3.0', '"+Inf"} 4.0',
+    ]  # fmt: skip
+    assert lines[-2:] == [
+        f'{WAIT}_count{{phone_number_id="11",turn="first"}} 4.0',
+        f'{WAIT}_sum{{phone_number_id="11",turn="first"}} 5.5',
+    ]
