@@ -6,14 +6,13 @@ import asyncio
 import json
 import os
 import signal
-import threading
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
-import uvicorn
 
 from chatvitals.events import Webhook
 from chatvitals.pipeline.raw_webhook import RawWebhook
@@ -23,8 +22,6 @@ from chatvitals.settings import Settings
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
 from chatvitals.whatsapp import signatures
-from tests.helpers.healthy_bot import Patient
-from tests.helpers.redis_servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -32,12 +29,17 @@ if TYPE_CHECKING:
     from chatvitals.events import PersonEvent
     from chatvitals.integrations.asgi import ASGIApp, Message, Receive, Scope, Send
     from chatvitals.pipeline.queue_items import Queued
+    from tests.helpers.healthy_bot import Patient
+    from tests.helpers.redis_servers import RedisServer
 
 SECRET = "the-app-secret"
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a parent such as `nohup pytest &` has set it so
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+hypothesis.settings.register_profile("chatvitals", deadline=None, print_blob=True)  # the machine of CI is shared
+hypothesis.settings.load_profile("chatvitals")
 
 FAST_FOLDERS = {"unit", "scenarios", "typing"}
 
@@ -262,46 +264,20 @@ def asgi() -> AsgiDriver:
     return AsgiDriver()
 
 
-class _Server(uvicorn.Server):
-    """A server that says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.settled = threading.Event()
-        self.port = 0
-
-    async def startup(self, sockets: Any = None) -> None:
-        try:
-            await super().startup(sockets)
-            self.port = self.servers[0].sockets[0].getsockname()[1]
-        finally:
-            self.settled.set()
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[[ASGIApp], int]]:
     """Serve an ASGI application with uvicorn on loopback until the test ends; gives its port."""
-    running: list[tuple[_Server, threading.Thread]] = []
+    from tests.helpers.asgi_server import serving  # noqa: PLC0415 - most tests need no server
 
-    def start(app: ASGIApp) -> int:
-        settings: dict[str, Any] = {"ws": "none", "log_config": None, "date_header": False, "server_header": False}
-        server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        running.append((server, thread))
-        assert server.settled.wait(10), "uvicorn did not start"
-        assert server.port, "uvicorn could not listen"
-        return server.port
-
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(10)
+    with serving() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis server for all tests of a session; each uses a prefix of its own."""
+    from tests.helpers.redis_servers import RedisServer  # noqa: PLC0415 - most tests need no server
+
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
@@ -329,6 +305,8 @@ def patient(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Patient]:
     """A bot, its store and a stand-in for WhatsApp, in which `chatvitals doctor` finds nothing wrong."""
+    from tests.helpers.healthy_bot import Patient  # noqa: PLC0415 - most tests need no bot
+
     for name in [name for name in os.environ if name.startswith("CHATVITALS_")]:
         monkeypatch.delenv(name)
     with closing(Patient(tmp_path, serve, monkeypatch)) as well:

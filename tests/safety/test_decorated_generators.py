@@ -214,7 +214,7 @@ async def aplayed(function: Any, script: Script) -> list[Any]:
     return seen
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(BODIES), SCRIPTS)
 def test_a_generator_cannot_be_told_from_the_bare_one(body: Callable[..., Any], script: Script) -> None:
     """Values, sent values, thrown exceptions, closing, the returned value, and what the body sees meanwhile."""
@@ -224,7 +224,7 @@ def test_a_generator_cannot_be_told_from_the_bare_one(body: Callable[..., Any], 
     assert len(vitals.heard(Handled)) <= 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(ABODIES), SCRIPTS, st.sampled_from(["asyncio", "trio"]))
 def test_an_async_generator_cannot_be_told_from_the_bare_one(
     body: Callable[..., Any], script: Script, loop: str

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
@@ -53,7 +53,6 @@ def exposed(vitals: Vitals) -> str:
 ANY_NUMBER = st.floats(allow_nan=True, allow_infinity=True)
 
 
-@settings(deadline=None)
 @given(ANY_NUMBER)
 def test_an_observation_is_finite_and_not_negative_whatever_is_observed(seconds: float) -> None:
     """One NaN in a sum would poison it for good."""

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvitals.conversations import identity, message_log
@@ -180,7 +180,6 @@ def templates(contact: ContactState) -> dict[int, tuple[str, str]]:
     return {key: contact.templates[record.template - 1] for key, record in found if record and record.template}
 
 
-@settings(deadline=None)
 @given(contacts(), contacts())
 def test_a_merge_keeps_everything_that_is_open(one: ContactState, two: ContactState) -> None:
     """Gauges count open turns, handovers and runs, so none may vanish or appear."""
@@ -197,7 +196,6 @@ def test_a_merge_keeps_everything_that_is_open(one: ContactState, two: ContactSt
     assert [turn.start for turn in one.turns] == sorted(turn.start for turn in one.turns)
 
 
-@settings(deadline=None)
 @given(contacts(), contacts())
 def test_a_merge_remembers_what_either_knew(one: ContactState, two: ContactState) -> None:
     """Duplicates, records with their templates, exposures and the latest times of both."""

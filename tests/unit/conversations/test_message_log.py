@@ -35,7 +35,7 @@ class Model:
         self.entries = [*kept, (key, int(received))]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(KEYS, st.sampled_from([0.0, 0.5, 3600.0, WEEK - 1.0, WEEK + 1.0])), max_size=60))
 def test_an_id_is_known_for_seven_days_and_no_other_id_ever_is(steps: list[tuple[int, float]]) -> None:
     """Whatever bytes keys and times consist of, only what was added is found."""
@@ -95,14 +95,12 @@ def contents(record: Record | None) -> dict[str, object] | None:
     return {name: getattr(record, name) for name in Record.__slots__ if name != "position"}
 
 
-@settings(deadline=None)
 @given(records())
 def test_a_record_comes_back_as_it_was(record: Record) -> None:
     """Everything that is known of an outbound message fits into its entry."""
     assert contents(message_log.find_record(message_log.put_record(b"", record), record.key)) == contents(record)
 
 
-@settings(deadline=None)
 @given(st.lists(records(), max_size=40))
 def test_records_are_found_and_replaced_by_key(drawn: list[Record]) -> None:
     """The later contents of a key replace the earlier ones in place, and touch no other."""
@@ -143,7 +141,6 @@ def test_a_record_that_was_put_can_be_put_again() -> None:
     assert found.failed
 
 
-@settings(deadline=None)
 @given(st.lists(KEYS, max_size=30, unique=True), st.lists(KEYS, max_size=30, unique=True))
 def test_merging_forgets_no_id_and_doubles_none(one: list[int], two: list[int]) -> None:
     """When two contacts are one person, duplicates of either are still known."""
@@ -179,7 +176,6 @@ def test_merging_keeps_the_latest_512_and_the_first_contact_s_record() -> None:
     assert found.applied
 
 
-@settings(deadline=None)
 @given(st.lists(records(), max_size=10, unique_by=lambda record: record.key), st.permutations(range(1, 251)))
 def test_renumbering_changes_the_templates_only(drawn: list[Record], order: list[int]) -> None:
     """After a merge each record still names its own template."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvitals.metrics import catalogue
@@ -61,7 +61,6 @@ def test_what_the_store_has_is_admitted_even_beyond_the_cap() -> None:
     assert [labels.limit(catalogue.NUMBER, value) for value in ("1", "2", "3", "4")] == ["1", "2", "3", "other"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=8)), st.integers(1, 5))
 def test_there_are_never_more_values_than_the_cap_and_other(values: list[str], cap: int) -> None:
     """Whatever comes, at most `cap` values and `other` come out, and all of them can be shown."""

@@ -45,7 +45,7 @@ def test_each_alert_fires_and_is_quiet_when_it_should(name: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("alert", {alert.name for alert in EVERY})
+@pytest.mark.parametrize("alert", sorted({alert.name for alert in EVERY}))
 def test_each_alert_has_both_cases_and_a_section_in_the_runbook(alert: str) -> None:
     """An alert without a test or without advice is noise."""
     tests = "".join((RULES / "tests" / name).read_text() for name in ("quick.yml", "slow.yml"))

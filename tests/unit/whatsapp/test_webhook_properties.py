@@ -66,14 +66,13 @@ def check(webhook: Webhook) -> None:
             assert event.phone_number_id
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
     """Arbitrary bytes are a webhook or undecodable, never an error (tests/safety/README.md 1)."""
     check(webhook_parser.decode(body))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(bodies, st.booleans())
 def test_no_json_makes_it_raise(body: Any, ascii_only: bool) -> None:  # noqa: FBT001 - hypothesis fills it in
     """Bodies that are almost webhooks are read as far as they go; a list of entries is always accepted."""
@@ -109,7 +108,6 @@ def body_of(singles: list[tuple[int, tuple[str, int, str, str]]]) -> bytes:
     return json.dumps({"entry": entries}).encode()
 
 
-@settings(deadline=None)
 @given(st.lists(single, max_size=12))
 def test_a_batch_gives_what_its_items_give_one_by_one(items: list[tuple[str, int, str, str]]) -> None:
     """How Meta packs updates into POSTs changes nothing (conversations/README.md 5)."""

@@ -1,0 +1,51 @@
+"""A real uvicorn on loopback, in a thread of the test's process."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chatvitals.integrations.asgi import ASGIApp
+
+
+@contextmanager
+def serving() -> Iterator[Callable[[ASGIApp], int]]:
+    """Give a function that serves an application on a free port and returns the port; stop all servers at the end."""
+    running: list[tuple[_Server, threading.Thread]] = []
+
+    def start(app: ASGIApp) -> int:
+        settings: dict[str, Any] = {"ws": "none", "log_config": None, "date_header": False, "server_header": False}
+        server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        assert server.settled.wait(10), "uvicorn did not start"
+        assert server.port, "uvicorn could not listen"
+        return server.port
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(10)
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.settled = threading.Event()
+        self.port = 0
+
+    async def startup(self, sockets: Any = None) -> None:
+        try:
+            await super().startup(sockets)
+            self.port = self.servers[0].sockets[0].getsockname()[1]
+        finally:
+            self.settled.set()
