@@ -138,7 +138,9 @@ class Settings:
             raw = given.get(name)
             if raw is not None or (name in given and name not in _NONE_MEANS_NOT_GIVEN):
                 values[name] = _checked(name, raw)
-            elif environ.get(f"CHATVITALS_{name.upper()}"):
+            elif environ.get(f"CHATVITALS_{name.upper()}") or (
+                name in _NEVER_EMPTY and f"CHATVITALS_{name.upper()}" in environ
+            ):
                 values[name] = _checked(name, _from_text(name, environ[f"CHATVITALS_{name.upper()}"]))
         settings = cls(**values)
         if settings.overdue_after and settings.overdue_after[-1] > settings.unanswered_after:
@@ -149,6 +151,8 @@ class Settings:
         return settings
 
 
+_NEVER_EMPTY = frozenset({"app_secret", "identity_key", "metrics_token"})
+"""An empty secret is a configuration that found none, such as `${UNSET}` in a compose file, and would open a door."""
 _NONE_MEANS_NOT_GIVEN = frozenset({"app_secret", "identity_key", "in_hours", "metrics_token"})
 
 
@@ -193,6 +197,8 @@ def _texts(name: str, value: object) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, (list, tuple, set, frozenset)) or not all(_is_printable(i) and i for i in items):
         raise _wrong(name, "a text or a list of texts, printable and none of them empty", value)
+    if name in _NEVER_EMPTY and not items:
+        raise _wrong(name, "a text or a list of at least one text", value)
     return tuple(items)
 
 

@@ -147,8 +147,23 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
     """Container files often set a variable to nothing."""
-    environ = {f"CHATVITALS_{name.upper()}": "" for name in DEFAULTS}
+    secrets = {"app_secret", "identity_key", "metrics_token"}
+    environ = {f"CHATVITALS_{name.upper()}": "" for name in DEFAULTS if name not in secrets}
     assert Settings.load({}, environ) == load()
+
+
+@pytest.mark.parametrize("name", ["app_secret", "identity_key", "metrics_token"])
+def test_68_an_empty_secret_in_a_variable_is_an_error(name: str) -> None:
+    """`${UNSET}` in a compose file must not open a door."""
+    with pytest.raises(SettingsError, match=f"{name} must be "):
+        Settings.load({}, {f"CHATVITALS_{name.upper()}": ""})
+
+
+@pytest.mark.parametrize("given", [[], (), "", [""], set()])
+def test_68_an_empty_secret_is_an_error(given: Any) -> None:
+    """A configuration that found no secret is not the same as no secret."""
+    with pytest.raises(SettingsError, match="app_secret must be a text or a list"):
+        Settings.load({"app_secret": given}, {})
 
 
 def test_a_blank_secret_is_refused_and_does_not_pass_for_none() -> None:

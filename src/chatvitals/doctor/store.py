@@ -49,7 +49,7 @@ def store(setup: Setup) -> StoreReport:
 
 
 def _sqlite(url: str, path: Path) -> StoreReport:
-    from chatvitals.stores.sqlite_file import read_cells  # noqa: PLC0415 - only the store in use is imported
+    from chatvitals.stores.sqlite_schema import read_cells  # noqa: PLC0415 - only the store in use is imported
 
     try:
         told = scrape.from_cells(read_cells(path))  # first, since it opens nothing that is no store of ours
@@ -69,12 +69,15 @@ def _sqlite(url: str, path: Path) -> StoreReport:
 
 
 def _redis(url: str) -> StoreReport:
-    from chatvitals.stores.redis_server import look  # noqa: PLC0415 - as above
-
     try:
+        from chatvitals.stores.redis_connection import look  # noqa: PLC0415 - as above
+
         facts = look(url)
         with closing(open_store(url, create=False)) as opened:
             told = scrape.from_cells(opened.cells())
+    except ImportError:
+        found = "a Redis store needs redis-py, which is not installed"
+        return StoreReport([attention(_CHECK, found, "pip install 'chatvitals[redis]'")])
     except StoreUnavailableError as error:
         return StoreReport(
             [attention(_CHECK, str(error), "set CHATVITALS_STORE to the store of the bot, once it runs")]

@@ -47,6 +47,7 @@ class VitalsCollector(Collector):
         leadership: LeaderElection | None = None,
     ) -> None:
         self.reader = SnapshotReader(settings, store, pipeline, guard, journeys)
+        self._guard = guard
         self._leadership = leadership
         self._text = TextFormat(openmetrics=False)
         self._openmetrics = TextFormat(openmetrics=True)
@@ -56,16 +57,19 @@ class VitalsCollector(Collector):
         return [_metric(family) for family in catalogue.FAMILIES.values()]
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all families."""
+        """Yield all families; never raise into a registry that may be the host's."""
         values = self.snapshot().values
         for family in catalogue.FAMILIES.values():
             found = values.get(family.name)
             if found:
-                yield _filled(family, found)
+                with self._guard("metrics") as fence:
+                    metric = _filled(family, found)
+                if not fence.failed:
+                    yield metric
                 give_way()
 
     def snapshot(self) -> Snapshot:
-        """Return what this process shows now."""
+        """Return what this process shows now; never raise."""
         if self._leadership is not None and not self._leadership.ask():
             return self.reader.read_process()
         return self.reader.read()

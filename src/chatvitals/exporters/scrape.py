@@ -92,7 +92,7 @@ def from_store(url: str) -> list[Sample]:
     """
     if not url.startswith("sqlite:///"):
         raise SourceError("this store can only be read by the bot itself: give --metrics with the bot's address")
-    from chatvitals.stores.sqlite_file import read_cells  # noqa: PLC0415 - only the store in use is imported
+    from chatvitals.stores.sqlite_schema import read_cells  # noqa: PLC0415 - only the store in use is imported
 
     try:
         return from_cells(read_cells(url.removeprefix("sqlite:///")))

@@ -79,7 +79,12 @@ class SnapshotReader:
         self._lock = threading.Lock()
 
     def read(self) -> Snapshot:
-        """Return what the store and this process know."""
+        """Return what the store and this process know; after an error of ours, this process's own health alone."""
+        with self._guard("metrics") as fence:
+            found = self._read()
+        return self.read_process(up=True) if fence.failed else found
+
+    def _read(self) -> Snapshot:
         own = Measurements()
         if self._pipeline is not None:
             self._pipeline.settle()
@@ -94,29 +99,53 @@ class SnapshotReader:
         values |= self._of_process(up=self._pipeline is None or self._pipeline.store_up)
         return Snapshot(values, self._birth)
 
-    def read_process(self) -> Snapshot:
-        """Return what differs from process to process alone: for who shows the shared numbers not."""
-        return Snapshot(self._of_process(up=self._is_up()), self._birth)
+    def read_process(self, *, up: bool | None = None) -> Snapshot:
+        """Return what differs from process to process alone: for who shows the shared numbers not.
+
+        Args:
+            up: whether the store can be used; None tries it.
+
+        """
+        return Snapshot(self._of_process(up=self._is_up() if up is None else up), self._birth)
 
     def _of_store(self) -> dict[str, Values]:
         """Return the cells, and the gauges that are a view of marks and of what is known of the business."""
-        cells = self._store.cells()
+        waiting, cells = self._cells()
+        if self._store.unreadable:
+            self._guard.report("state", message="a row of the store that this version cannot read was left out")
         if self._birth is None:
             self._birth = read_birth(self._store)
         self._last_own = {cell: value for cell, value in cells.items() if cell[0] in catalogue.OWN_HEALTH}
-        values = by_family(cells)
+        waiting.merge(cells)
+        values = by_family(waiting.increments)
         now = time.time() if self._pipeline is None else self._pipeline.clock()
-        known = state.decode(self._store.document(state.DOCUMENT))
+        document, open_since = self._store.document(state.DOCUMENT), self._store.oldest_open()
         gauges: dict[str, Values] = {}
-        for family, labels, value in quality_view.gauges(known, now, self._settings.phone_number_id):
-            gauges.setdefault(family.name, {})[labels] = {0: value}
-        for (name, number), at in self._store.oldest_open().items():
+        with self._guard("state"):  # a newer version may write what this one cannot read
+            for family, labels, value in quality_view.gauges(
+                state.decode(document), now, self._settings.phone_number_id
+            ):
+                gauges.setdefault(family.name, {})[labels] = {0: value}
+        for (name, number), at in open_since.items():
             if name in catalogue.FAMILIES:  # a newer version may know more marks
                 gauges.setdefault(name, {})[number,] = {0: at}
         values |= gauges
         bot = self._bot()
         self._start_at_zero(values, bot)
         return values | self._declared(bot)
+
+    def _cells(self) -> tuple[Measurements, Mapping[Cell, float]]:
+        """Return what this process could not commit, and the cells.
+
+        While only writes fail, nothing else would show drops and errors. What a commit takes during the read may be in
+        the cells already, and is not added to them.
+        """
+        if self._pipeline is None or self._pipeline.store_up:
+            return Measurements(), self._store.cells()
+        own = self._pipeline.own
+        drains, waiting = own.drains, own.waiting()
+        cells = self._store.cells()
+        return (waiting if own.drains == drains else Measurements()), cells
 
     def _declared(self, bot: Bot) -> dict[str, Values]:
         """Return what the bot's code says of its journeys and experiments."""

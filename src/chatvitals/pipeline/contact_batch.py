@@ -10,13 +10,13 @@ import msgspec
 from chatvitals.conversations import identity, settling, state, turns
 from chatvitals.conversations.intake import apply_event
 from chatvitals.conversations.state import ContactState, Rules
-from chatvitals.events import AccountEvent, Handled, IdentityChange, Message, Preference, Webhook
+from chatvitals.events import IdentityChange
 from chatvitals.metrics import catalogue
+from chatvitals.pipeline.pacing import no_pace
 from chatvitals.stores.base import Changes
-from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from chatvitals.conversations.identity import Hasher
     from chatvitals.events import PersonEvent
@@ -34,8 +34,6 @@ DUE_GRAIN = 4.0
 """
 _OLDEST_TURN = catalogue.OLDEST_OPEN_TURN.name
 _OLDEST_HANDOVER = catalogue.OLDEST_OPEN_HANDOVER.name
-
-_NEEDS_A_PERSON = frozenset({Message, Preference, IdentityChange})
 
 
 class _Entry:
@@ -57,13 +55,20 @@ class ContactBatch:
     """Reduces events in memory; `changes` then holds all that must be committed together."""
 
     def __init__(
-        self, transaction: Transaction, rules: Rules, hasher: Hasher, labels: CardinalityLimiter, measures: Measurements
+        self,
+        transaction: Transaction,
+        rules: Rules,
+        hasher: Hasher,
+        labels: CardinalityLimiter,
+        measures: Measurements,
+        give_way: Callable[[], None] = no_pace,
     ) -> None:
         self._transaction = transaction
         self._rules = rules
         self._hasher = hasher
         self._labels = labels
         self._measures = measures
+        self._give_way = give_way
         self._entries: dict[int, _Entry] = {}
         self._links: dict[int, int] = {}
         self._absent: set[int] = set()
@@ -85,6 +90,7 @@ class ContactBatch:
                 second.update(self._new_keys(event))
         self._load(second)
         for event, keys in keyed:
+            self._give_way()
             if type(event) is IdentityChange:
                 keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
             entry = self._resolve(event.phone_number_id, keys, event.received)
@@ -100,6 +106,7 @@ class ContactBatch:
         """Advance contacts that are due by `now`, at most `limit`; return how many there were."""
         rows = self._transaction.due(now, limit)
         for key, row in rows.items():
+            self._give_way()
             if key not in self._entries and not self._keep(key, row):
                 self._changes.removed.add(key)  # else it would be due for ever
             else:
@@ -112,6 +119,7 @@ class ContactBatch:
         for entry in self._entries.values():
             if not entry.touched:
                 continue
+            self._give_way()
             if entry.due <= now and not self._advance(entry, now):
                 changes.removed.update((entry.key, *entry.contact.aliases))
             else:
@@ -238,35 +246,3 @@ def _keep_seconds(contact: ContactState, due: float, now: float) -> float:
     """
     open_still = due < settling.forgotten_at(contact)
     return max(due - now, 0.0) + (_KEEP_OPEN if open_still else state.DAY)
-
-
-def count_webhook(webhook: Webhook, measures: Measurements) -> None:
-    """Count what a POST on the webhook path was, beside its events."""
-    measures.count(catalogue.WEBHOOKS, (webhook.result,))
-    if webhook.result != "accepted":
-        return
-    measures.at_least(catalogue.LAST_WEBHOOK, (), webhook.received)
-    for (field, known), amount in webhook.fields.items():
-        name = field if field in enums.KNOWN_FIELDS else enums.OTHER
-        measures.count(catalogue.WEBHOOK_FIELDS, (name, "yes" if known else "no"), amount)
-    if webhook.malformed:
-        measures.count(catalogue.EVENTS_DROPPED, ("malformed",), webhook.malformed)
-
-
-def count_handled(event: Handled, labels: CardinalityLimiter, measures: Measurements) -> None:
-    """Count a handler's call; its number is empty where it is not known whose message it handled."""
-    number = labels.limit(catalogue.NUMBER, event.phone_number_id)
-    measures.observe(catalogue.HANDLER_SECONDS_FAMILY, (number, event.handler, event.result), event.seconds)
-
-
-def person_events(webhook: Webhook, measures: Measurements) -> list[PersonEvent]:
-    """Return the events of a webhook that are about a person; one that names nobody is malformed."""
-    events: list[PersonEvent] = []
-    for event in webhook.events:
-        if type(event) is AccountEvent:
-            continue
-        if type(event) in _NEEDS_A_PERSON and not event.wa_id and not event.user_id:  # type: ignore[union-attr]
-            measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
-        else:
-            events.append(event)  # type: ignore[arg-type]
-    return events

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from chatvitals.events import AccountEvent, GraphCall, Poll, PollerState, Webhook
 from chatvitals.metrics import catalogue
 from chatvitals.quality import state, webhook_events
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     Admit: TypeAlias = Callable[[str, str], str]
 
 _MOST_NAMES = 10_000
+_LONGEST_DISPLAY = 64
+_DEEPEST = 6
+_LONGEST_TEXT = 1024  # of a value that may be kept; a forged one of megabytes would be written with each event
 
 
 class NamedNumbers:
@@ -58,10 +63,11 @@ class QualityBatch:
         """Take what a webhook tells of the business."""
         if webhook.numbers and webhook.result == "accepted":
             for number_id, display in self._named.news(webhook).items():
-                self._names[number_id] = (display, webhook.received)
+                if len(display) <= _LONGEST_DISPLAY:
+                    self._names[number_id] = (display, webhook.received)
         for event in webhook.events:
             if type(event) is AccountEvent and event.field in enums.BUSINESS_FIELDS:
-                self._events.append(event)
+                self._events.append(_bounded(event))
 
     def add(self, event: Poll | PollerState | GraphCall) -> None:
         """Take what the poller tells."""
@@ -95,3 +101,25 @@ class QualityBatch:
 
 def _received(event: BusinessEvent) -> float:
     return event.received
+
+
+def _bounded(event: AccountEvent) -> AccountEvent:
+    """Return the event without what is longer than any value of WhatsApp that the document keeps."""
+    if len(event.entry) <= _LONGEST_TEXT and not any(map(_is_long, event.value.values())):
+        return event
+    value = {name: _cut(content) for name, content in event.value.items()}
+    return msgspec.structs.replace(event, entry=event.entry[:_LONGEST_TEXT], value=value)
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, dict | list) or (isinstance(value, str) and len(value) > _LONGEST_TEXT)
+
+
+def _cut(value: object, depth: int = 0) -> object:
+    if isinstance(value, str):
+        return value[:_LONGEST_TEXT]
+    if depth < _DEEPEST and isinstance(value, dict):
+        return {str(name)[:_LONGEST_TEXT]: _cut(content, depth + 1) for name, content in value.items()}
+    if depth < _DEEPEST and isinstance(value, list):
+        return [_cut(content, depth + 1) for content in value]
+    return value

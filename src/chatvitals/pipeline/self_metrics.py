@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Measurements
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chatvitals.metrics.cardinality import CardinalityLimiter
     from chatvitals.runtime.error_guard import ErrorGuard
 
@@ -22,41 +25,60 @@ class SelfMetrics:
         self._waiting = Measurements()
         self._in_flight = Measurements()
         self._dropped: Counter[str] = Counter()
+        self._lock = threading.Lock()  # a scrape reads while the pipeline's thread writes
+        self.drains = 0
+        """How often a commit has taken what waited."""
 
     def drop(self, reason: str, amount: int) -> None:
         """Count events that were dropped."""
-        self._dropped[reason] += amount
+        with self._lock:
+            self._dropped[reason] += amount
 
     def committed_within(self, seconds: float) -> None:
         """Note how long a commit took."""
-        self._waiting.observe(catalogue.STORE_COMMIT_SECONDS, (), seconds)
+        with self._lock:
+            self._waiting.observe(catalogue.STORE_COMMIT_SECONDS, (), seconds)
 
     def drain(self) -> Measurements:
         """Return all that waits, for the commit that is about to be tried."""
-        taken, self._waiting = self._waiting, Measurements()
-        dropped, self._dropped = self._dropped, Counter()
-        _count(taken, self._guard.drain(), dropped, self._labels.drain_overflow())
-        self._in_flight = taken
+        with self._lock:
+            self.drains += 1
+            taken, self._waiting = self._waiting, Measurements()
+            dropped, self._dropped = self._dropped, Counter()
+            _count(taken, self._guard.drain(), dropped, self._labels.drain_overflow())
+            self._in_flight = taken
         return taken
 
     def give_back(self, taken: Measurements) -> None:
         """Take back what a commit did not bring to the store."""
-        self._waiting.merge(taken.increments)
+        with self._lock:
+            self._waiting.merge(taken.increments)
+            self._in_flight = Measurements()
 
     def landed(self) -> None:
         """Note that the commit under way is over, in whatever way."""
-        self._in_flight = Measurements()
+        with self._lock:
+            self._in_flight = Measurements()
 
     def measures(self) -> Measurements:
-        """Return all that has not reached the store yet, what is under way included."""
+        """Return all that has not reached the store yet, including the commit under way."""
+        measures = self.waiting()
+        with self._lock:
+            measures.merge(self._in_flight.increments)
+        return measures
+
+    def waiting(self) -> Measurements:
+        """Return all that no commit has taken yet."""
         measures = Measurements()
-        measures.merge(self._waiting.increments)
-        measures.merge(self._in_flight.increments)
-        _count(measures, self._guard.errors, self._dropped, self._labels.overflow)
+        with self._lock:
+            measures.merge(self._waiting.increments)
+            _count(measures, dict(self._guard.errors), dict(self._dropped), dict(self._labels.overflow))
         return measures
 
 
-def _count(measures: Measurements, errors: Counter[str], dropped: Counter[str], overflow: Counter[str]) -> None:
+def _count(
+    measures: Measurements, errors: Mapping[str, int], dropped: Mapping[str, int], overflow: Mapping[str, int]
+) -> None:
     for where, amount in errors.items():
         measures.count(catalogue.INTERNAL_ERRORS, (where,), amount)
     for reason, amount in dropped.items():

@@ -8,18 +8,22 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chatvitals.conversations.identity import Hasher
 from chatvitals.conversations.state import Rules
-from chatvitals.events import GraphCall, Handled, PersonEvent, Poll, PollerState, Send, Webhook
+from chatvitals.metrics import cardinality
 from chatvitals.metrics.cardinality import CardinalityLimiter
 from chatvitals.metrics.measurements import Measurements
-from chatvitals.pipeline.contact_batch import DUE_GRAIN, ContactBatch, count_handled, count_webhook, person_events
+from chatvitals.pipeline.contact_batch import DUE_GRAIN, ContactBatch
+from chatvitals.pipeline.dropped import DroppedEvents
+from chatvitals.pipeline.pacing import Pace, no_pace
 from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch
 from chatvitals.pipeline.queue_items import Decoded, Queued, decoded, event_count, split
 from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.pipeline.self_metrics import SelfMetrics
+from chatvitals.pipeline.sorting import sort
 from chatvitals.quality import gauges, state
 from chatvitals.runtime import fork_hooks
 from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
@@ -68,9 +72,12 @@ class Pipeline:
         self._guard = guard
         self.clock = clock
         self._background = background
-        self._labels = CardinalityLimiter(settings.label_cap)
+        self._labels = CardinalityLimiter(
+            settings.label_cap, numbers=settings.phone_number_id, signed=bool(settings.app_secret)
+        )
         self._hasher: Hasher | None = None
         self._named = NamedNumbers()
+        self._give_way = no_pace
         self._inline = False  # no thread can be had here: whoever puts an event commits it
         self.periodic_tasks: list[
             Callable[[], None]
@@ -84,6 +91,7 @@ class Pipeline:
         self.own = SelfMetrics(self._guard, self._labels)
         self._queue: deque[Queued] = deque()
         self._size = 0
+        self._dropped = DroppedEvents(self.own)
         self._lock = threading.Lock()  # of the queue; held for moments only
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
@@ -114,7 +122,7 @@ class Pipeline:
             while self._size > self.capacity and len(self._queue) > 1:
                 oldest = self._queue.popleft()
                 self._size -= event_count(oldest)
-                self.own.drop("queue_full", event_count(decoded(oldest)))
+                self._dropped.add(oldest)
         if self._background:
             if self._thread is None:
                 self._start()
@@ -131,6 +139,7 @@ class Pipeline:
     def drain(self) -> bool:
         """Commit what is in the queue now; return False when the store could not take it."""
         with self._work:
+            self._dropped.count(self._give_way)
             if not self._ask_again():
                 return False
             while self._queue:
@@ -185,10 +194,11 @@ class Pipeline:
             thread.join(timeout)
         elif not self._background:
             self.drain()
+        self._dropped.count(no_pace)
         with self._lock:
             if self._queue or self._unsure:
                 unsure = sum(event_count(event) for _, batch, _ in self._unsure for event in batch)
-                self.own.drop("store", unsure + sum(event_count(decoded(event)) for event in self._queue))
+                self.own.drop("store", unsure + sum(map(event_count, self._queue)))
                 self._queue.clear()
                 self._unsure.clear()
                 self._size = 0
@@ -209,6 +219,7 @@ class Pipeline:
             fork_hooks.before_exit(self.close)
 
     def _run(self) -> None:
+        self._give_way = Pace().give_way
         pause = 0.0
         last_sweep = 0.0
         while not self._closing:
@@ -253,7 +264,11 @@ class Pipeline:
                 size += event_count(event)
                 batch.append(event)
             self._size -= size
-        return list(map(decoded, batch))
+        read: list[Decoded] = []
+        for event in batch:
+            read.append(decoded(event))
+            self._give_way()
+        return read
 
     def _ask_again(self) -> bool:
         """Send commits whose answer was lost once more; return False while the store does not answer."""
@@ -321,21 +336,27 @@ class Pipeline:
         hasher = self.hasher()
         measures = Measurements()
         business = QualityBatch(self._named, measures)
-        events = self._sorted(batch, business, measures)
         own = self.own.drain()
         measures.merge(own.increments)
         try:
             with self._store.transaction() as transaction:
-                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures)
+                self._labels.begin(partial(transaction.document, cardinality.DOCUMENT), self.clock())
+                events = sort(batch, business, self._labels, measures, self._give_way)
+                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures, self._give_way)
                 if events:
                     reduction.apply(events)
                 now = self.clock()
                 due = reduction.settle(now + ahead, most_due) if most_due else 0
                 changes = reduction.changes(now)
                 business.fold(transaction, changes, self._labels.limit, hasher)
+                self._labels.limit_series(measures)
+                labels = self._labels.document()
+                if labels is not None:
+                    changes.documents[cardinality.DOCUMENT] = labels
                 if changes.states or changes.removed or changes.increments or changes.documents:
                     transaction.commit(changes)
             business.committed()
+            self._labels.committed()
         except UncertainError as error:
             self._unsure.append((error, batch, own))
             with self._lock:
@@ -346,29 +367,13 @@ class Pipeline:
             raise
         finally:
             self.own.landed()
+            self._labels.undone()
+        if self._labels.wants_to_learn:
+            self._labels.learn(self._store.cells())
         self.store_up = True
         if batch or due:
             self.own.committed_within(time.perf_counter() - began)
         return due
-
-    def _sorted(self, batch: list[Decoded], business: QualityBatch, measures: Measurements) -> list[PersonEvent]:
-        """Count what is about no person, hand on what is about the business, and return what is about people."""
-        events: list[PersonEvent] = []
-        for event in batch:
-            if type(event) is Handled:
-                count_handled(event, self._labels, measures)
-            elif type(event) is Webhook:
-                count_webhook(event, measures)
-                business.add_webhook(event)
-                events += person_events(event, measures)
-            elif isinstance(event, Poll | PollerState | GraphCall):
-                business.add(event)
-            else:
-                if type(event) is Send and event.template:
-                    event.template = self._labels.limit("template", event.template)
-                    event.language = self._labels.limit("language", event.language)
-                events.append(event)  # type: ignore[arg-type]
-        return events
 
     def hasher(self) -> Hasher:
         """Return what turns ids into keys.

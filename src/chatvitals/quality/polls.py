@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Admit: TypeAlias = Callable[[str, str], str]
 
 _MOST_TEMPLATES: Final = 5_000
+_LONGEST_NAME: Final = 512
 _LIMIT: Final = "whatsapp_business_manager_messaging_limit"
 _OLD_LIMIT: Final = "messaging_limit_tier"
 
@@ -75,7 +76,9 @@ def template(quality: Quality, key: tuple[str, str, str], admit: Admit, measures
     if known is None:
         waba, name, language = key
         known = Template(waba, admit("template", name), admit("language", language))
-        if len(quality.templates) < _MOST_TEMPLATES:
+        if max(map(len, key)) > _LONGEST_NAME:
+            measures.count(catalogue.SERIES_OVERFLOW, ("template",))  # no name of WhatsApp's is as long: it is forged
+        elif len(quality.templates) < _MOST_TEMPLATES:
             quality.templates[key] = known
         else:
             measures.count(catalogue.SERIES_OVERFLOW, ("template",))

@@ -39,6 +39,10 @@ class UncertainError(StoreUnavailableError):
         self.again = again
 
 
+class RefusedDataError(Exception):
+    """The store works, and refuses a value of this commit: sent again, it would be refused again."""
+
+
 class ConflictError(Exception):
     """Another process changed what was loaded; loading and reducing again is right."""
 
@@ -57,6 +61,11 @@ class Changes:
     ttls: dict[int, tuple[float, Sequence[int]]] = field(default_factory=dict)
     """For remote stores, which forget what nobody sweeps: for how many seconds to keep a state at least, and all keys
     that lead to it."""
+
+
+def is_label(value: object) -> bool:
+    """Return whether a value that was read may be a label: others would break the exposition of the host, too."""
+    return isinstance(value, str) and (not value or value.isprintable())
 
 
 def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
@@ -93,6 +102,7 @@ class Transaction(Protocol):
 
         Raises:
             ConflictError: what was loaded has changed meanwhile.
+            RefusedDataError: the store refuses a value; nothing took effect.
             UncertainError: it is not known whether it took effect.
             StoreUnavailableError: nothing took effect.
 
@@ -104,6 +114,9 @@ class Store(Protocol):
 
     remote: ClassVar[bool]
     """Whether the store is reached over a network, which the bot must not wait for."""
+
+    unreadable: int
+    """How many rows the latest `cells` left out because this version cannot read them."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Begin a transaction; leaving the `with` block without a commit undoes it.
@@ -146,6 +159,9 @@ class Store(Protocol):
             StoreUnavailableError: the store cannot be used now.
 
         """
+
+    def advice(self) -> str:
+        """Return a sentence on what endangers the store although it works, or an empty text; it never raises."""
 
     def about(self) -> StoreInfo:
         """Return what this store is and how large."""

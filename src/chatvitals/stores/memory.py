@@ -22,6 +22,7 @@ class MemoryStore:
     remote: ClassVar[bool] = False
 
     def __init__(self) -> None:
+        self.unreadable = 0
         self._lock = threading.RLock()
         self._rows: dict[int, Row] = {}
         self._due: dict[int, float] = {}
@@ -72,6 +73,10 @@ class MemoryStore:
                 return False
             self._leases[name] = (holder, now, now + seconds)
             return True
+
+    def advice(self) -> str:
+        """Return an empty text: nothing endangers this store."""
+        return ""
 
     def about(self) -> StoreInfo:
         """Say that this is memory; how much of it, Python does not tell."""

@@ -18,13 +18,21 @@ import os
 import threading
 from contextlib import contextmanager
 from functools import partial
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chatvitals.conversations import state
 from chatvitals.stores import redis_codec as records
 from chatvitals.stores import redis_scripts as scripts
 from chatvitals.stores import redis_url
-from chatvitals.stores.base import Changes, ConflictError, StoreInfo, StoreUnavailableError, UncertainError
+from chatvitals.stores.base import (
+    LEASE_TOLERANCE,
+    Changes,
+    ConflictError,
+    StoreInfo,
+    StoreUnavailableError,
+    UncertainError,
+)
 from chatvitals.stores.timeouts import LookupDeadline
 
 if TYPE_CHECKING:
@@ -51,6 +59,7 @@ class RedisStore:
     remote: ClassVar[bool] = True
 
     def __init__(self, url: str) -> None:
+        self.unreadable = 0
         self._address = redis_url.parse(url)
         self._link: Link | None = None
         self._local = threading.local()
@@ -74,8 +83,8 @@ class RedisStore:
 
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells, read by one command and so from one moment."""
-        names, values = self._run(scripts.CELLS)
-        return records.cells(names, values)
+        cells, self.unreadable = records.cells(*self._run(scripts.CELLS))
+        return cells
 
     def oldest_open(self) -> dict[tuple[str, str], float]:
         """Return the earliest mark of each kind and business number."""
@@ -102,15 +111,28 @@ class RedisStore:
         Args:
             name: what only one process does at a time.
             holder: who asks.
-            seconds: how long the lease is held without being extended.
-            now: Unix seconds.
+            seconds: how long the lease is held without being extended, by the server's clock.
+            now: Unix seconds. A lease that was given after `now` counts for nothing.
 
         """
-        until = repr(float(now + seconds)).encode()
-        return bool(self._run(scripts.LEASE, name.encode(), holder.encode(), repr(float(now)).encode(), until))
+        times = (repr(float(now)).encode(), repr(float(seconds)).encode(), repr(LEASE_TOLERANCE).encode())
+        return bool(self._run(scripts.LEASE, name.encode(), holder.encode(), *times))
+
+    def advice(self) -> str:
+        """Return a sentence where the server may throw away parts of the store, else an empty text."""
+        try:
+            policy = self._linked().ask("INFO").get("maxmemory_policy", "noeviction")
+        except StoreUnavailableError:  # whoever uses the store is told
+            return ""
+        if policy == "noeviction":
+            return ""
+        return (
+            f"the Redis at {self._address.shown} has the maxmemory-policy {policy} and may throw away parts of the "
+            "store: set it to noeviction"
+        )
 
     def about(self) -> StoreInfo:
-        """Say what this is and about how much room it takes."""
+        """Return what this is and about how much room it takes."""
         return StoreInfo("redis", int(scripts.FORMAT), int(self._run(scripts.SIZE)))
 
     def dump(self) -> Iterator[Changes]:
@@ -142,7 +164,7 @@ class RedisStore:
         """Remove everything of this store from the Redis: for tests."""
         self._linked().erase()
 
-    def _run(self, script: scripts.Script, *arguments: bytes | float) -> Any:
+    def _run(self, script: str, *arguments: bytes | float) -> Any:
         return self._linked().run(script, *arguments)
 
     def _linked(self) -> Link:
@@ -165,8 +187,8 @@ class RedisStore:
         writer: bytes = local.writer
         return writer
 
-    def _commit(self, token: bytes, versions: dict[int, bytes], changes: Changes) -> None:
-        commit = (token, self._writer(), *self._packer.commit(versions, changes, self._firsts))
+    def _commit(self, token: bytes, versions: dict[int, bytes], changes: Changes, digests: dict[str, bytes]) -> None:
+        commit = (token, self._writer(), *self._packer.commit(versions, changes, self._firsts, digests))
         try:
             self._send(commit)
         except UncertainError:
@@ -201,6 +223,7 @@ class _RedisTransaction:
     def __init__(self, store: RedisStore) -> None:
         self._store = store
         self._versions: dict[int, bytes] = {}  # as they were first read
+        self._digests: dict[str, bytes] = {}  # of documents, likewise; empty where there was none
 
     def load(self, keys: Iterable[int]) -> dict[int, Row]:
         """Return the rows of those keys that have one, and of the keys to which those lead."""
@@ -221,12 +244,15 @@ class _RedisTransaction:
         return found
 
     def document(self, name: str) -> bytes | None:
-        """Return a document, or None; it is not checked by the commit."""
-        return self._store.document(name)
+        """Return a document, or None; the commit holds only if it has not changed."""
+        value = self._store.document(name)
+        digest = b"" if value is None else sha1(value, usedforsecurity=False).hexdigest().encode()
+        self._digests.setdefault(name, digest)
+        return value
 
     def commit(self, changes: Changes) -> None:
         """Check and write everything, in one round trip."""
-        self._store._commit(os.urandom(8), self._versions, changes)  # noqa: SLF001
+        self._store._commit(os.urandom(8), self._versions, changes, self._digests)  # noqa: SLF001
 
 
 def _leads_somewhere(row: Row, found: dict[int, Row]) -> bool:

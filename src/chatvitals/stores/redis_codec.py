@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from chatvitals.stores.base import is_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +27,8 @@ _LINK = ord("L")
 _encode = msgspec.msgpack.Encoder().encode
 _rows = msgspec.msgpack.Decoder(list[bytes]).decode
 _cells = msgspec.msgpack.Decoder(list[tuple[str, tuple[str, ...], int]]).decode
+_cell = msgspec.msgpack.Decoder(tuple[str, tuple[str, ...], int]).decode
+_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _mark = msgspec.msgpack.Decoder(tuple[str, str]).decode
 
 _key = struct.Struct("<q").pack
@@ -51,9 +57,29 @@ def rows(packed: bytes, versions: dict[int, bytes]) -> dict[int, Row]:
     return found
 
 
-def cells(names: bytes, values: bytes) -> dict[Cell, float]:
-    """Return the cells of a script's answer: their names as one array, their values between spaces."""
-    return dict(zip(_cells(names), map(float, values.split()), strict=True))
+def cells(names: bytes, values: bytes) -> tuple[dict[Cell, float], int]:
+    """Return the cells of a script's answer, and how many could not be read.
+
+    Args:
+        names: one array.
+        values: with spaces between them.
+
+    """
+    try:
+        read = list(zip(_cells(names), map(float, values.split()), strict=True))
+    except (msgspec.MsgspecError, ValueError):
+        read = _one_by_one(names, values)
+    found = {cell: value for cell, value in read if -inf < value < inf and all(map(is_label, cell[1]))}
+    return found, values.count(b" ") + bool(values) - len(found)
+
+
+def _one_by_one(names: bytes, values: bytes) -> list[tuple[Cell, float]]:
+    found: list[tuple[Cell, float]] = []
+    with suppress(msgspec.MsgspecError):  # a name that is no MessagePack hides those behind it
+        for name, value in zip(_raw(names), values.split(), strict=False):
+            with suppress(msgspec.MsgspecError, ValueError):
+                found.append((_cell(bytes(name)), float(value)))
+    return found
 
 
 def marks(found: list[bytes]) -> dict[tuple[str, str], float]:
@@ -84,13 +110,16 @@ class Packer:
     def __init__(self) -> None:
         self._names: dict[tuple[Any, ...], bytes] = {}
 
-    def commit(self, versions: dict[int, bytes], changes: Changes, firsts: dict[str, bytes]) -> tuple[bytes, ...]:
-        """Return the arguments of a commit that holds only while the rows have these versions.
+    def commit(
+        self, versions: dict[int, bytes], changes: Changes, firsts: dict[str, bytes], digests: dict[str, bytes]
+    ) -> tuple[bytes, ...]:
+        """Return the arguments of a commit that holds only while rows and documents are as they were read.
 
         Args:
             versions: of all rows that were read, `ABSENT` where there was none.
             changes: what to write.
             firsts: documents to put back where they are missing.
+            digests: of the documents that were read, empty where there was none.
 
         """
         keep = changes.ttls
@@ -111,6 +140,7 @@ class Packer:
             self._amounts(changes.maxima),
             _texts(changes.documents),
             _texts(firsts),
+            _texts(digests),
         )
 
     def _amounts(self, amounts: dict[Cell, float]) -> bytes:

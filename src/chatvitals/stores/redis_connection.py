@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import ssl
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
 from redis.backoff import NoBackoff
@@ -13,19 +16,18 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
-    NoScriptError,
     RedisClusterException,
     RedisError,
 )
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from chatvitals.stores.base import StoreUnavailableError
+from chatvitals.stores import redis_url
+from chatvitals.stores.base import RefusedDataError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.stores.redis_scripts import Script
     from chatvitals.stores.redis_url import RedisAddress
 
 _CONNECT_SECONDS = 1.0
@@ -74,22 +76,23 @@ class Link:
         self._base = base.encode()
         self._key = f"{base}format".encode()
         self._client: Any = None
+        self._scripts: dict[str, Any] = {}
 
-    def run(self, script: Script, *arguments: bytes | float) -> Any:
+    def run(self, script: str, *arguments: bytes | float) -> Any:
         """Run a script and return its answer as redis-py gives it.
 
         Raises:
             LostReplyError: it may have run.
+            RefusedDataError: it has not run, and never will with these arguments.
             StoreUnavailableError: it has not run.
 
         """
-        given = (1, self._key, self._base, *arguments)
 
         def call(client: Any) -> Any:
-            try:
-                return client.execute_command("EVALSHA", script.sha, *given)
-            except NoScriptError:
-                return client.execute_command("EVAL", script.text, *given)
+            registered = self._scripts.get(script)
+            if registered is None:
+                registered = self._scripts[script] = client.register_script(script)
+            return registered(keys=[self._key], args=[self._base, *arguments], client=client)
 
         return self._called(call)
 
@@ -114,6 +117,8 @@ class Link:
                 client = self._client = self._connect()
             return call(client)
         except (RedisError, RedisClusterException, OSError) as error:
+            if _is_about_data(error):
+                raise RefusedDataError("the Redis refuses a value") from error
             self._client = None  # begin anew: a failover may have moved the data; other threads end with the old one
             lost = isinstance(error, (redis.ConnectionError, redis.TimeoutError, OSError))
             kind = LostReplyError if lost and not isinstance(error, _REFUSED) else StoreUnavailableError
@@ -186,10 +191,14 @@ class Link:
         named = next((sentence for word, sentence in _SENTENCES.items() if word in words), "")
         if isinstance(error, AuthenticationError):
             told = "refuses the login: check user and password in the store's URL"
+        elif "NOAUTH" in words:
+            told = "asks for a password: put it into the store's URL, redis://:PASSWORD@HOST:PORT/0"
         elif isinstance(error, BusyLoadingError):
             told = _SENTENCES["LOADING"]
         elif named:
             told = named
+        elif reason := _tls_trouble(error):
+            told = reason
         elif isinstance(error, redis.TimeoutError):
             told = "does not answer in time; trying again"
         elif isinstance(error, (redis.ConnectionError, RedisClusterException, OSError)):
@@ -197,3 +206,76 @@ class Link:
         else:
             told = f"refuses a command ({type(error).__name__}); chatvitals needs Redis 6.2 or Valkey 7.2"
         return f"the Redis at {self._address.shown} {told}"
+
+
+class ServerFacts(NamedTuple):
+    """The server that holds a store's keys; an empty text is what it did not tell."""
+
+    shown: str
+    """Its address, fit to be shown."""
+    version: str = ""
+    policy: str = ""
+    """What it does when its memory is full; all but `noeviction` throws away parts of the store."""
+    limit: int = 0
+    """Bytes of memory that it may use; 0 for no limit."""
+    role: str = ""
+    skew: float | None = None
+    """Seconds by which the clock of this machine is ahead of the server's."""
+
+
+def look(url: str) -> ServerFacts:
+    """Ask the server of a Redis store about itself.
+
+    A managed one may not tell: then only the address is known.
+
+    Raises:
+        StoreUnavailableError: it cannot be reached.
+
+    """
+    address = redis_url.parse(url)
+    with closing(Link(address)) as link:
+        link.ask("PING")
+        try:
+            info = link.ask("INFO")
+            seconds, microseconds = link.ask("TIME")
+        except StoreUnavailableError:
+            return ServerFacts(address.shown)
+    return ServerFacts(
+        address.shown,
+        version=str(info.get("redis_version", "")),
+        policy=str(info.get("maxmemory_policy", "")),
+        limit=int(info.get("maxmemory", 0)),
+        role=str(info.get("role", "")),
+        skew=time.time() - (int(seconds) + int(microseconds) / 1e6),
+    )
+
+
+_ABOUT_DATA = ("not a valid float", "not a float", "NaN or Infinity", "exceeds maximum allowed size", "bulk length")
+
+
+def _is_about_data(error: Exception) -> bool:
+    """Return whether the same commit would be refused again, whatever becomes of the server."""
+    if isinstance(error, redis.DataError):
+        return True
+    return isinstance(error, redis.ResponseError) and any(words in str(error) for words in _ABOUT_DATA)
+
+
+def _tls_trouble(error: BaseException) -> str:
+    """Return what is wrong with TLS, or an empty text where it is something else."""
+    found: BaseException | None = error
+    for _ in range(8):
+        if found is None or isinstance(found, ssl.SSLError):
+            break
+        found = found.__cause__ or found.__context__
+    if isinstance(found, ssl.SSLCertVerificationError):
+        if found.verify_code in {62, 64}:  # of OpenSSL: another host name, another address
+            return "has a certificate for another name: use the name that the certificate has in the store's URL"
+        return (
+            f"has a certificate that this machine does not trust ({found.verify_message}): "
+            "name its authority with ?ssl_ca_certs=PATH in the store's URL"
+        )
+    if isinstance(found, ssl.SSLError):
+        return f"does not speak TLS as expected ({found.reason or 'no reason given'}): use redis:// if it has no TLS"
+    if "Connection closed by server" in str(error) or isinstance(error, ConnectionResetError):
+        return "closes the connection at once: if it speaks TLS only, use rediss:// in the store's URL"
+    return ""

@@ -10,23 +10,10 @@ them as one MessagePack array of binaries, which the other side decodes at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from hashlib import sha1
 from typing import Final
 
 FORMAT: Final = b"1"
 CONFLICT: Final = b"CONFLICT"
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A Lua script, called by its hash once the server knows it."""
-
-    text: str
-    sha: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sha", sha1(self.text.encode(), usedforsecurity=False).hexdigest())
 
 
 # KEYS[1] is the format's key: it tells Cluster the slot, in which the other keys are too, having the same tag
@@ -47,7 +34,7 @@ local function packed(rows)
 end
 """
 
-LOAD = Script(
+LOAD = (
     _HEAD
     + _PACK
     + """
@@ -67,7 +54,7 @@ return packed(rows)
 )
 
 # a contact that has expired by itself leaves entries behind, which go when its time comes
-DUE = Script(
+DUE = (
     _HEAD
     + _PACK
     + """
@@ -86,12 +73,12 @@ return packed(rows)
 """
 )
 
-# Each argument is a row of records, as `redis_records` packs them. Sent again after a lost answer, a commit that took
+# Each argument is a row of records, as `redis_codec` packs them. Sent again after a lost answer, a commit that took
 # effect says so and does nothing.
-COMMIT = Script(
+COMMIT = (
     _HEAD
     + """
-local token, writer, checks, states, links, removed, marks, adds, latest, documents, firsts = unpack(ARGV, 2)
+local token, writer, checks, states, links, removed, marks, adds, latest, documents, firsts, reads = unpack(ARGV, 2)
 local call, sub, unpacked = redis.call, string.sub, struct.unpack
 local memory = base .. 'w:' .. writer
 if call('GET', memory) == token then return 'OK' end
@@ -101,9 +88,17 @@ for i = 1, #checks, 16 do
   if version == '' then version = absent end
   if version ~= sub(checks, i + 8, i + 15) then return 'CONFLICT' end
 end
+local at = 1
+while at <= #reads do
+  local name, digest
+  name, at = unpacked('<I4c0', reads, at)
+  digest, at = unpacked('<I4c0', reads, at)
+  local document = call('HGET', base .. 'kept', name)
+  if (document and redis.sha1hex(document) or '') ~= digest then return 'CONFLICT' end
+end
 call('SET', KEYS[1], '1')
 call('SET', memory, token, 'EX', 86400)
-local at = 1
+at = 1
 while at <= #links do
   local key, target, seconds
   key, target, seconds, at = unpacked('<c8c8I4', links, at)
@@ -168,7 +163,7 @@ return 'OK'
 """
 )
 
-CELLS = Script(
+CELLS = (
     _HEAD
     + """
 local flat, names, values = redis.call('HGETALL', base .. 'cells'), {}, {}
@@ -180,7 +175,7 @@ return {struct.pack('>BI4', 0xdd, #names) .. table.concat(names), table.concat(v
 """
 )
 
-EARLIEST = Script(
+EARLIEST = (
     _HEAD
     + """
 local found = {}
@@ -196,7 +191,7 @@ return found
 )
 
 # a page of contacts by the rank of their due time: their rows, and the times
-PAGE = Script(
+PAGE = (
     _HEAD
     + _PACK
     + """
@@ -213,7 +208,7 @@ return {packed(rows), table.concat(times, ' '), #flat}
 """
 )
 
-MARKS = Script(
+MARKS = (
     _HEAD
     + """
 local found = {}
@@ -229,10 +224,10 @@ return found
 """
 )
 
-DOCUMENTS = Script(_HEAD + "return redis.call('HGETALL', base .. 'kept')")
+DOCUMENTS = _HEAD + "return redis.call('HGETALL', base .. 'kept')"
 
 # the hashes and the longest sets; contacts are not weighed one by one
-SIZE = Script(
+SIZE = (
     _HEAD
     + """
 local size = 0
@@ -247,9 +242,9 @@ return size
 """
 )
 
-DOCUMENT = Script(_HEAD + "return redis.call('HGET', base .. 'kept', ARGV[2])")
+DOCUMENT = _HEAD + "return redis.call('HGET', base .. 'kept', ARGV[2])"
 
-KEEP_FIRST = Script(
+KEEP_FIRST = (
     _HEAD
     + """
 redis.call('SET', KEYS[1], '1')
@@ -258,17 +253,27 @@ return redis.call('HGET', base .. 'kept', ARGV[2])
 """
 )
 
-# the time is the caller's, as everywhere: clocks of hosts differ by less than a lease is long
-LEASE = Script(
+# The server's clock decides when a lease ends. A lease that was given in the caller's future counts for nothing, as on
+# the other stores: the clock of a host was ahead and has been set back. Records: end and start by the server, the start
+# by the holder, the holder. Older versions wrote the end by the holder and the holder.
+LEASE = (
     _HEAD
     + """
-local leases = base .. 'leases'
-local held = redis.call('HGET', leases, ARGV[2])
+local leases, name, holder = base .. 'leases', ARGV[2], ARGV[3]
+local now, seconds, tolerance = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local time = redis.call('TIME')
+local here = time[1] + time[2] / 1000000
+local held = redis.call('HGET', leases, name)
 if held then
-  local until_, holder = string.match(held, '^(%S+) (.*)$')
-  if holder ~= ARGV[3] and tonumber(until_) > tonumber(ARGV[4]) then return 0 end
+  local ends, given, theirs, held_by = string.match(held, '^=(%S+) (%S+) (%S+) (.*)$')
+  if not ends then
+    ends, held_by = string.match(held, '^(%S+) (.*)$')
+    given, theirs = 0, 0
+  end
+  ends, given, theirs = tonumber(ends), tonumber(given), tonumber(theirs)
+  if held_by ~= holder and here < ends and here >= given - tolerance and now >= theirs - tolerance then return 0 end
 end
-redis.call('HSET', leases, ARGV[2], ARGV[5] .. ' ' .. ARGV[3])
+redis.call('HSET', leases, name, string.format('=%.6f %.6f %.6f %s', here + seconds, here, now, holder))
 return 1
 """
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,20 +15,19 @@ from weakref import WeakSet
 
 from chatvitals.runtime import fork_hooks
 from chatvitals.stores import sqlite_schema as statements
-from chatvitals.stores.base import Changes, StoreInfo, StoreUnavailableError, is_free
+from chatvitals.stores.base import Changes, RefusedDataError, StoreInfo, StoreUnavailableError, is_free, is_label
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from chatvitals.metrics.measurements import Cell
     from chatvitals.stores.base import Row
 
-SCHEMA_VERSION = 1
 _BUSY_SECONDS = 2.0
 _MOST_PARAMETERS = 500
 _DUMPED_AT_ONCE = 1000
-_LEASE = "lease:"
+_BACKED_UP_AT_ONCE = 256  # pages
+_REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
 class _Connection(sqlite3.Connection):
@@ -49,6 +49,7 @@ class SQLiteStore:
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path)
+        self.unreadable = 0
         self._mode = "rwc" if create else "rw"
         self._begin()
         fork_hooks.watch(self)
@@ -104,14 +105,14 @@ class SQLiteStore:
         """Return all metric cells, read in one statement and so from one moment."""
         with self._translated():
             rows = self._connection().execute("SELECT family, labels, field, value FROM cells").fetchall()
-        texts = {labels: tuple(json.loads(labels)) for _, labels, _, _ in rows}
-        return {(family, texts[labels], field): value for family, labels, field, value in rows}
+        cells, self.unreadable = statements.cells_of(rows)
+        return cells
 
     def oldest_open(self) -> dict[tuple[str, str], float]:
         """Return the earliest mark of each kind and business number."""
         with self._translated():
-            rows = self._connection().execute("SELECT kind, number, min(at) FROM marks GROUP BY kind, number")
-            return {(kind, number): at for kind, number, at in rows}
+            rows = self._connection().execute("SELECT kind, number, min(at) FROM open_since GROUP BY kind, number")
+            return {(kind, number): at for kind, number, at in rows if is_label(number) and isinstance(at, float)}
 
     def document(self, name: str) -> bytes | None:
         """Return a document, or None."""
@@ -125,7 +126,9 @@ class SQLiteStore:
             found = _document(connection, name)  # first: reading waits for nobody
             if found is not None:
                 return found
-            connection.execute("INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
+            connection.execute(
+                "INSERT INTO documents (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value)
+            )
             return _document(connection, name) or value
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
@@ -138,13 +141,16 @@ class SQLiteStore:
             try:
                 free = _is_free(connection, name, holder, now)
                 if free:
-                    value = json.dumps([holder, now, now + seconds]).encode()
-                    connection.execute(statements.PUT_DOCUMENT, (_LEASE + name, value))
+                    connection.execute(statements.PUT_LEASE, (name, holder, now, now + seconds))
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             return free
+
+    def advice(self) -> str:
+        """Return an empty text: nothing endangers this store."""
+        return ""
 
     def about(self) -> StoreInfo:
         """Return the format of the file and how large it is with its log."""
@@ -169,6 +175,32 @@ class SQLiteStore:
             connection = self._connection()
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copy the store into a new file while workers go on writing.
+
+        The copy is made beside the target and renamed when it is complete, so that a kill leaves no half copy there.
+
+        Raises:
+            FileExistsError: the target exists.
+            StoreUnavailableError: the store cannot be read, or the copy cannot be written.
+
+        """
+        target = Path(path)
+        if target.exists():
+            raise FileExistsError(f"the file {target} exists already: choose another name")
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        with self._translated():
+            part.unlink(missing_ok=True)
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            copy = sqlite3.connect(part)
+            try:
+                self._connection().backup(copy, pages=_BACKED_UP_AT_ONCE, sleep=0.01)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            finally:
+                copy.close()
+            os.link(part, target)  # unlike a rename, it never replaces a file that has appeared meanwhile
+            part.unlink()
 
     def close(self) -> None:
         """Close all connections; while another thread uses its own, only this thread's."""
@@ -199,6 +231,10 @@ class SQLiteStore:
             self._uses += 1
         try:
             yield
+        except _REFUSED as error:
+            if "closed" not in str(error):
+                raise RefusedDataError(f"the store refuses a value ({type(error).__name__})") from error
+            raise StoreUnavailableError(self._advice(error)) from error
         except (sqlite3.Error, OSError) as error:
             if not _is_busy(error):
                 self._close_own()
@@ -229,6 +265,8 @@ class SQLiteStore:
             if _inode(self.path) == local.inode:
                 return connection
             connection.close()  # the file was removed or replaced: what it is now counts
+        if self._mode == "rwc":
+            self._create()
         connection = sqlite3.connect(
             f"file:{quote(str(self.path))}?mode={self._mode}",
             timeout=_BUSY_SECONDS,
@@ -247,23 +285,16 @@ class SQLiteStore:
             self._open.add(connection)
         return connection
 
+    def _create(self) -> None:
+        """Create a missing file for its owner alone: it holds hashes of people and, by default, their key."""
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last moments, never consistency
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == SCHEMA_VERSION:
-            return
-        if version > SCHEMA_VERSION:
-            raise StoreUnavailableError(
-                f"the store file {self.path.name} was written by a newer chatvitals (format {version}, this one knows "
-                f"{SCHEMA_VERSION}): upgrade chatvitals, or use another file"
-            )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # no other process was faster
-            for statement in statements.SCHEMA.split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
+        if statements.version_of(connection, self.path.name) < statements.SCHEMA_VERSION:
+            connection.execute("PRAGMA journal_mode = WAL")
+            statements.bring_up_to_date(connection, self.path.name)
 
 
 class _SQLiteTransaction:
@@ -315,7 +346,7 @@ class _SQLiteTransaction:
         many(statements.PUT_LINK, changes.links.items())
         many("DELETE FROM contacts WHERE key = ?", [(key,) for key in changes.removed])
         gone = [mark for mark, at in changes.open_since.items() if at is None]
-        many("DELETE FROM marks WHERE kind = ? AND number = ? AND key = ?", gone)
+        many(statements.DELETE_MARK, gone)
         many(statements.PUT_MARK, [(*mark, at) for mark, at in changes.open_since.items() if at is not None])
         many(statements.ADD_CELL, _cell_rows(changes.increments))
         many(statements.RAISE_CELL, _cell_rows(changes.maxima))
@@ -324,13 +355,13 @@ class _SQLiteTransaction:
 
 
 def _document(connection: sqlite3.Connection, name: str) -> bytes | None:
-    row = connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
+    row = connection.execute("SELECT value FROM documents WHERE name = ?", (name,)).fetchone()
     return None if row is None else bytes(row[0])
 
 
 def _is_free(connection: sqlite3.Connection, name: str, holder: str, now: float) -> bool:
-    lease = _document(connection, _LEASE + name)
-    return lease is None or is_free(tuple(json.loads(lease)), holder, now)
+    lease = connection.execute("SELECT holder, given, ends FROM leases WHERE name = ?", (name,)).fetchone()
+    return lease is None or is_free(lease, holder, now)
 
 
 def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
@@ -340,15 +371,12 @@ def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
             states={key: (row, due) for key, row, due in rows if isinstance(row, bytes)},
             links={key: row for key, row, _ in rows if isinstance(row, int)},
         )
-    marks = connection.execute("SELECT kind, number, key, at FROM marks")
+    marks = connection.execute("SELECT kind, number, key, at FROM open_since")
     while rows := marks.fetchmany(_DUMPED_AT_ONCE):
         yield Changes(open_since={(kind, number, key): at for kind, number, key, at in rows})
     cells = connection.execute("SELECT family, labels, field, value FROM cells")
-    kept = connection.execute("SELECT name, value FROM kept")
-    yield Changes(
-        increments={(family, tuple(json.loads(labels)), field): value for family, labels, field, value in cells},
-        documents={name: value for name, value in kept if not name.startswith(_LEASE)},
-    )
+    documents = connection.execute("SELECT name, value FROM documents")
+    yield Changes(increments=statements.cells_of(cells)[0], documents=dict(documents))
 
 
 def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:

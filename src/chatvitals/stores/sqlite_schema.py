@@ -1,14 +1,45 @@
-"""The SQL of the SQLite store: its tables, and what a commit writes."""
+"""The SQL of the SQLite store, the versions of its format, and reading a file without changing it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatvitals.stores.base import StoreUnavailableError, is_label
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from chatvitals.metrics.measurements import Cell
+
+SCHEMA_VERSION = 2
+APPLICATION_ID = 0x63767473
+"""What marks a file as a store of chatvitals: `PRAGMA application_id`."""
 
 SCHEMA = """
 CREATE TABLE contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL);
 CREATE INDEX contacts_due ON contacts (due) WHERE due IS NOT NULL;
-CREATE TABLE marks (kind TEXT, number TEXT, key INTEGER, at REAL, PRIMARY KEY (kind, number, key)) WITHOUT ROWID;
-CREATE INDEX marks_at ON marks (kind, number, at);
+CREATE TABLE open_since (kind TEXT, number TEXT, key INTEGER, at REAL, PRIMARY KEY (kind, number, key)) WITHOUT ROWID;
+CREATE INDEX open_since_at ON open_since (kind, number, at);
 CREATE TABLE cells (family TEXT, labels TEXT, field INTEGER, value REAL, PRIMARY KEY (family, labels, field))
     WITHOUT ROWID;
-CREATE TABLE kept (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+CREATE TABLE documents (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT, given REAL, ends REAL) WITHOUT ROWID;
 """
+FROM_1_TO_2 = """
+ALTER TABLE marks RENAME TO open_since;
+DROP INDEX marks_at;
+CREATE INDEX open_since_at ON open_since (kind, number, at);
+ALTER TABLE kept RENAME TO documents;
+DELETE FROM documents WHERE name LIKE 'lease:%';
+CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT, given REAL, ends REAL) WITHOUT ROWID;
+"""
+_TABLES_OF_1 = {"contacts", "marks", "cells", "kept"}  # this format had no application id
+
 # a due time that stays is not written again: the index on it is the dearest part of a write
 UPDATE_STATE = "UPDATE contacts SET row = ? WHERE key = ?"
 PUT_STATE = (
@@ -19,8 +50,9 @@ PUT_LINK = (
     "INSERT INTO contacts (key, row, due) VALUES (?, ?, NULL) "
     "ON CONFLICT (key) DO UPDATE SET row = excluded.row, due = NULL"
 )
+DELETE_MARK = "DELETE FROM open_since WHERE kind = ? AND number = ? AND key = ?"
 PUT_MARK = (
-    "INSERT INTO marks (kind, number, key, at) VALUES (?, ?, ?, ?) "
+    "INSERT INTO open_since (kind, number, key, at) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (kind, number, key) DO UPDATE SET at = excluded.at"
 )
 ADD_CELL = (
@@ -31,5 +63,106 @@ RAISE_CELL = (
     "INSERT INTO cells (family, labels, field, value) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (family, labels, field) DO UPDATE SET value = max(value, excluded.value)"
 )
+PUT_DOCUMENT = (
+    "INSERT INTO documents (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+PUT_LEASE = "INSERT OR REPLACE INTO leases (name, holder, given, ends) VALUES (?, ?, ?, ?)"
 
-PUT_DOCUMENT = "INSERT INTO kept (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+def version_of(connection: sqlite3.Connection, name: str) -> int:
+    """Return the format of an open file: 0 for an empty one. Nothing is written.
+
+    Args:
+        connection: to the file.
+        name: of the file, for messages.
+
+    Raises:
+        StoreUnavailableError: the file is somebody else's database, or a newer version of chatvitals wrote it.
+
+    """
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application == APPLICATION_ID:
+        ours = version > 1
+    elif application or version not in {0, 1}:
+        ours = False
+    else:
+        tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        ours = tables == _TABLES_OF_1 if version else not tables
+    if not ours:
+        raise StoreUnavailableError(
+            f"the file {name} is the database of another application and stays untouched: "
+            "set `store` to a file of its own for chatvitals"
+        )
+    if version > SCHEMA_VERSION:
+        raise StoreUnavailableError(
+            f"the store file {name} was written by a newer chatvitals (format {version}, this one knows "
+            f"{SCHEMA_VERSION}): upgrade chatvitals, or use another file"
+        )
+    return version
+
+
+def bring_up_to_date(connection: sqlite3.Connection, name: str) -> None:
+    """Create the tables of an empty file, or migrate those of an older format; all in one transaction.
+
+    Raises:
+        StoreUnavailableError: see `version_of`.
+
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = version_of(connection, name)  # again: another process may have been faster
+        if version < SCHEMA_VERSION:
+            for statement in (FROM_1_TO_2 if version else SCHEMA).split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def cells_of(rows: Iterable[tuple[str, str, int, float]]) -> tuple[dict[Cell, float], int]:
+    """Return the cells of rows of the table, and how many rows could not be read."""
+    texts: dict[str, tuple[str, ...] | None] = {}
+    cells: dict[Cell, float] = {}
+    unreadable = 0
+    for family, text, field, value in rows:
+        if text not in texts:
+            texts[text] = _labels(text)
+        labels = texts[text]
+        if labels is None or not isinstance(value, float) or not -inf < value < inf or not isinstance(field, int):
+            unreadable += 1
+        else:
+            cells[family, labels, field] = value
+    return cells, unreadable
+
+
+def read_cells(path: str | os.PathLike[str]) -> dict[Cell, float]:
+    """Return all metric cells of a store's file, which is opened for reading only and never created.
+
+    Raises:
+        StoreUnavailableError: there is no such file, or it is no store that this version can read.
+
+    """
+    if not Path(path).is_file():
+        raise StoreUnavailableError(f"there is no store file {path}: is this the folder in which the bot runs?")
+    try:
+        connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)
+        try:
+            if not version_of(connection, str(path)):
+                raise StoreUnavailableError(f"the file {path} is empty and no store of chatvitals")
+            return cells_of(connection.execute("SELECT family, labels, field, value FROM cells"))[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"the store file {path} cannot be read ({error})") from None
+
+
+def _labels(text: str) -> tuple[str, ...] | None:
+    try:
+        labels = json.loads(text)
+    except (ValueError, TypeError):
+        return None
+    return tuple(labels) if isinstance(labels, list) and all(map(is_label, labels)) else None

@@ -216,6 +216,8 @@ def test_each_thread_has_its_own_connection(sqlite: SQLiteStore) -> None:
 
 def test_a_file_of_a_newer_version_is_refused_with_a_sentence(sqlite: SQLiteStore) -> None:
     """An older chatvitals does not guess what a newer one meant."""
+    sqlite.cells()
+    sqlite.close()
     with sqlite3.connect(sqlite.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
@@ -278,7 +278,7 @@ def test_while_the_store_is_away_the_control_is_given_and_nobody_is_exposed(key:
     greeting = vitals.experiment("greeting", {"plain": 1, "emoji": 10_000})
     assert of(greeting, PHONE) == "emoji"
     there = vitals._assignments._store
-    vitals._assignments._store = Away(StoreUnavailableError("away"))
+    vitals._assignments._store = cast("Store", Away(StoreUnavailableError("away")))
     assert of(greeting, PHONE) == "emoji"
     assert of(greeting, phone(1)) == "plain"
     assert len(vitals.heard(Exposed)) == 2
@@ -315,6 +315,6 @@ def test_a_locked_store_does_not_block(tmp_path: Path, key: str | None, how: str
 
 def test_a_bug_of_ours_gives_the_control(vitals: ListeningVitals, swallowed: Any) -> None:
     """And is counted."""
-    vitals._assignments._store = Away(RuntimeError("our mistake"))
+    vitals._assignments._store = cast("Store", Away(RuntimeError("our mistake")))
     assert of(vitals.experiment("greeting", VARIANTS), PHONE) == "plain"
     assert len(swallowed.take("experiment")) == 1

@@ -1,0 +1,93 @@
+"""Parts a batch: what is counted at once, what is about the business, and what is about people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chatvitals.events import (
+    AccountEvent,
+    GraphCall,
+    Handled,
+    IdentityChange,
+    Message,
+    Poll,
+    PollerState,
+    Preference,
+    Send,
+    Webhook,
+)
+from chatvitals.metrics import catalogue
+from chatvitals.whatsapp import enums
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from chatvitals.events import PersonEvent
+    from chatvitals.metrics.cardinality import CardinalityLimiter
+    from chatvitals.metrics.measurements import Measurements
+    from chatvitals.pipeline.quality_batch import QualityBatch
+    from chatvitals.pipeline.queue_items import Decoded
+
+_NEEDS_A_PERSON = frozenset({Message, Preference, IdentityChange})
+
+
+def sort(
+    batch: Iterable[Decoded],
+    business: QualityBatch,
+    labels: CardinalityLimiter,
+    measures: Measurements,
+    give_way: Callable[[], None],
+) -> list[PersonEvent]:
+    """Count what is about no person, hand on what is about the business, and return what is about people."""
+    events: list[PersonEvent] = []
+    for event in batch:
+        give_way()
+        if type(event) is Handled:
+            _count_handled(event, labels, measures)
+        elif type(event) is Webhook:
+            _count_webhook(event, measures)
+            business.add_webhook(event)
+            events += _person_events(event, measures)
+        elif isinstance(event, Poll | PollerState | GraphCall):
+            business.add(event)
+        elif type(event) is Send and event.template:
+            template = labels.limit("template", event.template)
+            language = labels.limit("language", event.language)
+            events.append(msgspec.structs.replace(event, template=template, language=language))
+        else:
+            events.append(event)  # type: ignore[arg-type]
+    return events
+
+
+def _count_webhook(webhook: Webhook, measures: Measurements) -> None:
+    """Count what a POST on the webhook path was, beside its events."""
+    measures.count(catalogue.WEBHOOKS, (webhook.result,))
+    if webhook.result != "accepted":
+        return
+    measures.at_least(catalogue.LAST_WEBHOOK, (), webhook.received)
+    for (field, known), amount in webhook.fields.items():
+        name = field if field in enums.KNOWN_FIELDS else enums.OTHER
+        measures.count(catalogue.WEBHOOK_FIELDS, (name, "yes" if known else "no"), amount)
+    if webhook.malformed:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",), webhook.malformed)
+
+
+def _count_handled(event: Handled, labels: CardinalityLimiter, measures: Measurements) -> None:
+    """Count a handler's call; its number is empty where it is not known whose message it handled."""
+    number = labels.limit(catalogue.NUMBER, event.phone_number_id)
+    measures.observe(catalogue.HANDLER_SECONDS_FAMILY, (number, event.handler, event.result), event.seconds)
+
+
+def _person_events(webhook: Webhook, measures: Measurements) -> list[PersonEvent]:
+    """Return the events of a webhook that are about a person; one that names nobody is malformed."""
+    events: list[PersonEvent] = []
+    for event in webhook.events:
+        if type(event) is AccountEvent:
+            continue
+        if type(event) in _NEEDS_A_PERSON and not event.wa_id and not event.user_id:  # type: ignore[union-attr]
+            measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        else:
+            events.append(event)  # type: ignore[arg-type]
+    return events
