@@ -21,7 +21,7 @@ def vitals() -> ListeningVitals:
     return ListeningVitals()
 
 
-class Told:
+class Heard:
     """What may come to a contact, each with what it counts as."""
 
     def __init__(self, vitals: ListeningVitals) -> None:
@@ -106,7 +106,7 @@ class Told:
 )
 def test_an_outcome_counts_once_and_after_the_exposure_only(vitals: ListeningVitals, what: str, outcome: str) -> None:
     """The unit is the contact: what came before is not the variant's doing, and a second one adds nothing."""
-    told = Told(vitals)
+    told = Heard(vitals)
     happen = getattr(told, what)
     told.message()  # it shows both ids
     vitals.record_reply(contact=USER, phone_number_id=NUMBER)
@@ -127,7 +127,7 @@ def test_an_outcome_counts_once_and_after_the_exposure_only(vitals: ListeningVit
 
 def test_only_the_journey_of_the_goal_is_the_goal(vitals: ListeningVitals) -> None:
     """Another one that is completed says nothing about it."""
-    told = Told(vitals)
+    told = Heard(vitals)
     told.expose()
     vitals.journey("other one", ["paid"], completed_by="paid").reach("paid", contact=PHONE, phone_number_id=NUMBER)
     assert vitals.total(OUTCOMES) == 0
@@ -139,7 +139,7 @@ def test_only_the_journey_of_the_goal_is_the_goal(vitals: ListeningVitals) -> No
 @pytest.mark.parametrize("end", ["restarted", "handed_over"])
 def test_a_journey_that_ends_otherwise_is_no_goal(vitals: ListeningVitals, end: Any) -> None:
     """Only a completed run is."""
-    told = Told(vitals)
+    told = Heard(vitals)
     told.expose()
     told.order.reach("menu", contact=PHONE, phone_number_id=NUMBER)
     told.order.end(end, contact=PHONE, phone_number_id=NUMBER)
@@ -150,7 +150,7 @@ def test_a_journey_that_ends_otherwise_is_no_goal(vitals: ListeningVitals, end: 
 def test_the_wait_without_an_answer_lies_in_the_endless_bucket_alone() -> None:
     """However soon the bot's author gives a turn up: an outage must not make waits look short."""
     vitals = ListeningVitals(unanswered_after=60.0, overdue_after=[10.0])
-    told = Told(vitals)
+    told = Heard(vitals)
     told.expose()
     told.message()
     vitals.later(80.0)
@@ -161,7 +161,7 @@ def test_the_wait_without_an_answer_lies_in_the_endless_bucket_alone() -> None:
 
 def test_the_wait_of_a_turn_that_ends_after_the_exposure_counts(vitals: ListeningVitals) -> None:
     """Answered in its bucket, unanswered in +Inf alone; what ended before does not."""
-    told = Told(vitals)
+    told = Heard(vitals)
     told.message()
     vitals.time.advance(3.0)
     vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)

@@ -1,0 +1,69 @@
+"""Each idea has one room, and each thing one name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "chatvitals"
+MODULES = {"__init__", "__main__", "_version", "context", "events", "settings", "vitals"}
+MOST_LINES = 400
+
+OLD_CLASSES = {
+    "Unread", "Whose", "Moments", "Moment", "Measures", "OwnHealth", "Leadership", "Patience", "Given", "Looked",
+    "Told", "Guard", "Labels", "Contact",
+}  # fmt: skip
+OLD_MODULES = re.compile(
+    r"chatvitals\.(reducer|clients|assets|catalogue|families|labels|payloads|vocabulary|webhooks|guard|forks|graph"
+    r"|poller|watching|exposition|exporter|samples|whose|moments|unread|queued|funnel|store_cli)\b"
+)
+
+
+def sources() -> list[Path]:
+    """Return every Python file of the package, tests and builder."""
+    return [path for folder in ("src", "tests", "grafana", "examples") for path in (ROOT / folder).rglob("*.py")]
+
+
+def test_only_the_nouns_of_a_user_lie_at_the_top() -> None:
+    """Everything else has a package that names its layer."""
+    assert {path.stem for path in PACKAGE.glob("*.py")} == MODULES
+
+
+def test_no_module_holds_two_ideas() -> None:
+    """A module that outgrows the limit wants a second room."""
+    long = {str(path.relative_to(ROOT)): _lines(path) for path in PACKAGE.rglob("*.py") if _lines(path) > MOST_LINES}
+    assert long == {}
+
+
+def test_no_old_name_is_left() -> None:
+    """Nothing has been released, so no name is kept for compatibility."""
+    old = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources()
+        if path != Path(__file__)
+        for name in (
+            *_classes(path) & OLD_CLASSES,
+            *(found.group() for found in OLD_MODULES.finditer(path.read_text())),
+        )
+    }
+    assert old == set()
+
+
+@pytest.mark.parametrize("word", ["Say", "Tell"])
+def test_a_predicate_returns_whether(word: str) -> None:
+    """Python's idiom is "Return whether"."""
+    found = [path for path in sources() if path != Path(__file__) and f'"""{word} whether' in path.read_text()]
+    assert found == []
+
+
+def _classes(path: Path) -> set[str]:
+    """Return the names of the classes that a file defines."""
+    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)}
+
+
+def _lines(path: Path) -> int:
+    return path.read_text().count("\n")
