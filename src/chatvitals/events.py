@@ -13,7 +13,9 @@ import msgspec
 SendKind: TypeAlias = Literal["reply", "campaign", "notice", "other"]
 CallName: TypeAlias = Literal["handover", "fallback", "dismiss", "resolve"]
 RunOutcome: TypeAlias = Literal["completed", "handed_over", "restarted"]
-WebhookResult: TypeAlias = Literal["accepted", "unsigned", "bad_signature", "undecodable", "oversize", "rejected"]
+WebhookResult: TypeAlias = Literal[
+    "accepted", "foreign", "unsigned", "bad_signature", "undecodable", "oversize", "rejected"
+]
 Actor: TypeAlias = Literal["bot", "human", "unknown"]
 
 
@@ -37,10 +39,14 @@ class Message(_PersonEvent):
     only_errors: bool = False  # no content: the item holds nothing but errors
     closing: bool = False  # its text could be a closing remark such as "ok thanks"; the text itself is not kept
     own_number: bool = False  # one of the business's own numbers wrote it
+    adds_nothing: bool = False  # its type says that it adds no message: an edit, a reaction, a vote …
 
 
 class IdentityChange(_PersonEvent):
-    """A `system` message that gives a person a new phone or business-scoped id; it comes beside its `Message`."""
+    """Another phone or business-scoped id of a person; it comes beside the `Message` that shows it.
+
+    A `system` message told of it, or a message's sender and the only contact beside it have different ids.
+    """
 
     new_wa_id: str = ""
     new_user_id: str = ""
@@ -66,6 +72,7 @@ class Echo(_PersonEvent):
     id: str
     type: str
     timestamp: int | None = None
+    adds_nothing: bool = False  # its type says that it adds no message: an edit, a reaction …
     actor: Actor = "human"
 
 
@@ -185,7 +192,7 @@ class PollerState(msgspec.Struct, gc=False, kw_only=True):
 
 
 class Webhook(msgspec.Struct, gc=False, kw_only=True):
-    """One POST on the webhook path, with what became of it.
+    """One POST on the webhook path, with what became of it; `foreign` is one of another product of Meta.
 
     `fields` counts its changes by (field, known); `malformed` counts items that could not be read; `numbers` gives the
     display number (digits) of each `phone_number_id` that a value named.

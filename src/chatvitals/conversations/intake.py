@@ -47,10 +47,16 @@ def apply_event(contact: ContactState, event: PersonEvent, hasher: Hasher, measu
 
 
 def _status(contact: ContactState, event: Status, hasher: Hasher, measures: Measurements) -> None:
+    if timestamps.is_stale(event.received, event.timestamp):
+        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
+        return
     outbound.status(contact, event, hasher.message(event.id), measures)
 
 
 def _echo(contact: ContactState, event: Echo, hasher: Hasher, measures: Measurements) -> None:
+    if timestamps.is_stale(event.received, event.timestamp):
+        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
+        return
     outbound.echo(contact, event, hasher.message(event.id), measures)
 
 
@@ -92,7 +98,7 @@ def _message(contact: ContactState, event: Message, hasher: Hasher, measures: Me
     measures.count(catalogue.MESSAGES_RECEIVED, (contact.phone_number_id, enums.type_label(event.type)))
     if event.type == "revoke" and event.of:
         contact.pending.append(Item(Kind.REVOKE, event.received, moment.at, hasher.message(event.of), moment.second))
-    elif event.type not in _OPENS_NO_TURN and not event.group and not event.only_errors:
+    elif not (event.adds_nothing or event.group or event.only_errors or event.type in _OPENS_NO_TURN):
         measures.observe(catalogue.WEBHOOK_LAG, (contact.phone_number_id,), event.received - moment.at)
         contact.pending.append(Item(Kind.MESSAGE, event.received, moment.at, key, moment.second))
 

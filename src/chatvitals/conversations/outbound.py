@@ -89,13 +89,13 @@ def echo(contact: ContactState, event: Echo, key: int, measures: Measurements) -
         measures.count(catalogue.DUPLICATES, ("echo",))
         return
     contact.seen = message_log.add_seen(contact.seen, key, event.received)
-    if event.type in _NO_REPLY_ECHOES:
+    if event.adds_nothing or event.type in _NO_REPLY_ECHOES:
         return
     moment = timestamps.moment(event.received, event.timestamp)
     if moment.skewed:
         measures.count(catalogue.CLOCK_SKEWS)
     evidence = Item(Kind.REPLY, event.received, moment.at, key, moment.second, Evidence.ECHO,
-                    ACTOR_LABELS.index("human"))  # fmt: skip
+                    ACTOR_LABELS.index(event.actor))  # fmt: skip
     _told(contact, key, evidence)
 
 

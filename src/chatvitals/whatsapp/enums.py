@@ -11,6 +11,19 @@ MESSAGE_TYPES = frozenset(
     "audio button contacts document edit image interactive location order reaction request_welcome revoke sticker "
     "system text unsupported video".split()
 )
+ADDS_NO_MESSAGE = frozenset({"edit", "reaction", "request_welcome", "revoke", "system"})
+"""Types of messages that change or mark another one, or that no person wrote."""
+UNSUPPORTED_ADDS_NO_MESSAGE = frozenset(
+    "delete edit event_response keep_in_chat pin poll_update poll_vote reaction revoke unkeep_in_chat unpin".split()
+)
+"""Types under `unsupported.type` that change or mark another message. Behind all others a person wrote something."""
+INTERACTIVE_ADDS_NO_MESSAGE = frozenset({"call_permission_reply"})
+IDENTITY_CHANGES = frozenset({"user_changed_number", "customer_changed_number", "user_changed_user_id"})
+"""Types under `system.type` that give a person another phone number or user id."""
+OBJECT = "whatsapp_business_account"
+"""The `object` of WhatsApp's webhooks; other products of Meta may come to the same address."""
+MESSAGE_STATUS_TYPES = frozenset({"", "message"})
+"""Types under `statuses[].type` that are about a message. Others are about payments and calls."""
 STATUSES = ("sent", "delivered", "read", "played", "failed", OTHER)
 CATEGORIES = (
     "authentication",

@@ -38,11 +38,19 @@ class Text(msgspec.Struct, gc=False):
     body: msgspec.Raw = msgspec.Raw(b"")
 
 
+class Kind(msgspec.Struct, gc=False):
+    """The body of a message whose own `type` says what kind of it this is."""
+
+    type: Any = None
+
+
 class System(msgspec.Struct, gc=False):
-    """The change that a `system` message tells."""
+    """The change that a `system` message tells, in newer and older words."""
 
     type: Any = None
     wa_id: Any = None
+    new_wa_id: Any = None
+    customer: Any = None
     user_id: Any = None
     previous_user_id: Any = None
 
@@ -57,6 +65,16 @@ class Error(msgspec.Struct, gc=False):
     """One of Meta's errors; titles change, the code stays."""
 
     code: Any = None
+
+
+class SendBody(msgspec.Struct, gc=False):
+    """The body of a send, which stands in an echo of a thread that another responder owns."""
+
+    type: Any = None
+    status: Any = None
+    to: Any = None
+    recipient: Any = None
+    recipient_type: Any = None
 
 
 class MessageItem(msgspec.Struct, gc=False):
@@ -75,6 +93,9 @@ class MessageItem(msgspec.Struct, gc=False):
     edit: About | _Wrong = None
     revoke: About | _Wrong = None
     system: System | _Wrong = None
+    interactive: Kind | _Wrong = None
+    unsupported: Kind | _Wrong = None
+    message: SendBody | _Wrong = None
     errors: list[Anything | _Wrong] | Anything | _Scalar = None
 
 
@@ -82,6 +103,7 @@ class StatusItem(msgspec.Struct, gc=False):
     """An item of `statuses[]`."""
 
     id: Any = None
+    type: Any = None
     status: Any = None
     timestamp: Any = None
     recipient_id: Any = None
@@ -115,6 +137,13 @@ class Metadata(msgspec.Struct, gc=False):
     display_phone_number: Any = None
 
 
+class Standby(msgspec.Struct, gc=False):
+    """The traffic of a thread that another responder owns."""
+
+    contacts: list[ContactItem | _Wrong] | Anything | _Scalar = None
+    message_echoes: list[MessageItem | _Wrong] | Anything | _Scalar = None
+
+
 class Value(msgspec.Struct, gc=False):
     """The value of a change."""
 
@@ -124,6 +153,7 @@ class Value(msgspec.Struct, gc=False):
     statuses: list[StatusItem | _Wrong] | Anything | _Scalar = None
     message_echoes: list[MessageItem | _Wrong] | Anything | _Scalar = None
     user_preferences: list[PreferenceItem | _Wrong] | Anything | _Scalar = None
+    standby: Standby | _Wrong = None
 
 
 class Change(msgspec.Struct, gc=False):
@@ -144,11 +174,25 @@ class Entry(msgspec.Struct, gc=False):
 class Document(msgspec.Struct, gc=False):
     """A whole body."""
 
+    object: Any = None
     entry: list[Entry | _Wrong] | Anything | _Scalar = None
 
 
 read = msgspec.json.Decoder(Document).decode
-read_plain = msgspec.json.Decoder().decode
+_read_plain = msgspec.json.Decoder().decode
+
+
+def read_all(body: bytes) -> Any:
+    """Return everything in a body that `read` has read; a place that it skipped may hold what msgspec refuses.
+
+    Raises:
+        ValueError, RecursionError, msgspec.MsgspecError: there is something in it that nothing reads.
+
+    """
+    try:
+        return _read_plain(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _read_plain(clean(body))
 
 
 def text(value: Any) -> str:

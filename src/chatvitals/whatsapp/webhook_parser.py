@@ -12,26 +12,25 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from chatvitals.events import AccountEvent, Echo, IdentityChange, Message, Preference, Status, Webhook
+from chatvitals.whatsapp import contact_ids, message_kinds, schema
 from chatvitals.whatsapp.closing_remarks import BY_DEFAULT, ClosingRemarks
-from chatvitals.whatsapp.enums import KNOWN_FIELDS, OTHER
+from chatvitals.whatsapp.contact_ids import NOBODY, Ids, ValueContacts
+from chatvitals.whatsapp.enums import KNOWN_FIELDS, MESSAGE_STATUS_TYPES, OBJECT, OTHER
 from chatvitals.whatsapp.schema import (
-    About,
     Change,
-    ContactItem,
     Document,
     Entry,
-    Error,
     MessageItem,
     Metadata,
     PreferenceItem,
     Pricing,
+    SendBody,
+    Standby,
     StatusItem,
-    System,
     Text,
     Value,
     clean,
     read,
-    read_plain,
     seconds,
     text,
     word,
@@ -39,6 +38,8 @@ from chatvitals.whatsapp.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from chatvitals.events import Actor
 
 T = TypeVar("T")
 
@@ -48,11 +49,11 @@ _DIGITS: Final = frozenset("0123456789")
 _MESSAGES: Final = "messages"
 _ECHOES: Final = frozenset({"smb_message_echoes", "message_echoes"})
 _PREFERENCES: Final = "user_preferences"
-_ABOUT: Final = frozenset({"reaction", "edit", "revoke"})  # messages about another one
-# About people, yet nothing that a turn or a message's fate depends on: old messages, threads that another responder
-# owns, calls, address books. Their values must not travel further, and their `messages` and `statuses` are none.
+_STANDBY: Final = "standby"
+_LISTS: Final = (_MESSAGES, "statuses", "message_echoes", _PREFERENCES)
+# About people, yet nothing that a turn depends on: old messages, calls, address books. They must not travel further.
 _PRIVATE: Final = frozenset(
-    "history standby calls smb_app_state_sync automatic_events tracking_events consumer_profile".split()
+    "history calls smb_app_state_sync automatic_events tracking_events consumer_profile".split()
 )
 _REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -66,7 +67,8 @@ def decode(body: bytes, received: float = 0.0, closings: ClosingRemarks = BY_DEF
         closings: decides whether a text can be a closing remark.
 
     Returns:
-        A `Webhook` with the result `accepted`, or `undecodable` where no list of entries could be read.
+        A `Webhook` with the result `accepted`. It is `foreign` where `object` names another product of Meta, and
+        `undecodable` where no list of entries could be read.
 
     """
     try:
@@ -79,6 +81,8 @@ def decode(body: bytes, received: float = 0.0, closings: ClosingRemarks = BY_DEF
             document = read(body)
         except _REFUSED:
             return Webhook(result="undecodable", received=received)
+    if document.object != OBJECT and document.object is not None:
+        return Webhook(result="foreign", received=received)
     webhook = Webhook(result="accepted", received=received)
     if not _Reading(webhook, body, closings).document(document):
         return Webhook(result="undecodable", received=received)
@@ -88,14 +92,16 @@ def decode(body: bytes, received: float = 0.0, closings: ClosingRemarks = BY_DEF
 class _Reading:
     """The reading of one body."""
 
-    # What is being read: a change by its places in the lists of entries and changes, and the place of an item in it.
+    # What is being read: a change by its places in the lists of entries and changes, and the place of an item in its
+    # list, and the size of that list.
     # These and the next are mostly left at what they are here, which costs nothing per body.
     _place = (0, 0)
     _index = 0
+    _size = 0
     _plain: Any = None
-    _contacts: tuple[dict[str, str], dict[str, str]] | None = None
+    _contacts = ValueContacts(None)
     _number = ""
-    _value: Value
+    _holder: Value | Standby
 
     def __init__(self, webhook: Webhook, body: bytes, closings: ClosingRemarks) -> None:
         self._webhook = webhook
@@ -148,6 +154,8 @@ class _Reading:
                 self._items(value.statuses, StatusItem, self._status)
         elif field in _ECHOES:
             self._items(value.message_echoes, MessageItem, self._echo)
+        elif field == _STANDBY:
+            self._standby(value)
         elif field == _PREFERENCES:
             self._items(value.user_preferences, PreferenceItem, self._preference)
         elif field not in _PRIVATE:
@@ -161,8 +169,8 @@ class _Reading:
             webhook.events.append(event)
 
     def _metadata(self, value: Value) -> None:
-        self._value = value
-        self._contacts = None
+        self._holder = value
+        self._contacts = ValueContacts(value.contacts)
         metadata = value.metadata
         if type(metadata) is not Metadata:
             self._number = ""
@@ -181,6 +189,7 @@ class _Reading:
         if type(items) is not list:
             self._webhook.malformed += 1
             return
+        self._size = len(items)
         for index, item in enumerate(self._bounded(items)):
             self._index = index
             if type(item) is not kind or not self._number or not convert(item):
@@ -193,11 +202,13 @@ class _Reading:
         if not message_id:
             return False
         kind = word(item.type)
-        change = None
+        new = NOBODY
         if kind == "system":
-            phone, user, change = self._system(item)
+            (phone, user), new = contact_ids.of_system(item)
         else:
-            phone, user = self._person(item.from_, item.from_user_id)
+            (phone, user), other = self._sender(item)
+            if other != NOBODY:
+                self._identity(phone, user, other)
         message = Message(
             phone_number_id=self._number,
             wa_id=phone,
@@ -206,51 +217,35 @@ class _Reading:
             id=message_id,
             type=kind,
             timestamp=seconds(item.timestamp),
-            of=_of(item, kind) if kind in _ABOUT else "",
+            of=message_kinds.about(item, kind) if kind in message_kinds.ABOUT else "",
             group=bool(item.group_id),
             only_errors=bool(item.errors) and kind != "unsupported" and not self._has_content(kind),
             closing=kind == "text" and type(item.text) is Text and self._closings.match_json(item.text.body),
+            adds_nothing=message_kinds.adds_nothing(item, kind),
         )
         self._webhook.events.append(message)
-        if change is not None:
-            self._webhook.events.append(change)
+        if new != NOBODY:
+            self._identity(phone, user, new)
         return True
 
-    def _system(self, item: MessageItem) -> tuple[str, str, IdentityChange | None]:
-        """Return whom a `system` message is about, and who that person is from now on.
-
-        `contacts[]` is left alone here, since it may hold the ids of before or after.
-        """
-        phone, user = text(item.from_), text(item.from_user_id)
-        system = item.system
-        if type(system) is not System:
-            return phone, user, None
-        new_phone, new_user = text(system.wa_id), text(system.user_id)
-        if system.type == "user_changed_user_id":
-            phone = phone or new_phone
-            user = text(system.previous_user_id) or user
-        elif system.type != "user_changed_number":
-            return phone, user, None
-        new_phone = "" if new_phone == phone else new_phone
-        new_user = "" if new_user == user else new_user
-        if not phone and not user:
-            return new_phone, new_user, None
-        if not new_phone and not new_user:
-            return phone, user, None
+    def _identity(self, phone: str, user: str, other: Ids) -> None:
+        """Say that these ids and the other ones are one person's."""
         change = IdentityChange(
             phone_number_id=self._number,
             wa_id=phone,
             user_id=user,
             received=self._received,
-            new_wa_id=new_phone,
-            new_user_id=new_user,
+            new_wa_id=other.phone,
+            new_user_id=other.user,
         )
-        return phone, user, change
+        self._webhook.events.append(change)
 
     def _status(self, item: StatusItem) -> bool:
         message_id, status = text(item.id), word(item.status)
         if not message_id or not status:
             return False
+        if word(item.type).lower() not in MESSAGE_STATUS_TYPES:  # of a payment or a call, with a message's id
+            return True
         group = item.recipient_type == "group"
         # A group is one recipient, whichever participant a status is about (whatsapp/README.md 3.2).
         phone, user = (
@@ -266,17 +261,45 @@ class _Reading:
                 status=status.lower(),
                 timestamp=seconds(item.timestamp),
                 category=word(item.pricing.category) if type(item.pricing) is Pricing else "",
-                code=_code(item.errors) if item.errors else "",
+                code=message_kinds.failure_code(item.errors) if item.errors else "",
                 group=group,
             )
         )
         return True
 
     def _echo(self, item: MessageItem) -> bool:
+        if not item.id:
+            return False
+        return self._add_echo(item, word(item.type), self._person(item.to, item.to_user_id), actor="human")
+
+    def _standby(self, value: Value) -> None:
+        """Read what another responder sent; what customers wrote there waits for that responder."""
+        standby = value.standby
+        if type(standby) is Standby:
+            self._holder = standby
+            self._contacts = ValueContacts(standby.contacts)
+            self._items(standby.message_echoes, MessageItem, self._standby_echo)
+        elif standby is not None:
+            self._webhook.malformed += 1
+        else:
+            self._items(value.message_echoes, MessageItem, self._standby_echo)
+
+    def _standby_echo(self, item: MessageItem) -> bool:
+        body = item.message
+        if type(body) is not SendBody:
+            return self._add_echo(item, word(item.type), self._person(item.to, item.to_user_id), actor="unknown")
+        if message_kinds.is_mark(body):
+            return bool(item.id)
+        to, user = body.to or item.to, body.recipient or item.to_user_id
+        if body.recipient_type == "group":
+            item.group_id = item.group_id or to
+        return self._add_echo(item, word(body.type) or "text", self._person(to, user), actor="unknown")
+
+    def _add_echo(self, item: MessageItem, kind: str, person: tuple[str, str], *, actor: Actor) -> bool:
         message_id = text(item.id)
         if not message_id:
             return False
-        phone, user = self._person(item.to, item.to_user_id)
+        phone, user = (text(item.group_id), "") if item.group_id else person
         self._webhook.events.append(
             Echo(
                 phone_number_id=self._number,
@@ -284,8 +307,10 @@ class _Reading:
                 user_id=user,
                 received=self._received,
                 id=message_id,
-                type=word(item.type),
+                type=kind,
                 timestamp=seconds(item.timestamp),
+                adds_nothing=message_kinds.adds_nothing(item, kind),
+                actor=actor,
             )
         )
         return True
@@ -314,25 +339,29 @@ class _Reading:
         """Return both ids of a person; one that the item leaves out is taken from the contact that has the other."""
         phone = phone_id if type(phone_id) is str else text(phone_id)
         user = user_id if type(user_id) is str else text(user_id)
-        if (phone and user) or type(self._value.contacts) is not list:
+        if phone and user:
             return phone, user
-        if self._contacts is None:
-            self._contacts = _by_id(self._value.contacts)
-        users, phones = self._contacts
-        if phone:
-            return phone, users.get(phone, "")
-        if user:
-            return phones.get(user, ""), user
-        return self._only_person(self._value.contacts)
+        joined = self._contacts.join(phone, user)
+        if (joined.phone and joined.user) or not self._has_one_item():
+            return joined
+        contact = self._contacts.only()
+        if (phone and contact.phone) or (user and contact.user):  # the contact is somebody else
+            return joined
+        return phone or contact.phone, user or contact.user
 
-    def _only_person(self, contacts: list[Any]) -> tuple[str, str]:
-        """Return the ids of the one contact, where the value holds one item and leaves no doubt whose it is."""
-        lists = (getattr(self._value, name) for name in (_MESSAGES, "statuses", "message_echoes", _PREFERENCES))
-        if sum(len(items) for items in lists if type(items) is list) == len(contacts) == 1:
-            (contact,) = contacts
-            if type(contact) is ContactItem:
-                return text(contact.wa_id), text(contact.user_id)
-        return "", ""
+    def _sender(self, item: MessageItem) -> tuple[tuple[str, str], Ids]:
+        """Return whose message it is, and other ids of that person: one message and one contact are one person."""
+        phone, user = text(item.from_), text(item.from_user_id)
+        if self._size != 1 or not self._has_one_item():
+            return self._contacts.join(phone, user), NOBODY
+        contact = self._contacts.only()
+        ids = Ids(phone or contact.phone, user or contact.user)
+        return ids, contact_ids.differing(ids, contact)
+
+    def _has_one_item(self) -> bool:
+        """Return whether the value holds one item, which leaves no doubt whose it is."""
+        lists = (getattr(self._holder, name, None) for name in _LISTS)
+        return sum(len(items) for items in lists if type(items) is list) == 1
 
     # The second pass
 
@@ -345,7 +374,7 @@ class _Reading:
         """Return the whole value of a change, of which the first pass kept a few keys."""
         if self._plain is None:
             try:
-                self._plain = _read_plain(self._body)
+                self._plain = schema.read_all(self._body)
             except _REFUSED:
                 self._plain = {}
         if not self._plain:
@@ -353,41 +382,6 @@ class _Reading:
         entry, change = self._place
         value: dict[str, Any] = self._plain["entry"][entry]["changes"][change]["value"]
         return value
-
-
-def _read_plain(body: bytes) -> Any:
-    """Return everything in the body; a place that the first pass skipped may hold what msgspec refuses."""
-    try:
-        return read_plain(body)
-    except _REFUSED:
-        return read_plain(clean(body))
-
-
-def _by_id(contacts: list[Any]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the contacts' user ids by phone, and their phones by user id; the first one of an id counts."""
-    users: dict[str, str] = {}
-    phones: dict[str, str] = {}
-    for contact in contacts[:_MAX_ITEMS]:
-        if type(contact) is ContactItem:
-            phone, user = text(contact.wa_id), text(contact.user_id)
-            if phone and user:
-                users.setdefault(phone, user)
-                phones.setdefault(user, phone)
-    return users, phones
-
-
-def _of(item: MessageItem, kind: str) -> str:
-    """Return the id of the message that a reaction, an edit or a deletion is about."""
-    if kind == "reaction":
-        return text(item.reaction.message_id) if type(item.reaction) is About else ""
-    if kind == "edit":
-        return text(item.edit.original_message_id) if type(item.edit) is About else ""
-    return text(item.revoke.original_message_id) if type(item.revoke) is About else ""
-
-
-def _code(errors: Any) -> str:
-    first = errors[0] if type(errors) is list else None
-    return word(first.code) if type(first) is Error else ""
 
 
 def _field_name(field: str) -> str:

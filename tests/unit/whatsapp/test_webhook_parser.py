@@ -40,7 +40,10 @@ def test_key_order_does_not_matter() -> None:
     """Meta writes `entry` before `object` and `field` after `value`, or not."""
     value = {"messages": [message()], "metadata": METADATA}
     one_way = {"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "messages", "value": value}]}]}
-    other = {"entry": [{"changes": [{"value": dict(reversed(value.items())), "field": "messages"}]}], "object": "x"}
+    other = {
+        "entry": [{"changes": [{"value": dict(reversed(value.items())), "field": "messages"}]}],
+        "object": "whatsapp_business_account",
+    }
     assert webhook_parser.decode(json.dumps(one_way).encode()) == webhook_parser.decode(json.dumps(other).encode())
 
 
@@ -69,12 +72,57 @@ def test_an_empty_id_is_as_good_as_an_absent_one() -> None:
     assert (event.wa_id, event.user_id) == ("", ADA_ID)
 
 
-def test_from_stays_where_the_contact_writes_the_number_otherwise() -> None:
-    """In Brazil and Mexico `from` and `wa_id` may differ: `from` is kept, and nothing is joined by position."""
-    event = one(
-        post(messages=[message(**{"from": "5511987654321"})], contacts=[{"wa_id": "551187654321", "user_id": "BR.1"}])
-    )
-    assert (event.wa_id, event.user_id) == ("5511987654321", "")
+def ids(webhook: Webhook) -> list[tuple[str, ...]]:
+    """Return the ids of each event of persons, in order, those of an identity change with the other ones."""
+    return [
+        (e.wa_id, e.user_id) + ((e.new_wa_id, e.new_user_id) if isinstance(e, IdentityChange) else ())
+        for e in webhook.events
+        if isinstance(e, Message | Status | Echo | IdentityChange)
+    ]
+
+
+def test_a_contact_that_spells_the_number_otherwise_is_the_sender() -> None:
+    """In Brazil and Mexico `from` and `wa_id` may differ: `from` is kept, and the user id is joined."""
+    contacts = [{"wa_id": "551187654321", "user_id": "BR.1"}]
+    sender = message(**{"from": "5511987654321"})
+    assert ids(webhook_parser.decode(post(messages=[sender], contacts=contacts))) == [("5511987654321", "BR.1")]
+    two = [sender, message(id="wamid.2")]
+    assert ids(webhook_parser.decode(post(messages=two, contacts=contacts))) == [("5511987654321", "BR.1"), (ADA, "")]
+
+
+@pytest.mark.parametrize(
+    ("item", "contact", "told"),
+    [
+        ({"from": ADA}, {"user_id": ADA_ID}, [(ADA, ADA_ID)]),
+        ({"from_user_id": ADA_ID}, {"wa_id": ADA}, [(ADA, ADA_ID)]),
+        ({"from": ADA}, {"wa_id": GRACE}, [(ADA, "", GRACE, ""), (ADA, "")]),
+        ({"from": ADA}, {"wa_id": GRACE, "user_id": ADA_ID}, [(ADA, ADA_ID, GRACE, ""), (ADA, ADA_ID)]),
+        ({"from": ADA, "from_user_id": ADA_ID}, {"user_id": GRACE_ID}, [(ADA, ADA_ID, "", GRACE_ID), (ADA, ADA_ID)]),
+    ],
+)
+def test_one_message_and_one_contact_are_one_person(
+    item: dict[str, Any], contact: dict[str, Any], told: list[tuple[str, ...]]
+) -> None:
+    """Where a value holds one of each, all ids are aliases of one person."""
+    body = post(messages=[message(**{"from": None} | item)], contacts=[contact])
+    assert ids(webhook_parser.decode(body)) == told
+
+
+def test_two_messages_or_two_contacts_make_no_aliases() -> None:
+    """With several of either kind nobody knows who is who."""
+    one_message, two = [message()], [message(), message(id="wamid.2")]
+    contacts = [{"wa_id": GRACE, "user_id": GRACE_ID}]
+    assert ids(webhook_parser.decode(post(messages=two, contacts=contacts))) == [(ADA, ""), (ADA, "")]
+    body = post(messages=one_message, contacts=[*contacts, {"wa_id": "1"}])
+    assert ids(webhook_parser.decode(body)) == [(ADA, "")]
+
+
+def test_one_status_takes_its_missing_id_from_the_only_contact() -> None:
+    """A status may show the phone and its contact the user id; a contact with another phone is somebody else."""
+    status = {"id": "wamid.1", "status": "sent", "recipient_id": ADA}
+    assert ids(webhook_parser.decode(post(statuses=[status], contacts=[{"user_id": ADA_ID}]))) == [(ADA, ADA_ID)]
+    other = [{"wa_id": GRACE, "user_id": GRACE_ID}]
+    assert ids(webhook_parser.decode(post(statuses=[status], contacts=other))) == [(ADA, "")]
 
 
 def test_a_message_that_names_nobody_belongs_to_the_only_contact() -> None:
@@ -149,6 +197,145 @@ def test_a_change_that_links_nothing_is_none() -> None:
     assert [type(e) for e in webhook_parser.decode(post(messages=[message(type="system", system=[])])).events] == [
         Message
     ]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"type": "user_changed_number", "new_wa_id": GRACE},
+        {"type": "customer_changed_number", "new_wa_id": GRACE},
+        {"type": "customer_changed_number", "wa_id": GRACE, "customer": ADA},
+        {"type": "user_changed_number", "wa_id": GRACE},
+        {"new_wa_id": GRACE},
+    ],
+)
+def test_a_changed_number_is_read_in_older_words(told: dict[str, str]) -> None:
+    """The new number stands under two names, and the type has two."""
+    assert system(**{"from": ADA}, **told) == [(ADA, ""), (ADA, "", GRACE, "")]
+
+
+@pytest.mark.parametrize("sender", [{}, {"from": GRACE}])
+def test_the_older_form_names_the_earlier_number_under_customer(sender: dict[str, str]) -> None:
+    """Where the message itself comes from the new number or from nobody, `customer` says who it was."""
+    told = system(**sender, type="customer_changed_number", wa_id=GRACE, customer=ADA)
+    assert told == [(ADA, ""), (ADA, "", GRACE, "")]
+
+
+# Keys that tell one kind from another
+
+
+@pytest.mark.parametrize("name", ["page", "instagram", "user", "permissions", "", "WhatsApp_Business_Account", 5, []])
+def test_a_webhook_of_another_object_is_foreign_and_never_malformed(name: Any) -> None:
+    """Meta sends several products to one address; an entry of Messenger has no `changes`."""
+    entries: list[Any] = [[{"id": "1", "messaging": [{}]}], [{"changed_fields": ["name"]}], {}, None]
+    for entry in entries:
+        webhook = webhook_parser.decode(json.dumps({"object": name, "entry": entry}).encode(), 5.0)
+        assert webhook == Webhook(result="foreign", received=5.0)
+
+
+@pytest.mark.parametrize("name", [None, "whatsapp_business_account"])
+def test_a_webhook_without_an_object_is_whatsapps(name: Any) -> None:
+    """Partners and logs leave the key out."""
+    body = json.loads(post(messages=[message()])) | {"object": name}
+    assert len(webhook_parser.decode(json.dumps(body).encode()).events) == 1
+
+
+@pytest.mark.parametrize("kind", ["payment", "call", "PAYMENT", "order"])
+def test_a_status_of_another_type_is_no_message_status(kind: str) -> None:
+    """A payment's status has the id of the order message; it is neither counted nor malformed."""
+    status = {"id": "wamid.1", "status": "failed", "recipient_id": ADA, "type": kind, "payment": {"reference_id": "r"}}
+    webhook = webhook_parser.decode(post(statuses=[status, {**status, "type": "message"}, {**status, "type": None}]))
+    assert (len(webhook.events), webhook.malformed) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("item", "nothing"),
+    [
+        ({"type": "unsupported", "unsupported": {"type": "edit"}}, True),
+        ({"type": "unsupported", "unsupported": {"type": "reaction"}}, True),
+        ({"type": "unsupported", "unsupported": {"type": "pin"}}, True),
+        ({"type": "unsupported", "unsupported": {"type": "keep_in_chat"}}, True),
+        ({"type": "unsupported", "unsupported": {"type": "poll_update"}}, True),
+        ({"type": "unsupported", "unsupported": {"type": "Poll_Update"}}, True),
+        ({"type": "unsupported", "unsupported": {"type": "poll_creation"}}, False),
+        ({"type": "unsupported", "unsupported": {"type": "unknown"}}, False),
+        ({"type": "unsupported", "unsupported": {"type": ["edit"]}}, False),
+        ({"type": "unsupported", "unsupported": "edit"}, False),
+        ({"type": "unsupported"}, False),
+        ({"type": "interactive", "interactive": {"type": "call_permission_reply"}}, True),
+        ({"type": "interactive", "interactive": {"type": "button_reply"}}, False),
+        ({"type": "interactive"}, False),
+        ({"type": "text", "unsupported": {"type": "edit"}}, False),
+        *(({"type": kind}, True) for kind in ("reaction", "edit", "revoke", "system", "request_welcome")),
+    ],
+)
+def test_what_adds_no_message_says_so_in_its_own_type(item: dict[str, Any], nothing: bool) -> None:  # noqa: FBT001 - a column
+    """Messages and echoes alike."""
+    assert one(post(messages=[message(**item)])).adds_nothing is nothing
+    assert one(post("smb_message_echoes", message_echoes=[message(**item)])).adds_nothing is nothing
+
+
+# Threads that another responder owns
+
+
+def standby_echo(**body: Any) -> Webhook:
+    """Return what an echo under `standby` says, whose send has this body."""
+    echo = {"id": "wamid.1", "timestamp": "1795400000", "message": {"messaging_product": "whatsapp", **body}}
+    return webhook_parser.decode(post("standby", standby={"message_echoes": [echo]}))
+
+
+def test_an_echo_under_standby_is_read_from_the_body_of_its_send() -> None:
+    """It has the shape of a send; who sent it is not known."""
+    for to, person in (({"to": ADA}, (ADA, "")), ({"recipient": ADA_ID}, ("", ADA_ID))):
+        (event,) = standby_echo(type="text", **to).events
+        assert isinstance(event, Echo)
+        assert (event.wa_id, event.user_id) == person
+        assert (event.type, event.actor, event.timestamp, event.adds_nothing) == ("text", "unknown", 1795400000, False)
+
+
+def test_reactions_marks_and_groups_under_standby_answer_nobody() -> None:
+    """A reaction adds nothing, a read mark is no message, and a group is no contact."""
+    (reaction,) = standby_echo(type="reaction", to=ADA).events
+    assert isinstance(reaction, Echo)
+    assert reaction.adds_nothing
+    mark = standby_echo(status="read", message_id="wamid.9", typing_indicator={"type": "text"})
+    assert (mark.events, mark.malformed) == ([], 0)
+    (group,) = standby_echo(type="text", to="EXAMPLEGROUPID0001", recipient_type="group").events
+    assert isinstance(group, Echo)
+    assert (group.wa_id, group.user_id) == ("EXAMPLEGROUPID0001", "")
+
+
+def test_an_echo_under_standby_may_have_the_shape_of_the_apps_echoes() -> None:
+    """Flat items, in `standby` or straight in the value, are read as well."""
+    echo = {"id": "wamid.1", "to": ADA, "type": "text", "timestamp": "1795400000"}
+    for value in ({"standby": {"message_echoes": [echo]}}, {"message_echoes": [echo]}):
+        event = one_of_standby(value)
+        assert (event.wa_id, event.actor) == (ADA, "unknown")
+
+
+def one_of_standby(value: dict[str, Any]) -> Echo:
+    """Return the only echo of a value under `standby`."""
+    (event,) = webhook_parser.decode(post("standby", **value)).events
+    assert isinstance(event, Echo)
+    return event
+
+
+def test_messages_and_statuses_under_standby_are_not_ours() -> None:
+    """What customers write there waits for the other responder."""
+    status = {"id": "wamid.1", "status": "sent", "recipient_id": ADA}
+    held = {"messages": [message()], "statuses": [status]}
+    values: list[dict[str, Any]] = [{"standby": held}, held, {"standby": {}}, {}]
+    for value in values:
+        webhook = webhook_parser.decode(post("standby", **value))
+        assert (webhook.events, webhook.malformed) == ([], 0)
+    assert webhook_parser.decode(post("standby", standby=["junk"])).malformed == 1
+
+
+def test_nothing_under_standby_is_joined_to_a_stranger() -> None:
+    """Two echoes that name nobody are not the one contact's."""
+    echoes = [{"id": f"wamid.{i}", "message": {"type": "text"}} for i in range(2)]
+    value = {"standby": {"contacts": [{"wa_id": ADA}], "message_echoes": echoes}}
+    assert ids(webhook_parser.decode(post("standby", **value))) == [("", ""), ("", "")]
 
 
 # Content

@@ -97,7 +97,8 @@ def body_of(singles: list[tuple[int, tuple[str, int, str, str]]]) -> bytes:
         field = FIELD_OF.get(name, "messages")
         value = grouped.setdefault((number, field), {"metadata": {"phone_number_id": number}, "contacts": []})
         phone, user = KEYS_OF[name]
-        item: dict[str, Any] = {"id": f"wamid.{serial}", "type": "text", "timestamp": str(serial), "status": "sent"}
+        item: dict[str, Any] = {"id": f"wamid.{serial}", "timestamp": str(serial)}
+        item |= {"status": "sent"} if name == "statuses" else {"type": "text"}
         item |= {"value": "stop", "category": str(serial)} if name == "user_preferences" else {}
         item |= {phone: str(100 + person)} if ids_shown != "user" else {}
         item |= {user: f"US.{person}"} if ids_shown != "phone" else {}

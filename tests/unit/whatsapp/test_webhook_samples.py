@@ -174,7 +174,7 @@ smb_app_state_sync__contact_add: nothing
 smb_message_echoes__edit: echo edit #12E A/- 302
 smb_message_echoes__revoke: echo revoke #12F A/- 303
 standby__message: nothing
-standby__message_echo: nothing
+standby__message_echo: echo text #1CD A/- 461
 template_category_update__impending: account template_category_update W 240 category_update_timestamp
 template_category_update__no_previous: account template_category_update W 242 new_category
 template_correct_category_detection__misuse: account template_correct_category_detection W 243 correct_category

@@ -1,0 +1,95 @@
+"""The two ids of each person in a value: `contacts[]` tells which phone and which user id belong together."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from chatvitals.whatsapp import enums
+from chatvitals.whatsapp.phone_numbers import canonical
+from chatvitals.whatsapp.schema import ContactItem, MessageItem, System, text, word
+
+_MAX_CONTACTS: Final = 10_000
+
+
+class Ids(NamedTuple):
+    """A phone id and a user id; an id that is not known is the empty string."""
+
+    phone: str
+    user: str
+
+
+NOBODY: Final = Ids("", "")
+
+
+class ValueContacts:
+    """The contacts of one value.
+
+    Args:
+        contacts: what stands under `contacts`, of whatever type.
+
+    """
+
+    __slots__ = ("_contacts", "_phones", "_users")
+
+    def __init__(self, contacts: Any) -> None:
+        self._contacts: list[Any] = contacts if type(contacts) is list else []
+        self._users: dict[str, str] | None = None
+        self._phones: dict[str, str] = {}
+
+    def join(self, phone: str, user: str) -> Ids:
+        """Return both ids of a person; a missing one is taken from the contact that has the other."""
+        if (phone and user) or not (phone or user) or not self._contacts:
+            return Ids(phone, user)
+        users = self._users
+        if users is None:
+            users = self._users = self._read()
+        return Ids(phone, users.get(canonical(phone), "")) if phone else Ids(self._phones.get(user, ""), user)
+
+    def only(self) -> Ids:
+        """Return the ids of the one contact, or of nobody where there are several or none."""
+        if len(self._contacts) == 1 and type(self._contacts[0]) is ContactItem:
+            return Ids(text(self._contacts[0].wa_id), text(self._contacts[0].user_id))
+        return NOBODY
+
+    def _read(self) -> dict[str, str]:
+        """Return the contacts' user ids by the one form of their phone; the first one of an id counts."""
+        users: dict[str, str] = {}
+        for contact in self._contacts[:_MAX_CONTACTS]:
+            if type(contact) is ContactItem:
+                phone, user = text(contact.wa_id), text(contact.user_id)
+                if phone and user:
+                    users.setdefault(canonical(phone), user)
+                    self._phones.setdefault(user, phone)
+        return users
+
+
+def differing(ids: Ids, contact: Ids) -> Ids:
+    """Return those ids of the contact that are other ones than these, although both are one person."""
+    phone = contact.phone if contact.phone and canonical(contact.phone) != canonical(ids.phone) else ""
+    return Ids(phone, contact.user if contact.user != ids.user else "")
+
+
+def of_system(item: MessageItem) -> tuple[Ids, Ids]:
+    """Return whom a `system` message is about, and that person's new ids where it tells of some.
+
+    `contacts[]` is left alone here, since it may hold the ids of before or after.
+    """
+    phone, user = text(item.from_), text(item.from_user_id)
+    system = item.system
+    if type(system) is not System:
+        return Ids(phone, user), NOBODY
+    new_phone, new_user = text(system.new_wa_id), text(system.user_id)
+    if word(system.type) not in enums.IDENTITY_CHANGES and not new_phone:
+        return Ids(phone, user), NOBODY
+    new_phone = new_phone or text(system.wa_id)
+    customer = text(system.customer)
+    if not phone or phone == new_phone:  # the older form names the earlier number here, whoever sent the message
+        phone = customer or phone
+    if system.type == "user_changed_user_id":
+        phone = phone or new_phone
+    user = text(system.previous_user_id) or user
+    new_phone = "" if new_phone == phone else new_phone
+    new_user = "" if new_user == user else new_user
+    if not phone and not user:
+        return Ids(new_phone, new_user), NOBODY
+    return Ids(phone, user), Ids(new_phone, new_user)

@@ -1,0 +1,50 @@
+"""The kind of a message beyond its type: whether it adds a message at all, and which other one it is about."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chatvitals.whatsapp import enums
+from chatvitals.whatsapp.schema import About, Error, Kind, MessageItem, SendBody, text, word
+
+ABOUT: Final = frozenset({"reaction", "edit", "revoke"})
+"""Types of messages about another one."""
+
+
+def adds_nothing(item: MessageItem, kind: str) -> bool:
+    """Return whether a message changes or marks another one, or is no person's message at all.
+
+    Args:
+        item: the message.
+        kind: its type.
+
+    """
+    if kind in enums.ADDS_NO_MESSAGE:
+        return True
+    if kind == "unsupported":
+        return _own_type(item.unsupported) in enums.UNSUPPORTED_ADDS_NO_MESSAGE
+    return kind == "interactive" and _own_type(item.interactive) in enums.INTERACTIVE_ADDS_NO_MESSAGE
+
+
+def about(item: MessageItem, kind: str) -> str:
+    """Return the id of the message that a reaction, an edit or a deletion is about."""
+    if kind == "reaction":
+        return text(item.reaction.message_id) if type(item.reaction) is About else ""
+    if kind == "edit":
+        return text(item.edit.original_message_id) if type(item.edit) is About else ""
+    return text(item.revoke.original_message_id) if type(item.revoke) is About else ""
+
+
+def is_mark(body: SendBody) -> bool:
+    """Return whether the body of a send is a read mark or a typing indicator, which are no messages."""
+    return body.status is not None
+
+
+def failure_code(errors: object) -> str:
+    """Return the code of the first of Meta's errors, or nothing where it cannot be read."""
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return word(first.code) if type(first) is Error else ""
+
+
+def _own_type(body: object) -> str:
+    return word(body.type).lower() if type(body) is Kind else ""
