@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import itertools
 import json
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chatvitals.cli import main
+from chatvitals.cli import main, replay, webhook_log
 from chatvitals.testing import payloads
 from chatvitals.whatsapp import signatures
 from tests.helpers.services import require
@@ -115,9 +116,40 @@ def test_lines_that_cannot_be_read_are_counted_and_skipped(tmp_path: Path, capsy
         '{"received": 1' + "0" * 400 + ', "body": "x"}', "[" * 100_000, asks(1, "A", "m1")[:-9],
     ]  # fmt: skip
     assert main.main(["replay", str(write(tmp_path, [*TWO_TURNS, *broken]))]) == 0
-    found = summary(capsys)
-    assert found["lines"] == f"6 read, {len(broken) - 2} skipped"
-    assert found["turns"] == "2"
+    captured = capsys.readouterr()
+    assert f"6 read, {len(broken) - 2} skipped" in captured.out
+    assert len(captured.err.splitlines()) == len(broken) - 2
+
+
+def test_a_line_that_cannot_be_read_is_named_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Blank lines count as lines, and nothing of a line is quoted."""
+    lines = [
+        TWO_TURNS[0],
+        "",
+        "private text",
+        '{"received": "yesterday", "body": ""}',
+        '{"received": 5}',
+        '{"received": 5, "body": {"a": ' + "[" * 100_000,
+    ]
+    assert main.main(["replay", str(write(tmp_path, lines))]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [row.split(":")[1] for row in told] == [f" line {number} is skipped" for number in (3, 4, 5, 6)]
+    assert told[1].endswith("`received` is neither Unix seconds nor an ISO 8601 time")
+    assert told[2].endswith("it has neither `body` nor `base64`")
+    assert told[3].endswith("it is nested too deeply")
+    assert "private" not in told[0]
+    assert "yesterday" not in told[1]
+
+
+def test_many_bad_lines_are_counted_after_the_first_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is no log must not fill the terminal."""
+    assert main.main(["replay", str(write(tmp_path, [*TWO_TURNS, *["garbage"] * 1000]))]) == 0
+    captured = capsys.readouterr()
+    assert len(captured.err.splitlines()) == 21
+    assert "980 more lines are skipped" in captured.err
+    assert "6 read, 1000 skipped" in captured.out
 
 
 def test_bodies_that_are_no_webhooks_are_counted_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,6 +172,49 @@ def test_lines_that_are_out_of_order_keep_their_own_time(tmp_path: Path, capsys:
     found = summary(capsys)
     assert (found["turns"], found["ended"]) == ("4", "2 answered, 2 unanswered")
     assert found["average response"] == "4.5 s"  # 4 s, and 5 s from the message that came second
+
+
+def test_the_logs_of_two_workers_one_after_the_other_lose_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One worker has the questions of a day, the other the statuses of the answers."""
+    contacts = "ABCDEFGH"
+    first = [asks(3600.5 * i + 1, contact, f"m{i}") for i, contact in enumerate(contacts)]
+    second = [replies(3600.5 * i + 5, contact, f"r{i}") for i, contact in enumerate(contacts)]
+    assert main.main(["replay", str(write(tmp_path, [*first, *second]))]) == 0
+    assert summary(capsys)["ended"] == "8 answered"
+
+
+def test_the_output_is_never_the_log_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under the same name, another name or a link, and through standard input."""
+    log = write(tmp_path, TWO_TURNS)
+    before = log.read_bytes()
+    (tmp_path / "link").symlink_to(log)
+    (tmp_path / "hard").hardlink_to(log)
+    for name in ("log.jsonl", "./log.jsonl", "link", "hard"):
+        assert main.main(["replay", str(log), "--openmetrics", f"{tmp_path}/{name}"]) == 2
+        assert "is the log itself" in capsys.readouterr().err
+    code = "import sys; from chatvitals.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    with log.open("rb") as source:
+        command = [sys.executable, "-c", code, "replay", "-", "--openmetrics", str(log)]
+        found = subprocess.run(command, stdin=source, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 2
+    assert "is the log itself" in found.stderr
+    assert log.read_bytes() == before
+
+
+def test_a_log_that_goes_back_too_far_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers of a log in disorder would look like numbers."""
+    log = write(tmp_path, [*TWO_TURNS, asks(1.5, "C", "m9")])
+    small = functools.partial(webhook_log.WebhookLog, window_lines=2)
+    monkeypatch.setattr(replay, "WebhookLog", small)
+    assert main.main(["replay", str(log), "--openmetrics", str(tmp_path / "out")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "line 7 is 30 s earlier than line 4" in captured.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_signatures_are_checked_where_a_secret_is_set(
@@ -179,7 +254,8 @@ def test_a_log_without_a_webhook_is_refused(
     assert main.main(["replay", str(write(tmp_path, lines))]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert re.search(r"^chatvitals replay: .*log.jsonl holds no webhook \(\d lines could not be read\)$", captured.err)
+    last = captured.err.splitlines()[-1]
+    assert re.search(r"^chatvitals replay: .*log.jsonl holds no webhook \(\d lines could not be read\)$", last)
 
 
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

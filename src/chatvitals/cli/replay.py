@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
 import sys
 from collections import Counter
 from contextlib import ExitStack
-from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
+from typing import IO, TYPE_CHECKING, Final
 
 from chatvitals.cli._progress import watched
+from chatvitals.cli.webhook_log import LogLine, OrderError, WebhookLog
 from chatvitals.exporters.openmetrics import Spool
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
@@ -25,15 +25,7 @@ if TYPE_CHECKING:
     from chatvitals.cli._progress import Progress
     from chatvitals.metrics.measurements import Cell
 
-_LATEST = 2.0**32  # what a contact's memory can hold (the year 2106); milliseconds lie beyond it
-
-
-class LogLine(NamedTuple):
-    """One webhook of a log."""
-
-    received: float
-    body: bytes
-    headers: dict[str, str]
+_NAMED_LINES: Final = 20  # of those that cannot be read; the rest is only counted
 
 
 def run(path: Path, openmetrics: Path | None, *, every: float) -> int:
@@ -45,7 +37,8 @@ def run(path: Path, openmetrics: Path | None, *, every: float) -> int:
         every: seconds between two samples.
 
     Returns:
-        0, or 2 when the log cannot be read or holds no webhook, or a setting is wrong.
+        0. 2 where the log cannot be read, holds no webhook or goes back in time too far, where the output is the log
+        itself, or where a setting is wrong.
 
     """
     try:
@@ -53,50 +46,19 @@ def run(path: Path, openmetrics: Path | None, *, every: float) -> int:
         with ExitStack() as stack:
             source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
             size = None if str(path) == "-" else path.stat().st_size
+            if openmetrics is not None and _is_same(source, openmetrics):
+                return _refused(f"{openmetrics} is the log itself; name another file for the output")
             spool = None if openmetrics is None else stack.enter_context(Spool(openmetrics))
             replay = _Replay(settings, spool, every)
             replay.read(source, watched(stack, "replaying", size))
+            replay.tell_skipped()
             if not replay.lines:
                 return _refused(f"{path} holds no webhook ({replay.skipped} lines could not be read)")
             replay.finish()
-    except (OSError, SettingsError) as error:
+    except (OSError, SettingsError, OrderError) as error:
         return _refused(str(error))
     sys.stdout.write(replay.summary() + "\n")
     return 0
-
-
-class _Item(msgspec.Struct):
-    """A line as it is written; msgspec decodes `base64`."""
-
-    received: float | str
-    body: str | dict[str, Any] | None = None
-    base64: bytes | None = None
-    headers: dict[str, str] = {}
-
-
-_decode = msgspec.json.Decoder(_Item).decode
-
-
-def parse(text: bytes) -> LogLine:
-    """Read one line of a log.
-
-    Raises:
-        ValueError: the line is no JSON object with `received` (Unix seconds or an ISO time) and a body.
-
-    """
-    item = _decode(text)
-    received = datetime.fromisoformat(item.received).timestamp() if isinstance(item.received, str) else item.received
-    if not 0 < received < _LATEST:
-        raise ValueError("received must be a time in Unix seconds")
-    if item.base64 is not None:
-        body = item.base64
-    elif isinstance(item.body, str):
-        body = item.body.encode()
-    elif item.body is not None:
-        body = msgspec.json.encode(item.body)
-    else:
-        raise ValueError("neither body nor base64")
-    return LogLine(received, body, item.headers)
 
 
 class _Replay:
@@ -113,17 +75,24 @@ class _Replay:
         self._vitals = Vitals(settings, clock=lambda: self._now, background=False)
 
     def read(self, source: IO[bytes], progress: Progress) -> None:
-        """Take in all lines; one that cannot be read is counted and skipped."""
-        for text in source:
-            progress.advance(len(text))
-            if not text.strip():
-                continue
-            try:
-                line = parse(text)
-            except (ValueError, RecursionError):
-                self.skipped += 1
-                continue
+        """Take in all lines in order of time; one that cannot be read is named, counted and skipped.
+
+        Raises:
+            OrderError: the log goes back in time too far.
+
+        """
+        for line in WebhookLog(source, progress.advance, self._skip):
             self._take(line)
+
+    def tell_skipped(self) -> None:
+        """Say how many more lines were skipped than were named."""
+        if self.skipped > _NAMED_LINES:
+            sys.stderr.write(f"chatvitals replay: {self.skipped - _NAMED_LINES} more lines are skipped\n")
+
+    def _skip(self, number: int, reason: str) -> None:
+        self.skipped += 1
+        if self.skipped <= _NAMED_LINES:
+            sys.stderr.write(f"chatvitals replay: line {number} is skipped: {reason}\n")
 
     def finish(self) -> None:
         """Let time pass until the last turns have ended; their ends are part of the history."""
@@ -154,9 +123,7 @@ class _Replay:
             self._first = self._now = line.received
             self._next_sample = line.received
         self._move(line.received)
-        latest, self._now = self._now, line.received  # a line that is out of order keeps its own time
         self._vitals.observe_webhook(line.body, line.headers)
-        self._now = latest
         self._vitals._pipeline.drain()
 
     def _move(self, to: float) -> None:
@@ -175,6 +142,15 @@ class _Replay:
         if self._spool is not None:
             for metric in self._vitals.collector.collect():
                 self._spool.add(metric, at)
+
+
+def _is_same(source: IO[bytes], target: Path) -> bool:
+    """Return whether the output is the file that the log is read from, under whatever name."""
+    try:
+        read, written = os.fstat(source.fileno()), target.stat()
+    except (OSError, ValueError):  # no file behind the source, or the output is not there yet
+        return False
+    return os.path.samestat(read, written) and stat.S_ISREG(read.st_mode)
 
 
 def _refused(sentence: str) -> int:
