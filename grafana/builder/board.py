@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
-from builder import promql
+from builder import promql, trust
 from builder.kit import SOURCE
 from chatvitals.monitoring.dashboards import constants
 from chatvitals.monitoring.slo import Objective
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 TAG: Final = "chatvitals"
 _COLUMNS: Final = 24
 _DROP: Final = (
-    f"query_result(max(max_over_time(timestamp(({promql.RATING} > 0) < {promql.RATING[:-1]} offset 10m))"
+    f"query_result(min(min_over_time(timestamp(({promql.RATING} > 0) < {promql.RATING[:-1]} offset 10m))"
     f"[{promql.RANGE}:5m])) or vector(0))"
 )
+"""The first fall of the range: before a later one the days to compare with would hold the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,15 @@ class Board:
         made = dashboard.Dashboard(self.title).uid(self.uid).description(self.about).tags([TAG]).readonly()
         made.time(self.since, "now").refresh("1m").tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("browser")
         made.variables(
-            [_source(), *_constants(), _job(), _phone(), _window(), *(_VARIABLES[name]() for name in self.variables)]
+            [
+                _source(),
+                *_constants(),
+                _job(),
+                _phone(),
+                _hours(),
+                _window(),
+                *(_VARIABLES[name]() for name in self.variables),
+            ]
         )
         made.annotations([_rating_changed(), _deployed(), *([_template_changed()] if self.templates else [])])
         made.link(
@@ -63,7 +72,7 @@ class Board:
 
     def _place(self, made: dashboard.Dashboard) -> None:
         top = 0
-        for row in self.rows:
+        for row in [Row(3, tuple(trust.panels())), *self.rows]:
             if row.heading:
                 place = models.GridPos(h=1, w=_COLUMNS, x=0, y=top)
                 made.with_row(dashboard.Row(row.heading).id(self._number()).grid_pos(place))
@@ -132,6 +141,11 @@ def _phone() -> dashboard.QueryVariable:
     return _all(_query("phone", "Number", query).regex(regex).sort(models.VariableSort.ALPHABETICAL_ASC), ".+")
 
 
+def _hours() -> dashboard.QueryVariable:
+    # without opening hours no series has the label, and All takes them all
+    return _all(_query("in_hours", "In hours", "label_values(chatvitals_turns_opened_total, in_hours)"), ".*")
+
+
 def _window() -> dashboard.IntervalVariable:
     auto = models.VariableOption(selected=True, text="auto", value="$__auto_interval_window")
     variable = dashboard.IntervalVariable("window").label("Averaged over").values("5m,15m,30m,1h,3h,6h,12h,1d")
@@ -148,7 +162,7 @@ def _experiment() -> dashboard.QueryVariable:
 
 def _drop() -> dashboard.QueryVariable:
     # `@` takes a literal only; without a drop the epoch stands in, when there was nothing
-    return _query("drop", "Last drop", _DROP).regex("/} ([0-9.e+]+) /").hide(models.VariableHide.HIDE_VARIABLE)
+    return _query("drop", "First fall", _DROP).regex("/} ([0-9.e+]+) /").hide(models.VariableHide.HIDE_VARIABLE)
 
 
 _VARIABLES: Final = {"journey": _journey, "experiment": _experiment, "drop": _drop}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel
-from builder.promql import RANGE, WINDOW, count, counted, named, of, or_none, own, quantile
+from builder.promql import RANGE, WINDOW, count, counted, fresh, named, of, or_none, own, quantile
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -37,23 +37,21 @@ def _stats() -> list[tuple[int, Panel]]:
     lost = "sum({})".format(count(own("events_dropped_total", 'reason!="stale"'), RANGE, "by (reason)"))
     poller = f"({_age('poller_last_success_timestamp_seconds')}) / max({own('poller_interval_seconds')})"
     rated = f"max(time() - {_oldest()})"
-    fresh: tuple[tuple[float | None, str], ...] = ((None, "green"), (3600.0, "red"))
+    an_hour: tuple[tuple[float | None, str], ...] = ((None, "green"), (3600.0, "red"))
     return [
-        (4, stat_panel("Store", "Whether every process reaches the store. DOWN: counts wait in memory; start Redis or see "
-                       "the disk.", [Query(f"min({own('store_up')})")], mapping="up", nothing="nothing is scraped")),
-        (4, stat_panel("Latest webhook", "How long ago. Much longer than usual for this hour: the webhook's subscription "
+        (8, stat_panel("Latest webhook", "How long ago. Much longer than usual for this hour: the webhook's subscription "
                        "or the way to the bot is broken.", [Query(_age("last_webhook_timestamp_seconds"))], unit="s",
                        nothing="none yet")),
         (4, stat_panel("Latest poll, in intervals", "How long ago the poller had an answer, by its own interval. Above 3: "
                        "token, network or call budget; see the Graph API's results.", [Query(poller)], decimals=1,
                        limits=((None, "green"), (3.0, "red")), nothing="no poller runs")),
         (4, stat_panel("Oldest rating", "How long ago a rating was last confirmed. Old ratings are not news.",
-                       [Query(rated)], unit="s", limits=fresh, nothing="no number polled yet")),
+                       [Query(rated)], unit="s", limits=an_hour, nothing="no number polled yet")),
         (4, stat_panel("Events lost", "Dropped in this time range, stale ones aside. Any: see the reasons below.",
                        [Query(f"round({lost})")], mapping="none", limits=((None, "red"),))),
         (4, stat_panel("Internal errors", "Inside chatvitals; the bot is not affected. Any: report it with the log's "
-                       "traceback.", [Query(f"round(sum({count(own('internal_errors_total'), RANGE, 'by (where)')})) or vector(0)")],
-                       mapping="none", limits=((None, "red"),))),
+                       "traceback.", [Query(fresh(counted(own("internal_errors_total"), RANGE, "")))],
+                       mapping="none", nothing="no fresh numbers", limits=((None, "red"),))),
     ]  # fmt: skip
 
 
@@ -63,7 +61,7 @@ def _oldest() -> str:
 
 def _webhooks() -> Panel:
     return lines(
-        "Webhooks by result", "An hour. unsigned or bad_signature: a wrong app secret, or somebody else posts; oversize, "
+        "Webhooks an hour, by result", "unsigned or bad_signature: a wrong app secret, or somebody else posts; oversize, "
         "undecodable: not from WhatsApp.", [Query(count(own("webhooks_total"), "1h", "by (result)"), "{{result}}")],
     )  # fmt: skip
 
@@ -71,7 +69,7 @@ def _webhooks() -> Panel:
 def _fields() -> Panel:
     unknown = count(own("webhook_fields_total", 'known="no"'), "1h", "by (field)")
     return lines(
-        "Webhooks by field", "An hour. A field that falls silent has lost its subscription; unknown ones are not "
+        "Webhooks an hour, by field", "A field that falls silent has lost its subscription; unknown ones are not "
         "measured by this version.",
         [Query(count(own("webhook_fields_total", 'known="yes"'), "1h", "by (field)"), "{{field}}"),
          Query(or_none(unknown, "field"), "unknown: {{field}}")],
@@ -80,7 +78,7 @@ def _fields() -> Panel:
 
 def _traffic() -> Panel:
     return lines(
-        "Messages received, by type", "An hour, with conversations begun. unsupported: types that the bot cannot read.",
+        "Received an hour, by type", "With conversations begun. unsupported: types that the bot cannot read.",
         [Query(count(of("messages_received_total"), "1h", "by (type)"), "{{type}}"),
          Query(count(of("conversations_started_total"), "1h", "by (origin)"), "{{origin}} conversations")],
     )  # fmt: skip
@@ -91,13 +89,13 @@ def _lag() -> Panel:
         "Webhook lag", "From the customer's message to its webhook. High: WhatsApp redelivers after an outage here, or "
         "is slow itself; response times hold it.",
         [Query(quantile(share, "webhook_lag_seconds", WINDOW, ""), f"p{share * 100:.0f}") for share in (0.5, 0.99)],
-        unit="suffix:s",
+        unit="s",
     )  # fmt: skip
 
 
 def _duplicates() -> Panel:
     return lines(
-        "Duplicates", "Deliveries an hour that had been seen before; they change nothing. Many: the bot answers "
+        "Duplicates an hour", "Deliveries that had been seen before; they change nothing. Many: the bot answers "
         "WhatsApp's POSTs too late or with an error.",
         [Query(count(own("duplicates_total"), "1h", "by (kind)"), "{{kind}}")],
     )  # fmt: skip
@@ -105,16 +103,16 @@ def _duplicates() -> Panel:
 
 def _lost() -> Panel:
     return lines(
-        "Events dropped", "An hour, by reason. queue_full: the store is too slow; store: it was away too long; stale: "
+        "Events dropped an hour", "By reason. queue_full: the store is too slow; store: it was away too long; stale: "
         "older than 7 days.", [Query(count(own("events_dropped_total"), "1h", "by (reason)"), "{{reason}}")],
     )  # fmt: skip
 
 
 def _queue() -> Panel:
     return lines(
-        "Queue", "Events that wait to be committed, and how many may. Near the limit: the store is slow or away.",
-        [Query(f"max({own('queue_events')})", "waiting"), Query(f"max({own('queue_capacity_events')})", "limit")],
-        dashed="limit", colors={"limit": "#8e8e8e"},
+        "Queue, of its limit", "Events that wait to be committed. Near 100 %: the store is slow or away, and events will "
+        "be dropped.", [Query(f"max({own('queue_events')} / {own('queue_capacity_events')})", "waiting")],
+        unit="percentunit",
     )  # fmt: skip
 
 
@@ -129,7 +127,7 @@ def _commits() -> Panel:
 
 def _graph() -> Panel:
     return lines(
-        "Graph API requests, by result", "An hour. unauthorized: renew the token; rate_limited, budget: other tools use "
+        "Graph API calls an hour", "unauthorized: renew the token; rate_limited, budget: other tools use "
         "up the hourly calls.", [Query(count(own("graph_requests_total"), "1h", "by (result)"), "{{result}}")],
         nothing="no poller runs",
     )  # fmt: skip
@@ -147,7 +145,7 @@ def _ages() -> Panel:
 def _trouble() -> Panel:
     skews = count(own("clock_skews_total"), "1h", "")
     return lines(
-        "Errors, overflow, clock skews", "An hour. Overflow: too many values of a label, see its cap. Skews: set this "
+        "Errors, overflow, skews an hour", "Overflow: too many values of a label, see its cap. Skews: set this "
         "host's clock. Waiting quality events name a number that no poll knows.",
         [Query(or_none(counted(own("internal_errors_total"), "1h", "by (where)"), "where"), "errors: {{where}}"),
          Query(or_none(counted(own("series_overflow_total"), "1h", "by (label)"), "label"), "overflow: {{label}}"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
 from builder.board import Board, row
-from builder.kit import Column, Query, bars, grid, lines, stat_panel
-from builder.promql import ONE_TARGET, RANGE, WINDOW, count, of, own, ratio
+from builder.kit import Column, Query, grid, lines, stat_panel
+from builder.promql import FEWEST_RUNS, RANGE, WINDOW, count, of, own, points, ratio, total
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -15,6 +16,8 @@ _J = 'journey="$journey"'
 _E = 'experiment="$experiment"'
 _STEP = "by (step)"
 _VARIANT = "by (variant)"
+_ALPHA: Final = 0.05
+_RHO_SQUARED: Final = round((-2 * math.log(_ALPHA) + math.log(1 - 2 * math.log(_ALPHA))) / 1000, 6)
 _COMPLETED = of("journey_runs_total", f'outcome="completed",{_J}')
 _STARTED = of("journey_runs_started_total", _J)
 _DROPPED = of("journey_step_dropped_total", _J)
@@ -41,6 +44,9 @@ def board() -> Board:
 def _stats() -> list[tuple[int, Panel]]:
     open_runs = _gauge("journey_runs_open")
     stalled = _gauge("journey_runs_stalled")
+    enough = (
+        f"{count(_STARTED, '6h', '')} >= {FEWEST_RUNS} and {count(_STARTED, '6h', '', ' offset 1w')} >= {FEWEST_RUNS}"
+    )
     return [
         (5, stat_panel("Runs started", "How many people entered the journey in this time range. Falls: look at what leads "
                        "there, not at the journey.", [Query(count(_STARTED, RANGE, ""))], decimals=0)),
@@ -48,10 +54,10 @@ def _stats() -> list[tuple[int, Panel]]:
                        "under way. Falls: see the funnel.", [Query(ratio(_COMPLETED, _STARTED, RANGE, ""))],
                        unit="percentunit", decimals=1)),
         (5, stat_panel("Against last week", "Completed over started in 6 h, against the same 6 h a week ago, in percentage "
-                       "points. Empty in the first week.",
-                       [Query(f"{ratio(_COMPLETED, _STARTED, '6h', '')} - {_last_week('6h')}")], unit="percentunit",
-                       decimals=1, limits=((None, "red"), (-0.05, "yellow"), (0.0, "green")),
-                       nothing="no week to compare")),
+                       "points. Shown where both sides have 20 runs.",
+                       [Query(points(ratio(_COMPLETED, _STARTED, "6h", ""), _last_week("6h"), enough))],
+                       unit="suffix: points", decimals=1, limits=((None, "red"), (-5.0, "yellow"), (0.0, "green")),
+                       nothing="from the second week on")),
         (5, stat_panel("Runs under way", "Runs that have not ended. They end when completed, handed over, or after 24 h of "
                        "silence.", [Query(f"sum({open_runs})")], decimals=0)),
         (4, stat_panel("Stalled", "Runs with 30 min of silence, as a share of those begun in a day. Most end abandoned: "
@@ -62,41 +68,45 @@ def _stats() -> list[tuple[int, Panel]]:
 
 
 def _gauge(name: str) -> str:
-    return f"sum {_STEP} ({ONE_TARGET} ({of(name, _J)}))"
+    return total(name, _STEP, _J)
 
 
 def _last_week(window: str) -> str:
     return ratio(_COMPLETED, _STARTED, window, "", " offset 1w")
 
 
+def _ordered(expr: str) -> str:
+    order = f"topk by (step) (1, max by (step, index) ({own('journey_step_info', _J)}))"  # a deploy may move one
+    return f"({expr}) * on (step) group_left (index) {order}"
+
+
 def _funnel() -> Panel:
     reached = of("journey_step_reached_total", _J)
-    return bars(
-        "Funnel", "How many runs reached each step in this time range. The biggest fall from one bar to the next is the "
-        "step to work on.", Query(f"sort_desc({count(reached, RANGE, _STEP)})", "{{step}}"),
+    return grid(
+        "Funnel", "How many runs reached each step in this time range, in the declared order. Where a journey branches, "
+        "a step may have fewer runs than the next: see the moves between steps.",
+        [Column("#", label="index", width=40), Column("Step", label="step"),
+         Column("Runs", _ordered(count(reached, RANGE, _STEP)), decimals=0, bar=True, width=260)],
+        sort="#",
     )  # fmt: skip
 
 
 def _steps() -> Panel:
-    order = f"topk by (step) (1, max by (step, index) ({own('journey_step_info', _J)}))"  # a deploy may move one
     reached = count(of("journey_step_reached_total", _J), RANGE, _STEP)
     buckets = of("journey_step_seconds_bucket", f'end="advanced",{_J}')
     median = f"histogram_quantile(0.5, sum by (step, le) (rate({buckets}[{RANGE}])))"
     loops = ratio(of("journey_step_loops_total", _J), of("journey_step_reached_total", _J), RANGE, _STEP)
     visits = ratio(of("journey_step_visits_total", _J), of("journey_step_reached_total", _J), RANGE, _STEP)
 
-    def ordered(expr: str) -> str:
-        return f"({expr}) * on (step) group_left (index) {order}"
-
     return grid(
         "Steps", "In the declared order. High drop-off: people leave there; many visits or loops: they do not understand "
         "the question; a long time: the step asks too much.",
-        [Column("#", label="index", width=50), Column("Step", label="step"), Column("Reached", ordered(reached), decimals=0),
-         Column("Of started", ordered(f"{reached} / ignoring (step) group_left () {count(_STARTED, RANGE, '')}"),
+        [Column("#", label="index", width=50), Column("Step", label="step"), Column("Reached", _ordered(reached), decimals=0),
+         Column("Of started", _ordered(f"{reached} / ignoring (step) group_left () {count(_STARTED, RANGE, '')}"),
                 "percentunit", 1),
-         Column("Drop-off", ordered(ratio(_DROPPED, _ENDED, RANGE, _STEP)), "percentunit", 1),
-         Column("Median time", ordered(median), "s", 0), Column("Visits per run", ordered(visits), decimals=2),
-         Column("Loops", ordered(loops), "percentunit", 1)],
+         Column("Drop-off", _ordered(ratio(_DROPPED, _ENDED, RANGE, _STEP)), "percentunit", 1),
+         Column("Median time", _ordered(median), "s", 0), Column("Visits", _ordered(visits), decimals=2),
+         Column("Loops", _ordered(loops), "percentunit", 1)],
         sort="#",
     )  # fmt: skip
 
@@ -106,7 +116,7 @@ def _drop_off() -> Panel:
     whole = f"(sum {_STEP} (rate({_ENDED}[1d])) > 0)"
     return lines(
         "Drop-off by step and who fell silent", "Over ended runs of a day; known 24 h after the silence began. "
-        "abandoned_by_business: the customer waited for an answer that never came; mend that first.",
+        "abandoned_by_business: the bot did not answer; repair that first.",
         [Query(f"{dropped} / on (step) group_left () {whole}", "{{step}}, {{outcome}}")], unit="percentunit",
     )  # fmt: skip
 
@@ -130,17 +140,19 @@ def _open() -> Panel:
 
 def _ends() -> Panel:
     return lines(
-        "How runs end", "In a day, by outcome. Growing abandoned_by_business: the bot is too slow or silent.",
+        "How runs end, a day", "By outcome. Growing abandoned_by_business: the bot is too slow or silent.",
         [Query(count(of("journey_runs_total", _J), "1d", "by (outcome)"), "{{outcome}}")],
     )  # fmt: skip
 
 
 def _time_in_step() -> Panel:
     buckets = of("journey_step_seconds_bucket", f'end="advanced",{_J}')
+    enough = count(of("journey_step_seconds_count", f'end="advanced",{_J}'), WINDOW, _STEP)
     return lines(
         "Median time in step", "Of people who went on. It holds the bot's wait and the person's thinking; compare with "
         "response times to tell them apart.",
-        [Query(f"histogram_quantile(0.5, sum by (step, le) (rate({buckets}[{WINDOW}])))", "{{step}}")], unit="suffix:s",
+        [Query(f"histogram_quantile(0.5, sum by (step, le) (rate({buckets}[{WINDOW}]))) and {enough} >= 10", "{{step}}")],
+        unit="s",
     )  # fmt: skip
 
 
@@ -151,15 +163,28 @@ def _variants() -> Panel:
         found = ratio(of("experiment_outcomes_total", f'outcome="{outcome}",{_E}'), contacts, RANGE, _VARIANT)
         return f"({found}) or 0 * {count(contacts, RANGE, _VARIANT)}"
 
+    goal = f"({share('goal')})"
+    half = _half_width(goal, f"({count(contacts, RANGE, _VARIANT)} > 0)")
+
     return grid(
-        "Variants", "Per contact, each outcome once. Do not decide by looking here day by day, which finds differences "
-        "that are chance: settle on the number of contacts first, and look once.",
+        "Variants", "Per contact, each outcome once. The interval of the goal may be looked at every day: while the "
+        "intervals overlap there is no conclusion yet. `chatvitals compare` gives the verdict.",
         [Column("Variant", label="variant"), Column("Contacts", count(contacts, RANGE, _VARIANT), decimals=0),
-         Column("Goal", share("goal"), "percentunit", 1), Column("Opt-out", share("opt_out"), "percentunit", 2),
-         Column("Unanswered", share("unanswered"), "percentunit", 1),
+         Column("Goal", share("goal"), "percentunit", 1),
+         Column("from", f"clamp_min({goal} - {half}, 0)", "percentunit", 1),
+         Column("to", f"clamp_max({goal} + {half}, 1)", "percentunit", 1),
+         Column("Opt-out", share("opt_out"), "percentunit", 2), Column("Unanswered", share("unanswered"), "percentunit", 1),
          Column("Wait p90", _wait(RANGE), "s", 1)],
         sort="Variant", nothing="no contact has seen a variant",
     )  # fmt: skip
+
+
+def _half_width(share: str, contacts: str) -> str:
+    """Return half of a share's interval that holds however often one looks (asymptotic confidence sequence, 95 %)."""
+    # rho² is chosen for 1,000 planned contacts: (-2 ln 0.05 + ln(1 - 2 ln 0.05)) / 1000
+    grown = f"({contacts} * {_RHO_SQUARED:g} + 1)"
+    spread = f"{share} * (1 - {share})"
+    return f"sqrt({spread} * 2 * {grown} / ({contacts} ^ 2 * {_RHO_SQUARED:g}) * ln(sqrt({grown}) / {_ALPHA:g}))"
 
 
 def _wait(window: str) -> str:
@@ -179,5 +204,5 @@ def _outcome_shares() -> Panel:
 def _variant_waits() -> Panel:
     return lines(
         "Wait p90, by variant", "If one variant waits longer, its other numbers suffer from that, not from its text.",
-        [Query(_wait("1d"), "{{variant}}")], unit="suffix:s", nothing="no contact has seen a variant",
+        [Query(_wait("1d"), "{{variant}}")], unit="s", nothing="no contact has seen a variant",
     )  # fmt: skip

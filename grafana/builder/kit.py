@@ -27,6 +27,18 @@ SOURCE: Final = kinds.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREY: Final = "#8e8e8e"
 BLUE: Final = "blue"
 _QUANTILES: Final = {"p50.*": "blue", "p90.*": "orange", "p99.*": "purple"}
+CODES: Final = {
+    "100": "100 wrong parameter", "190": "190 expired token", "368": "368 blocked for policy",
+    "130429": "130429 too fast", "131026": "131026 cannot be delivered", "131031": "131031 account locked",
+    "131047": "131047 after 24 h", "131048": "131048 too many blocks", "131049": "131049 held back by WhatsApp",
+    "131056": "131056 too many to one person", "132015": "132015 template paused",
+    "132016": "132016 template disabled",
+}  # fmt: skip
+"""What the error codes mean that matter most."""
+_DASHES: Final = [
+    models.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 8]}),
+    models.DynamicConfigValue(id_val="custom.fillOpacity", value=0),
+]
 QUIET: Final = "nothing in this time range"
 
 
@@ -51,6 +63,7 @@ class Column:
     link: str = ""
     width: int | None = None
     hidden: bool = False
+    bar: bool = False
 
 
 def texts(values: dict[str, tuple[str, str]], missing: str = "") -> list[models.ValueMapping]:
@@ -84,6 +97,8 @@ MAPPINGS: Final = {
         "REJECTED": ("REJECTED", "red"), "DISABLED": ("DISABLED", "red"), "FLAGGED": ("FLAGGED", "yellow"),
     }),
     "none": texts({"0": ("none", "green")}),
+    "nobody": texts({"0": ("nobody", "green")}),
+    "loaded": texts({"1": ("LOADED", "green")}),
     "limit": above(1e9, "unlimited"),
 }  # fmt: skip
 
@@ -139,10 +154,14 @@ def lines(  # noqa: PLR0913 - what a graph may need
     colors: dict[str, str] | None = None,
     nothing: str = QUIET,
     axis: float | None = None,
+    soft: float | None = None,
+    by_number: bool = False,
 ) -> timeseries.Panel:
     """Return a graph over time.
 
-    `objective` is the height of a dashed line, as PromQL. `dashed` is a pattern of the series to draw dashed.
+    `objective` is the height of a dashed line, as PromQL. `dashed` is a pattern of the series to draw dashed. `soft`
+    is where the axis begins while no value is lower. With `by_number` a number has one colour: the second query's
+    series are dashed and stand in no legend.
     """
     if objective:  # a series, because a threshold of a panel cannot be a variable
         queries = [*queries, Query(f"vector({objective}) and on () count({promql.OPENED})", "objective")]
@@ -153,32 +172,50 @@ def lines(  # noqa: PLR0913 - what a graph may need
         panel.with_target(_target(query, letter).range())
     panel.tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
     panel.legend(_legend()).show_points(kinds.VisibilityMode.NEVER).span_nulls(4 * 3_600_000.0)
-    numbers = all(
-        query.legend in {"{{display_phone_number}}", "objective"} for query in queries
-    )  # keep their colours everywhere
+    # a number keeps its colour on every panel
+    numbers = all(query.legend in {"{{display_phone_number}}", "objective"} for query in queries)
     by_name, in_order = models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME, models.FieldColorModeId.PALETTE_CLASSIC
     panel.color_scheme(dashboard.FieldColor().mode(by_name if numbers else in_order))
-    if axis is not None:
-        panel.axis_width(axis)
     if unit == "short" and not objective:
         panel.axis_soft_max(5.0)
-    if log:
-        panel.scale_distribution(common.ScaleDistributionConfig().type(kinds.ScaleDistribution.LOG).log(10.0))
-        panel.fill_opacity(0)
-    else:
-        panel.min(0.0)
-    if top is not None:
-        panel.max(top)
+    _scale(panel, log=log, soft=soft, top=top, width=axis)
     if bars:
         panel.draw_style(kinds.GraphDrawStyle.BARS).line_width(0)
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL))
-    for pattern, color in {**_QUANTILES, **(colors or {})}.items():
+    _colour(panel, colors or {}, codes=any("{{code}}" in query.legend for query in queries))
+    if by_number:
+        _dash_query(panel, ascii_uppercase[1])
+    if dashed:
+        panel.override_by_regexp(dashed, _DASHES)
+    return panel
+
+
+def _scale(panel: timeseries.Panel, *, log: bool, soft: float | None, top: float | None, width: float | None) -> None:
+    if log:
+        panel.scale_distribution(common.ScaleDistributionConfig().type(kinds.ScaleDistribution.LOG).log(2.0))
+        panel.fill_opacity(0)
+    elif soft is None:
+        panel.min(0.0)
+    else:
+        panel.axis_soft_min(soft)
+    if top is not None:
+        panel.max(top)
+    if width is not None:
+        panel.axis_width(width)
+
+
+def _colour(panel: timeseries.Panel, colors: dict[str, str], *, codes: bool) -> None:
+    for pattern, color in {**_QUANTILES, **colors}.items():
         fixed = {"mode": "shades", "fixedColor": color}
         panel.override_by_regexp(pattern, [models.DynamicConfigValue(id_val="color", value=fixed)])
-    if dashed:
-        style = models.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 8]})
-        panel.override_by_regexp(dashed, [style, models.DynamicConfigValue(id_val="custom.fillOpacity", value=0)])
-    return panel
+    for code, text in CODES.items() if codes else ():
+        panel.override_by_name(code, [models.DynamicConfigValue(id_val="displayName", value=text)])
+
+
+def _dash_query(panel: timeseries.Panel, letter: str) -> None:
+    """Draw the series of a query dashed; the solid ones of the same names stand in the legend."""
+    hidden = {"legend": True, "tooltip": False, "viz": False}
+    panel.override_by_query(letter, [*_DASHES, models.DynamicConfigValue(id_val="custom.hideFrom", value=hidden)])
 
 
 def states(  # noqa: PLR0913 - what bands may need
@@ -203,15 +240,6 @@ def states(  # noqa: PLR0913 - what bands may need
     panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
     return panel.legend(common.VizLegendOptions().show_legend(show_legend=False).display_mode(
         kinds.LegendDisplayMode.LIST).placement(kinds.LegendPlacement.BOTTOM))  # fmt: skip
-
-
-def bars(title: str, about: str, query: Query, *, nothing: str = QUIET) -> bargauge.Panel:
-    """Return a bar for each series, the first on top."""
-    panel = _common(bargauge.Panel(), title, about, "locale", nothing).min(0.0).decimals(0)
-    panel.with_target(_target(query, "A").instant()).orientation(kinds.VizOrientation.HORIZONTAL)
-    panel.display_mode(kinds.BarGaugeDisplayMode.GRADIENT).value_mode(kinds.BarGaugeValueMode.TEXT)
-    panel.thresholds(steps((None, BLUE))).show_unfilled(show_unfilled=True)
-    return panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
 
 
 def buckets(title: str, about: str, expr: str, *, nothing: str = QUIET) -> heatmap.Panel:
@@ -249,7 +277,7 @@ def grid(title: str, about: str, columns: Sequence[Column], *, nothing: str = QU
     panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=options))
     if sort:
         panel.sort_by([common.TableSortByFieldState().display_name(name).desc(desc=False) for name in sort.split(", ")])
-    return panel.show_header(show_header=True).cell_height(kinds.TableCellHeight.SM).min_width(60.0)
+    return panel.show_header(show_header=True).cell_height(kinds.TableCellHeight.SM).min_width(90.0)
 
 
 def _cells(column: Column) -> list[models.DynamicConfigValue]:
@@ -260,6 +288,8 @@ def _cells(column: Column) -> list[models.DynamicConfigValue]:
         values["mappings"] = MAPPINGS[column.rated]
         values["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
         values["custom.align"] = "center"
+    if column.bar:
+        values["custom.cellOptions"] = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
     if column.link:
         values["links"] = [{"title": "Open the dashboard", "url": column.link}]
     return [models.DynamicConfigValue(id_val=name, value=value) for name, value in values.items() if value is not None]

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder import promql
+from builder import promql, trust
 from builder.board import Board, at_same_time, of_number, of_row, row
 from builder.kit import Column, Query, grid, lines, stat_panel, states
-from builder.promql import BUDGET, OPENED, OVERDUE, RANGE, WINDOW, count, gauge, mean, named, of, quantile, rate, ratio
+from builder.promql import (
+    BUDGET,
+    FEWEST_RUNS,
+    OPENED,
+    OVERDUE,
+    RANGE,
+    WINDOW,
+    count,
+    fresh,
+    gauge,
+    mean,
+    named,
+    of,
+    points,
+    quantile,
+    rate,
+    ratio,
+    total,
+)
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -50,10 +68,10 @@ def _first_stats() -> list[tuple[int, Panel]]:
         (8, stat_panel(
             "Restrictions and flags", "Restrictions of the account that WhatsApp has announced, and for a flagged number "
             "the time until its 7 days are over. Anything but none: read the account's events and appeal or wait.",
-            [Query(f"{restricted} or vector(0)", "restrictions"),
-             Query(f"count({flagged}) or vector(0)", "flagged numbers"),
-             Query(f"min({flagged} + 604800 - time()) or vector(0)", "flag ends in")],
-            mapping="none", nothing="none", limits=((None, "red"),), units={"flag ends in": "s"})),
+            [Query(fresh(restricted), "restrictions"),
+             Query(fresh(f"count({flagged})"), "flagged"),
+             Query(fresh(f"min({flagged} + 604800 - time())"), "flag ends in")],
+            mapping="none", nothing="no fresh numbers", limits=((None, "red"),), units={"flag ends in": "s"})),
         (8, stat_panel(
             "Messaging limit", "How many people may be written to first within 24 h; the lowest of the chosen numbers. "
             "Plan campaigns below it.", [Query(limit)], mapping="limit", nothing="not polled yet")),
@@ -61,18 +79,22 @@ def _first_stats() -> list[tuple[int, Panel]]:
 
 
 def _second_stats() -> list[tuple[int, Panel]]:
-    oldest = f"max(time() - {gauge('oldest_open_turn_timestamp_seconds', over='min')})"
+    waiting = total("turns_open")
+    oldest = f"max(time() - {gauge('oldest_open_turn_timestamp_seconds', over='min')}) or 0 * {waiting}"
     completion = ratio(_COMPLETED, _STARTED, "6h", "")
     before = ratio(_COMPLETED, _STARTED, "6h", "", " offset 1w")
+    enough = (
+        f"{count(_STARTED, '6h', '')} >= {FEWEST_RUNS} and {count(_STARTED, '6h', '', ' offset 1w')} >= {FEWEST_RUNS}"
+    )
     return [
         (5, stat_panel(
             "People waiting", "Customers whose latest message has no reply yet. If it keeps growing, the bot is down or "
-            "slow: see response times.", [Query(f"sum({gauge('turns_open')})")], nothing="nobody", link=at_same_time("chatvitals-response"))),
+            "slow: see response times.", [Query(waiting)], mapping="nobody", nothing="no fresh numbers", link=at_same_time("chatvitals-response"))),
         (5, stat_panel(
             "Oldest wait", "How long the customer who waits longest has waited. Answer, or dismiss() what needs no reply.",
-            [Query(oldest)], unit="s", nothing="nobody waits", link=at_same_time("chatvitals-response"))),
+            [Query(oldest)], unit="s", mapping="nobody", nothing="no fresh numbers", link=at_same_time("chatvitals-response"))),
         (5, stat_panel(
-            "First response p90", "Nine of ten conversations had their first reply within this time, over the chosen "
+            "First p90", "Nine of ten conversations had their first reply within this time, over the chosen "
             "time range. People who wait now are not in it yet: see the oldest wait beside it.",
             [Query(quantile(0.9, "wait_seconds", RANGE, "", 'turn="first"'))], unit="s", decimals=1,
             link=at_same_time("chatvitals-response"))),
@@ -83,10 +105,10 @@ def _second_stats() -> list[tuple[int, Panel]]:
                    f"{BUDGET}")],
             unit="percentunit", decimals=0, limits=((None, "red"), (0.0, "yellow"), (0.25, "green")))),
         (5, stat_panel(
-            "Completion against last week", "Completed runs of all journeys over started ones in the last 6 h, against the "
-            "same 6 h a week ago, in percentage points. Falls: see the funnel. Empty in the first week.",
-            [Query(f"{completion} - {before}")], unit="percentunit", decimals=1,
-            limits=((None, "red"), (-0.05, "yellow"), (0.0, "green")), nothing="no week to compare", link=at_same_time("chatvitals-journeys"))),
+            "Completion vs last week", "Completed over started runs of all journeys in 6 h, minus the same 6 h a week ago. "
+            "Falls: see the funnel. Shown where both sides have 20 runs, so not in the first week.",
+            [Query(points(completion, before, enough))], unit="suffix: points", decimals=1,
+            limits=((None, "red"), (-5.0, "yellow"), (0.0, "green")), nothing="from the second week on", link=at_same_time("chatvitals-journeys"))),
     ]  # fmt: skip
 
 
@@ -100,17 +122,17 @@ def _ratings() -> Panel:
 
 def _response() -> Panel:
     return lines(
-        "First response p50 and p90", "Rising p90 with a flat p50: some answers are slow, see handlers. Both rise: the "
+        "First response p50, p90", "Rising p90 with a flat p50: some answers are slow, see handlers. Both rise: the "
         "bot or its host is slow. 14,400 s (4 h) stands for waits that ended without an answer.",
         [Query(quantile(0.5, "wait_seconds", WINDOW, "", 'turn="first"'), "p50"),
          Query(quantile(0.9, "wait_seconds", WINDOW, "", 'turn="first"'), "p90")],
-        unit="suffix:s", log=True, top=14400.0,
+        unit="s", log=True,
     )  # fmt: skip
 
 
 def _statuses() -> Panel:
     return lines(
-        "Messages by status", "How many messages reached each status, an hour. Read falls while delivered stays: people "
+        "Messages an hour, by status", "How many messages reached each status. Read falls while delivered stays: people "
         "no longer care. Failed rises: see failures by code.",
         [Query(count(of("message_statuses_total", 'status!="sent"'), "1h", "by (status)"), "{{status}}")],
         colors={"failed": "red", "read": "blue", "delivered": "green"},
@@ -125,14 +147,14 @@ def _numbers() -> Panel:
     return grid(
         "Numbers", "Each number over the chosen time range; click it to see its quality and what led to it.",
         [Column("Number", label="display_phone_number", link=of_row("chatvitals-quality")),
-         Column("Id", label="phone_number_id"),
+         Column("Id", label="phone_number_id", hidden=True),
          Column("Rating", named(promql.RATING), rated="rating"),
          Column("Turns", named(count(OPENED, RANGE)), decimals=0),
          Column("Late", named(late), "percentunit", 1),
-         Column("Average response", named(mean("response_seconds", RANGE)), "s", 1),
+         Column("Average", named(mean("response_seconds", RANGE)), "s", 1),
          Column("Read", named(read), "percentunit", 1),
-         Column("Waiting", named(gauge("turns_open")), decimals=0)],
-        sort="Number",
+         Column("Waiting", named(total("turns_open", promql.P)), decimals=0)],
+        sort="Rating, Number",
     )  # fmt: skip
 
 
@@ -148,11 +170,13 @@ def _health() -> Panel:
 def _alerts() -> Panel:
     by = "by (alertname, severity, phone_number_id, template, journey, step, job)"
     firing = f'max {by} (ALERTS{{alertname=~"WhatsApp.*",alertstate="firing"}})'
+    quiet = f'label_replace(vector(1) and on () count({trust.RULES}), "alertname", "none", "", "")'
     return grid(
-        "Firing alerts", "What Prometheus alerts on now; the runbook says what to do about each.",
-        [Column("Alert", label="alertname", width=280), Column("Severity", label="severity", width=80),
+        "Firing alerts", 'What Prometheus alerts on now; the runbook says what to do about each. "none" stands only '
+        "where the rules are loaded. Alerts of another system, such as Grafana's, are not shown here.",
+        [Column("Alert", label="alertname", width=280), Column("Severity", label="severity", width=90),
          Column("Number", label="phone_number_id"), Column("Template", label="template"),
          Column("Journey", label="journey"), Column("Step", label="step"), Column("Job", label="job"),
-         Column("Firing", firing, hidden=True)],
-        nothing="no alert is firing",
+         Column("Firing", f"{firing} or ({quiet} unless on () {firing})", hidden=True)],
+        nothing="the rules are not loaded here: see grafana/README.md",
     )  # fmt: skip

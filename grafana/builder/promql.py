@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+from chatvitals.metrics import catalogue
+from chatvitals.monitoring.expressions import one
 
 P: Final = "by (phone_number_id)"
 NUMBER: Final = 'phone_number_id=~"$phone",job=~"$job"'
@@ -14,14 +18,18 @@ NAMES: Final = f"max by (phone_number_id, display_phone_number) (chatvitals_numb
 ACCOUNTS: Final = f"max by (waba_id) (chatvitals_number_info{{{NUMBER}}})"
 RATING: Final = f"max {P} (chatvitals_quality_rating{{{NUMBER}}})"
 RATING_AS_LABEL: Final = f'count_values {P} ("rating", {RATING})'
+IN_HOURS: Final = 'in_hours=~"$in_hours"'
 JOB: Final = 'job=~"$job"'
 _FEWEST_HALF_HOURS: Final = 12
-ONE_TARGET: Final = "max without (instance, pod)"
+FEWEST_RUNS: Final = 20  # of fewer runs a difference of shares is chance
 
 
 def of(name: str, matchers: str = "") -> str:
-    """Return the series of a family of the chosen numbers."""
-    return f"chatvitals_{name}{{{','.join(filter(None, (matchers, NUMBER)))}}}"
+    """Return the series of a family of the chosen numbers, and of the chosen hours where the family has them."""
+    bare = f"chatvitals_{re.sub(r'_(bucket|sum|count)$', '', name)}"
+    family = catalogue.FAMILIES.get(f"chatvitals_{name}") or catalogue.FAMILIES[bare]
+    hours = IN_HOURS if family.hours else ""
+    return f"chatvitals_{name}{{{','.join(filter(None, (matchers, hours, NUMBER)))}}}"
 
 
 def own(name: str, matchers: str = "") -> str:
@@ -31,7 +39,7 @@ def own(name: str, matchers: str = "") -> str:
 
 def count(series: str, window: str, by: str = P, at: str = "") -> str:
     """Return how often something happened: every target of a store shows the same totals, so one is enough."""
-    return f"sum {by} ({ONE_TARGET} (increase({series}[{window}]{at})))".replace("sum  (", "sum (")
+    return f"sum {by} ({one(f'increase({series}[{window}]{at})')})".replace("sum  (", "sum (")
 
 
 def rate(series: str, window: str, by: str = P, at: str = "") -> str:
@@ -50,21 +58,27 @@ def quantile(share: float, family: str, window: str, by: str = "phone_number_id"
     return f"histogram_quantile({share:g}, sum by ({labels}) (rate({of(family + '_bucket', matchers)}[{window}])))"
 
 
-def mean(family: str, window: str, by: str = P, matchers: str = "") -> str:
+def mean(family: str, window: str, by: str = P, matchers: str = "", at: str = "") -> str:
     """Return the average of a histogram; never an average of averages."""
-    return ratio(of(family + "_sum", matchers), of(family + "_count", matchers), window, by)
+    return ratio(of(family + "_sum", matchers), of(family + "_count", matchers), window, by, at)
 
 
 def counted(series: str, window: str, by: str) -> str:
     """Return how often something rare happened, in whole numbers.
 
-    `increase` does not see what a series begins with, and estimates between samples. A series that comes into sight
-    together with its target, after a gap or at the first scrape, is not new.
+    `increase` does not see what a series begins with, and estimates between samples. A series that came into sight
+    later than its target is new, and its first value counts: it has fewer samples than a series that is always there.
     """
-    target = f"count by (job) ({own('build_info')} offset {window})"
-    more = f"{ONE_TARGET} (increase({series}[{window}]))"
-    first = f"{ONE_TARGET} (min_over_time({series}[{window}]) unless {series} offset {window})"
-    return f"round(sum {by} ({more} + ({first} and on (job) {target}) or {more}))"
+    always = own("webhooks_total", 'result="accepted"')
+    target = "({})".format(
+        " or ".join(
+            f"max by (job, instance) (count_over_time({each}[{window}]))" for each in (always, own("build_info"))
+        )
+    )
+    later = f"count_over_time({series}[{window}]) < on (job, instance) group_left () {target}"
+    more = one(f"increase({series}[{window}])")
+    first = one(f"min_over_time({series}[{window}]) and ({later}) unless resets({series}[{window}]) > 0")
+    return f"round(sum {by} ({more} + {first} or {more} or {first}))"
 
 
 def seen(expression: str, series: str, by: str) -> str:
@@ -90,13 +104,31 @@ def named(expression: str) -> str:
 def while_rated(expression: str) -> str:
     """Return counts of half an hour, summed over the range by the rating that the number had; a few would mislead."""
     rated = f"({expression}) * on (phone_number_id) group_left (rating) {RATING_AS_LABEL}"
-    enough = f"count_over_time(vector(1)[{RANGE}:30m]) >= {_FEWEST_HALF_HOURS}"
-    return f"(sum_over_time(({rated})[{RANGE}:30m]) and on () ({enough}))"
+    enough = f"count_over_time(({RATING})[{RANGE}:30m]) >= {_FEWEST_HALF_HOURS}"
+    return f"(sum_over_time(({rated})[{RANGE}:30m]) and on (phone_number_id) ({enough}))"
+
+
+def points(now: str, before: str, enough: str) -> str:
+    """Return the difference of two shares in percentage points, where both sides are over enough."""
+    return f"100 * (({now}) - ({before})) and ({enough})"
+
+
+def fresh(expression: str, known: str = "") -> str:
+    """Return a count, and 0 where there is nothing to count but the numbers are fresh.
+
+    `known` is what must be known for a 0; without it, a store that can be read.
+    """
+    return f"{expression} or 0 * max({known or own('store_up') + ' == 1'})"
 
 
 def gauge(name: str, by: str = P, matchers: str = "", over: str = "max") -> str:
     """Return a gauge that several targets may show alike."""
     return f"{over} {by} ({of(name, matchers)})"
+
+
+def total(name: str, by: str = "", matchers: str = "") -> str:
+    """Return a gauge that is split by labels and that several targets may show alike, as a sum."""
+    return f"sum {by} ({one(of(name, matchers))})".replace("sum  (", "sum (")
 
 
 OPENED: Final = of("turns_opened_total")

@@ -57,7 +57,7 @@ def board() -> Board:
             row(7, (12, _drop()), (12, _rolling())),
             row(7, (12, _codes()), (12, _events())),
         ],
-        since="now-7d",
+        since="now-30d",
         variables=("drop",),
     )
 
@@ -90,11 +90,11 @@ def _late() -> Panel:
 
 def _waits() -> Panel:
     return lines(
-        "First response p50 and p90", "The typical and the slow first answer; the dashed line is the objective. A p90 at "
-        "14,400 s (4 h) stands for waits that ended without an answer.",
-        [Query(named(where_enough(quantile(share, "wait_seconds", WINDOW, matchers='turn="first"'), WINDOW)), f"p{share * 100:.0f} {_NAME}")
+        "First response: p50, and p90 dashed", "The typical and the slow first answer; a number has one colour. A p90 at "
+        "4 h stands for waits that ended without an answer. The grey line is the objective.",
+        [Query(named(where_enough(quantile(share, "wait_seconds", WINDOW, matchers='turn="first"'), WINDOW)), _NAME)
          for share in (0.5, 0.9)],
-        unit="suffix:s", log=True, top=14400.0, objective="$threshold", axis=_AXIS,
+        unit="s", log=True, objective="$threshold", axis=_AXIS, by_number=True,
     )  # fmt: skip
 
 
@@ -102,23 +102,23 @@ def _read() -> Panel:
     return lines(
         "Read ratio", "Read over delivered messages, in 24 h. Falls where people mute or block: the first sign that a "
         "number annoys. People who switched read receipts off never count.",
-        [Query(named(ratio(_READ, _DELIVERED, "1d")), _NAME)], unit="percentunit", axis=_AXIS,
+        [Query(named(ratio(_READ, _DELIVERED, "1d")), _NAME)], unit="percentunit", axis=_AXIS, soft=0.4,
     )  # fmt: skip
 
 
 def _troubles() -> Panel:
     return lines(
-        "Opt-outs and failures", "In 24 h. Opt-outs rise with annoyance; failures with 131048 or 131049 mean that "
+        "Opt-outs, and failures dashed, a day", "A number has one colour. Opt-outs rise with annoyance; failures with 131048 or 131049 mean that "
         "WhatsApp holds messages back. Stop the campaign that caused them.",
-        [Query(named(count(_OPT_OUTS, "1d")), f"opt-outs {_NAME}"),
-         Query(named(count(of("message_failures_total"), "1d")), f"failures {_NAME}")],
-        colors={"opt-outs.*": "purple", "failures.*": "red"}, axis=_AXIS,
+        [Query(named(count(_OPT_OUTS, "1d")), _NAME),
+         Query(named(count(of("message_failures_total"), "1d")), _NAME)],
+        axis=_AXIS, by_number=True,
     )  # fmt: skip
 
 
 def _campaigns() -> Panel:
     return lines(
-        "Campaign volume", "Campaign messages an hour. Many at once to people who did not ask are the usual cause of a "
+        "Campaign messages an hour", "Many at once to people who did not ask are the usual cause of a "
         "fall; while the rating is YELLOW, send less.",
         [Query(named(count(of("sends_total", 'kind="campaign",result="accepted"'), "1h")), _NAME)],
         bars=True, nothing="no campaign seen", axis=_AXIS,
@@ -144,12 +144,12 @@ def _by_rating() -> Panel:
          Column("Rating", label="rating", rated="rating"),
          Column("Turns", named(f"{_RATED} ({while_rated(opened)})"), decimals=0),
          Column("Late", named(over(late, opened)), "percentunit", 1),
-         Column("First response p90", named(p90), "s", 1),
-         Column("Average response", named(over(seconds, answers)), "s", 1),
+         Column("First p90", named(p90), "s", 1),
+         Column("Average", named(over(seconds, answers)), "s", 1),
          Column("Read", named(f"{read} / ({delivered} > 0)"), "percentunit", 1),
-         Column("Opt-outs per 1,000", named(f"1000 * {_RATED} ({while_rated(count(_OPT_OUTS, '30m'))}) / ({delivered} > 0)"),
+         Column("Opt-outs/1,000", named(f"1000 * {_RATED} ({while_rated(count(_OPT_OUTS, '30m'))}) / ({delivered} > 0)"),
                 "short", 1)],
-        sort="Number, Rating", nothing="half hours are compared: choose a longer time range",
+        sort="Number, Rating", nothing="from six hours of ratings on",
     )  # fmt: skip
 
 
@@ -158,8 +158,8 @@ def _drop() -> Panel:
     day = f"{rate(late, '24h', at=' @ $drop')} / ({rate(OPENED, '24h', at=' @ $drop')} > 0)"
     days = f"{rate(late, '4d', at=' @ $drop offset 24h')} / ({rate(OPENED, '4d', at=' @ $drop offset 24h')} > 0)"
     return stat_panel(
-        "24 h before the last drop, and the 4 days before",
-        "Share of turns over $threshold s before the rating last fell in this range. Much more than before: slow answers are a likely cause.",
+        "Late in the 24 h before the first fall, and in the 4 days before",
+        "Share of turns over $threshold s before the rating first fell in this range. Much more than before: slow answers are a likely cause.",
         [Query(named(day), f"24 h {_NAME}"), Query(named(days), f"4 days {_NAME}")],
         unit="percentunit", decimals=1, limits=((None, BLUE),),
         nothing="no fall in this range",
@@ -170,16 +170,16 @@ def _rolling() -> Panel:
     late = OVERDUE
     now, usual = ratio(late, OPENED, "24h"), ratio(late, OPENED, "7d", at=" offset 3d")
     return lines(
-        "Slow turns, times the usual", "The share of slow turns in 24 h over that of the week that ended three days ago. "
+        "Late turns, times the usual", "The share of slow turns in 24 h over that of the week that ended three days ago. "
         "Above 3: something changed, look for a deploy. Empty in the first days.",
-        [Query(named(f"({now}) / (({usual}) > 0)"), _NAME)], nothing="no week to compare with yet",
+        [Query(named(f"({now}) / (({usual}) > 0)"), _NAME)], nothing="from the eleventh day on",
     )  # fmt: skip
 
 
 def _codes() -> Panel:
     failures = of("message_failures_total")
     return lines(
-        "Failures by code", "In 24 h. 131048: too many blocks, stop. 131049: WhatsApp limits marketing to that person. "
+        "Failures a day, by code", "131048: too many blocks, stop. 131049: WhatsApp limits marketing to that person. "
         "131026: the person cannot get it. 131047: answered after the 24 h window.",
         [Query(seen(counted(failures, "1d", "by (code)"), failures, "by (code)"), "{{code}}")], nothing="no failure",
     )  # fmt: skip

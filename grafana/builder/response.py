@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from builder import promql
 from builder.board import Board, row
 from builder.kit import BLUE, Query, buckets, lines, stat_panel
 from builder.promql import (
@@ -15,6 +16,7 @@ from builder.promql import (
     WINDOW,
     count,
     counted,
+    fresh,
     gauge,
     mean,
     named,
@@ -22,6 +24,7 @@ from builder.promql import (
     quantile,
     rate,
     ratio,
+    total,
     where_enough,
 )
 
@@ -39,11 +42,19 @@ def board() -> Board:
         "WhatsApp response times",
         "How long customers wait for an answer, which answers are slow, and how much of the budget is left.",
         [
-            row(4, *_stats()),
+            row(4, *_stats()[:6]),
+            row(4, *_stats()[6:]),
             row(8, (12, _heatmap()), (12, _quantiles())),
             row(8, (12, _average()), (12, _within())),
             row(7, (8, _burn()), (8, _open()), (8, _outcomes())),
-            row(7, (8, _human()), (8, _handed_over()), (8, _fallbacks()), heading="People and misunderstandings"),
+            row(
+                7,
+                (6, _human()),
+                (6, _handed_over()),
+                (6, _longest_handover()),
+                (6, _fallbacks()),
+                heading="People and misunderstandings",
+            ),
             row(7, (8, _handlers()), (8, _errors()), (8, _sends()), heading="Where the time goes"),
         ],
     )
@@ -51,26 +62,41 @@ def board() -> Board:
 
 def _stats() -> list[tuple[int, Panel]]:
     late = f"({rate(OVERDUE, RANGE, '')} / {rate(OPENED, RANGE, '')})"
-    oldest = f"max(time() - {gauge('oldest_open_turn_timestamp_seconds', over='min')})"
+    waiting = total("turns_open")
+    oldest = f"max(time() - {gauge('oldest_open_turn_timestamp_seconds', over='min')}) or 0 * {waiting}"
+    first = mean("response_seconds", RANGE, "", _FIRST)
+    before = mean("response_seconds", RANGE, "", _FIRST, " offset 1w")
+    enough = f"{count(OPENED, RANGE, '', ' offset 1w')} >= 20"
+    unanswered = fresh(counted(of("turns_total", 'outcome=~"unanswered|failed"'), RANGE, ""))
     return [
         (4, stat_panel(
-            "Average response", "Over answered turns of this time range: the sum of the times over their count. A few slow "
+            "Average", "Over answered turns of this time range: the sum of the times over their count. A few slow "
             "answers move it far; p50 and p90 say more.",
             [Query(mean("response_seconds", RANGE, ""))], unit="s", decimals=1)),
-        (4, stat_panel("First response p50", "Half of the conversations had their first reply within this time. High: "
+        (4, stat_panel("First p50", "Half of the conversations had their first reply within this time. High: "
                        "the bot is slow for everybody.", [Query(quantile(0.5, "wait_seconds", RANGE, "", _FIRST))],
                        unit="s", decimals=1)),
-        (4, stat_panel("First response p90", "Nine of ten had it within this time. High with a low p50: some answers are "
+        (4, stat_panel("First p90", "Nine of ten had it within this time. High with a low p50: some answers are "
                        "slow, see the handlers. Who waits now is not in it.", [Query(quantile(0.9, "wait_seconds", RANGE, "", _FIRST))],
                        unit="s", decimals=1)),
-        (4, stat_panel("Answered within $threshold s", "The share of turns that were not late; the objective is "
+        (4, stat_panel("Within $threshold s", "The share of turns that were not late; the objective is "
                        "$slo. Below it, see which hours and handlers are slow.", [Query(f"1 - {late}")],
                        unit="percentunit", decimals=1, limits=((None, BLUE),))),
         (4, stat_panel("Budget left", "What is left of the turns that may be late, in this time range. Below 0: stop "
                        "risky changes.", [Query(f"1 - {late} / {BUDGET}")],
                        unit="percentunit", decimals=0, limits=((None, "red"), (0.0, "yellow"), (0.25, "green")))),
         (4, stat_panel("Oldest wait", "How long the customer who waits longest has waited. Answer, or dismiss() what "
-                       "needs no reply.", [Query(oldest)], unit="s", nothing="nobody waits")),
+                       "needs no reply.", [Query(oldest)], unit="s", mapping="nobody", nothing="no fresh numbers")),
+        (6, stat_panel("Average first response", "Of the first answers of conversations in this time range. See p90 "
+                       "beside it: a few slow answers move an average far.", [Query(first)], unit="s", decimals=1)),
+        (6, stat_panel("Against last week", "The average first response minus that of the same time a week ago. Above "
+                       "0: slower. Shown from 20 turns a week ago on.", [Query(f"({first}) - ({before}) and ({enough})")],
+                       unit="s", decimals=1, limits=((None, "green"), (5.0, "yellow"), (30.0, "red")),
+                       nothing="from the second week on")),
+        (6, stat_panel("Unanswered", "Turns of this time range that ended without an answer. They end a day after the "
+                       "customer's last message.", [Query(unanswered)], decimals=0, nothing="no fresh numbers")),
+        (6, stat_panel("People waiting", "Turns without a reply now. If it only grows, nothing answers.",
+                       [Query(waiting)], decimals=0, mapping="nobody", nothing="no fresh numbers")),
     ]  # fmt: skip
 
 
@@ -84,10 +110,10 @@ def _heatmap() -> Panel:
 
 def _quantiles() -> Panel:
     return lines(
-        "First response p50, p90, p99", "On a log axis, the objective dashed. Read them together: the gap between p50 "
-        "and p90 is how uneven the bot is. 14,400 s (4 h) stands for waits without an answer.",
+        "First response p50, p90, p99", "On an axis where each line is a doubling. The gap between p50 and p90 is how "
+        "uneven the bot is. 4 h stands for waits without an answer; the grey line is the objective.",
         [Query(quantile(share, "wait_seconds", WINDOW, "", _FIRST), f"p{share * 100:.0f}") for share in (0.5, 0.9, 0.99)],
-        unit="suffix:s", log=True, top=14400.0, objective="$threshold",
+        unit="s", log=True, objective="$threshold",
     )  # fmt: skip
 
 
@@ -96,7 +122,7 @@ def _average() -> Panel:
         "Average response by who answered", "Bot and people are not comparable: people take longer, and should. "
         "evidence says how the reply was seen: api is certain, status and echo came by webhook.",
         [Query(mean("response_seconds", WINDOW, "by (actor, evidence)"), "{{actor}}, seen by {{evidence}}")],
-        unit="suffix:s", log=True,
+        unit="s", log=True,
     )  # fmt: skip
 
 
@@ -105,7 +131,7 @@ def _within() -> Panel:
     return lines(
         "Answered within $threshold s", "By number; the objective is $slo. It shows late "
         "turns at once, answered or not. Windows with under 10 turns are left out.", [Query(named(where_enough(f"1 - {late}", WINDOW)), _NAME)],
-        unit="percentunit", top=1.0, objective="$slo",
+        unit="percentunit", top=1.0, soft=0.8, objective="$slo",
     )  # fmt: skip
 
 
@@ -122,13 +148,13 @@ def _burn() -> Panel:
 def _open() -> Panel:
     return lines(
         "People waiting", "Turns without a reply. It follows the day's traffic; if it only grows, nothing answers.",
-        [Query(named(gauge("turns_open")), _NAME)],
+        [Query(named(total("turns_open", promql.P)), _NAME)],
     )  # fmt: skip
 
 
 def _outcomes() -> Panel:
     return lines(
-        "Turns not answered", "In 6 h: unanswered ones ended 24 h after the last message, so this lags a day; failed ones "
+        "Turns not answered, in 6 h", "Unanswered ones ended 24 h after the last message, so this lags a day; failed ones "
         "had a reply that WhatsApp did not deliver; late failures had been counted as answers.",
         [Query(count(of("turns_total", 'outcome!="answered"'), "6h", "by (outcome)"), "{{outcome}}"),
          Query(count(of("late_failures_total"), "6h", ""), "failed late")],
@@ -139,17 +165,25 @@ def _human() -> Panel:
     return lines(
         "Human first response", "From handover() to the first reply of a person, in a day. If it grows, the team is too small for "
         "that hour, or nobody sees the handovers.",
-        [Query(f"{quantile(share, 'human_first_response_seconds', '1d', '')} / 60", f"p{share * 100:.0f}") for share in (0.5, 0.9)],
+        [Query(f"({quantile(share, 'human_first_response_seconds', '1d', '')} > 0) / 60", f"p{share * 100:.0f}")
+         for share in (0.5, 0.9)],
         unit="suffix:min", nothing="no handover answered",
     )  # fmt: skip
 
 
 def _handed_over() -> Panel:
     return lines(
-        "Handovers", "In 6 h, and how many wait for a person now. Many: see at which step of a journey the bot gives up.",
-        [Query(count(of("handovers_total"), "6h", ""), "made"), Query(f"sum({gauge('handovers_open')})", "open"),
-         Query(f"max(time() - {gauge('oldest_open_handover_timestamp_seconds', over='min')}) / 3600", "oldest open, in hours")],
+        "Handovers, in 6 h", "And how many wait for a person now. Many: see at which step of a journey the bot gives up.",
+        [Query(count(of("handovers_total"), "6h", ""), "made"), Query(total("handovers_open"), "open now")],
         nothing="no handover",
+    )  # fmt: skip
+
+
+def _longest_handover() -> Panel:
+    oldest = gauge("oldest_open_handover_timestamp_seconds", over="min")
+    return lines(
+        "Longest open handover", "How long the customer who waits longest for a person has waited. It grows at night "
+        "where nobody works then.", [Query(f"max(time() - {oldest})", "oldest")], unit="s", nothing="no handover is open",
     )  # fmt: skip
 
 
@@ -161,16 +195,18 @@ def _fallbacks() -> Panel:
 
 
 def _handlers() -> Panel:
+    calls = count(of("handler_seconds_count"), WINDOW, "by (handler)")
     return lines(
         "Handler time p90", "How long the bot's own code takes, by handler. A slow handler with fast sends is the bot's "
-        "database or model.", [Query(quantile(0.9, "handler_seconds", WINDOW, "handler"), "{{handler}}")],
+        "database or model. Windows with under 10 calls are left out.",
+        [Query(f"{quantile(0.9, 'handler_seconds', WINDOW, 'handler')} and {calls} >= 10", "{{handler}}")],
         unit="s", nothing="no handler is watched",
     )  # fmt: skip
 
 
 def _errors() -> Panel:
     return lines(
-        "Handler errors", "In 6 h. Each one is a customer who may wait for nothing; the bot's log has the traceback.",
+        "Handler errors, in 6 h", "Each one is a customer who may wait for nothing; the bot's log has the traceback.",
         [Query(counted(of("handler_seconds_count", 'result="error"'), "6h", "by (handler)"), "{{handler}}")],
         nothing="no error",
     )  # fmt: skip

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from builder import promql
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel, states
-from builder.promql import RANGE, count, counted, of, own, ratio, seen
+from builder.promql import RANGE, count, counted, fresh, of, own, ratio, seen
+from chatvitals.monitoring.expressions import one
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -45,12 +46,13 @@ def _stats() -> list[tuple[int, Panel]]:
     bad = f"({_QUALITY} < 3 > 0) {_MINE}"
     read = ratio(of("message_statuses_total", 'status="read"'), delivered, RANGE, "")
     return [
-        (5, stat_panel("Templates not approved", "Paused, rejected, disabled or in review now. Edit them, or send another "
-                       "one; a pause ends by itself the first two times.", [Query(f"count({stopped}) or vector(0)")],
-                       mapping="none", limits=((None, "red"),))),
-        (5, stat_panel("Templates YELLOW or RED", "Send these to fewer people and reword them before WhatsApp pauses "
-                       "them.", [Query(f"count({bad}) or vector(0)")], mapping="none", limits=((None, "yellow"),))),
-        (5, stat_panel("Messages delivered", "In this time range, of all categories. What the ratios beside are over: with "
+        (5, stat_panel("Not approved", "Paused, rejected, disabled or in review now. Edit them, or send another "
+                       "one; a pause ends by itself the first two times.", [Query(fresh(f"count({stopped})", _QUALITY))],
+                       mapping="none", nothing="no template polled yet", limits=((None, "red"),))),
+        (5, stat_panel("YELLOW or RED", "Send these to fewer people and reword them before WhatsApp pauses "
+                       "them.", [Query(fresh(f"count({bad})", _QUALITY))], mapping="none",
+                       nothing="no template polled yet", limits=((None, "yellow"),))),
+        (5, stat_panel("Delivered", "In this time range, of all categories. What the ratios beside are over: with "
                        "few messages, wait for more before you act.",
                        [Query(count(delivered, RANGE, ""))], decimals=0)),
         (5, stat_panel("Read", "Of delivered messages. Low: wrong people, wrong time or wrong text.", [Query(read)],
@@ -66,7 +68,8 @@ def _table() -> Panel:
 
     def messages(status: str) -> str:
         """Return messages by account: two may have templates of one name."""
-        counts = f"max without (instance, pod) (increase({of('template_messages_total', status)}[{RANGE}]))"
+        series = f"increase({of('template_messages_total', status)}[{RANGE}])"
+        counts = f"sum by (phone_number_id, template, language) ({one(series)})"
         return f"sum {_BY} ({counts} * on (phone_number_id) group_left (waba_id) {accounts})"
 
     def share(part: str, whole: str) -> str:
@@ -96,35 +99,35 @@ def _timeline() -> Panel:
 def _sends() -> Panel:
     accepted = of("sends_total", 'result="accepted"')
     return lines(
-        "Sends accepted, by kind", "An hour. A campaign is sent with whatsapp templates to many; replies follow the "
+        "Sends an hour, by kind", "A campaign is sent with whatsapp templates to many; replies follow the "
         "day's traffic.", [Query(count(accepted, "1h", "by (kind)"), "{{kind}}")], bars=True,
         nothing="no client is watched",
     )  # fmt: skip
 
 
 def _rejections() -> Panel:
-    rejected, by = of("sends_total", 'result="rejected"'), "by (kind, code)"
+    rejected, by = of("sends_total", 'result="rejected"'), "by (code)"
     return lines(
-        "Sends refused, by code", "In a day: the API did not take them. 131056: too many to one person; 131048, 368: "
+        "Sends refused a day, by code", "The API did not take them. 131056: too many to one person; 131048, 368: "
         "quality; 130429: too fast; timeout, connection: the network.",
-        [Query(seen(counted(rejected, "1d", by), rejected, by), "{{kind}} {{code}}")], nothing="no send was refused",
+        [Query(seen(counted(rejected, "1d", by), rejected, by), "{{code}}")], nothing="no send was refused",
     )  # fmt: skip
 
 
 def _statuses() -> Panel:
     return lines(
-        "Delivered, by category", "An hour. marketing is what people stop and report; service is free and answers them.",
+        "Delivered an hour, by category", "marketing is what people stop and report; service is free and answers them.",
         [Query(count(of("message_statuses_total", 'status="delivered"'), "1h", "by (category)"), "{{category}}")],
         bars=True,
     )  # fmt: skip
 
 
 def _failures() -> Panel:
-    failures, by = of("message_failures_total"), "by (code, category)"
+    failures, by = of("message_failures_total"), "by (code)"
     return lines(
-        "Failed after sending, by code", "In a day. 131049: WhatsApp holds back marketing to that person; 131026: cannot "
+        "Failed after sending, a day", "131049: WhatsApp holds back marketing to that person; 131026: cannot "
         "be delivered; 131048: the number is limited. Late: had counted as an answer.",
-        [Query(seen(counted(failures, "1d", by), failures, by), "{{code}} {{category}}"),
+        [Query(seen(counted(failures, "1d", by), failures, by), "{{code}}"),
          Query(count(of("late_failures_total"), "1d", ""), "late")], nothing="no failure",
     )  # fmt: skip
 
@@ -133,14 +136,14 @@ def _read() -> Panel:
     by = "by (category)"
     read, delivered = (of("message_statuses_total", f'status="{status}"') for status in ("read", "delivered"))
     return lines(
-        "Read ratio, by category", "In a day. Falls for marketing only: the campaign; for all: the number annoys.",
-        [Query(ratio(read, delivered, "1d", by), "{{category}}")], unit="percentunit", top=1.0,
+        "Read ratio of a day, by category", " Falls for marketing only: the campaign; for all: the number annoys.",
+        [Query(ratio(read, delivered, "1d", by), "{{category}}")], unit="percentunit", soft=0.4,
     )  # fmt: skip
 
 
 def _preferences() -> Panel:
     return lines(
-        "Opt-outs and opt-ins", "In a day, by category. A peak follows the campaign that caused it: do not repeat it.",
+        "Opt-outs and opt-ins, a day", "By category. A peak follows the campaign that caused it: do not repeat it.",
         [Query(count(of("opt_outs_total"), "1d", "by (category)"), "out of {{category}}"),
          Query(count(of("opt_ins_total"), "1d", "by (category)"), "into {{category}}")],
     )  # fmt: skip

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 _TARGET: Final = {"job", "instance", "pod"}  # what Prometheus adds
 _ALERT: Final = {"alertname", "alertstate", "severity", "phone_number_id", "template", "journey", "step", "job"}
-_FOREIGN: Final = {"up": _TARGET, "ALERTS": _ALERT}
+_RECORDED: Final = {"job", "phone_number_id"}
+_FOREIGN: Final = {
+    "up": _TARGET,
+    "ALERTS": _ALERT,
+    "phone_number_id:chatvitals_turns_opened:increase1h": _RECORDED,
+}
 
 Walked = tuple[set[str], list[str]]
 

@@ -1,4 +1,4 @@
-"""Evaluate all rules over the months: `python -m tests.months [--cache DIR] [--verbose] [NAME …]`."""
+"""Evaluate all rules over the months: `python -m tests.months [--cache DIR] [--last DAYS] [--verbose] [NAME …]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chatvitals.simulator.months import MONTHS
+from chatvitals.simulator.months import DAYS, MONTHS
+from chatvitals.simulator.story import DAY
 from tests.months.episodes import episodes
 from tests.months.history import START, recorded
 from tests.months.verdict import Verdict, in_days, table
@@ -21,15 +22,19 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"months (default: all): {', '.join(MONTHS)}")
     parser.add_argument("--cache", type=Path, help="a folder that keeps the months for the next run")
     parser.add_argument("--verbose", action="store_true", help="print each episode")
+    parser.add_argument(
+        "--last", type=float, default=DAYS, metavar="DAYS", help="evaluate the last days only, which is quicker"
+    )
     given = parser.parse_args()
+    since = (DAYS - given.last) * DAY
     unknown = [name for name in given.names if name not in MONTHS]
     if unknown:
         parser.error(f"there is no month {unknown[0]}")
     verdicts = []
     with tempfile.TemporaryDirectory(prefix="chatvitals-months-") as temporary:
         for name in given.names or MONTHS:
-            with recorded(name, (given.cache or Path(temporary)) / name) as month:
-                verdict = Verdict(name, month.begins, month.ends, episodes(month))
+            with recorded(name, (given.cache or Path(temporary)) / name, since=since) as month:
+                verdict = Verdict(name, month.begins, month.ends, episodes(month, since=since), days=given.last)
             verdicts.append(verdict)
             sys.stderr.write(f"{name}: {len(verdict.found)} episodes\n")
             for each in verdict.found if given.verbose else []:

@@ -34,16 +34,20 @@ def episodes(month: Recorded, *, since: float = 0.0) -> list[Episode]:
     found = []
     for alert in alerts(Objective()):
         for _, times in month.over(alert.expr, since):
-            found += [Episode(_named(alert), alert.severity, *each) for each in firing(alert, times)]
+            fired = firing(_seconds(alert.hold), _seconds(alert.keep), times)
+            found += [Episode(_named(alert), alert.severity, *each) for each in fired]
     return sorted(found, key=lambda each: each.begins)
 
 
-def firing(alert: Alert, times: list[float]) -> Iterator[tuple[float, float]]:
+def firing(hold: float, keep: float, times: list[float]) -> Iterator[tuple[float, float]]:
     """Yield when an alert began and ended to fire, for one series whose condition held at `times`.
 
-    A condition that holds for the rule's `for` fires until it has been gone for its `keep_firing_for`.
+    Args:
+        hold: the rule's `for`, in seconds.
+        keep: its `keep_firing_for`, in seconds.
+        times: evaluations at which the condition held, in Unix seconds.
+
     """
-    hold, keep = _seconds(alert.hold), _seconds(alert.keep)
     pending: float | None = None
     since: float | None = None
     before = 0.0

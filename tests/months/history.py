@@ -58,10 +58,10 @@ def recorded(name: str, folder: Path, *, since: float = 0.0) -> Iterator[Recorde
     Args:
         name: a name of `MONTHS`.
         folder: where the month is kept; a later call finds it there.
-        since: seconds after the start from which on recording rules are evaluated at each step.
+        since: seconds after the start from which on rules are evaluated at each step; before it, hourly.
 
     """
-    month = Month(MONTHS[name], start=START, every=EVERY)
+    month = Month(MONTHS[name], start=START, every=EVERY, fine_after=max(0.0, since / DAY - 0.25))
     config = "{global: {evaluation_interval: 1h}}"
     data = folder / "data"
     if not (folder / "done").exists():

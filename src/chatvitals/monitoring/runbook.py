@@ -68,6 +68,11 @@ Rules that compare with the past are silent until there is a past:
 | a week | `WhatsAppReadRateDropped`, `WhatsAppWebhookSilent` |
 | ten days of a step | `WhatsAppJourneyStepDropOff` |
 
+## How good the alerts are
+
+`python -m tests.months` simulates eighteen months of eleven days and evaluates all rules over them on a real Prometheus. An alert counts as right when it begins between an incident and 36 hours after its end. Alertmanager's inhibitions are not applied. Precision is the share of right alerts; alerts of severity info notify nobody and are left out.
+
+{months}
 # Runbook
 
 Each alert has three steps: look, mend, verify.
@@ -81,13 +86,20 @@ _SHORT: Final = 240
 """Characters of a query that a person can still read."""
 
 
-def page(objective: Objective) -> str:
-    """Return the page; each alert has one heading, which its `runbook_url` names."""
+def page(objective: Objective, months: str) -> str:
+    """Return the page; each alert has one heading, which its `runbook_url` names.
+
+    Args:
+        objective: what the rules are made for.
+        months: the tables of `python -m tests.months`.
+
+    """
     by_name: dict[str, list[Alert]] = {}
     for alert in alerts(objective):
         by_name.setdefault(alert.name, []).append(alert)
     sections = [_section(name, same) for name, same in by_name.items()]
-    return _HEAD.format(share=objective.share, threshold=objective.threshold) + "\n" + "\n".join(sections)
+    head = _HEAD.format(share=objective.share, threshold=objective.threshold, months=months)
+    return head + "\n" + "\n".join(sections)
 
 
 def _section(name: str, same: list[Alert]) -> str:

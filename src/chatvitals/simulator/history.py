@@ -87,7 +87,7 @@ class History:
             self._commit()
             if self._is_scraped():
                 yield at, list(self._vitals.collector.collect())
-            at += self._every
+            at += self._until_next_sample(at)
 
     def _poll(self) -> None:
         for event in self._platform.heard(self.now):
@@ -253,6 +253,9 @@ class History:
 
     def _campaign_size(self) -> int:
         return self._story.campaign_size
+
+    def _until_next_sample(self, at: float) -> float:  # noqa: ARG002 - of a time, in other histories
+        return self._every
 
     def _is_scraped(self) -> bool:
         return True

@@ -59,7 +59,9 @@ class MonthPlan:
     """Whether every hour the process is killed and loses what it had not committed."""
     slower: float = 1.0
     people: float = 0.015
-    """The share of answers after which a person takes over; above 0.1 people work from 8 to 20."""
+    """The share of answers after which a person takes over."""
+    opening_hours: bool = False
+    """Whether people work from 8 to 20 only, which the bot knows."""
     thanks: float = 0.0
     """The share of completed journeys after which the customer says thanks and the bot says nothing."""
     campaign: int = 20
@@ -74,7 +76,7 @@ def _plans() -> Iterator[MonthPlan]:
     yield MonthPlan("weekly", "closed on Sundays, twice as many on Saturdays", sundays_closed=True)
     yield MonthPlan("growth", "four times as many customers at the end", growth=4.0)
     yield MonthPlan("slower", "answers take twice as long: 4.4 s", slower=2.0)
-    yield MonthPlan("people", "people take over, from 8 to 20 h", people=0.35)
+    yield MonthPlan("people", "people take over, from 8 to 20 h", people=0.03, opening_hours=True)
     yield MonthPlan("thanks", "thanks that the bot ignores, after 3 % of answers", thanks=0.12)
     yield MonthPlan("campaign", "one campaign of 3,000", big_campaign=3000)
     yield MonthPlan("bot-gone", "the bot is gone for 3 h", incident=Incident("bot", 9.5, 3.0, pages=True))
@@ -84,7 +86,9 @@ def _plans() -> Iterator[MonthPlan]:
     )  # fmt: skip
     yield MonthPlan("store-away", "the store is away for 1 h", incident=Incident("store", 9.5, 1.0, pages=True))
     yield MonthPlan("slow", "13 % of answers take over 60 s, for 36 h", incident=Incident("slow", 9.5, 36.0))
-    yield MonthPlan("dead-step", "one step's handler is dead for 6 h", incident=Incident("step", 9.5, 6.0, pages=True))
+    yield MonthPlan(
+        "dead-step", "one step's handler is dead for 6 h", turns=500.0, incident=Incident("step", 9.5, 6.0, pages=True)
+    )
     yield MonthPlan(
         "small-dead", "a small bot answers nobody for 24 h", turns=33.0, campaign=0,
         incident=Incident("answers", 9.5, 24.0, pages=True),
@@ -107,6 +111,7 @@ class Month(History):
         seed: the same seed gives the same month.
         every: seconds between two samples.
         days: how long it lasts.
+        fine_after: days with four times as many seconds between two samples at first, which saves time.
 
     Example:
         >>> month = Month(MONTHS["small"], start=1_790_553_600.0, days=0.01)
@@ -116,12 +121,20 @@ class Month(History):
     """
 
     def __init__(
-        self, plan: MonthPlan, *, start: float, seed: int = 1, every: float = 150.0, days: float = DAYS
+        self,
+        plan: MonthPlan,
+        *,
+        start: float,
+        seed: int = 1,
+        every: float = 150.0,
+        days: float = DAYS,
+        fine_after: float = 0.0,
     ) -> None:
         self.plan = plan
+        self._fine_from = start + fine_after * DAY
         self.incident = plan.incident
         self._handed_over = plan.people
-        if plan.people > 0.1:
+        if plan.opening_hours:
             opening = {day: [["08:00", "20:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
             self._settings = {"in_hours": {"timezone": "UTC", "days": opening}}  # type: ignore[misc]
         self._held: list[tuple[PersonEvent, str]] = []
@@ -199,7 +212,7 @@ class Month(History):
 
     def _person_at(self, explained: float) -> float:
         hour = explained % DAY / HOUR
-        if self.plan.people <= 0.1 or 8.0 <= hour < 20.0:
+        if not self.plan.opening_hours or 8.0 <= hour < 20.0:
             return super()._person_at(explained)
         morning = explained // DAY * DAY + (8.0 if hour < 8.0 else 32.0) * HOUR
         return morning + self._random.uniform(0.0, HOUR / 2)
@@ -210,6 +223,9 @@ class Month(History):
     def _campaign_size(self) -> int:
         day = (self.now - self.start) // DAY
         return self.plan.big_campaign if self.plan.big_campaign and day == 9 else super()._campaign_size()
+
+    def _until_next_sample(self, at: float) -> float:
+        return self._every * (4.0 if at < self._fine_from else 1.0)
 
     def _is_scraped(self) -> bool:
         return not self._has("bot")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-UNITS = {"short", "s", "percentunit", "locale", "suffix:s", "suffix:min", "string", "dateTimeAsIso"}
+UNITS = {"short", "s", "percentunit", "locale", "suffix:s", "suffix:min", "suffix: points", "string", "dateTimeAsIso"}
 MAPPED = {"RED", "YELLOW", "GREEN", "UNKNOWN"}
 LEFT_OUT = {
     "chatvitals_number_status": "whether a number can send is shown by health_status; its status goes with FLAGGED",
@@ -207,22 +207,36 @@ evaluation_interval: 1m
 tests:
   - interval: 1m
     input_series:
-      - {series: 'x{job="b",instance="one"}', values: '_x30 3x20 4x60'}
-      - {series: 'x{job="b",instance="two"}', values: '_x30 3x20 4x60'}
-      - {series: 'chatvitals_build_info{job="b"}', values: '1x200'}
+      - {series: 'chatvitals_clock_skews_total{job="b",instance="one"}', values: '_x30 3x20 4x60'}
+      - {series: 'chatvitals_clock_skews_total{job="b",instance="two"}', values: '_x30 3x20 4x60'}
+      - {series: 'chatvitals_build_info{job="b",instance="one"}', values: '1x200'}
+      - {series: 'chatvitals_build_info{job="b",instance="two"}', values: '1x200'}
     promql_expr_test:
       - {expr: 'QUERY', eval_time: 60m, exp_samples: [{labels: '{job="b"}', value: 4}]}
       - {expr: 'QUERY', eval_time: 100m, exp_samples: [{labels: '{job="b"}', value: 0}]}
+  - interval: 1m  # the range is longer than the history
+    input_series:
+      - {series: 'chatvitals_clock_skews_total{job="b",instance="one"}', values: '_x20 1x10'}
+      - {series: 'chatvitals_build_info{job="b",instance="one"}', values: '1x30'}
+    promql_expr_test:
+      - {expr: 'QUERY', eval_time: 30m, exp_samples: [{labels: '{job="b"}', value: 1}]}
+  - interval: 1m  # the store is away for a while, and its target is not
+    input_series:
+      - {series: 'chatvitals_clock_skews_total{job="b",instance="one"}', values: '500x10 _x10 500x10'}
+      - {series: 'chatvitals_webhooks_total{job="b",instance="one",result="accepted"}', values: '5x10 _x10 5x10'}
+      - {series: 'chatvitals_build_info{job="b",instance="one"}', values: '1x30'}
+    promql_expr_test:
+      - {expr: 'QUERY', eval_time: 30m, exp_samples: [{labels: '{job="b"}', value: 0}]}
   - interval: 1m
     input_series:
-      - {series: 'x{job="b"}', values: '500x40 _x15 500x60'}
+      - {series: 'chatvitals_clock_skews_total{job="b"}', values: '500x40 _x15 500x60'}
       - {series: 'chatvitals_build_info{job="b"}', values: '1x40 _x15 1x60'}
     promql_expr_test:
       - {expr: 'QUERY', eval_time: 75m, exp_samples: [{labels: '{job="b"}', value: 0}]}
       - {expr: 'QUERY', eval_time: 95m, exp_samples: [{labels: '{job="b"}', value: 0}]}
   - interval: 1m
     input_series:
-      - {series: 'x{job="b"}', values: '0+1x40 0+1x60'}
+      - {series: 'chatvitals_clock_skews_total{job="b"}', values: '0+1x40 0+1x60'}
       - {series: 'chatvitals_build_info{job="b"}', values: '1x200'}
     promql_expr_test:
       - {expr: 'QUERY > bool 38', eval_time: 60m, exp_samples: [{labels: '{job="b"}', value: 1}]}
@@ -234,7 +248,7 @@ def test_rare_events_are_counted_from_the_first_and_not_again_after_a_gap_or_a_r
     sys.path.insert(0, str(GRAFANA))
     from builder import promql  # noqa: PLC0415 - the folder of the build is on no path by default
 
-    query = promql.counted("x", "40m", "by (job)").replace("$job", "b")
+    query = promql.counted("chatvitals_clock_skews_total", "40m", "by (job)").replace("$job", "b")
     file = tmp_path / "counted.yml"
     file.write_text(COUNTED.replace("QUERY", query))
     done = subprocess.run([require("promtool"), "test", "rules", file], check=False, capture_output=True, text=True)

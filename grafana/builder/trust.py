@@ -1,0 +1,35 @@
+"""The first row of every page: whether its numbers can be trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from builder import promql
+from builder.kit import BLUE, Query, stat_panel
+
+if TYPE_CHECKING:
+    from builder.kit import Panel
+
+RULES: Final = f"phone_number_id:chatvitals_turns_opened:increase1h{{{promql.JOB}}}"
+"""A recorded series, which is there where the rules are loaded."""
+_STORE: Final = promql.own("store_up")
+_LATEST: Final = promql.own("webhooks_total", 'result="accepted"')
+
+
+def panels() -> list[tuple[int, Panel]]:
+    """Return the panels with their widths."""
+    age = f"time() - max(max_over_time(timestamp({_LATEST})[1d:1m]))"
+    return [
+        (8, stat_panel(
+            "Store", "Whether every process reaches the store. DOWN: the numbers of this page stand still; repair the "
+            "store, see the bot's log.", [Query(f"min({_STORE})")], mapping="up",
+            nothing="no bot is scraped: see the targets, or choose another job")),
+        (8, stat_panel(
+            "Age of the numbers", "How long ago Prometheus last read numbers of the store. Over five minutes: the bot, "
+            "the scrape or the store is down, and the panels below are empty.", [Query(age)], unit="s", decimals=0,
+            limits=((None, BLUE), (300.0, "red")), nothing="no numbers for a day")),
+        (8, stat_panel(
+            "Alert rules", "Whether this Prometheus records what the alerts read. Grey: no alert can fire from here; "
+            "load the rules as grafana/README.md says.", [Query(f"count({RULES}) > bool 0")], mapping="loaded",
+            nothing="not loaded here")),
+    ]  # fmt: skip
