@@ -70,7 +70,7 @@ Rules that compare with the past are silent until there is a past:
 
 ## How good the alerts are
 
-`python -m tests.months` simulates eighteen months of eleven days and evaluates all rules over them on a real Prometheus. An alert counts as right when it begins between an incident and 36 hours after its end. Alertmanager's inhibitions are not applied. Precision is the share of right alerts; alerts of severity info notify nobody and are left out.
+`python -m tests.months` simulates eighteen months of eleven days and evaluates all rules over them on a real Prometheus. The tables hold the months of its last run. An alert counts as right when it begins between an incident and 36 hours after its end. Alertmanager's inhibitions are not applied. Precision is the share of right alerts; alerts of severity info notify nobody and are left out.
 
 {months}
 # Runbook
