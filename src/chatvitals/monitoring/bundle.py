@@ -39,7 +39,7 @@ def files(objective: Objective) -> dict[str, str]:
 def rendered(objective: Objective) -> dict[str, str]:
     """Return the text of those that are made from an objective alone."""
     return {
-        "README.md": runbook.page(objective, _folder().joinpath("months.md").read_text(encoding="utf-8")),
+        "README.md": runbook.page(objective, _folder().joinpath("months.txt").read_text(encoding="utf-8")),
         "rules/recording.yml": rules_yaml.recording_rules(objective),
         "rules/alerting.yml": rules_yaml.alerting_rules(objective),
     }

@@ -21,7 +21,7 @@ from chatvitals.whatsapp.enums import QUALITY_REFUSALS
 from tests.helpers.grafana import GRAFANA, PAGES, page, panels
 from tests.helpers.services import require
 
-BUILDS = {"build", "builder", "months.md", "screenshots"}
+BUILDS = {"build", "builder", "months.txt", "screenshots"}
 OBJECTIVES = [Objective(), Objective(0.935, 10), Objective(0.99, 300), Objective(0.995, 3600)]
 ROUTES = {
     "WhatsAppQualityRatingRed": ["on-call"],
@@ -168,7 +168,7 @@ def test_an_incomplete_installation_is_a_sentence(
     """It says what to do, and nothing is written."""
     monkeypatch.setattr(bundle, "_folder", lambda: tmp_path / "gone")
     assert main.main(["assets", "--out", str(tmp_path / "new")]) == 1
-    assert "months.md is missing: install chatvitals again" in capsys.readouterr().err
+    assert "months.txt is missing: install chatvitals again" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
