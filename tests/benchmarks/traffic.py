@@ -57,14 +57,16 @@ def messages(first: int, amount: int, contacts: int, per_second: float) -> list[
     return [_message(serial, contacts, BEGIN + serial / per_second) for serial in range(first, first + amount)]
 
 
-def conversations(first: int, amount: int, contacts: int, per_second: float) -> list[Delivery | Send]:
+def conversations(
+    first: int, amount: int, contacts: int, per_second: float, begin: float = BEGIN
+) -> list[Delivery | Send]:
     """Return `amount` text messages, each with the bot's reply a second later and its three statuses, in time's order.
 
     The replies are events, as the hooks of HTTP clients hand them on: what the bot's client costs is not ours.
     """
     found: list[tuple[float, Delivery | Send]] = []
     for serial in range(first, first + amount):
-        at = BEGIN + serial / per_second
+        at = begin + serial / per_second
         found.append((at, _message(serial, contacts, at)))
         contact, sent = serial % contacts, at + _REPLIED_AFTER
         reply = Send(

@@ -1,0 +1,196 @@
+"""The benchmark over sockets: `python -m tests.benchmarks.sockets` prints latency and CPU as ratios to the bare bot.
+
+Server and load each have a core of their own. All subjects take turns in every round, and only ratios within a round
+are reported. A machine with one core, or a busy one, gets no verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.benchmarks import socket_load, traffic
+from tests.benchmarks.rounds import rotated
+from tests.benchmarks.socket_bot import KIND
+from tests.helpers import fleet, services
+from tests.helpers.redis_servers import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).parents[2]
+BARE = "bare"
+BUDGETS = {"p99": 1.15, "p99.9": 1.5}
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+_BUSY = 0.5  # load of the last minute before the benchmark starts, beyond which it gives no verdict
+_SERVER_CORE, _LOAD_CORE = 0, 1
+
+
+class Figures(NamedTuple):
+    """What one subject showed in one round: seconds by quantile, and CPU seconds per webhook."""
+
+    latency: dict[str, float]
+    cpu: float
+
+
+def measure(subjects: dict[str, str], options: argparse.Namespace) -> dict[str, list[Figures]]:
+    """Return the figures of each subject, round by round; `subjects` gives the kind of bot by name."""
+    found: dict[str, list[Figures]] = {name: [] for name in subjects}
+    amount = int(options.rate * options.seconds)
+    for turn in range(options.rounds):
+        for name in rotated(list(subjects), turn):
+            with served(subjects[name], options.workers) as (port, process):
+                first = turn * 10 * amount
+                warm, load = _requests(first, amount // 5), _requests(first + amount, amount)
+                asyncio.run(socket_load.run(port, warm, options.rate, turn))
+                before = _cpu(process.pid)
+                scraping = _scraping(port, options.scrape_every) if subjects[name] != BARE else None
+                seconds = sorted(asyncio.run(socket_load.run(port, load, options.rate, turn)))
+                if scraping is not None:
+                    scraping.kill()
+                cpu = (_cpu(process.pid) - before) / len(seconds)
+            last = len(seconds) - 1
+            quantiles = {each: seconds[min(int(share * (last + 1)), last)] for each, share in _QUANTILES.items()}
+            found[name].append(Figures(quantiles, cpu))
+    return found
+
+
+@contextmanager
+def served(kind: str, workers: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Run a bot on its core until the block ends; `workers` above 0 run it under gunicorn."""
+    port = services.free_port()
+    app = "tests.benchmarks.socket_bot:app"
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
+    if workers:
+        command = [sys.executable, "-m", "gunicorn", app, "-k", "uvicorn.workers.UvicornWorker", "-w", str(workers)]
+        command += ["-b", f"127.0.0.1:{port}", "--log-level", "warning"]
+    environ = {**os.environ, KIND: kind}
+    process = subprocess.Popen(command, cwd=ROOT, env=environ)
+    os.sched_setaffinity(process.pid, {_SERVER_CORE})  # before it has started any thread or worker
+    try:
+        _wait(port)
+        yield port, process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def markdown(found: dict[str, list[Figures]], *, verdict: bool) -> str:
+    """Return the table: ratios to the bare bot, the median over rounds."""
+    bare = found[BARE]
+    lines = [f"| subject | {' | '.join(_QUANTILES)} | CPU per webhook | |", "|---|" + "---|" * (len(_QUANTILES) + 2)]
+    for name, rounds in found.items():
+        if name == BARE:
+            usual = [f"{1000 * statistics.median(r.latency[q] for r in rounds):.1f} ms" for q in _QUANTILES]
+            cpu = 1e6 * statistics.median(each.cpu for each in rounds)
+            lines.append(f"| {name} | {' | '.join(usual)} | {cpu:.0f} µs | |")
+            continue
+        ratios = {q: _ratio(rounds, bare, q) for q in _QUANTILES}
+        missed = [f"{q} above {budget:g}" for q, budget in BUDGETS.items() if ratios[q] > budget]
+        note = ("budget not met: " + ", ".join(missed) if missed else "met") if verdict else "no verdict"
+        added = statistics.median(a.cpu - b.cpu for a, b in zip(rounds, bare, strict=True))
+        shown = " | ".join(f"{ratio:.2f} x" for ratio in ratios.values())
+        lines.append(f"| {name} | {shown} | +{1e6 * added:.0f} µs | {note if name != 'exporter' else ''} |")
+    return "\n".join(lines)
+
+
+def _ratio(rounds: Sequence[Figures], bare: Sequence[Figures], quantile: str) -> float:
+    return statistics.median(a.latency[quantile] / b.latency[quantile] for a, b in zip(rounds, bare, strict=True))
+
+
+def _requests(first: int, amount: int) -> list[bytes]:
+    """Return webhooks of conversations as bytes for a socket; three in four are statuses."""
+    begin = time.time() - (first + amount) / 100.0  # timestamps of the last minutes, as those of real webhooks
+    found = traffic.conversations(first, amount // 4 + 1, 1000, 100.0, begin)
+    deliveries = [each for each in found if isinstance(each, traffic.Delivery)][:amount]
+    return [_request(each) for each in deliveries]
+
+
+def _request(delivery: traffic.Delivery) -> bytes:
+    head = b"".join(b"%s: %s\r\n" % pair for pair in delivery.scope["headers"])
+    return b"POST /webhook HTTP/1.1\r\n" + head + b"\r\n" + delivery.body
+
+
+def _cpu(pid: int) -> float:
+    """Return the CPU seconds of a process and its children so far."""
+    total = 0.0
+    for each in [pid, *fleet.children(pid)]:
+        with suppress(OSError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def _scraping(port: int, every: float) -> subprocess.Popen[bytes] | None:
+    if not every:
+        return None
+    code = (
+        "import sys, time, urllib.request as u\n"
+        "while True:\n"
+        "    r = u.Request(sys.argv[1], headers={'Authorization': 'Bearer t'})\n"
+        "    u.urlopen(r, timeout=30).read()\n"
+        "    time.sleep(float(sys.argv[2]))\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", code, f"http://127.0.0.1:{port}/metrics", str(every)])
+
+
+def _wait(port: int) -> None:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/webhook", method="OPTIONS")
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(request, timeout=5)
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError("the bot did not start")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.sockets", description=__doc__.splitlines()[0])
+    parser.add_argument("--rate", type=float, default=800.0, metavar="N", help="webhooks a second (default: 800)")
+    parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="length of a round (default: 20)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how many rounds (default: 3)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="run gunicorn with this many workers")
+    parser.add_argument("--scrape-every", type=float, default=0.0, metavar="S", help="scrape /metrics this often")
+    options = parser.parse_args(arguments)
+    cores = len(os.sched_getaffinity(0))
+    if cores < 2:
+        print("This benchmark needs two cores: one for the bot and one for the load.", file=sys.stderr)  # noqa: T201
+        return 2
+    load = os.getloadavg()[0]
+    os.sched_setaffinity(0, {_LOAD_CORE})
+    with tempfile.TemporaryDirectory(prefix="chatvitals-benchmark-") as name:
+        folder = Path(name)
+        with RedisServer(folder) as redis:
+            subjects = {BARE: BARE, "exporter": "exporter", "SQLite": f"sqlite:///{folder / 'benchmark.db'}"}
+            subjects |= {"memory": "memory:", "Redis": redis.fresh_url()}
+            if options.workers:
+                del subjects["memory"]  # each worker would have a store of its own
+            found = measure(subjects, options)
+    print(markdown(found, verdict=load <= _BUSY * cores))  # noqa: T201 - a command prints
+    if load > _BUSY * cores:
+        print(f"\nThe machine was busy (load {load:.1f} on {cores} cores), so there is no verdict.")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
