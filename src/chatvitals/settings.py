@@ -44,6 +44,7 @@ class SettingsKeywords(TypedDict, total=False):
     expose: Literal["all", "leader"]
     app_version: str
     acknowledge_account_events: bool
+    otlp: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,9 @@ class Settings:
     WhatsApp repeats what was not answered with 200 for days, and bots that only know messages answer so.
     """
 
+    otlp: bool = False
+    """Whether the numbers are pushed to an OTLP endpoint once a minute, as the variables `OTEL_EXPORTER_OTLP_*` say."""
+
     @classmethod
     def load(cls, given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
         """Return checked settings from keywords, then `CHATVITALS_<NAME>` variables, then defaults.
@@ -163,7 +167,7 @@ def _wrong(name: str, allowed: str, value: object) -> SettingsError:
 
 def _from_text(name: str, text: str) -> object:
     """Turn the text of an environment variable into what the keyword would take."""
-    if name in {"hooks", "acknowledge_account_events"}:
+    if name in {"hooks", "acknowledge_account_events", "otlp"}:
         lowered = text.strip().lower()
         if lowered not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
             raise _wrong(name, "one of 1, true, yes, on, 0, false, no, off", text)
@@ -340,4 +344,5 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "expose": _expose,
     "app_version": _text,
     "acknowledge_account_events": _flag,
+    "otlp": _flag,
 }

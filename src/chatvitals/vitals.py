@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.resources import Resource
+
     from chatvitals.events import CallName, Poll
+    from chatvitals.exporters.otlp_push import OtlpPush
     from chatvitals.graph_api.poller import Poller
     from chatvitals.stores.base import Store
 
@@ -54,6 +58,8 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
 
     """
     vitals = Vitals(Settings.load(settings))
+    if vitals.settings.otlp:
+        vitals.export_otlp()
     if vitals.settings.hooks:
         http_hooks.install(vitals._observer)
     atexit.register(vitals.close)
@@ -106,6 +112,7 @@ class Vitals:
         self._assignments = Assignments(self.store, self._pipeline.hasher, settings.identity_key)
         self._observer = http_hooks.SendObserver(self._emit, self._guard, clock, self._default_number)
         self._poller: Poller | None = None
+        self._otlp: OtlpPush | None = None
         self._undo: list[Callable[[], None]] = []
         self._closed = False
 
@@ -342,6 +349,47 @@ class Vitals:
         for target in targets:
             self._poller.add(target)
 
+    # OpenTelemetry
+
+    def export_otlp(
+        self,
+        exporter: MetricExporter | None = None,
+        *,
+        interval: float = 60.0,
+        resource: Resource | Mapping[str, Any] | None = None,
+    ) -> None:
+        """Push all metrics to an OpenTelemetry endpoint; of all workers, one pushes what they share.
+
+        vitals.export_otlp()   # OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS and _PROTOCOL say where and how
+
+        Args:
+            exporter: any `MetricExporter`; by default OTLP over HTTP or gRPC.
+            interval: seconds between two pushes, 1 to 3600.
+            resource: attributes of the bot, beside those of `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
+
+        Raises:
+            ModuleNotFoundError: the extra `otel` is not installed.
+            TypeError: `exporter` is no `MetricExporter`.
+            ValueError: the interval is not allowed, or metrics are pushed already.
+
+        """
+        from chatvitals.exporters.otlp_push import OtlpPush  # noqa: PLC0415 - only who pushes needs it
+
+        if self._otlp is not None:
+            raise ValueError("metrics are pushed already: call export_otlp() once, or set otlp=True, not both")
+        self._otlp = OtlpPush(
+            self.collector.reader,
+            self.store,
+            self._guard,
+            self.clock,
+            exporter=exporter,
+            interval=interval,
+            resource=resource,
+        )
+        self.webhook_sink.before_receive.append(self._otlp.ensure)  # the server may have forked since
+        self._pipeline.periodic_tasks.append(self._otlp.ensure)
+        self._otlp.ensure()
+
     # Running
 
     def record_poll(self, poll: Poll) -> None:
@@ -380,6 +428,8 @@ class Vitals:
         if self._poller is not None:
             self._poller.close()
         self._pipeline.close()
+        if self._otlp is not None:
+            self._otlp.close()
         self.store.close()
         atexit.unregister(self.close)
 

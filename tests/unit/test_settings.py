@@ -31,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "label_cap": 200,
     "acknowledge_account_events": False,
     "expose": "all",
+    "otlp": False,
     "metrics_token": None,
     "app_version": "",
 }

@@ -133,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     http_server.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     http_server.add_argument("--port", type=_port, default=9464, metavar="N", help="port (default: %(default)s)")
     http_server.add_argument("--token", metavar="T", help="bearer token to ask for (default: CHATVITALS_METRICS_TOKEN)")
+    http_server.add_argument(
+        "--otlp", action="store_true", help="push to OTEL_EXPORTER_OTLP_ENDPOINT as well (default: CHATVITALS_OTLP)"
+    )
     http_server.set_defaults(run=_exporter)
 
     doctor_words.add_command(commands)
@@ -177,7 +180,7 @@ def _journeys(options: argparse.Namespace) -> int:
 def _exporter(options: argparse.Namespace) -> int:
     from chatvitals.exporters import http_server  # noqa: PLC0415
 
-    return http_server.run(options.store, options.host, options.port, options.token)
+    return http_server.run(options.store, options.host, options.port, options.token, otlp=options.otlp)
 
 
 def _seconds(text: str) -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from chatvitals.exporters.otlp_push import OtlpPush
 from chatvitals.exporters.prometheus import VitalsCollector, allows, page
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError
@@ -19,7 +21,15 @@ _DONE, _NOT_STARTED = 0, 2
 _IDLE_SECONDS = 30.0  # after which a connection that says nothing is closed
 
 
-def run(store: str, host: str, port: int, token: str | None, environ: Mapping[str, str] | None = None) -> int:
+def run(
+    store: str,
+    host: str,
+    port: int,
+    token: str | None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    otlp: bool = False,
+) -> int:
     """Serve `/metrics` until Ctrl-C or SIGTERM, and return the exit status: 0, or 2 when it did not start.
 
     Contacts that become due are settled by the bot's workers: they know the bot's settings.
@@ -30,6 +40,7 @@ def run(store: str, host: str, port: int, token: str | None, environ: Mapping[st
         port: where to listen; 0 takes a free one.
         token: the bearer token to ask for; None takes that of the environment.
         environ: the variables that hold the other settings, by default the process's.
+        otlp: whether to push the numbers to an OTLP endpoint as well.
 
     """
     given: dict[str, object] = {"store": store, "hooks": False}
@@ -46,6 +57,14 @@ def run(store: str, host: str, port: int, token: str | None, environ: Mapping[st
     server.guard = ErrorGuard()
     server.collector = VitalsCollector(settings, opened, None, server.guard, {})
     server.token = settings.metrics_token
+    push = None
+    try:
+        if otlp or settings.otlp:
+            push = OtlpPush(server.collector.reader, opened, server.guard, time.time)
+            push.ensure()
+    except ModuleNotFoundError as error:
+        server.server_close()
+        return _not_started(str(error))
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _say(f"Metrics: http://{host}:{server.server_address[1]}/metrics")
@@ -55,6 +74,8 @@ def run(store: str, host: str, port: int, token: str | None, environ: Mapping[st
     finally:
         signal.signal(signal.SIGTERM, before)
         server.server_close()
+        if push is not None:
+            push.close()
         opened.close()
     return _DONE
 
