@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatvitals import context
 from chatvitals.events import Send
+from chatvitals.runtime import spans
 from chatvitals.whatsapp import send_requests
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class SendObserver:
 class Pending:
     """A send that is under way. The first of `finish` and `failed` counts; neither ever raises."""
 
-    __slots__ = ("_answered", "_attempt", "_done", "_observer", "_started", "_told")
+    __slots__ = ("_answered", "_attempt", "_done", "_observer", "_span", "_started", "_told")
 
     def __init__(self, observer: SendObserver, attempt: Attempt, told: SendContext, started: float) -> None:
         self._observer = observer
@@ -71,6 +72,7 @@ class Pending:
         self._started = started
         self._answered: float | None = None
         self._done = False
+        self._span = spans.start_send(told.number, told.kind, attempt.template)
 
     @property
     def guard(self) -> ErrorGuard:
@@ -110,6 +112,7 @@ class Pending:
         if self._done:
             return
         self._done = True
+        spans.end_send(self._span, code)
         attempt, told = self._attempt, self._told
         received = self._observer.clock() if self._answered is None else self._answered
         phone, user = attempt.phone, attempt.user
