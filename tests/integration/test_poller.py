@@ -14,6 +14,7 @@ import pytest
 from starlette.applications import Starlette
 
 from chatvitals.exporters.prometheus import render
+from chatvitals.graph_api import schedule
 from chatvitals.graph_api.client import GraphClient, GraphError
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.simulator import graph_api
@@ -135,6 +136,45 @@ def test_faults_are_counted_by_kind_and_the_last_rating_stays(
     until(result, lambda: shown(vitals, f'chatvitals_graph_requests_total{{result="{result}"}} 1.0'))
     assert rating(vitals, 3.0)
     edges.always = None
+
+
+FORBIDDEN = graph_api.Fault.refusal(403, 200, "no permission")
+
+
+@pytest.mark.parametrize("refused", [WABA, "phone_numbers", "message_templates"])
+def test_a_refused_edge_keeps_neither_the_others_nor_the_interval_from_happening(
+    edges: GraphEdges,
+    graph_url: str,
+    start: Callable[..., Vitals],
+    refused: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Tokens exist that may read numbers and templates, and not the account's node."""
+    edges.refusals[refused] = FORBIDDEN
+    vitals = start()
+    with caplog.at_level(logging.WARNING, logger="chatvitals"):
+        watch(vitals, graph_url)
+        until("three polls", lambda: sum(call.endswith("phone_numbers") for call in edges.calls) >= 3, 15.0)
+    if refused != "phone_numbers":
+        until("GREEN", lambda: rating(vitals, 3.0))
+    if refused != "message_templates":
+        until("the template", lambda: shown(vitals, "chatvitals_template_quality{"))
+    until("the refusal", lambda: shown(vitals, 'chatvitals_graph_requests_total{result="unauthorized"}'))
+    told = [record.message for record in caplog.records if "cannot read" in record.message]
+    assert len(told) == 1, "a refusal is logged once"
+    assert "(#200) no permission" in told[0]
+
+
+def test_pauses_grow_where_everything_is_refused(
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals]
+) -> None:
+    """Asking again at once would not help."""
+    edges.always = FORBIDDEN
+    vitals = start()
+    watch(vitals, graph_url)
+    until("the first poll", lambda: len(edges.calls) >= 3)
+    assert not shown(vitals, "chatvitals_poller_last_success_timestamp_seconds")
+    until("a failure that is kept", lambda: schedule.decode(vitals.store.document(f"poller:{WABA}")).failures > 0)
 
 
 def test_a_slow_and_a_dead_api_are_counted(start: Callable[..., Vitals]) -> None:

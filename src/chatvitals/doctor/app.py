@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chatvitals.doctor import http
 from chatvitals.doctor.finding import attention, ok, skipped
 from chatvitals.doctor.graph import RefusedError
+from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     from chatvitals.doctor.graph import Graph, Json
 
 _FIELDS, _CALLBACK = "webhook fields", "callback address"
-WANTED = (
-    "messages", "phone_number_quality_update", "message_template_status_update", "message_template_quality_update",
-    "account_update", "account_alerts", "account_review_update", "business_capability_update",
-    "template_category_update", "message_template_components_update", "phone_number_name_update", "security",
-    "user_preferences",
-)  # fmt: skip
-"""The fields without which gauges stay empty or old."""
 _TICK = "tick them in the App Dashboard, WhatsApp, Configuration, Webhook fields"
 
 
@@ -79,7 +73,7 @@ def same(one: str, other: str) -> bool:
 
 
 def _read(app_id: str, rows: list[Json]) -> Subscribed:
-    row = next((row for row in rows if row.get("object") == "whatsapp_business_account"), None)
+    row = next((row for row in rows if row.get("object") == enums.OBJECT), None)
     if row is None:
         found = f"the app {app_id} is subscribed to nothing of WhatsApp"
         return Subscribed(attention(_FIELDS, found, f"set the callback address, and {_TICK}"))
@@ -90,13 +84,13 @@ def _read(app_id: str, rows: list[Json]) -> Subscribed:
         return Subscribed(attention(_FIELDS, found, "verify the callback address again in the App Dashboard"), address)
     listed = row.get("fields")
     ticked = {_name(item) for item in listed} if isinstance(listed, list) else set()
-    missing = [name for name in WANTED if name not in ticked]
+    missing = [name for name in enums.WANTED_FIELDS if name not in ticked]
     if missing:
         found = f"not subscribed: {', '.join(missing)}"
         return Subscribed(
             attention(_FIELDS, found, _TICK.replace("them", "it") if len(missing) == 1 else _TICK), address
         )
-    return Subscribed(ok(_FIELDS, f"all {len(WANTED)} that chatvitals reads are subscribed"), address)
+    return Subscribed(ok(_FIELDS, f"all {len(enums.WANTED_FIELDS)} that chatvitals reads are subscribed"), address)
 
 
 def _name(item: object) -> str:

@@ -29,6 +29,8 @@ API_VERSION = "v26.0"
 
 _RATE_CODES = frozenset({4, 17, 32, 341, 613, 80_007})  # of the app, the user, the page, the WABA
 _AUTH_CODES = frozenset({3, 10, 102, 190, *range(200, 300)})  # token, or what it may do
+_DEAD_TOKEN_CODES = frozenset({102, 190})
+_REFUSALS = frozenset({"unauthorized", "error"})
 _BAD_CURSOR = 131_059
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_PAGES = 60
@@ -49,6 +51,11 @@ class GraphError(Exception):
         self.code = code
         self.status = status
         self.wait = wait
+
+    @property
+    def refused(self) -> bool:
+        """Return whether this may not be read or does not exist; other things may be readable all the same."""
+        return self.kind in _REFUSALS and self.status < 500 and self.code not in _DEAD_TOKEN_CODES
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chatvitals.events import GraphCall, Poll, PollerState
 from chatvitals.graph_api import schedule
@@ -17,6 +17,7 @@ from chatvitals.graph_api.client import GraphClient, GraphError
 from chatvitals.graph_api.schedule import Schedule
 from chatvitals.quality import state
 from chatvitals.runtime import fork_hooks
+from chatvitals.runtime.error_guard import logger
 from chatvitals.stores.base import Changes, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.stores.base import Store
+
+_T = TypeVar("_T")
 
 NUMBER_FIELDS = (
     "id,display_phone_number,verified_name,quality_rating,status,name_status,code_verification_status,platform_type,"
@@ -181,6 +184,7 @@ class _Watch:
         self._renew_at = 0.0
         self._document: bytes | None = None
         self._only_sure: set[str] = set()  # edges that refused a field
+        self._refused: dict[str, str] = {}  # what was last logged about an edge that cannot be read
 
     def look(self, stop: threading.Event) -> float:
         """Poll if it is this process's turn and time; return after how many seconds to look again."""
@@ -232,26 +236,54 @@ class _Watch:
             self._schedule.hear(state.decode(document).heard)
 
     def _poll(self, schedule_: Schedule, began: float) -> None:
-        """Ask for everything that is due; what has been found before something fails is told nevertheless."""
+        """Ask for everything that is due, one edge after the other; what is found is told, whatever else is refused."""
         poll = Poll(waba_id=self.target.waba, received=began)
-        client = self._own_client()
         listed = schedule_.templates_due(began)
+        faults: list[GraphError] = []
         try:
-            poll.numbers = self._ask("numbers", self._numbers)
-            poll.account = self._ask("account", self._account)
+            poll.numbers = self._edge("numbers", lambda: self._ask("numbers", self._numbers), faults)
+            poll.account = self._edge("account", lambda: self._ask("account", self._account), faults)
             if listed:
-                poll.templates = client.pages(
-                    f"{self.target.waba}/message_templates", limit=200, fields=TEMPLATE_FIELDS
-                )
+                poll.templates = self._edge("templates", self._templates, faults)
         except GraphError as error:
-            schedule_.failed(self._clock(), error)
+            faults.append(error)
+        found = poll.numbers is not None or poll.account is not None or poll.templates is not None
+        # A refusal is an answer: where others were given, it is asked again at the usual time and no sooner.
+        failure = next((error for error in faults if not (found and error.refused)), None)
+        if failure is not None:
+            schedule_.failed(self._clock(), failure)
         else:
-            schedule_.succeeded(began, client.usage, listed=listed)
-        finally:
-            if poll.numbers is not None or poll.account is not None:
-                self._tell(poll)
+            schedule_.succeeded(began, self._own_client().usage, listed=listed)
+        if found:
+            self._tell(poll)
         if self._schedule is schedule_:  # else another process has it meanwhile, and keeps its own
             self._keep(schedule_)
+
+    def _edge(self, edge: str, ask: Callable[[], _T], faults: list[GraphError]) -> _T | None:
+        """Ask for one edge; a refusal is noted and logged, and the others are asked all the same.
+
+        Raises:
+            GraphError: the others would not be answered either.
+
+        """
+        try:
+            answer = ask()
+        except GraphError as error:
+            if not error.refused:
+                raise
+            faults.append(error)
+            if self._refused.get(edge) != str(error):
+                self._refused[edge] = str(error)
+                logger.warning(
+                    "chatvitals: the poller cannot read the %s of account %s: %s. Check the permissions of the token "
+                    "(`chatvitals doctor`). The rest is polled.", edge, self.target.waba, error
+                )  # fmt: skip
+            return None
+        self._refused.pop(edge, None)
+        return answer
+
+    def _templates(self) -> list[dict[str, object]]:
+        return self._own_client().pages(f"{self.target.waba}/message_templates", limit=200, fields=TEMPLATE_FIELDS)
 
     def _ask(self, edge: str, ask: Callable[[bool], Any]) -> Any:
         """Ask for all fields; where one is refused, for those that any version and any account has."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chatvitals.metrics import catalogue
 from chatvitals.quality import messaging_limits
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NO_ACCOUNT: Final = frozenset({"", "0"})  # what calling events and dashboard tests have in `entry.id`
 _PORTFOLIO_FIELDS: Final = frozenset({"partner_solutions"})  # whose `entry.id` is a portfolio's, and no WABA is named
 _LIFTS: Final = ("_UNBAN", "_RATE_LIMIT_RECOVERY")
+_NAMES: Final = ("event", "decision", "alert_type")  # where the event's name stands
 _LIMITS: Final = ("max_daily_conversations_per_business", "max_daily_conversation_per_phone")
 
 
@@ -50,8 +51,7 @@ def waba_label(waba: str, admit: Admit) -> str:
 
 def _waba(quality: Quality, event: AccountEvent, admit: Admit) -> str:
     """Return the WABA that an event is about: the one inside the value before the entry's, which may be a portfolio."""
-    info = event.value.get("waba_info")
-    inside = schema.text(info.get("waba_id")) if isinstance(info, dict) else ""
+    inside = next((schema.text(info.get("waba_id")) for info in schema.objects(event.value.get("waba_info"))), "")
     if inside:
         return waba_label(inside, admit)
     if event.field in _PORTFOLIO_FIELDS:
@@ -69,12 +69,12 @@ def _names(event: AccountEvent) -> Iterator[str]:
         yield "UPDATE"
         return
     if event.field == "group_status_update":
-        groups = event.value.get("groups")
-        words = [g.get("type") for g in groups if isinstance(g, dict)] if isinstance(groups, list) else []
+        words = [group.get("type") for group in schema.objects(event.value.get("groups"))]
     else:
-        alert = event.value.get("alert_info")
-        value = alert if isinstance(alert, dict) else event.value
-        words = [next((value[k] for k in ("event", "decision", "alert_type") if value.get(k) is not None), None)]
+        values = schema.objects(event.value.get("alert_info")) or [event.value]
+        words = [
+            next((v[k] for k in ("event", "decision", "alert_type") if v.get(k) is not None), None) for v in values
+        ]
     for word in words:
         yield word if isinstance(word, str) and word in known else enums.OTHER
 
@@ -91,10 +91,9 @@ def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, me
     """Tell a restriction, a warning and a lift apart: all three come under one event name."""
     items = event.value.get("restriction_info")
     account = quality.account(waba)
-    if isinstance(items, dict):
-        items = [items]
-    if isinstance(items, list) and items:
-        for item in items:
+    if items:
+        listed: list[Any] = items if isinstance(items, list) else [items]
+        for item in listed:
             kind = upper(item.get("restriction_type")) if isinstance(item, dict) else ""
             if not kind:
                 measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
@@ -103,16 +102,17 @@ def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, me
             kind = kind if kind in enums.RESTRICTIONS else enums.OTHER
             account.restrict(kind, at, inf if expires is None else float(expires))
         return
-    violation = event.value.get("violation_info")
-    kind = upper(violation.get("violation_type")) if isinstance(violation, dict) else ""
-    if kind.endswith(_LIFTS):
-        account.lifted_direct = max(account.lifted_direct, at)
+    for violation in schema.objects(event.value.get("violation_info")):
+        if upper(violation.get("violation_type")).endswith(_LIFTS):
+            account.lifted_direct = max(account.lifted_direct, at)
 
 
 def _ban(quality: Quality, waba: str, info: object, at: float) -> None:
     """Read a ban or its end; one that is only scheduled restricts nothing yet, and its date is prose."""
-    state = info.get("waba_ban_state") if isinstance(info, dict) else None
-    states = {upper(word) for word in (state if isinstance(state, list) else [state])}
+    states: set[str] = set()
+    for ban in schema.objects(info):
+        state = ban.get("waba_ban_state")
+        states.update(upper(word) for word in (state if isinstance(state, list) else [state]))
     account = quality.account(waba)
     if "REINSTATE" in states:
         account.lifted = max(account.lifted, at)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MOST_TEMPLATES: Final = 5_000
 _LONGEST_NAME: Final = 512
 _LIMIT: Final = "whatsapp_business_manager_messaging_limit"
+_SHARED_LABELS: Final = frozenset({"", enums.OTHER})
 _OLD_LIMIT: Final = "messaging_limit_tier"
 
 
@@ -70,12 +71,18 @@ def template_status(word: str) -> str:
     return status if status in enums.TEMPLATE_STATUSES else enums.OTHER
 
 
-def template(quality: Quality, key: tuple[str, str, str], admit: Admit, measures: Measurements) -> Template:
-    """Return what is known of a template; of one too many nothing is kept, beyond the label's cap it is `other`."""
+def template(quality: Quality, key: tuple[str, str, str], at: float, admit: Admit, measures: Measurements) -> Template:
+    """Return what is known of a template; beyond the label's cap it is `other`.
+
+    Nothing is kept of one too many, nor of one that a complete poll after `at` did not list: it is gone.
+    """
     known = quality.templates.get(key)
     if known is None:
         waba, name, language = key
         known = Template(waba, admit("template", name), admit("language", language))
+        account = quality.accounts.get(waba)
+        if account is not None and at < account.listed:
+            return known
         if max(map(len, key)) > _LONGEST_NAME:
             measures.count(catalogue.SERIES_OVERFLOW, ("template",))  # no name of WhatsApp's is as long: it is forged
         elif len(quality.templates) < _MOST_TEMPLATES:
@@ -171,11 +178,15 @@ def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: 
             measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
             continue
         listed.add(key)
-        known = template(quality, (waba, key[1], key[2]), admit, measures)
+        known = template(quality, (waba, key[1], key[2]), poll.received, admit, measures)
         known.quality.update(rating(row.get("quality_score"), measures), poll.received)
         status = upper(row.get("status"))
         if status:
             known.status.update(template_status(status), poll.received)
+    if waba in _SHARED_LABELS:  # several accounts have it, and each poll lists the templates of one
+        return
+    account = quality.account(waba)
+    account.listed = max(account.listed, poll.received)
     gone = [key for key, t in quality.templates.items() if key[0] == waba and key not in listed]
     for key in gone:
         if quality.templates[key].heard < poll.received:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from chatvitals.whatsapp import enums
+from chatvitals.whatsapp.phone_numbers import canonical
 
 DOCUMENT: Final = "quality"
 """The document's name in the store."""
@@ -94,6 +95,7 @@ class Account(msgspec.Struct, array_like=True):
     restrictions: dict[str, tuple[float, float]] = {}  # by type: when imposed, when it ends
     lifted: float = 0.0  # all imposed up to then are over
     lifted_direct: float = 0.0  # and those of Direct Send
+    listed: float = 0.0  # when a poll last listed all templates
 
     def restrict(self, restriction: str, at: float, expires: float) -> None:
         """Note a restriction unless a newer one of its type is known."""
@@ -151,7 +153,10 @@ class Quality(msgspec.Struct, array_like=True):
 
     def number_of(self, display: str) -> str | None:
         """Return the id of the number that displays these digits, the one last so named, or None."""
-        ids = [number_id for number_id, number in self.numbers.items() if display and number.display == display]
+        digits = canonical(display)
+        ids = [
+            number_id for number_id, number in self.numbers.items() if digits and canonical(number.display) == digits
+        ]
         return max(ids, key=lambda number_id: self.numbers[number_id].named, default=None)
 
     def account(self, waba: str) -> Account:

@@ -167,7 +167,7 @@ def _template_event(quality: Quality, event: AccountEvent, at: float, admit: Adm
     value = event.value
     score = value.get("new_quality_score")
     name = account_events.upper(value.get("event"))
-    template = _template_of(quality, event, admit, measures) if name or score is not None else None
+    template = _template_of(quality, event, at, admit, measures) if name or score is not None else None
     if template is None:
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
         return
@@ -182,10 +182,12 @@ def _template_event(quality: Quality, event: AccountEvent, at: float, admit: Adm
         measures.count(catalogue.TEMPLATE_STATUS_CHANGES, labels)
 
 
-def _template_of(quality: Quality, event: AccountEvent, admit: Admit, measures: Measurements) -> Template | None:
+def _template_of(
+    quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measurements
+) -> Template | None:
     value: Mapping[str, object] = event.value
     name, language = value.get("message_template_name"), value.get("message_template_language")
     waba = account_events.waba_label(event.entry, admit)
     if not isinstance(name, str) or not isinstance(language, str) or not name or not language:
         return None
-    return polls.template(quality, (waba, name, language), admit, measures)
+    return polls.template(quality, (waba, name, language), at, admit, measures)

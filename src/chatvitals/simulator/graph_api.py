@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from chatvitals.simulator import payloads
 from chatvitals.simulator.people import BusinessNumber
+from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 
 APP_ID = "990007778889990"
 TEMPLATE_NAME = "order_update"
-FIELDS = (
-    "messages message_template_status_update message_template_quality_update phone_number_quality_update "
-    "phone_number_name_update account_update account_alerts account_review_update business_capability_update security "
-    "user_preferences template_category_update message_template_components_update"
-).split()
 
 
 class Fault(NamedTuple):
@@ -117,7 +113,7 @@ class GraphEdges:
     callback: str = "https://bot.example/webhook"
     active: bool = True
     """Whether webhooks are sent there."""
-    fields: list[str] = field(default_factory=FIELDS.copy)
+    fields: list[str] = field(default_factory=lambda: list(enums.WANTED_FIELDS))
     token: Json = field(
         default_factory=lambda: {
             "is_valid": True,

@@ -140,6 +140,19 @@ ACCOUNT_EVENTS = {
     "message_template_components_update": _UPDATE,
 }
 """The events of each field that is counted in `account_events_total`; a field without event names has `UPDATE`."""
+MESSAGE_FIELD = "messages"
+ECHO_FIELDS = frozenset({"smb_message_echoes", "message_echoes"})
+PREFERENCE_FIELD = "user_preferences"
+STANDBY_FIELD = "standby"
+PRIVATE_FIELDS = frozenset("history calls smb_app_state_sync automatic_events tracking_events consumer_profile".split())
+"""Fields about people on which no turn depends: old messages, calls, address books. Nothing of them travels further."""
+WANTED_FIELDS = (
+    "messages", "phone_number_quality_update", "message_template_status_update", "message_template_quality_update",
+    "account_update", "account_alerts", "account_review_update", "business_capability_update",
+    "template_category_update", "message_template_components_update", "phone_number_name_update", "security",
+    "user_preferences",
+)  # fmt: skip
+"""The fields to subscribe to: without one of them gauges stay empty or old."""
 NUMBER_FIELD = "phone_number_quality_update"
 TEMPLATE_FIELDS = frozenset({"message_template_status_update", "message_template_quality_update"})
 BUSINESS_FIELDS = frozenset({*ACCOUNT_EVENTS, *TEMPLATE_FIELDS, NUMBER_FIELD})

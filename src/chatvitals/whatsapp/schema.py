@@ -204,6 +204,12 @@ def text(value: Any) -> str:
     return ""
 
 
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list; one object alone is as good as a list of it, in whatever form it was recorded."""
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, dict)]
+
+
 def word(value: Any) -> str:
     """Return the text of an open enumeration, cut where no real value reaches."""
     return value[:64] if type(value) is str else text(value)[:64]
@@ -211,7 +217,7 @@ def word(value: Any) -> str:
 
 def digits(value: Any) -> str:
     """Return the digits of a display number, by which it is compared: Meta's forms with plus and spaces differ."""
-    return "".join(filter(_DIGITS.__contains__, value[:64])) if type(value) is str else ""
+    return "".join(filter(_DIGITS.__contains__, word(value)))
 
 
 def seconds(value: Any) -> int | None:

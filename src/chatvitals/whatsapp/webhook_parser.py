@@ -15,7 +15,17 @@ from chatvitals.events import AccountEvent, Echo, IdentityChange, Message, Prefe
 from chatvitals.whatsapp import contact_ids, message_kinds, schema
 from chatvitals.whatsapp.closing_remarks import BY_DEFAULT, ClosingRemarks
 from chatvitals.whatsapp.contact_ids import NOBODY, Ids, ValueContacts
-from chatvitals.whatsapp.enums import KNOWN_FIELDS, MESSAGE_STATUS_TYPES, OBJECT, OTHER
+from chatvitals.whatsapp.enums import (
+    ECHO_FIELDS,
+    KNOWN_FIELDS,
+    MESSAGE_FIELD,
+    MESSAGE_STATUS_TYPES,
+    OBJECT,
+    OTHER,
+    PREFERENCE_FIELD,
+    PRIVATE_FIELDS,
+    STANDBY_FIELD,
+)
 from chatvitals.whatsapp.schema import (
     Change,
     Document,
@@ -46,15 +56,7 @@ T = TypeVar("T")
 _MAX_ITEMS: Final = 10_000  # entries, changes and items read of one POST, ten times what Meta promises to stay below
 _FIELD_NAME: Final = re.compile(r"[a-z0-9_]+", re.ASCII)
 _DIGITS: Final = frozenset("0123456789")
-_MESSAGES: Final = "messages"
-_ECHOES: Final = frozenset({"smb_message_echoes", "message_echoes"})
-_PREFERENCES: Final = "user_preferences"
-_STANDBY: Final = "standby"
-_LISTS: Final = (_MESSAGES, "statuses", "message_echoes", _PREFERENCES)
-# About people, yet nothing that a turn depends on: old messages, calls, address books. They must not travel further.
-_PRIVATE: Final = frozenset(
-    "history calls smb_app_state_sync automatic_events tracking_events consumer_profile".split()
-)
+_LISTS: Final = ("messages", "statuses", "message_echoes", "user_preferences")
 _REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -147,18 +149,18 @@ class _Reading:
             webhook.malformed += 1
             return
         self._metadata(value)
-        if field == _MESSAGES:  # mostly it holds one of the two
+        if field == MESSAGE_FIELD:  # mostly it holds one of the two
             if value.messages is not None:
                 self._items(value.messages, MessageItem, self._message)
             if value.statuses is not None:
                 self._items(value.statuses, StatusItem, self._status)
-        elif field in _ECHOES:
+        elif field in ECHO_FIELDS:
             self._items(value.message_echoes, MessageItem, self._echo)
-        elif field == _STANDBY:
+        elif field == STANDBY_FIELD:
             self._standby(value)
-        elif field == _PREFERENCES:
+        elif field == PREFERENCE_FIELD:
             self._items(value.user_preferences, PreferenceItem, self._preference)
-        elif field not in _PRIVATE:
+        elif field not in PRIVATE_FIELDS:
             plain = self._plain_value()
             if plain is None:
                 webhook.malformed += 1
@@ -368,7 +370,7 @@ class _Reading:
     def _has_content(self, kind: str) -> bool:
         """Return whether a message holds the key named like its type, beside its errors."""
         value = self._plain_value()
-        return value is not None and value[_MESSAGES][self._index].get(kind) is not None
+        return value is not None and value["messages"][self._index].get(kind) is not None
 
     def _plain_value(self) -> dict[str, Any] | None:
         """Return the whole value of a change, of which the first pass kept a few keys."""
