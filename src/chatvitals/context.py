@@ -140,6 +140,17 @@ def handled() -> tuple[ContactIds, ...]:
     return () if handling is None else handling.contacts
 
 
+def to_hand_on() -> Handling | None:
+    """Return what a thread or job that is started here takes over, or None.
+
+    A thread that has outlived its webhook hands nothing on: it may belong to a pool or scheduler.
+    """
+    handling = _handling.get()
+    if handling is None or (handling.ended and not _in_task()) or not handling.contacts:
+        return None
+    return handling
+
+
 def find(number: str, phone: str, user: str) -> ContactIds | None:
     """Return the contact being handled that these ids name, or None; an empty `number` matches any."""
     handling = _handling.get()
@@ -151,7 +162,7 @@ def find(number: str, phone: str, user: str) -> ContactIds | None:
 
 
 @contextmanager
-def bound(handling: Handling) -> Iterator[None]:
+def bound(handling: Handling | None) -> Iterator[None]:
     """Bind `handling` for the body of the `with` statement."""
     token = bind(handling)
     try:
@@ -160,7 +171,7 @@ def bound(handling: Handling) -> Iterator[None]:
         unbind(token)
 
 
-def bind(handling: Handling) -> Token[Handling | None]:
+def bind(handling: Handling | None) -> Token[Handling | None]:
     """Bind `handling` until `unbind` is called with what this returns, as `bound` does at less cost."""
     return _handling.set(handling)
 
@@ -188,7 +199,10 @@ def tagged(tag: Tag) -> Iterator[None]:
 
 def _runner() -> int:
     """Return what tells the running task, or the thread where there is none, from others."""
+    return id(sys.modules["asyncio"].current_task()) if _in_task() else threading.get_ident()
+
+
+def _in_task() -> bool:
     asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:  # noqa: SLF001 - `get_running_loop` raises, which costs more
-        return id(asyncio.current_task())
-    return threading.get_ident()
+    # `get_running_loop` would raise where there is none, which costs more
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001

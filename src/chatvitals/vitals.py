@@ -20,7 +20,7 @@ from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
-from chatvitals.tracking import handlers
+from chatvitals.tracking import handlers, threads
 from chatvitals.tracking.assignments import Assignments
 from chatvitals.tracking.contact_lookup import ContactResolver
 from chatvitals.tracking.experiments import PLANNED_CONTACTS, Experiment, ExperimentPlan
@@ -64,6 +64,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
         vitals.export_otlp()
     if vitals.settings.hooks:
         http_hooks.install(vitals._observer)
+        vitals._undo_on_close(threads.install())
     atexit.register(vitals.close)
     return vitals
 
@@ -109,7 +110,7 @@ class Vitals:
             self._pipeline.periodic_tasks.append(leadership.renew)
         if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
             self._pipeline.periodic_tasks.append(http_hooks.refresh)
-            self.webhook_sink.before_receive.append(http_hooks.refresh)
+            self.webhook_sink.before_receive += [http_hooks.refresh, threads.refresh]
         self._whose = ContactResolver(self._guard, self._default_number)
         self._assignments = Assignments(self.store, self._pipeline.hasher, settings.identity_key)
         self._observer = http_hooks.SendObserver(self._emit, self._guard, clock, self._default_number)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # What runs tasks and threads: its own loops say nothing about the function that it runs.
 _RUNNERS: Final = frozenset(
-    {"anyio", "apscheduler", "asgiref", "asyncio", "concurrent", "gevent", "threading", "trio", "uvloop"}
+    {"anyio", "asgiref", "asyncio", "concurrent", "gevent", "threading", "trio", "uvloop"}
 )
 _BACK: Final = frozenset(
     {"JUMP_BACKWARD", "POP_JUMP_BACKWARD_IF_TRUE", "POP_JUMP_BACKWARD_IF_FALSE"}
