@@ -110,7 +110,7 @@ class Vitals:
             self._pipeline.periodic_tasks.append(leadership.renew)
         if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
             self._pipeline.periodic_tasks.append(http_hooks.refresh)
-            self.webhook_sink.before_receive += [http_hooks.refresh, threads.refresh]
+            self.webhook_sink.before_receive.append(http_hooks.refresh)
         self._whose = ContactResolver(self._guard, self._default_number)
         self._assignments = Assignments(self.store, self._pipeline.hasher, settings.identity_key)
         self._observer = http_hooks.SendObserver(self._emit, self._guard, clock, self._default_number)

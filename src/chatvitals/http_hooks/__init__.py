@@ -16,9 +16,9 @@ from chatvitals.http_hooks import httpx as _httpx
 from chatvitals.http_hooks import niquests as _niquests
 from chatvitals.http_hooks import requests as _requests
 from chatvitals.http_hooks import urllib3 as _urllib3
-from chatvitals.http_hooks.import_hook import ImportHook
 from chatvitals.http_hooks.observer import Pending, SendObserver
 from chatvitals.http_hooks.patching import Method, Patch, lock, unobserved
+from chatvitals.runtime.import_hook import ImportHook
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -67,11 +67,11 @@ class _BodyWatch:
         vars(response).update(self._ours)
 
     def _read(self, *args: Any, **kwargs: Any) -> Any:
-        response = self._response()
-        piece = type(response).read(response, *args, **kwargs)  # type: ignore[attr-defined]
+        response: Any = self._response()
+        piece = type(response).read(response, *args, **kwargs)
         with self._pending.guard("clients"):
             self._pieces.append(piece)
-            if not piece or not args or args[0] is None or response.isclosed():  # type: ignore[union-attr]
+            if not piece or not args or args[0] is None or response.isclosed():
                 self._finish(b"".join(self._pieces))
         return piece
 

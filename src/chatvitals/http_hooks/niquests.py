@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.http_hooks import requests
-from chatvitals.http_hooks.patching import Method
 
 if TYPE_CHECKING:
     from chatvitals.http_hooks.observer import Pending

@@ -47,6 +47,9 @@ def before_exit(close: Callable[[], None]) -> None:
         from billiard.util import Finalize as BilliardFinalize  # noqa: PLC0415 - as above
 
         BilliardFinalize(None, close, exitpriority=100)
+        signals = sys.modules.get("celery.signals")
+        if signals is not None:  # a child of Celery's pool ends past billiard's finalizers, too
+            signals.worker_process_shutdown.connect(lambda **_: close(), weak=False)
 
 
 def _before() -> None:

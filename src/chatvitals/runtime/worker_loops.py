@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 # What runs tasks and threads: its own loops say nothing about the function that it runs.
-_RUNNERS: Final = frozenset(
-    {"anyio", "asgiref", "asyncio", "concurrent", "gevent", "threading", "trio", "uvloop"}
-)
+_RUNNERS: Final = frozenset({"anyio", "asgiref", "asyncio", "concurrent", "gevent", "threading", "trio", "uvloop"})
 _BACK: Final = frozenset(
     {"JUMP_BACKWARD", "POP_JUMP_BACKWARD_IF_TRUE", "POP_JUMP_BACKWARD_IF_FALSE"}
     | {"POP_JUMP_BACKWARD_IF_NONE", "POP_JUMP_BACKWARD_IF_NOT_NONE"}

@@ -10,15 +10,16 @@ import functools
 import inspect
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatvitals import context
 from chatvitals.context import Handling
+from chatvitals.runtime.import_hook import ImportHook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
 
 _users = 0
 _lock = threading.RLock()
@@ -40,7 +41,8 @@ def install() -> Callable[[], None]:
     global _users  # noqa: PLW0603 - the classes are of the process, and so is the number of their users
     with _lock:
         _users += 1
-        refresh()
+        _replace()
+        _import_hook.install()
     done = False
 
     def undo() -> None:
@@ -52,20 +54,19 @@ def install() -> Callable[[], None]:
             done = True
             _users -= 1
             if not _users:
+                _import_hook.remove()
                 while _applied:
                     _put_back(_applied.pop())
 
     return undo
 
 
-def refresh() -> None:
-    """Replace what has been imported since the last call; with nothing to do it costs next to nothing."""
-    if not _users or len(_applied) == len(_METHODS):
-        return
+def _replace() -> None:
+    """Replace the methods of all that has been imported."""
     with _lock:
         for module, owner, name, make in _METHODS:
             kind = getattr(sys.modules.get(module), owner, None)
-            if isinstance(kind, type) and not any(each[:2] == (kind, name) for each in _applied):
+            if _users and isinstance(kind, type) and not any(each[:2] == (kind, name) for each in _applied):
                 had = vars(kind).get(name)
                 if callable(had):
                     ours = functools.wraps(had)(make(had))
@@ -178,3 +179,4 @@ _METHODS: tuple[tuple[str, str, str, Callable[[Callable[..., Any]], Callable[...
     ("apscheduler.schedulers.base", "BaseScheduler", "add_job", _add_job),
     ("apscheduler.schedulers.asyncio", "AsyncIOScheduler", "wakeup", _wakeup),
 )
+_import_hook = ImportHook([module for module, *_ in _METHODS if module.startswith("apscheduler")], _replace)

@@ -45,10 +45,10 @@ class ImportHook:
         try:
             for finder in list(sys.meta_path):
                 find = None if finder is self else getattr(finder, "find_spec", None)
-                spec = None if find is None else find(name, path, target)
+                spec: ModuleSpec | None = None if find is None else find(name, path, target)
                 if spec is not None:
                     if hasattr(spec.loader, "exec_module"):
-                        spec.loader = _Loader(spec.loader, self._call)
+                        spec.loader = _Loader(spec.loader, self._call)  # type: ignore[assignment]  # it is one
                     return spec
         finally:
             self._busy.on = False
