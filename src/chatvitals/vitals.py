@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
@@ -68,6 +67,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
         http_hooks.install(vitals._observer)
         vitals._undo_on_close(threads.install())
     atexit.register(vitals.close)
+    vitals.webhook_sink.tell_start(*vitals._shown())
     return vitals
 
 
@@ -124,9 +124,12 @@ class Vitals:
 
     def __repr__(self) -> str:
         """Show the store, the hooked HTTP clients and how many webhooks this process has seen."""
+        store, hooks = self._shown()
+        return f"<Vitals store={store} hooks={hooks} webhooks={self.webhook_sink.seen}>"
+
+    def _shown(self) -> tuple[str, str]:
         hooks = ",".join(http_hooks.hooked()) if self.settings.hooks else "off"
-        shown = type(self.store).__name__.removesuffix("Store")
-        return f"<Vitals store={shown} hooks={hooks or 'none yet'} webhooks={self.webhook_sink.seen}>"
+        return type(self.store).__name__.removesuffix("Store"), hooks or "none yet"
 
     # Doors
 
@@ -249,7 +252,7 @@ class Vitals:
         plan = JourneyPlan(name, tuple(steps), completed_by, stalled_after, abandoned_after, expires_after)
         known = self.journeys.get(name)
         if known is not None and known.plan != plan:
-            raise ValueError(f"journey {name!r} is declared already, otherwise: {known.plan}")
+            raise ValueError(f"journey {name!r} is already declared with different settings: {known.plan}")
         return self.journeys.setdefault(name, Journey(plan, self._emit, self._moment, self._whose, self._guard))
 
     def experiment(
@@ -279,7 +282,7 @@ class Vitals:
         plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name, planned_contacts)
         known = self.experiments.get(name)
         if known is not None and known.plan != plan:
-            raise ValueError(f"experiment {name!r} is declared already, otherwise: {known.plan}")
+            raise ValueError(f"experiment {name!r} is already declared with different settings: {known.plan}")
         made = Experiment(plan, self._emit, self._moment, self._whose, self._assignments, self._guard)
         return self.experiments.setdefault(name, made)
 
@@ -325,9 +328,8 @@ class Vitals:
     ) -> None:
         """Poll how WhatsApp rates numbers and templates, from a thread of its own; of all workers, one polls.
 
-        It may be called several times, for several WABAs. Of what is not given, `CHATVITALS_ACCESS_TOKEN`,
-        `CHATVITALS_WABA_IDS` (with commas), `CHATVITALS_GRAPH_URL`, `CHATVITALS_API_VERSION`, `CHATVITALS_POLL_EVERY`
-        and `CHATVITALS_HOURLY_CALLS` tell.
+        It may be called several times, for several WABAs. What is not given comes from the settings of the same names
+        (`poll_every` for `every`), and so from variables such as `CHATVITALS_ACCESS_TOKEN`.
 
         Args:
             access_token: a token with the permission whatsapp_business_management, or tokens by WABA id.
@@ -345,7 +347,7 @@ class Vitals:
         from chatvitals.graph_api import config  # noqa: PLC0415 - only who polls needs an HTTP client
 
         given = config.PollerOptions(access_token, waba_ids, graph_url, api_version, every, hourly_calls)
-        targets = config.targets(given, os.environ)
+        targets = config.targets(given, self.settings)
         if self._poller is None:
             self._poller = config.poller(self.store, self._emit, self._guard, self.clock)
             self.webhook_sink.before_receive.append(self._poller.ensure)  # the server may have forked since

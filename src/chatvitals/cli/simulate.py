@@ -6,10 +6,12 @@ import sys
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 
+from chatvitals.cli import _common
 from chatvitals.cli._progress import watched
 from chatvitals.exporters.openmetrics import Spool
 from chatvitals.metrics import catalogue
@@ -17,8 +19,8 @@ from chatvitals.simulator.history import History
 from chatvitals.simulator.story import DAY, STORIES
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from prometheus_client.core import Metric
 
@@ -29,6 +31,39 @@ _TARGET = {"job": "whatsapp-bot", "instance": "simulated"}  # as if it had been 
 _RATINGS = {3.0: "GREEN", 2.0: "YELLOW", 1.0: "RED", 0.0: "unknown"}
 
 
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Simulate customers, bot and WhatsApp on a virtual clock, through the real rules. Write all metrics over time "
+        "as OpenMetrics, for promtool to backfill: about 70 MB a day. While it runs, the folder for temporary files "
+        "needs as much."
+    )
+    parser.add_argument("--openmetrics", type=Path, required=True, metavar="FILE", help="the file to write")
+    parser.add_argument(
+        "--scenario", choices=list(STORIES), default=next(iter(STORIES)), help="what happens (default: %(default)s)"
+    )
+    parser.add_argument("--days", type=_common.days, default=30.0, metavar="N", help="how long (default: %(default)g)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="random seed; the same seed gives the same history (default: 1)",
+    )
+    parser.add_argument(
+        "--every",
+        type=_common.seconds,
+        default=240.0,
+        metavar="S",
+        help="seconds between samples (default: %(default)g)",
+    )
+    parser.set_defaults(
+        run=lambda options: run(
+            options.openmetrics, scenario=options.scenario, days=options.days, seed=options.seed, every=options.every
+        )
+    )
+
+
 def run(target: Path, *, scenario: str, days: float, seed: int, every: float, end: float | None = None) -> int:
     """Simulate and write OpenMetrics; return the exit status.
 
@@ -36,7 +71,7 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
         target: the file to write.
         scenario: a name of `STORIES`.
         days: how long the period is.
-        seed: the same one gives the same history.
+        seed: the same seed gives the same history.
         every: seconds between two samples.
         end: when it ends, in Unix seconds; three hours ago by default.
 
@@ -52,8 +87,7 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
             progress = watched(stack, "simulating", days * DAY / every)
             told = list(_changes(_spooled(history, spool, progress)))
     except OSError as error:
-        sys.stderr.write(f"chatvitals simulate: {error}\n")
-        return 2
+        return _common.refused("simulate", str(error))
     for at, what in told:
         sys.stdout.write(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}  {what}\n")
     sys.stdout.write(
@@ -61,7 +95,7 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
         "Backfill a Prometheus whose retention is longer, then restart it:\n"
         f"  promtool tsdb create-blocks-from --max-block-duration=486h openmetrics {target} data/\n"
     )
-    return 0
+    return _common.OK
 
 
 def _spooled(history: History, spool: Spool, progress: Progress) -> Iterator[tuple[float, list[Metric]]]:

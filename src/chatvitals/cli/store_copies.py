@@ -110,7 +110,7 @@ def _backup(url: str, target: Path) -> int:
 
 def _restore(source: Path, url: str) -> int:
     if not source.is_file():
-        return store_cli.refused(f"there is no file {source}")
+        return _common.refused("store", f"there is no file {source}")
 
     def load(store: Store) -> None:
         with closing(SQLiteStore(source, create=False)) as copy:

@@ -13,7 +13,7 @@ from chatvitals.whatsapp.contact_matching import find
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.context import ContactIds, Handling, Tag
+    from chatvitals.context import ContactIds, Tag
     from chatvitals.events import SendKind
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.whatsapp.send_requests import Attempt
@@ -70,7 +70,7 @@ class Pending:
         self._started = started
         self._answered: float | None = None
         self._done = False
-        self._span = spans.start_send(told.number, told.kind, attempt.template)
+        self._span = spans.start_send(attempt.number or observer.default_number, attempt.template)
 
     @property
     def guard(self) -> ErrorGuard:
@@ -110,11 +110,11 @@ class Pending:
         if self._done:
             return
         self._done = True
-        spans.end_send(self._span, code)
         attempt, told = self._attempt, self._told
         received = self._observer.clock() if self._answered is None else self._answered
         phone, user, handled = _recipient(attempt, told, answer)
         kind, tagged = _kind(attempt, told.tag, handled)
+        spans.end_send(self._span, kind, code)
         self._observer.emit(
             Send(
                 phone_number_id=attempt.number or _number(attempt, told, handled) or self._observer.default_number,
