@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from chatvitals._version import __version__
-from chatvitals.cli import compare, report, store
+from chatvitals.cli import compare, now, report, store
 from chatvitals.cli import doctor_options as doctor_words
 
 _STORIES = ("quality-drop", "calm")
@@ -86,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--every", type=_seconds, default=240.0, metavar="S", help="seconds between samples (default: %(default)g)"
     )
+    simulate.add_argument(
+        "--effect",
+        type=_effect,
+        default=0.0,
+        metavar="P",
+        help="points by which a variant of the experiment is better (default: 0, no difference)",
+    )
     simulate.set_defaults(run=_simulate)
 
     assets = commands.add_parser(
@@ -141,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor_words.add_command(commands)
     compare.add_command(commands)
     report.add_command(commands)
+    now.add_command(commands)
     store.add_commands(commands)
     return parser
 
@@ -161,7 +169,12 @@ def _simulate(options: argparse.Namespace) -> int:
     from chatvitals.cli import simulate  # noqa: PLC0415
 
     return simulate.run(
-        options.openmetrics, scenario=options.scenario, days=options.days, seed=options.seed, every=options.every
+        options.openmetrics,
+        scenario=options.scenario,
+        days=options.days,
+        seed=options.seed,
+        every=options.every,
+        effect=options.effect / 100,
     )
 
 
@@ -201,6 +214,16 @@ def _days(text: str) -> float:
     if not 0.0 < days <= 366.0:
         raise argparse.ArgumentTypeError(f"must be a number of days above 0 and up to 366, not {text!r}")
     return days
+
+
+def _effect(text: str) -> float:
+    try:
+        points = float(text)
+    except ValueError:
+        points = -1.0
+    if not 0.0 <= points <= 40.0:
+        raise argparse.ArgumentTypeError(f"must be points from 0 to 40, not {text!r}")
+    return points
 
 
 def _port(text: str) -> int:

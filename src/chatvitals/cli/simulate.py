@@ -29,7 +29,16 @@ _TARGET = {"job": "whatsapp-bot", "instance": "simulated"}  # as if it had been 
 _RATINGS = {3.0: "GREEN", 2.0: "YELLOW", 1.0: "RED", 0.0: "unknown"}
 
 
-def run(target: Path, *, scenario: str, days: float, seed: int, every: float, end: float | None = None) -> int:
+def run(  # noqa: PLR0913 - one for each option
+    target: Path,
+    *,
+    scenario: str,
+    days: float,
+    seed: int,
+    every: float,
+    effect: float = 0.0,
+    end: float | None = None,
+) -> int:
     """Simulate and write OpenMetrics; return the exit status.
 
     Args:
@@ -38,6 +47,7 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
         days: how long the period is.
         seed: the same one gives the same history.
         every: seconds between two samples.
+        effect: how much more often one variant of the experiment reaches its goal, as a share of contacts.
         end: when it ends, in Unix seconds; three hours ago by default.
 
     Returns:
@@ -45,7 +55,7 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
 
     """
     end = (time.time() - _LIVE_HEAD if end is None else end) // every * every
-    history = History(STORIES[scenario], start=end - days * DAY, days=days, seed=seed, every=every)
+    history = History(STORIES[scenario], start=end - days * DAY, days=days, seed=seed, every=every, effect=effect)
     try:
         with ExitStack() as stack:
             spool = stack.enter_context(Spool(target, _TARGET))
