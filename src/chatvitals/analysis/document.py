@@ -116,8 +116,8 @@ def as_csv(document: Document) -> str:
 
 
 def as_json(document: Document) -> str:
-    """Return title, verdict and numbers as JSON; what is not a finite number is null."""
-    found = {"title": document.title, "verdict": document.verdict, **document.data}
+    """Return title, answer and numbers as JSON; what is not a finite number is null."""
+    found = {"title": document.title, "answer": document.verdict, **document.data}
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NO_EXPERIMENT: Final = "This is no experiment: something else may have differed, too."
 _MOST_USUAL: Final = 28
 _FEWEST_USUAL: Final = 3
-_CLEARLY: Final = 1.5  # times the average, from which on a response time changed
+_CLEARLY: Final = 0.05  # beyond one half: how often a wait must be the longer one, to be called slower
 
 
 @dataclass(slots=True)
@@ -134,9 +134,7 @@ def add_number(
             change.verdict, *more(_range([each.value for each in _values(change, usual)], measure.number)),
         )  # fmt: skip
     section = document.section(title, table)
-    superior = statistics.superiority(
-        *([each.first_waits.get(bound, 0.0) for bound in BOUNDS] for each in (other, ours))
-    )
+    superior = _superiority(ours, other)
     if not math.isnan(superior.value):
         section.blocks.append(
             f"A first answer took longer on the side of {names[0]} in {superior.value * 100:.0f} of 100 pairs "
@@ -219,11 +217,7 @@ def _conclusions(
         number.id: [c.label.strip() for c in changes(*found[number.id]) if c.verdict == "worse" and not c.key]
         for number in numbers
     }
-    slower = [
-        number for number in numbers
-        if found[number.id][0].responses.value > _CLEARLY * found[number.id][1].responses.value
-        or "over a minute" in worse[number.id]
-    ]  # fmt: skip
+    slower = [number for number in numbers if _is_slower(*found[number.id])]
     quiet = [number for number in numbers if number not in slower and found[number.id][0].turns]
     said = []
     if slower and quiet:
@@ -237,6 +231,18 @@ def _conclusions(
         said.append(f"Answers did not get slower at {_names(shown)}.")
     said += [f"{number} is worse in: {', '.join(worse[number.id])}." for number in shown if worse[number.id]]
     return said
+
+
+def _superiority(ours: Figures, other: Figures) -> statistics.Superiority:
+    """Return how often a first wait of ours is the longer one."""
+    return statistics.superiority(*([side.first_waits.get(bound, 0.0) for bound in BOUNDS] for side in (other, ours)))
+
+
+def _is_slower(ours: Figures, other: Figures) -> bool:
+    """Return whether answers are clearly slower: by ranks and late turns, never by means, which one outlier moves."""
+    late = any(change.measure == "over_minute" and change.verdict == "worse" for change in changes(ours, other))
+    waits = _superiority(ours, other).interval()
+    return late or (waits.low > 0 and waits.value > _CLEARLY)
 
 
 def _names(numbers: list[Number]) -> str:

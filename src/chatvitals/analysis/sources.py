@@ -5,40 +5,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatvitals.analysis.errors import SourceUnavailableError, TooLittleDataError, WrongNameError
-from chatvitals.exporters import scrape
+from chatvitals.exporters.prometheus import VitalsCollector
+from chatvitals.exporters.scrape import Sample
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.stores import open_store
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from chatvitals.exporters.scrape import Sample
+    from collections.abc import Mapping
 
 
-def store_samples(url: str | None) -> list[Sample]:
-    """Return what a store holds now, without changing it.
+def store_samples(url: str | None, environ: Mapping[str, str] | None = None) -> list[Sample]:
+    """Return what a store shows now, without changing it.
 
     Args:
         url: the store's URL; None takes the setting `store`.
+        environ: the variables that hold other settings, by default the process's.
 
     Raises:
         SourceUnavailableError: the store cannot be read.
-        TooLittleDataError: it holds nothing, or ends with its process.
+        TooLittleDataError: it ends with its process.
         WrongNameError: the URL is not allowed.
 
     """
     try:
-        found = Settings.load({} if url is None else {"store": url}).store
+        settings = Settings.load({"hooks": False} if url is None else {"hooks": False, "store": url}, environ)
     except SettingsError as error:
         raise WrongNameError(str(error)) from None
-    if found == "memory:":
+    if settings.store == "memory:":
         raise TooLittleDataError("A store in memory ends with its process. Give --prometheus, or the bot's --store.")
+    opened = open_store(settings.store, create=False)
     try:
-        if found.startswith("sqlite:"):
-            return scrape.from_store(found)
-        store = open_store(found, create=False)
-        try:
-            return scrape.from_cells(store.cells())
-        finally:
-            store.close()
-    except (scrape.SourceError, StoreUnavailableError) as error:
+        opened.cells()  # says why it cannot be read, where the collector would show less
+        collector = VitalsCollector(settings, opened, None, ErrorGuard(), {})
+        return [
+            Sample(sample.name, dict(sample.labels), sample.value)
+            for family in collector.collect()
+            for sample in family.samples
+        ]
+    except StoreUnavailableError as error:
         raise SourceUnavailableError(str(error)) from None
+    finally:
+        opened.close()

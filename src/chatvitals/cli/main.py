@@ -15,6 +15,7 @@ COMMANDS = {
     "exporter": "serve the metrics of a store over HTTP",
     "assets": "write dashboards and alert rules for Grafana and Prometheus",
     "journeys": "show how far customers get",
+    "now": "show how things are and what is worth doing today",
     "compare": "compare variants, periods, days, versions or numbers",
     "report": "report on a fallen rating, unanswered customers, templates or a journey",
     "replay": "measure a log of webhooks",

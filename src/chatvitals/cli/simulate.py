@@ -57,14 +57,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds between samples (default: %(default)g)",
     )
+    parser.add_argument(
+        "--effect",
+        type=_effect,
+        default=0.0,
+        metavar="P",
+        help="points by which a variant of the experiment is better (default: 0, no difference)",
+    )
     parser.set_defaults(
         run=lambda options: run(
-            options.openmetrics, scenario=options.scenario, days=options.days, seed=options.seed, every=options.every
+            options.openmetrics,
+            scenario=options.scenario,
+            days=options.days,
+            seed=options.seed,
+            every=options.every,
+            effect=options.effect / 100,
         )
     )
 
 
-def run(target: Path, *, scenario: str, days: float, seed: int, every: float, end: float | None = None) -> int:
+def run(  # noqa: PLR0913 - one for each option
+    target: Path,
+    *,
+    scenario: str,
+    days: float,
+    seed: int,
+    every: float,
+    effect: float = 0.0,
+    end: float | None = None,
+) -> int:
     """Simulate and write OpenMetrics; return the exit status.
 
     Args:
@@ -73,6 +94,7 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
         days: how long the period is.
         seed: the same seed gives the same history.
         every: seconds between two samples.
+        effect: how much more often one variant of the experiment reaches its goal, as a share of contacts.
         end: when it ends, in Unix seconds; three hours ago by default.
 
     Returns:
@@ -80,7 +102,7 @@ def run(target: Path, *, scenario: str, days: float, seed: int, every: float, en
 
     """
     end = (time.time() - _LIVE_HEAD if end is None else end) // every * every
-    history = History(STORIES[scenario], start=end - days * DAY, days=days, seed=seed, every=every)
+    history = History(STORIES[scenario], start=end - days * DAY, days=days, seed=seed, every=every, effect=effect)
     try:
         with ExitStack() as stack:
             spool = stack.enter_context(Spool(target, _TARGET))
@@ -126,3 +148,13 @@ def _states(metrics: list[Metric]) -> Iterator[tuple[str, str]]:
                 yield f"rating of {sample.labels[catalogue.NUMBER]}", _RATINGS[sample.value]
             elif metric.name == catalogue.TEMPLATE_QUALITY.name:
                 yield f"template {sample.labels['template']}", _RATINGS[sample.value]
+
+
+def _effect(text: str) -> float:
+    try:
+        points = float(text)
+    except ValueError:
+        points = -1.0
+    if not 0.0 <= points <= 40.0:
+        raise argparse.ArgumentTypeError(f"must be points from 0 to 40, not {text!r}")
+    return points

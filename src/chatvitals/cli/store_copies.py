@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatvitals.cli import _common
 from chatvitals.cli import store as store_cli
 from chatvitals.stores.base import Changes, StoreUnavailableError
 from chatvitals.stores.sqlite import SQLiteStore

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 NEVER: Final = 2 * DAY
 """Seconds after which an answer does not come any more."""
 _RATE_HOLDS: Final = 900.0  # seconds
+_USUAL_GOAL: Final = 0.53  # of contacts
 _STEPS: Final = ("menu", "item", "address", "payment")
 _SPANS: Final = {"stalled_after": 1800.0, "abandoned_after": DAY, "expires_after": 7 * DAY}
 
@@ -51,15 +52,19 @@ class History:
         days: how long it lasts.
         seed: the same one gives the same history.
         every: seconds between two samples.
+        effect: how much more often the variant "emoji" of the experiment reaches its goal, as a share of contacts.
 
     """
 
-    def __init__(self, story: Story, *, start: float, days: float, seed: int, every: float) -> None:
+    def __init__(
+        self, story: Story, *, start: float, days: float, seed: int, every: float, effect: float = 0.0
+    ) -> None:
         self.start = start
         self.end = start + days * DAY
         self.now = start
         self._story = story
         self._every = every
+        self._stay = ((_USUAL_GOAL + effect) / _USUAL_GOAL) ** (1 / (len(_STEPS) - 1))
         self._random = Random(seed)
         self._store = open_store("memory:")
         self._vitals = self._deploy(story.version(0.0))
@@ -102,8 +107,7 @@ class History:
         person = self._person(line)
         self._platform.feedback[line.number].met(self.now)
         if self._random.random() < 0.6:
-            self._send(person, Exposed, experiment="greeting", goal="order",
-                       variant="emoji" if next(self._ids) % 2 else "plain")  # fmt: skip
+            self._send(person, Exposed, experiment="greeting", goal="order", variant=_variant(person))
         self._ask(line, person, 0)
 
     def _await_next(self, line: StoryLine) -> None:
@@ -154,10 +158,15 @@ class History:
         if self._random.random() < self._handed_over:
             self._hand_over(person)
             return
-        if "left" in person or handler == "payment" or self._random.random() < self._leaves(step):
+        if "left" in person or handler == "payment" or self._random.random() < self._leaving(person, step):
             return
         again = step if self._random.random() < 0.12 else step + 1
         self._at(self.now + self._random.uniform(8.0, 90.0), partial(self._go_on, line, person, again))
+
+    def _leaving(self, person: dict[str, str], step: int) -> float:
+        """Return how likely this customer leaves after a step."""
+        usual = self._leaves(step)
+        return 1 - min((1 - usual) * self._stay, 1.0) if _variant(person) == "emoji" else usual
 
     def _go_on(self, line: StoryLine, person: dict[str, str], step: int) -> None:
         if "left" not in person:
@@ -317,3 +326,8 @@ class History:
         order = vitals.journey("order", _STEPS, completed_by="payment")
         vitals.experiment("greeting", {"plain": 1, "emoji": 1}, goal=order)
         return vitals
+
+
+def _variant(person: dict[str, str]) -> str:
+    """Return the variant of a customer: always the same one."""
+    return "emoji" if int(person["phone"]) % 2 else "plain"

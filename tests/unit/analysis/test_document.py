@@ -35,4 +35,4 @@ def test_csv_is_no_formula() -> None:
 
 def test_json_has_no_infinite_numbers() -> None:
     found = json.loads(document.as_json(made()))
-    assert found == {"title": "Title", "verdict": "Verdict.", "share": None, "waits": None, "count": 3}
+    assert found == {"title": "Title", "answer": "Verdict.", "share": None, "waits": None, "count": 3}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from chatvitals.doctor import app, http, store
+from chatvitals.doctor import http, store
 from chatvitals.doctor.config import Options, setup
 from chatvitals.doctor.finding import Finding, attention, ok, skipped
 from chatvitals.doctor.report import CHECKS, Report, lines, summary
