@@ -14,7 +14,8 @@ from chatvitals.exporters.leader_election import LeaderElection
 from chatvitals.exporters.metrics_app import MetricsApp
 from chatvitals.exporters.prometheus import VitalsCollector
 from chatvitals.integrations import asgi
-from chatvitals.pipeline.webhook_sink import WebhookSink
+from chatvitals.pipeline.store_advice import StoreAdvice
+from chatvitals.pipeline.webhook_sink import WebhookSink, warn_unsigned
 from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsKeywords
@@ -60,6 +61,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     vitals = Vitals(Settings.load(settings))
     if vitals.settings.otlp:
         vitals.export_otlp()
+    warn_unsigned(vitals.settings)
     if vitals.settings.hooks:
         http_hooks.install(vitals._observer)
     atexit.register(vitals.close)
@@ -105,6 +107,7 @@ class Vitals:
         self.collector.reader.experiments = self.experiments
         if leadership is not None:
             self._pipeline.periodic_tasks.append(leadership.renew)
+        self._pipeline.periodic_tasks.append(StoreAdvice(self.store, self._guard))
         if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
             self._pipeline.periodic_tasks.append(http_hooks.refresh)
             self.webhook_sink.before_receive.append(http_hooks.refresh)

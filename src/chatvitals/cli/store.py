@@ -27,14 +27,14 @@ _AT_ONCE = 500
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `store` and what can be done with one to the command line."""
-    store = commands.add_parser("store", help="look into a store, compact, export or migrate it")
+    store = commands.add_parser("store", help="look into a store, compact, export, copy or migrate it, forget a person")
     actions = store.add_subparsers(metavar="ACTION", required=True)
     info = actions.add_parser("info", help="say what kind it is, how large, and whom it knows")
     info.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
-    info.set_defaults(run=lambda options: _with(options.url, lambda opened: _info(opened, sys.stdout)))
+    info.set_defaults(run=lambda options: with_store(options.url, lambda opened: _info(opened, sys.stdout)))
     smaller = actions.add_parser("compact", help="remove contacts that are long silent, give room back")
     smaller.add_argument("url", metavar="URL")
-    smaller.set_defaults(run=lambda options: _with(options.url, lambda opened: _compact(opened, sys.stdout)))
+    smaller.set_defaults(run=lambda options: with_store(options.url, lambda opened: _compact(opened, sys.stdout)))
     lines = actions.add_parser(
         "export",
         help="write cells and contacts as JSON lines",
@@ -42,7 +42,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "written.",
     )
     lines.add_argument("url", metavar="URL")
-    lines.set_defaults(run=lambda options: _with(options.url, lambda opened: export(opened, sys.stdout)))
+    lines.set_defaults(run=lambda options: with_store(options.url, lambda opened: export(opened, sys.stdout)))
     move = actions.add_parser(
         "migrate",
         help="copy everything into an empty store of any kind",
@@ -52,6 +52,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     move.add_argument("source", metavar="FROM_URL")
     move.add_argument("target", metavar="TO_URL")
     move.set_defaults(run=lambda options: _migrate(options.source, options.target))
+    from chatvitals.cli import store_copies, store_forget  # noqa: PLC0415 - they use this module
+
+    store_copies.add_actions(actions)
+    store_forget.add_actions(actions)
 
 
 def info(store: Store) -> dict[str, object]:
@@ -161,12 +165,12 @@ def is_empty(store: Store) -> bool:
     return not any(p.states or p.links or p.open_since or p.increments or p.maxima or p.documents for p in store.dump())
 
 
-def _with(url: str, action: Callable[[Store], None], *, create: bool = False) -> int:
+def with_store(url: str, action: Callable[[Store], None], *, create: bool = False) -> int:
     """Open the store of `url` for an action; what is wrong becomes a sentence."""
     try:
         settings = Settings.load({"store": url}, {})
         if settings.store == "memory:":
-            return _refused("a store in memory is its process's alone: name a file or a server")
+            return refused("a store in memory is its process's alone: name a file or a server")
         opened = open_store(settings.store, create=create)
         try:
             action(opened)
@@ -174,32 +178,33 @@ def _with(url: str, action: Callable[[Store], None], *, create: bool = False) ->
             with suppress(StoreUnavailableError):
                 opened.close()
     except (SettingsError, StoreUnavailableError, ValueError) as error:
-        return _refused(str(error))
+        return refused(str(error))
     return _DONE
 
 
 def _info(store: Store, out: TextIO) -> None:
-    _table(out, info(store).items())
+    table(out, info(store).items())
 
 
 def _compact(store: Store, out: TextIO) -> None:
     before = store.about().size
     removed = compact(store, time.time())
-    _table(out, [("contacts removed", removed), ("bytes before", before), ("bytes now", store.about().size)])
+    table(out, [("contacts removed", removed), ("bytes before", before), ("bytes now", store.about().size)])
 
 
 def _migrate(source: str, target: str) -> int:
     def into(opened: Store) -> None:
         def copy(empty: Store) -> None:
-            _table(sys.stdout, [("contacts copied", migrate(opened, empty))])
+            table(sys.stdout, [("contacts copied", migrate(opened, empty))])
 
-        status.append(_with(target, copy, create=True))
+        status.append(with_store(target, copy, create=True))
 
     status: list[int] = []
-    return _with(source, into) or status[0]
+    return with_store(source, into) or status[0]
 
 
-def _table(out: TextIO, rows: Iterable[tuple[str, object]]) -> None:
+def table(out: TextIO, rows: Iterable[tuple[str, object]]) -> None:
+    """Write names and values as two columns."""
     out.writelines(f"{name + ':':<28}{value}\n" for name, value in rows)
 
 
@@ -207,6 +212,7 @@ def _line(out: TextIO, value: object) -> None:
     out.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def _refused(sentence: str) -> int:
+def refused(sentence: str) -> int:
+    """Write why nothing was done, and return the exit code."""
     sys.stderr.write(f"chatvitals store: {sentence}\n")
     return _REFUSED

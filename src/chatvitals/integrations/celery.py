@@ -46,6 +46,7 @@ def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
         A function that undoes it; `vitals.close()` does so too.
 
     """
+    sealing.require()
     carrier = _Carrier(vitals, app)
     connected = (
         (signals.before_task_publish, carrier.publish),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _EXPIRY_GRAIN = 3600.0  # an hour sooner or later makes no difference to forgetting, but costs a write each time
 _KEEP_OPEN = 90 * state.DAY
+_ENDS_EVERYTHING = 400 * state.DAY  # longer than anything stays open or is remembered
 DUE_GRAIN = 4.0
 """Due times are rounded up to this many seconds: what falls due close together is then one visit and not several.
 
@@ -112,6 +113,22 @@ class ContactBatch:
             else:
                 self._entries[key].touched = True
         return len(rows)
+
+    def erase(self, keys: Iterable[int], now: float) -> int:
+        """Remove the contacts of these keys with all their other keys; return how many there were.
+
+        What is open ends first and is counted, so that the numbers still add up.
+        """
+        wanted = list(keys)
+        self._load(wanted)
+        found = {entry.key: entry for entry in map(self._find, wanted) if entry is not None}
+        for entry in found.values():
+            aliases = tuple(entry.contact.aliases)
+            self._advance(entry, now + _ENDS_EVERYTHING)
+            self._changes.removed.update((entry.key, *aliases))
+            self._mark(entry)
+            entry.touched = False
+        return len(found)
 
     def changes(self, now: float) -> Changes:
         """Advance everything that was touched to `now` and return what must be committed."""

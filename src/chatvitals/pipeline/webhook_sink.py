@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from chatvitals.events import Webhook
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from chatvitals.pipeline.queue_items import Queued
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.settings import Settings
+
+
+logger = logging.getLogger("chatvitals")
+
+
+def warn_unsigned(settings: Settings) -> None:
+    """Log once, at the start, that webhooks are not checked where no app secret is set."""
+    if not settings.app_secret:
+        logger.warning(
+            "chatvitals: no app_secret is set, so that anybody who knows the webhook's address can change the numbers. "
+            "Set app_secret (or CHATVITALS_APP_SECRET) to the app secret of your Meta app."
+        )
 
 
 class WebhookSink:

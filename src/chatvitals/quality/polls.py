@@ -84,8 +84,8 @@ def template(quality: Quality, key: tuple[str, str, str], at: float, admit: Admi
         if account is not None and at < account.listed:
             return known
         if max(map(len, key)) > _LONGEST_NAME:
-            measures.count(catalogue.SERIES_OVERFLOW, ("template",))  # no name of WhatsApp's is as long: it is forged
-        elif len(quality.templates) < _MOST_TEMPLATES:
+            return known  # no name of WhatsApp's is as long: it is forged
+        if len(quality.templates) < _MOST_TEMPLATES:
             quality.templates[key] = known
         else:
             measures.count(catalogue.SERIES_OVERFLOW, ("template",))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
+from chatvitals.runtime import workers
 from chatvitals.stores.base import Changes, StoreInfo, is_free
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.unreadable = 0
+        self._pid = os.getpid()
         self._lock = threading.RLock()
         self._rows: dict[int, Row] = {}
         self._due: dict[int, float] = {}
@@ -75,8 +78,13 @@ class MemoryStore:
             return True
 
     def advice(self) -> str:
-        """Return an empty text: nothing endangers this store."""
-        return ""
+        """Return a sentence where this process is one of several workers or a forked child, else an empty text."""
+        if self._pid == os.getpid() and workers.count() < 2:
+            return ""
+        return (
+            "the store is memory: and several workers run, so that each shows other numbers: "
+            "set store to a file, sqlite:///PATH, or to a Redis"
+        )
 
     def about(self) -> StoreInfo:
         """Say that this is memory; how much of it, Python does not tell."""

@@ -1,0 +1,114 @@
+"""`chatvitals store forget`: erasing one person."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from chatvitals.cli import store as store_cli
+from chatvitals.context import named
+from chatvitals.conversations.identity import Hasher
+from chatvitals.conversations.state import Rules
+from chatvitals.events import Message
+from chatvitals.metrics import cardinality, catalogue
+from chatvitals.metrics.cardinality import CardinalityLimiter
+from chatvitals.metrics.measurements import Measurements
+from chatvitals.pipeline.contact_batch import ContactBatch
+from chatvitals.settings import Settings
+from chatvitals.stores.base import ConflictError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from chatvitals.stores.base import Store
+
+_ATTEMPTS = 20
+
+
+def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `forget` to the actions of `chatvitals store`."""
+    forget = actions.add_parser(
+        "forget",
+        help="erase one person",
+        description="Erase all that a store holds of one person: states, message records and other ids, on all "
+        "business numbers. Open turns and runs end and are counted. The identity key comes from "
+        "CHATVITALS_IDENTITY_KEY, else from the store.",
+    )
+    forget.add_argument("url", metavar="URL")
+    forget.add_argument("--contact", metavar="ID", required=True, help="phone number or business-scoped user id")
+    forget.add_argument(
+        "--phone-number-id", metavar="ID", action="append", default=[], help="on this business number alone"
+    )
+    forget.set_defaults(run=lambda options: _forget(options.url, options.contact, options.phone_number_id))
+
+
+def forget(store: Store, settings: Settings, contact: str, numbers: Iterable[str], now: float) -> int:
+    """Erase a person; return how many contacts were removed, at most one a business number.
+
+    Args:
+        store: the store; workers may run meanwhile.
+        settings: those of the bot: identity key and thresholds of turns.
+        contact: phone number or business-scoped user id.
+        numbers: the business numbers to look at; without any, all that the store knows.
+        now: Unix seconds.
+
+    Raises:
+        StoreUnavailableError: the store cannot be used.
+        ValueError: the store holds no identity key, and the settings have none.
+
+    """
+    key = settings.identity_key or store.document("identity_key")
+    if not key:
+        raise ValueError("the store holds no identity key: set CHATVITALS_IDENTITY_KEY to that of the bot")
+    hasher = Hasher(key)
+    keys = [
+        key
+        for number in sorted(set(numbers) or _numbers(store, settings))
+        for key in hasher.keys(Message(**named(number, contact)._asdict(), id="", type="", received=now))
+    ]
+    for _ in range(_ATTEMPTS):
+        try:
+            removed = _erase(store, settings, hasher, keys, now)
+        except ConflictError:
+            continue
+        if removed:
+            store.compact()  # a database keeps what was deleted in its free pages
+        return removed
+    raise StoreUnavailableError("the store is too busy: try again")
+
+
+def _erase(store: Store, settings: Settings, hasher: Hasher, keys: Iterable[int], now: float) -> int:
+    rules = Rules(
+        settings.settle_after,
+        settings.unanswered_after,
+        settings.overdue_after,
+        None if settings.in_hours is None else settings.in_hours.contains,
+    )
+    with store.transaction() as transaction:
+        batch = ContactBatch(transaction, rules, hasher, CardinalityLimiter(settings.label_cap), Measurements())
+        removed = batch.erase(keys, now)
+        if removed:
+            transaction.commit(batch.changes(now))
+    return removed
+
+
+def _numbers(store: Store, settings: Settings) -> set[str]:
+    """Return the business numbers that the store knows."""
+    found = set(settings.phone_number_id)
+    found.update(cardinality.decode(store.document(cardinality.DOCUMENT)).get(catalogue.NUMBER, ()))
+    for name, labels, _ in store.cells():
+        family = catalogue.FAMILIES.get(name)
+        if family is not None and family.per_number:
+            found.add(labels[0])
+    return found
+
+
+def _forget(url: str, contact: str, numbers: list[str]) -> int:
+    def erase(store: Store) -> None:
+        settings = Settings.load({"store": url})
+        removed = forget(store, settings, contact, numbers, time.time())
+        store_cli.table(sys.stdout, [("contacts removed", removed)])
+
+    return store_cli.with_store(url, erase)

@@ -1,0 +1,41 @@
+"""Looking after the store while the bot runs: what endangers it is logged and counted."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.runtime.error_guard import ErrorGuard
+    from chatvitals.stores.base import Store
+
+_EVERY = 300.0
+
+
+class StoreAdvice:
+    """A periodic task that asks the store for its advice.
+
+    Args:
+        store: the store.
+        guard: logs and counts what the store says, as `chatvitals_internal_errors_total{where="store"}`.
+        clock: returns seconds of any origin.
+
+    """
+
+    def __init__(self, store: Store, guard: ErrorGuard, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._guard = guard
+        self._clock = clock
+        self._asked: float | None = None
+
+    def __call__(self) -> None:
+        """Ask every five minutes."""
+        now = self._clock()
+        if self._asked is not None and now - self._asked < _EVERY:
+            return
+        self._asked = now
+        advice = self._store.advice()
+        if advice:
+            self._guard.report("store", message=advice)

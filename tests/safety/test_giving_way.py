@@ -1,0 +1,161 @@
+"""The pipeline's thread gives way, stores say what endangers them, and secrets are compared in constant time."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import chatvitals
+from chatvitals.events import Message
+from chatvitals.exporters import prometheus
+from chatvitals.pipeline import pacing
+from chatvitals.pipeline.store_advice import StoreAdvice
+from chatvitals.runtime import workers
+from chatvitals.runtime.error_guard import ErrorGuard
+from chatvitals.settings import Settings
+from chatvitals.stores.memory import MemoryStore
+from chatvitals.stores.sqlite import SQLiteStore
+from chatvitals.testing import FakeClock
+from chatvitals.vitals import Vitals
+from chatvitals.whatsapp import signatures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_65_the_thread_gives_way_after_half_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before, and for longer than no time at all."""
+    now, slept = [0.0], list[float]()
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", slept.append)
+    pace = pacing.Pace()
+    now[0] = 0.0004
+    pace.give_way()
+    assert slept == []
+    now[0] = 0.0005
+    pace.give_way()
+    pace.give_way()
+    assert len(slept) == 1
+    assert 0.0 < slept[0] < 0.001
+
+
+def test_65_each_part_of_a_batch_gives_way() -> None:
+    """Once an event while it is decoded, sorted, reduced and written out."""
+    clock = FakeClock(1_700_000_000.0)
+    vitals = Vitals(Settings.load({"store": "memory:", "hooks": False}, {}), clock=clock, background=False)
+    calls: list[int] = []
+    vitals._pipeline._give_way = lambda: calls.append(1)
+    for index in range(10):
+        vitals._emit(Message(phone_number_id="1", wa_id=str(index), received=clock(), id=str(index), type="text"))
+    vitals.settle()
+    assert len(calls) >= 40
+
+
+def test_66_without_a_secret_the_start_says_so(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, with what to do; with a secret nothing is said."""
+    monkeypatch.delenv("CHATVITALS_APP_SECRET", raising=False)
+    with caplog.at_level(logging.WARNING, "chatvitals"):
+        chatvitals.init(store="memory:", hooks=False).close()
+        assert [record.getMessage() for record in caplog.records if "no app_secret is set" in record.getMessage()]
+        caplog.clear()
+        chatvitals.init(store="memory:", hooks=False, app_secret="s").close()
+        assert "app_secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("command", "environ", "count"),
+    [
+        (["python", "uvicorn", "--workers", "4", "bot:app"], {}, 4),
+        (["gunicorn", "-w", "3"], {}, 3),
+        (["gunicorn", "-w3"], {}, 3),
+        (["hypercorn", "--workers=2"], {"WEB_CONCURRENCY": "9"}, 2),
+        (["python", "bot.py"], {"WEB_CONCURRENCY": "2"}, 2),
+        (["python", "bot.py"], {"WEB_CONCURRENCY": "many"}, 1),
+        (["uvicorn", "--workers"], {}, 1),
+        ([], {}, 1),
+    ],
+)
+def test_72_the_number_of_workers_is_read(command: list[str], environ: dict[str, str], count: int) -> None:
+    """From the command of the server, else from the variable that servers read."""
+    assert workers.count(environ, command) == count
+
+
+def test_72_several_workers_on_a_store_in_memory_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them would show other numbers."""
+    monkeypatch.setattr(workers, "count", lambda: 2)
+    assert "several workers" in MemoryStore().advice()
+    monkeypatch.setattr(workers, "count", lambda: 1)
+    assert MemoryStore().advice() == ""
+
+
+def test_72_a_forked_child_of_a_store_in_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a copy of what its parent knew."""
+    monkeypatch.setattr(workers, "count", lambda: 1)
+    store = MemoryStore()
+    pid = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+    assert "several workers" in store.advice()
+
+
+def test_72_advice_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Every five minutes, for as long as it holds."""
+
+    class Endangered(MemoryStore):
+        def advice(self) -> str:
+            return "the store may throw away parts"
+
+    guard, now = ErrorGuard(), [0.0]
+    ask = StoreAdvice(Endangered(), guard, lambda: now[0])
+    with caplog.at_level(logging.WARNING, "chatvitals"):
+        ask()
+        ask()
+    assert guard.errors == {"store": 1}
+    assert "the store may throw away parts" in caplog.text
+    now[0] = 301.0
+    ask()
+    assert guard.errors == {"store": 2}
+
+
+def test_04_a_group_of_exceptions_passes_the_guard() -> None:
+    """A group holds what somebody else raised, also where it holds exceptions alone."""
+    with pytest.raises(ExceptionGroup), ErrorGuard()("place"):
+        raise ExceptionGroup("of the host", [ValueError()])
+
+
+def test_54_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signature and bearer token go through `hmac.compare_digest`."""
+    compared: list[Any] = []
+    compare = hmac.compare_digest
+
+    def noted(left: Any, right: Any) -> bool:
+        compared.append(left)
+        return compare(left, right)
+
+    monkeypatch.setattr(hmac, "compare_digest", noted)
+    assert signatures.check(b"body", signatures.sign(b"body", "s"), ("s",))
+    assert len(compared) == 1
+    assert prometheus.allows("token", [b"Bearer token"])
+    assert len(compared) == 2
+
+
+def test_29_no_connection_stays_open_over_a_fork(tmp_path: Path) -> None:
+    """SQLite notes a process's locks in its memory, and a child would believe them to be its own."""
+    store = SQLiteStore(tmp_path / "store.db")
+    store.cells()
+    connection = store._connection()
+    store.before_fork()
+    try:
+        with pytest.raises(Exception, match="closed"):
+            connection.execute("SELECT 1")
+        assert not list(store._open)
+    finally:
+        store.after_fork_in_parent()
+    assert store.cells() == {}
+    store.close()
