@@ -140,6 +140,10 @@ class Link:
             except (RedisError, OSError):  # it is gone in any case
                 return
 
+    @property
+    def _speaks_tls(self) -> bool:
+        return self._address.tls or self._address.url.startswith("rediss:")
+
     def _connect(self) -> Any:
         """Make a client; it connects when it is used."""
         address = self._address
@@ -201,8 +205,12 @@ class Link:
             told = reason
         elif isinstance(error, redis.TimeoutError):
             told = "does not answer in time; trying again"
+            if self._speaks_tls:
+                told += " (if it has no TLS, use redis:// in the store's URL)"
         elif isinstance(error, (redis.ConnectionError, RedisClusterException, OSError)):
             told = "cannot be reached; check that it runs and that the address in the store's URL is right"
+            if not self._speaks_tls and ("closed" in str(error) or "reset" in str(error)):
+                told += " (if it takes TLS alone, use rediss://)"
         else:
             told = f"refuses a command ({type(error).__name__}); chatvitals needs Redis 6.2 or Valkey 7.2"
         return f"the Redis at {self._address.shown} {told}"
@@ -276,6 +284,4 @@ def _tls_trouble(error: BaseException) -> str:
         )
     if isinstance(found, ssl.SSLError):
         return f"does not speak TLS as expected ({found.reason or 'no reason given'}): use redis:// if it has no TLS"
-    if "Connection closed by server" in str(error) or isinstance(error, ConnectionResetError):
-        return "closes the connection at once: if it speaks TLS only, use rediss:// in the store's URL"
     return ""
