@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from contextlib import ExitStack
@@ -19,7 +20,6 @@ from chatvitals.simulator.history import History
 from chatvitals.simulator.story import DAY, STORIES
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Iterator
 
     from prometheus_client.core import Metric
