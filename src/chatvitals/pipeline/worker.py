@@ -169,6 +169,7 @@ class Pipeline:
 
     def settle(self, timeout: float = 0.5) -> None:
         """Have everything received and due so far committed, as far as that takes at most `timeout` seconds."""
+        self._dropped.count(no_pace)  # the thread may rest while the store is away
         if not self._background:
             self.drain()
             self.sweep()
