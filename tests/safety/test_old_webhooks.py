@@ -49,4 +49,4 @@ def test_a_signed_replay_of_an_old_webhook_changes_nothing() -> None:
     bench.clock.advance(2 * DAY)
     bench.vitals.settle()
     assert shown(bench) == before
-    assert bench.differs({'events_dropped_total{reason="stale"}': 4}) == []
+    assert bench.differs({'events_dropped_total{reason="stale"}': 6}) == []
