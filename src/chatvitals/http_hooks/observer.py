@@ -70,7 +70,9 @@ class Pending:
         self._started = started
         self._answered: float | None = None
         self._done = False
-        self._span = spans.start_send(told.number, told.kind, attempt.template)
+        _, _, handled = _recipient(attempt, told, send_requests.SendAnswer())
+        number = attempt.number or _number(attempt, told, handled) or observer.default_number
+        self._span = spans.start_send(number, _kind(attempt, told.tag, handled)[0], attempt.template)
 
     @property
     def guard(self) -> ErrorGuard:
