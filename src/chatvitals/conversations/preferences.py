@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatvitals.conversations import experiments, message_log
+from chatvitals.conversations import experiments, message_log, timestamps
 from chatvitals.metrics import catalogue
 from chatvitals.whatsapp import enums
 
@@ -23,6 +23,9 @@ def apply(contact: ContactState, item: Item, measures: Measurements) -> None:
     known = contact.preferences.get(item.code)
     if known is not None and item.second < known:
         measures.count(catalogue.DUPLICATES, ("preference",))
+        return
+    if timestamps.is_stale(item.received, item.second):  # sent again later than what is known of a contact is kept
+        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return
     if known is not None or len(contact.preferences) < _CATEGORIES_KEPT:
         contact.preferences[item.code] = item.second

@@ -70,7 +70,8 @@ class Pending:
         self._started = started
         self._answered: float | None = None
         self._done = False
-        self._span = spans.start_send(attempt.number or observer.default_number, attempt.template)
+        number = attempt.number or _number(attempt, told, None) or observer.default_number
+        self._span = spans.start_send(number, attempt.template)
 
     @property
     def guard(self) -> ErrorGuard:
