@@ -21,12 +21,6 @@ class ContactIds(NamedTuple):
     wa_id: str
     user_id: str
 
-    def matches(self, number: str, phone: str, user: str) -> bool:
-        """Return whether these ids name this contact; an id that either side does not know decides nothing."""
-        if number and self.phone_number_id and number != self.phone_number_id:
-            return False
-        return bool((phone and phone == self.wa_id) or (user and user == self.user_id))
-
 
 def named(number: str, person_id: str) -> ContactIds:
     """Return the contact that one id names: a business-scoped user id (`US.…`) or a phone id."""
@@ -96,14 +90,9 @@ def handled() -> tuple[ContactIds, ...]:
     return () if handling is None else handling.contacts
 
 
-def find(number: str, phone: str, user: str) -> ContactIds | None:
-    """Return the contact being handled that these ids name, or None; an empty `number` matches any."""
-    handling = _handling.get()
-    if handling is not None:
-        for contact in handling.contacts:
-            if contact.matches(number, phone, user):
-                return contact
-    return None
+def handling() -> Handling | None:
+    """Return what is being handled, for those who look later; None where nothing is."""
+    return _handling.get()
 
 
 @contextmanager

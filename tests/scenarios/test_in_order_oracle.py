@@ -1,158 +1,163 @@
-"""The pipeline against a plain reading of conversations/README.md 4: one pass in the order of events."""
+"""The pipeline against a plain reading of conversations/README.md 2 to 4 (`tests/helpers/page_oracle.py`)."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chatvitals.events import Call, Message, Send, Status
+from chatvitals.events import Call, Echo, Message, PersonEvent, Reply, Send, Status
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
 from chatvitals.stores import open_store
-from tests.scenarios.test_order_independence import EPOCH, LATER, LONGEST, WINDOW, Delivery, World
+from tests.helpers.page_oracle import DAY, THRESHOLDS, Outbound, Reader, Thing
+from tests.scenarios.test_order_independence import EPOCH, LATER, LONGEST, Delivery, World
 
 if TYPE_CHECKING:
+    from chatvitals.events import SendKind
     from chatvitals.metrics.measurements import Cell
 
-PHONE = "15550004321"
-DAY = 86_400.0
-THRESHOLDS = (10.0, 60.0, 300.0, 3600.0)
+WHO: dict[str, Any] = {"phone_number_id": "990005556667778", "wa_id": "15550004321"}
+GAPS = st.sampled_from([0.713, 1.709, 4.307, 8.303, 14.219, 61.311, 305.117, 3700.909, 40_000.321, 87_000.723])
+DELAYS = st.sampled_from([0.0, 0.0, 0.0, 3.1, 6.1, 25.3, 130.7, 30_000.1])
+KINDS = ["message"] * 5 + ["closing"] * 3 + ["send"] * 3 + ["rejected", "status", "status", "failed", "failed", "echo",
+         "reply", "dismiss", "resolve", "handover"]  # fmt: skip
 
 
 @dataclass
-class Totals:
-    """What the oracle counts."""
+class History:
+    """The events that the pipeline gets, and the same in the oracle's terms."""
 
-    opened: int = 0
-    answered: int = 0
-    dismissed: int = 0
-    failed: int = 0
-    unanswered: int = 0
-    conversations: int = 0
-    overdue: int = 0
-    late_failures: int = 0
-    response: float = 0.0
-    wait: float = 0.0
+    deliveries: list[Delivery] = field(default_factory=list)
+    things: list[Thing] = field(default_factory=list)
+    outbound: dict[str, Outbound] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
+    told: set[tuple[str, str]] = field(default_factory=set)
 
+    def add(self, now: float, event: PersonEvent, *things: Thing) -> None:
+        """Add an event and what it means."""
+        event.received = EPOCH + now
+        self.deliveries.append(Delivery(now, event))
+        self.things += things
 
-@dataclass
-class Turn:
-    """An open turn of the oracle."""
-
-    start: float
-    last: float
-    failed: bool = False
-
-
-def oracle(happened: list[tuple[float, str, bool]]) -> Totals:  # noqa: C901 - the rules of a turn, read top to bottom
-    """Go once through (when, what, whether it failed in time), in order, with the clock in between."""
-    totals = Totals()
-    turn: Turn | None = None
-    last = -math.inf
-    over = False
-
-    def overdue_until(open_turn: Turn, age: float) -> None:
-        totals.overdue += sum(1 for threshold in THRESHOLDS if threshold <= age)
-
-    for at, what, failed in [*sorted(happened), (LATER, "end", False)]:
-        if turn is not None and turn.last + DAY <= at:
-            end = turn.last + DAY
-            overdue_until(turn, end - turn.start)
-            totals.wait += end - turn.start
-            totals.failed += turn.failed
-            totals.unanswered += not turn.failed
-            turn = None
-        if what == "message":
-            if over or at - last >= DAY:
-                totals.conversations += 1
-            over, last = False, at
-            if turn is None:
-                totals.opened += 1
-                turn = Turn(at, at)
-            turn.last = at
-        elif what == "reply" and failed:
-            if turn is not None:
-                turn.failed = True
-        elif what in {"reply", "dismiss", "resolve"}:
-            over = over or what == "resolve"
-            if turn is not None:
-                overdue_until(turn, at - turn.start)
-                totals.answered += what == "reply"
-                totals.dismissed += what != "reply"
-                totals.response += at - turn.start if what == "reply" else 0.0
-                totals.wait += at - turn.start
-                turn = None
-    return totals
+    def record(self, name: str) -> Outbound:
+        """Return what is known of an outbound message."""
+        return self.outbound.setdefault(name, Outbound())
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[list[Delivery], list[tuple[float, str, bool]], int]:
-    """Draw deliveries, what happened in the oracle's terms, and how many failures come late."""
+def histories(draw: st.DrawFn) -> History:
+    """Draw what happens to one contact, some of it known late."""
+    history = History()
     now = 0.2
-    out: list[Delivery] = []
-    happened: list[tuple[float, str, bool]] = []
-    late = 0
-    for index in range(draw(st.integers(1, 12))):
-        now = round(now + draw(st.sampled_from([1.7, 4.3, 8.3, 14.2, 61.3, 305.1, 3700.9, 40_000.3, 87_000.7])), 3)
+    for index in range(draw(st.integers(1, 14))):
+        now = round(now + draw(GAPS), 3)
         if now > LONGEST:
             break
-        who = {"phone_number_id": "990005556667778", "wa_id": PHONE, "received": EPOCH + now}
-        name = f"wamid.{index}"
-        match draw(st.sampled_from(["message", "message", "reply", "failing", "dismiss", "resolve"])):
-            case "message":
-                delay = draw(st.sampled_from([0.0, 0.0, 3.1, 6.1]))
-                second = math.floor(now - delay)
-                out.append(Delivery(now, Message(**who, id=name, type="text", timestamp=EPOCH + second)))  # type: ignore[arg-type]
-                happened.append((min(now, second + 1.0), "message", False))
-            case "reply":
-                out.append(Delivery(now, Send(**who, id=name, kind="reply", accepted=True)))  # type: ignore[arg-type]
-                happened.append((now, "reply", False))
-            case "failing":
-                out.append(Delivery(now, Send(**who, id=name, kind="reply", accepted=True)))  # type: ignore[arg-type]
-                after = draw(st.sampled_from([0.5, 5.05, WINDOW - 0.05, WINDOW + 0.05, 30.05]))
-                in_time = after < WINDOW
-                late += not in_time
-                happened.append((now, "reply", in_time))
-                then = round(now + after, 3)
-                status = Status(
-                    phone_number_id="990005556667778", wa_id=PHONE, received=EPOCH + then, id=name, status="failed",
-                    timestamp=EPOCH + math.floor(then), code="131000",
-                )  # fmt: skip
-                out.append(Delivery(then, status))
-            case call:
-                out.append(Delivery(now, Call(**who, name=call)))  # type: ignore[arg-type]
-                happened.append((now, call, False))
-    return out, happened, late
+        add(draw, history, now, f"{index}")
+    return history
 
 
-def total(cells: dict[Cell, float], name: str, label: str = "", field: int = 0) -> float:
-    """Return the sum over the cells of a family that have this label value."""
-    return sum(v for (f, labels, i), v in cells.items() if f == name and i == field and (not label or label in labels))
+def add(draw: st.DrawFn, history: History, now: float, name: str) -> None:  # noqa: C901 - a list of kinds
+    """Draw one thing that happens."""
+    event: PersonEvent
+    second = math.floor(max(0.0, now - draw(DELAYS)))
+    at = min(now, second + 1.0)
+    match draw(st.sampled_from(KINDS)):
+        case "message" | "closing" as written:
+            closing = written == "closing"
+            event = Message(**WHO, id=f"m{name}", type="text", timestamp=EPOCH + second, closing=closing)
+            history.add(now, event, Thing(now, at, "message", f"m{name}", second, closing))
+        case "send":
+            kind: SendKind = draw(st.sampled_from(["reply", "reply", "reply", "campaign", "notice"]))
+            history.add(now, Send(**WHO, id=f"b{name}", kind=kind, accepted=True))
+            history.sent.append(f"b{name}")
+            history.record(f"b{name}").kinds.append((now, "api", kind))
+            if kind == "reply":
+                history.things.append(Thing(now, now, "reply", f"b{name}", int(now), evidence="api"))
+        case "rejected":
+            history.add(now, Send(**WHO, kind="reply", accepted=False, code="131056"), Thing(now, now, "failure"))
+        case "status" | "failed" as drawn:
+            known = draw(st.sampled_from([*history.sent, f"s{name}"]))
+            status = "failed" if drawn == "failed" else draw(st.sampled_from(["sent", "sent", "delivered"]))
+            if (known, status) in history.told:
+                return
+            history.told.add((known, status))
+            history.sent.append(known)
+            price = draw(st.sampled_from(["", "", "service", "marketing", "utility"]))
+            event = Status(**WHO, id=known, status=status, timestamp=EPOCH + second, category=price, code="131000")
+            history.add(now, event)
+            record = history.record(known)
+            record.prices += [(now, price)] if price else []
+            if status == "failed":
+                record.failures.append(now)
+                history.things.append(Thing(now, at, "failure", known))
+            elif status == "sent" and all(word == "reply" for _, _, word in record.kinds):
+                history.things.append(Thing(now, at, "reply", known, second, evidence="status"))
+        case "echo":
+            event = Echo(**WHO, id=f"e{name}", type="text", timestamp=EPOCH + second)
+            history.record(f"e{name}").kinds.append((now, "echo", "reply"))
+            history.add(now, event, Thing(now, at, "reply", f"e{name}", second, evidence="echo", human=True))
+        case "reply":
+            event = Reply(**WHO, id=f"r{name}", actor="human")
+            history.record(f"r{name}").kinds.append((now, "code", "reply"))
+            history.add(now, event, Thing(now, now, "reply", f"r{name}", int(now), evidence="code", human=True))
+        case "dismiss" | "resolve" | "handover" as call:
+            history.add(now, Call(**WHO, name=call), Thing(now, now, call))
+        case other:
+            raise ValueError(other)
 
 
-@settings(max_examples=400, deadline=None)
+def total(cells: dict[Cell, float], family: catalogue.Family, *labels: str, index: int = 0) -> float:
+    """Return the sum over the cells of a family that have these label values."""
+    return sum(
+        v for (f, values, i), v in cells.items() if f == family.name and i == index and set(labels) <= set(values)
+    )
+
+
+@settings(max_examples=600, deadline=None)
 @given(histories(), st.lists(st.floats(0.0, LONGEST), max_size=8))
-def test_turns_are_as_if_everything_had_been_known_when_it_happened(
-    history: tuple[list[Delivery], list[tuple[float, str, bool]], int], idle: list[float]
-) -> None:
-    """Whatever is known within the window counts as if it had been known at once."""
-    deliveries, happened, late = history
-    ats = [at for at, _, _ in happened]
-    for one, other in itertools.combinations(ats, 2):
-        for tie in (0.0, DAY, *THRESHOLDS):  # two things at one moment: the oracle has no opinion
-            assume(abs(abs(one - other) - tie) > 1e-6)
-    expected = oracle(happened)
-    cells = World(open_store("memory:")).play(sorted(deliveries, key=lambda d: d.at), idle)
-    assert total(cells, catalogue.TURNS_OPENED.name) == expected.opened
-    for outcome in catalogue.OUTCOME:
-        assert total(cells, catalogue.TURNS.name, outcome) == getattr(expected, outcome), outcome
-    assert total(cells, catalogue.CONVERSATIONS_STARTED.name) == expected.conversations
-    assert total(cells, catalogue.TURNS_OVERDUE.name) == expected.overdue
-    assert total(cells, catalogue.LATE_FAILURES.name) == late
-    assert math.isclose(total(cells, catalogue.RESPONSE_SECONDS.name, field=SUM), expected.response, abs_tol=1e-4)
-    assert math.isclose(total(cells, catalogue.WAIT_SECONDS.name, field=SUM), expected.wait, abs_tol=1e-4)
+def test_turns_are_as_the_page_says(history: History, idle: list[float]) -> None:
+    """Late evidence, late messages, closing remarks, prices, refused calls: all as a plain reading of the page."""
+    for one, other in itertools.combinations(history.things, 2):
+        if one.name != other.name or one.what == "message":  # at one moment, the page has no opinion
+            for tie in (0.0, DAY, 8 * DAY, *THRESHOLDS):
+                assume(abs(abs(one.at - other.at) - tie) > 1e-6)
+    events = sorted(history.deliveries, key=lambda delivery: delivery.at)
+    cells = World(open_store("memory:")).play(events, idle)
+    reader = Reader(history.things, history.outbound)
+    reader.read(LATER)
+    late = sum(
+        record.answered and received > record.decided_at
+        for record in history.outbound.values()
+        for received in record.failures
+    )
+    assert reader.turn is None
+    counts = Counter({key: count for key, count in reader.counts.items() if count})
+    seen: Counter[tuple[str, ...]] = Counter()
+    for label in catalogue.TURN:
+        seen["opened", label] += int(total(cells, catalogue.TURNS_OPENED, label))
+        for outcome in catalogue.OUTCOME:
+            seen["ended", label, outcome] += int(total(cells, catalogue.TURNS, label, outcome))
+        for threshold in THRESHOLDS:
+            crossed = f"{threshold:g}"
+            seen["overdue", label, crossed] += int(total(cells, catalogue.TURNS_OVERDUE, label, crossed))
+    for origin in ("new", "returning"):
+        seen["conversations", origin] += int(total(cells, catalogue.CONVERSATIONS_STARTED, origin))
+    seen["handovers",] += int(total(cells, catalogue.HANDOVERS))
+    seen["human",] += sum(
+        int(v) for (f, _, i), v in cells.items() if f == catalogue.HUMAN_FIRST_RESPONSE.name and i != SUM
+    )
+    assert +seen == counts
+    assert total(cells, catalogue.LATE_FAILURES) == late
+    for family, name in (
+        (catalogue.RESPONSE_SECONDS, "response"),
+        (catalogue.WAIT_SECONDS, "wait"),
+        (catalogue.HUMAN_FIRST_RESPONSE, "human"),
+    ):
+        assert math.isclose(total(cells, family, index=SUM), reader.sums[name], abs_tol=1e-4), name

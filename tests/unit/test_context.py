@@ -12,6 +12,7 @@ import pytest
 from chatvitals import context
 from chatvitals.context import ContactIds, Handling, Tag
 from chatvitals.events import Message, Status
+from chatvitals.whatsapp.contact_matching import find, matches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -49,7 +50,7 @@ def test_ids_match_where_one_of_them_is_the_same(
     same: bool,  # noqa: FBT001 - a table's column
 ) -> None:
     """Any of the ids may be missing; what one side does not know decides nothing."""
-    assert known.matches(number, phone, user) is same
+    assert matches(known, number, phone, user) is same
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_the_contacts_of_a_webhook_are_those_who_wrote_each_once() -> None:
 def test_nobody_is_handled_outside() -> None:
     """Without a webhook there is no contact."""
     assert context.current() is None
-    assert context.find("N", "15550001", "") is None
+    assert find(context.handled(), "N", "15550001", "") is None
     assert context.tag() == Tag()
 
 
@@ -101,9 +102,9 @@ def test_a_batch_leaves_it_open_and_finds_by_id() -> None:
     """With several contacts in one POST nobody is current, and ids still tell whose message it was."""
     with context.bound(Handling((ADA, BOB))):
         assert context.current() is None
-        assert context.find("N", "15550002", "") == BOB
-        assert context.find("", "", "US.1") == ADA
-        assert context.find("M", "15550002", "") is None
+        assert find(context.handled(), "N", "15550002", "") == BOB
+        assert find(context.handled(), "", "", "US.1") == ADA
+        assert find(context.handled(), "M", "15550002", "") is None
 
 
 def test_a_handling_that_is_filled_in_later_is_seen_by_tasks_that_began_before() -> None:

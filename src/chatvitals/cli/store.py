@@ -8,12 +8,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from chatvitals.conversations import settling, state, turns
+from chatvitals.conversations import handovers, settling, state
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Measurements
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.stores import open_store
-from chatvitals.stores.base import Changes, StoreUnavailableError
+from chatvitals.stores.base import Changes, StoreUnavailableError, mark_kind, mark_labels
 
 if TYPE_CHECKING:
     import argparse
@@ -66,12 +66,14 @@ def info(store: Store) -> dict[str, object]:
 
     """
     about = store.about()
-    contacts = aliases = open_turns = 0
+    contacts = aliases = 0
+    waiting: set[int] = set()
     oldest: float | None = None
     for piece in store.dump():
         contacts += len(piece.states)
         aliases += len(piece.links)
-        open_turns += sum(kind == catalogue.OLDEST_OPEN_TURN.name for kind, _, _ in piece.open_since)
+        turns = catalogue.OLDEST_OPEN_TURN.name
+        waiting.update(key for kind, _, key in piece.open_since if mark_labels(kind)[0] == turns)
         dues = [due for _, due in piece.states.values()]
         oldest = min([*dues, *([] if oldest is None else [oldest])], default=None)
     return {
@@ -80,7 +82,7 @@ def info(store: Store) -> dict[str, object]:
         "size in bytes": about.size,
         "contacts": contacts,
         "other ids of contacts": aliases,
-        "contacts with an open turn": open_turns,
+        "contacts with an open turn": len(waiting),
         "oldest due": "none" if oldest is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(oldest)),
     }
 
@@ -112,8 +114,10 @@ def compact(store: Store, now: float) -> int:
             for key, row in transaction.load(silent[start : start + _AT_ONCE]).items():
                 contact = None if isinstance(row, int) else state.decode(row)
                 if contact is not None and settling.is_forgotten(contact, now):  # nobody has written since
-                    turns.drop_handovers(contact, measures)
-                    changes.open_since[catalogue.OLDEST_OPEN_HANDOVER.name, contact.phone_number_id, key] = None
+                    for labels in contact.oldest_open_handovers():
+                        kind = mark_kind(catalogue.OLDEST_OPEN_HANDOVER.name, labels)
+                        changes.open_since[kind, contact.phone_number_id, key] = None
+                    handovers.drop(contact, measures)
                     changes.removed.update((key, *contact.aliases))
                     removed += 1
             transaction.commit(changes)

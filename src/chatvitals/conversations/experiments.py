@@ -25,11 +25,6 @@ def outcome(contact: ContactState, name: str, measures: Measurements) -> None:
         _count(contact, exposure, name, measures)
 
 
-def opt_out(contact: ContactState, _: Item, measures: Measurements) -> None:
-    """Count that the contact stopped a category of messages."""
-    outcome(contact, "opt_out", measures)
-
-
 def send_failed(contact: ContactState, _: Item, measures: Measurements) -> None:
     """Count that WhatsApp refused a message to the contact."""
     outcome(contact, "send_failed", measures)

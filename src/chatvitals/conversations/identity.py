@@ -5,14 +5,16 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from chatvitals.conversations import message_log
-from chatvitals.conversations.state import OPEN, ContactState
+from chatvitals.conversations import journeys, message_log
+from chatvitals.conversations.state import OPEN, ContactState, Item, Kind
+from chatvitals.whatsapp.phone_numbers import canonical
 
 if TYPE_CHECKING:
     from chatvitals.events import PersonEvent
+    from chatvitals.metrics.measurements import Measurements
 
+_ONCE_A_MESSAGE = frozenset({Kind.MESSAGE, Kind.REPLY})
 _KEYS_KEPT = 10_000  # of people, and as many of messages: a hash costs as much as all else about a status
-_PUNCTUATION = str.maketrans("", "", "+ -()./")  # how people write a phone number, and bots send to it
 
 
 class Hasher:
@@ -28,9 +30,9 @@ class Hasher:
         self.sealing_key = blake2b(digest_size=32, key=secret, person=b"sealing").digest()
 
     def person(self, number: str, person_id: str) -> int:
-        """Return the key of a person id on a business number."""
+        """Return the key of a person id on a business number; all spellings of a phone number have one key."""
         digest = self._person.copy()
-        digest.update(f"{number}\0{person_id}".encode("utf-8", "surrogatepass"))
+        digest.update(f"{number}\0{canonical(person_id)}".encode("utf-8", "surrogatepass"))
         return int.from_bytes(digest.digest(), "little", signed=True)
 
     def message(self, message_id: str) -> int:
@@ -61,7 +63,7 @@ class Hasher:
         return keys
 
     def _compute(self, event: PersonEvent) -> tuple[int, ...]:
-        phone = event.wa_id if event.wa_id.isdigit() else event.wa_id.translate(_PUNCTUATION)
+        phone = event.wa_id
         if event.user_id:
             user = self.person(event.phone_number_id, event.user_id)
             return (user, self.person(event.phone_number_id, phone)) if phone else (user,)
@@ -70,19 +72,21 @@ class Hasher:
         return (self.person(event.phone_number_id, f"message\0{getattr(event, 'id', '')}"),)
 
 
-def merge(kept: ContactState, other: ContactState) -> None:
+def merge(kept: ContactState, other: ContactState, measures: Measurements) -> None:
     """Take `other` into `kept`: what is open stays open, what was counted stays counted (conversations/README.md 5)."""
     latest = max((kept, other), key=lambda contact: contact.last_message_at)
     turns = sorted([*kept.turns, *other.turns], key=lambda turn: turn.start)
     kept.turns = [turn for turn in turns[:-1] if turn.outcome == OPEN] + turns[-1:]
     kept.resolved = latest.resolved
-    kept.handed_over = kept.handed_over or other.handed_over
+    kept.resolved_at = max(kept.resolved_at, other.resolved_at)
     kept.last_received_at = max(kept.last_received_at, other.last_received_at)
     kept.last_message_at = latest.last_message_at
-    kept.answered_until = max(kept.answered_until, other.answered_until)
-    kept.handovers = sorted([*kept.handovers, *other.handovers])
-    kept.pending = [*kept.pending, *other.pending]
+    kept.last_reply_at = max(kept.last_reply_at, other.last_reply_at)
+    kept.set_handovers(sorted([*kept.open_handovers(), *other.open_handovers()]))
+    kept.pending = _without_copies([*kept.pending, *other.pending])
     kept.runs = sorted([*kept.runs, *other.runs], key=lambda run: run.started)
+    for category, second in other.preferences.items():
+        kept.preferences[category] = max(second, kept.preferences.get(category, second))
     known = {exposure.experiment: exposure for exposure in kept.exposures}
     for exposure in other.exposures:
         same = known.get(exposure.experiment)
@@ -93,3 +97,15 @@ def merge(kept: ContactState, other: ContactState) -> None:
     kept.seen = message_log.merge_seen(kept.seen, other.seen)
     numbers = [0, *(kept.template_index(template) for template in other.templates)]
     kept.records = message_log.merge_records(kept.records, message_log.renumber_templates(other.records, numbers))
+    journeys.end_second_runs(kept, measures)
+
+
+def _without_copies(pending: list[Item]) -> list[Item]:
+    """Return the items less what two contacts knew of one message: the richest evidence, then the first copy, stays."""
+    best: dict[tuple[int, int], Item] = {}
+    for item in pending:
+        if item.kind in _ONCE_A_MESSAGE:
+            known = best.setdefault((item.kind, item.key), item)
+            if (item.evidence, -item.received) > (known.evidence, -known.received):
+                best[item.kind, item.key] = item
+    return [item for item in pending if item.kind not in _ONCE_A_MESSAGE or best[item.kind, item.key] is item]

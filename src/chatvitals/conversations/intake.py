@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.conversations import message_log, outbound, timestamps
+from chatvitals.conversations import message_log, outbound, preferences, timestamps
 from chatvitals.conversations.state import ContactState, Item, Kind
 from chatvitals.events import (
     Call,
@@ -84,23 +84,26 @@ def _identity_change(*_: object) -> None:
 
 
 def _message(contact: ContactState, event: Message, hasher: Hasher, measures: Measurements) -> None:
-    key = hasher.message(event.id)
-    if message_log.has_seen(contact.seen, key):
-        measures.count(catalogue.DUPLICATES, ("message",))
-        return
-    contact.seen = message_log.add_seen(contact.seen, key, event.received)
     if timestamps.is_stale(event.received, event.timestamp):
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return
+    key = hasher.message(event.id)
     moment = timestamps.moment(event.received, event.timestamp)
+    if message_log.has_seen(contact.seen, key):
+        measures.count(catalogue.DUPLICATES, ("message",))
+        outbound.take_earlier_copy(contact, Kind.MESSAGE, key, event.received, moment)
+        return
+    contact.seen = message_log.add_seen(contact.seen, key, event.received)
     if moment.skewed:
         measures.count(catalogue.CLOCK_SKEWS)
     measures.count(catalogue.MESSAGES_RECEIVED, (contact.phone_number_id, enums.type_label(event.type)))
     if event.type == "revoke" and event.of:
         contact.pending.append(Item(Kind.REVOKE, event.received, moment.at, hasher.message(event.of), moment.second))
-    elif not (event.adds_nothing or event.group or event.only_errors or event.type in _OPENS_NO_TURN):
-        measures.observe(catalogue.WEBHOOK_LAG, (contact.phone_number_id,), event.received - moment.at)
-        contact.pending.append(Item(Kind.MESSAGE, event.received, moment.at, key, moment.second))
+    elif not (
+        event.adds_nothing or event.group or event.only_errors or event.own_number or event.type in _OPENS_NO_TURN
+    ):
+        item = Item(Kind.MESSAGE, event.received, moment.at, key, moment.second, closing=event.closing)
+        contact.pending.append(item)
 
 
 def _send(contact: ContactState, event: Send, hasher: Hasher, measures: Measurements) -> None:
@@ -111,6 +114,8 @@ def _send(contact: ContactState, event: Send, hasher: Hasher, measures: Measurem
         measures.observe(catalogue.SEND_SECONDS_FAMILY, (contact.phone_number_id,), event.seconds)
     if not event.accepted and event.kind != "other":
         contact.pending.append(Item(Kind.SEND_FAILED, event.received, event.received))
+        if event.kind == "reply":
+            contact.pending.append(Item(Kind.FAILED_ATTEMPT, event.received, event.received))
     if event.accepted and (event.id or event.kind == "reply"):
         template = contact.template_index((event.template, event.language))
         outbound.send(contact, event, _message_key(event, hasher), template)
@@ -129,15 +134,13 @@ def _preference(contact: ContactState, event: Preference, hasher: Hasher, measur
         measures.count(catalogue.DUPLICATES, ("preference",))
         return
     contact.seen = message_log.add_seen(contact.seen, key, event.received)
-    category = event.category if event.category == "marketing_messages" else enums.OTHER
-    if event.value == "stop":
-        measures.count(catalogue.OPT_OUTS, (contact.phone_number_id, category))
-        moment = timestamps.moment(event.received, event.timestamp)
-        contact.pending.append(Item(Kind.OPT_OUT, event.received, moment.at))
-    elif event.value in _OPT_INS:
-        measures.count(catalogue.OPT_INS, (contact.phone_number_id, category))
-    else:
+    if event.value != "stop" and event.value not in _OPT_INS:
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        return
+    moment = timestamps.moment(event.received, event.timestamp)
+    item = Item(Kind.PREFERENCE, event.received, moment.at, second=moment.second, code=event.category)
+    item.status = preferences.STOP if event.value == "stop" else preferences.RESUME
+    contact.pending.append(item)
 
 
 def _message_key(event: Send | Reply, hasher: Hasher) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatvitals.conversations import experiments
-from chatvitals.conversations.state import FAILED, OPEN, UNANSWERED, ContactState, Item, Run
+from chatvitals.conversations.state import FAILED, UNANSWERED, ContactState, Item, Run
 from chatvitals.metrics import catalogue
 
 if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Measurements
 
 _LOOP_VISITS = 3
+_START = "start"  # where a run's first transition comes from
 _END_OF_STEP = {
     "completed": "completed",
     "handed_over": "handed_over",
@@ -38,9 +39,9 @@ def fire_timers(contact: ContactState, at: float, measures: Measurements) -> Non
     """Apply the timers of runs that strike at `at`."""
     for run in list(contact.runs):
         if run.started + run.expires_after <= at:
-            _end(contact, run, "expired", run.started + run.expires_after, measures)
+            _end(contact, run, "expired", run.active, measures)
         elif run.active + run.abandoned_after <= at:
-            _end(contact, run, _abandoned(contact), run.active, measures)
+            _end(contact, run, _abandoned(contact, run), run.active, measures)
         elif run.active + run.stalled_after <= at and not run.stalled:
             run.stalled = True
             measures.count(catalogue.JOURNEY_RUNS_STALLED, _labels(contact, run))
@@ -54,9 +55,24 @@ def activity(contact: ContactState, at: float, measures: Measurements) -> None:
             run.active = at
 
 
+def count_message(contact: ContactState, at: float, measures: Measurements) -> None:
+    """Count a message that opens or joins a turn at the step at which each run stood when it was written."""
+    for run in contact.runs:
+        if at >= run.entered:
+            measures.count(catalogue.JOURNEY_STEP_MESSAGES, _labels(contact, run))
+
+
+def count_fallback(contact: ContactState, measures: Measurements) -> None:
+    """Count that the contact was not understood, at the current step of each open run."""
+    for run in contact.runs:
+        measures.count(catalogue.JOURNEY_STEP_FALLBACKS, _labels(contact, run))
+
+
 def step(contact: ContactState, item: Item, measures: Measurements) -> None:
     """Enter a step; the first one of a journey begins a run, the completing one ends it."""
     run = _open_run(contact, item.journey)
+    before = _START if run is None else run.step
+    measures.count(catalogue.JOURNEY_TRANSITIONS, (contact.phone_number_id, item.journey, before, item.name))
     if run is None:
         run = _begin(contact, item, measures)
     elif item.at >= run.entered:  # one that comes late counts as a visit and does not turn the run back
@@ -89,8 +105,16 @@ def hand_over(contact: ContactState, at: float, measures: Measurements) -> None:
         _end(contact, run, "handed_over", max(at, run.entered), measures)
 
 
+def end_second_runs(contact: ContactState, measures: Measurements) -> None:
+    """End all runs of a journey but the latest active one: two contacts turned out to be one person."""
+    latest = {run.journey: run for run in sorted(contact.runs, key=lambda run: run.active)}
+    for run in contact.runs.copy():
+        if run is not latest[run.journey]:
+            _end(contact, run, "restarted", run.active, measures)
+
+
 def _open_run(contact: ContactState, journey: str) -> Run | None:
-    for run in reversed(contact.runs):  # two of one journey are open only after two contacts became one
+    for run in contact.runs:
         if run.journey == journey:
             return run
     return None
@@ -120,15 +144,19 @@ def _resume(contact: ContactState, run: Run, measures: Measurements) -> None:
         measures.count(catalogue.JOURNEY_RUNS_STALLED, _labels(contact, run), -1.0)
 
 
-def _abandoned(contact: ContactState) -> str:
-    """Return the outcome of an abandoned run: by the business where a turn is open or unanswered, else by the user."""
-    waiting = any(turn.outcome == OPEN for turn in contact.turns)
-    silent = bool(contact.turns) and contact.turns[-1].outcome in {UNANSWERED, FAILED}
+def _abandoned(contact: ContactState, run: Run) -> str:
+    """Return the outcome of an abandoned run: by the business where a turn waits or was not answered, else by the user.
+
+    Only a turn that ended after the run's start is the business's fault.
+    """
+    latest = contact.turns[-1] if contact.turns else None
+    silent = latest is not None and latest.outcome in {UNANSWERED, FAILED} and latest.ended > run.started
+    waiting = any(turn.waits for turn in contact.turns)
     return "abandoned_by_business" if waiting or silent else "abandoned_by_user"
 
 
 def _end(contact: ContactState, run: Run, outcome: str, until: float, measures: Measurements) -> None:
-    """End a run; the time in its last step runs to `until`, for an abandoned one the contact's last activity."""
+    """End a run; the time in its last step runs to `until`, for an abandoned or expired one the last activity."""
     _resume(contact, run, measures)
     contact.runs.remove(run)
     labels = _labels(contact, run)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
+from chatvitals.whatsapp import enums
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,13 +27,18 @@ REPLY: Final = 1
 CAMPAIGN: Final = 2
 OTHER: Final = 3
 
-_API, _COUNTED, _FAILED, _APPLIED, _REPLIED = 1, 2, 4, 8, 16  # above them two bits of kind and three of level
+_TEMPLATE_CATEGORIES: Final = frozenset(
+    1 + enums.CATEGORIES.index(name)
+    for name in enums.CATEGORIES
+    if name.removeprefix("group_").partition("_")[0] in {"authentication", "marketing", "utility"}
+)
+_API, _COUNTED, _FAILED, _APPLIED, _ANSWERED = 1, 2, 4, 8, 16  # above them two bits of kind and three of level
 
 
 class Record:
     """One outbound message as far as it is known: whichever evidence comes first creates it, later ones fill it."""
 
-    __slots__ = ("api", "applied", "category", "counted", "failed", "key", "kind", "level", "position", "replied",
+    __slots__ = ("answered", "api", "applied", "category", "counted", "failed", "key", "kind", "level", "position",
                  "seen", "template", "time")  # fmt: skip
 
     def __init__(self, key: int, time: int, bits: int = 0, seen: int = 0, category: int = 0, template: int = 0) -> None:
@@ -46,13 +53,29 @@ class Record:
         self.api = bits & _API > 0  # a watched client sent it
         self.counted = bits & _COUNTED > 0  # a status of it has been counted after its window: the labels are final
         self.failed = bits & _FAILED > 0
-        self.applied = bits & _APPLIED > 0  # its evidence has been applied: what comes later changes no turn
-        self.replied = bits & _REPLIED > 0  # and it was a reply
+        self.applied = bits & _APPLIED > 0  # as a reply or a failed one: what comes later changes no turn
+        self.answered = bits & _ANSWERED > 0  # and it ended a turn
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether it is a reply; where only statuses are known of it, their price tells it from a campaign."""
+        return self.kind == REPLY or (self.kind == UNKNOWN and self.category not in _TEMPLATE_CATEGORIES)
+
+    def fill(self, other: Record) -> None:
+        """Take over what another record of the same message knows and this one does not."""
+        if self.kind == UNKNOWN or (other.api and not self.api):
+            self.kind = other.kind or self.kind
+        for name in ("api", "counted", "failed", "applied", "answered"):
+            setattr(self, name, getattr(self, name) or getattr(other, name))
+        self.seen |= other.seen
+        self.level = max(self.level, other.level)
+        self.category = self.category or other.category
+        self.template = self.template or other.template
 
     def pack(self) -> bytes:
         """Return the entry as it is kept."""
         bits = self.api * _API | self.counted * _COUNTED | self.failed * _FAILED
-        bits |= self.applied * _APPLIED | self.replied * _REPLIED | self.kind << 5 | self.level << 7
+        bits |= self.applied * _APPLIED | self.answered * _ANSWERED | self.kind << 5 | self.level << 7
         return _RECORD.pack(self.key, self.time, bits, self.seen, self.category, self.template)
 
 
@@ -94,14 +117,31 @@ def put_record(records: bytes, record: Record) -> bytes:
     return records[: record.position] + record.pack() + records[record.position + _RECORD.size :]
 
 
+def latest_template(records: bytes, at: float, not_before: float) -> int:
+    """Return the template number of the latest template message in a span of time, or 0."""
+    found, found_at = 0, -1
+    for _, time, _, _, _, template in _RECORD.iter_unpack(records):
+        if template and not_before <= time <= at and time >= found_at:
+            found, found_at = template, time
+    return found
+
+
 def merge_seen(one: bytes, two: bytes) -> bytes:
     """Return the ids of both, oldest first."""
     return _merged(one, two, _SEEN.size)
 
 
 def merge_records(one: bytes, two: bytes) -> bytes:
-    """Return the records of both, oldest first."""
-    return _merged(one, two, _RECORD.size)
+    """Return the records of both, oldest first; what both know of one message becomes one record."""
+    merged = _merged(one, two, _RECORD.size)
+    for entry in _RECORD.iter_unpack(two):
+        known = find_record(one, entry[0])
+        if known is not None:
+            record = find_record(merged, entry[0])
+            if record is not None:
+                record.fill(Record(*entry))
+                merged = put_record(merged, record)
+    return merged
 
 
 def renumber_templates(records: bytes, numbers: Sequence[int]) -> bytes:

@@ -11,6 +11,7 @@ from chatvitals.metrics import catalogue
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
+    from chatvitals.conversations.timestamps import EventTime
     from chatvitals.events import Echo, Reply, Send, Status
     from chatvitals.metrics.measurements import Measurements
 
@@ -19,35 +20,39 @@ _STATUS_INDEX = {name: index for index, name in enumerate(enums.STATUSES)}
 _UNLISTED_STATUS = _STATUS_INDEX[enums.OTHER]
 _READ = _STATUS_INDEX["read"]
 _UNLISTED_CATEGORY = 255
-_KINDS = {"reply": message_log.REPLY, "campaign": message_log.CAMPAIGN, "other": message_log.OTHER}
+_KINDS = {
+    "reply": message_log.REPLY,
+    "campaign": message_log.CAMPAIGN,
+    "notice": message_log.OTHER,
+    "other": message_log.OTHER,
+}
+_MAY_BE_REPLY = frozenset({message_log.UNKNOWN, message_log.REPLY})
 _NO_REPLY_ECHOES = frozenset({"edit", "revoke", "reaction", "system"})
-_CAMPAIGN_CATEGORIES = frozenset(1 + enums.CATEGORIES.index(name) for name in ("marketing", "marketing_lite"))
 
 
 def status(contact: ContactState, event: Status, key: int, measures: Measurements) -> None:
     """Fold one status in; it counts at once where nothing that may still come could change its labels."""
+    if timestamps.is_stale(event.received, event.timestamp):
+        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
+        return
     index = _STATUS_INDEX.get(event.status, _UNLISTED_STATUS)
     record = message_log.find_record(contact.records, key) or Record(key, int(event.received))
+    moment = timestamps.moment(event.received, event.timestamp)
     if record.seen >> index & 1:
         if not event.group:  # in a group, each participant's copy of a status has the same id
             measures.count(catalogue.DUPLICATES, ("status",))
+            if index == _SENT:
+                take_earlier_copy(contact, Kind.REPLY, key, event.received, moment, Evidence.STATUS)
         return
     record.seen |= 1 << index
     if event.category and not record.category:
         record.category = _category_index(event.category)
-        if record.category in _CAMPAIGN_CATEGORIES and not record.applied:
-            record.kind = message_log.CAMPAIGN
-            _drop_evidence(contact, key)
-    moment = timestamps.moment(event.received, event.timestamp)
     if moment.skewed:
         measures.count(catalogue.CLOCK_SKEWS)
-    if index == _FAILED:
-        if record.replied:
-            measures.count(catalogue.LATE_FAILURES, (contact.phone_number_id,))
-        record.failed = True
     item = Item(Kind.STATUS, event.received, moment.at, key, moment.second, status=index)
-    item.code = enums.code_label(event.code) if index == _FAILED else ""
-    if index == _SENT and not event.group:
+    if index == _FAILED:
+        _failed(contact, event, record, item, measures)
+    elif index == _SENT and not event.group:
         # only `sent` tells when a message left; `read` and `delivered` of an unknown one tell nothing
         evidence = Item(Kind.REPLY, event.received, moment.at, key, moment.second, Evidence.STATUS,
                         ACTOR_LABELS.index("unknown"))  # fmt: skip
@@ -59,6 +64,28 @@ def status(contact: ContactState, event: Status, key: int, measures: Measurement
     contact.records = message_log.put_record(contact.records, record)
 
 
+def _failed(contact: ContactState, event: Status, record: Record, item: Item, measures: Measurements) -> None:
+    """Note a failure: a late one of a reply that has answered, else a failed attempt to reply."""
+    item.code = enums.code_label(event.code)
+    record.failed = True
+    if record.answered:
+        measures.count(catalogue.LATE_FAILURES, (contact.phone_number_id,))
+    elif not record.applied and not event.group and record.kind in _MAY_BE_REPLY:
+        attempt = Item(Kind.FAILED_ATTEMPT, event.received, item.at, item.key, item.second)
+        contact.pending.append(attempt)
+
+
+def take_earlier_copy(
+    contact: ContactState, kind: int, key: int, received: float, moment: EventTime, evidence: int = 0
+) -> None:
+    """Let the copy that was received first count, as long as none has been applied (conversations/README.md 4)."""
+    for item in contact.pending:
+        if item.key == key and item.kind == kind and item.evidence == evidence:
+            if received < item.received:
+                item.received, item.at, item.second = received, moment.at, moment.second
+            return
+
+
 def count_status(contact: ContactState, item: Item, measures: Measurements) -> None:
     """Count a status whose settling window has passed."""
     record = message_log.find_record(contact.records, item.key) or Record(item.key, int(item.received))
@@ -68,12 +95,11 @@ def count_status(contact: ContactState, item: Item, measures: Measurements) -> N
 
 
 def send(contact: ContactState, event: Send, key: int, template: int) -> None:
-    """Fold an accepted call of the bot's client in: the richest evidence."""
+    """Fold an accepted call of the bot's client in: the richest evidence, and the last word on what it was."""
     record = message_log.find_record(contact.records, key) or Record(key, int(event.received))
     record.api = True
     record.template = record.template or template
-    if record.kind == message_log.UNKNOWN:  # a marketing status may have said campaign before the call returned
-        record.kind = _KINDS[event.kind]
+    record.kind = _KINDS[event.kind]
     if record.kind == message_log.REPLY:
         evidence = Item(Kind.REPLY, event.received, event.received, key, int(event.received), Evidence.API,
                         ACTOR_LABELS.index(event.actor))  # fmt: skip
@@ -84,16 +110,21 @@ def send(contact: ContactState, event: Send, key: int, template: int) -> None:
 
 
 def echo(contact: ContactState, event: Echo, key: int, measures: Measurements) -> None:
-    """Fold in a message that a person typed in the WhatsApp Business app."""
-    if message_log.has_seen(contact.seen, key):
-        measures.count(catalogue.DUPLICATES, ("echo",))
-        return
-    contact.seen = message_log.add_seen(contact.seen, key, event.received)
-    if event.adds_nothing or event.type in _NO_REPLY_ECHOES:
+    """Fold in a message that a person typed in the WhatsApp Business app, or that another responder sent."""
+    if timestamps.is_stale(event.received, event.timestamp):
+        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return
     moment = timestamps.moment(event.received, event.timestamp)
+    if message_log.has_seen(contact.seen, key):
+        measures.count(catalogue.DUPLICATES, ("echo",))
+        take_earlier_copy(contact, Kind.REPLY, key, event.received, moment, Evidence.ECHO)
+        return
+    contact.seen = message_log.add_seen(contact.seen, key, event.received)
     if moment.skewed:
         measures.count(catalogue.CLOCK_SKEWS)
+    if event.adds_nothing or event.type in _NO_REPLY_ECHOES:
+        _is_no_reply(contact, key, event.received)
+        return
     evidence = Item(Kind.REPLY, event.received, moment.at, key, moment.second, Evidence.ECHO,
                     ACTOR_LABELS.index(event.actor))  # fmt: skip
     _told(contact, key, evidence)
@@ -106,6 +137,14 @@ def reply(contact: ContactState, event: Reply, key: int) -> None:
     _told(contact, key, evidence)
 
 
+def _is_no_reply(contact: ContactState, key: int, received: float) -> None:
+    record = message_log.find_record(contact.records, key) or Record(key, int(received))
+    if record.kind == message_log.UNKNOWN:
+        record.kind = message_log.OTHER
+        _drop_evidence(contact, key)
+        contact.records = message_log.put_record(contact.records, record)
+
+
 def _told(contact: ContactState, key: int, evidence: Item) -> None:
     record = message_log.find_record(contact.records, key) or Record(key, int(evidence.received))
     if record.kind == message_log.UNKNOWN:
@@ -116,7 +155,7 @@ def _told(contact: ContactState, key: int, evidence: Item) -> None:
 
 def _add_evidence(contact: ContactState, record: Record, evidence: Item) -> None:
     """Let `evidence` wait for its window, in the place of poorer evidence of the same reply."""
-    if record.applied or record.kind in {message_log.CAMPAIGN, message_log.OTHER}:
+    if record.applied or record.kind not in _MAY_BE_REPLY:
         return
     for position, item in enumerate(contact.pending):
         if item.kind == Kind.REPLY and item.key == record.key:
@@ -145,6 +184,8 @@ def _count(contact: ContactState, record: Record, item: Item, measures: Measurem
         if template is not None and (level <= _READ or level == _FAILED):
             measures.count(catalogue.TEMPLATE_MESSAGES, (contact.phone_number_id, *template, name))
     if item.status == _FAILED:
+        if template is not None:
+            measures.count(catalogue.TEMPLATE_FAILURES, (contact.phone_number_id, *template, item.code))
         experiments.outcome(contact, "send_failed", measures)
         measures.count(catalogue.MESSAGE_FAILURES, (contact.phone_number_id, item.code, category))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from chatvitals.conversations import experiments, journeys, outbound, turns
+from chatvitals.conversations import experiments, handovers, journeys, outbound, preferences, turns
 from chatvitals.conversations.state import FORGET_AFTER, FORGET_EXPOSED_AFTER, OPEN, ContactState, Item, Kind, Rules
 
 if TYPE_CHECKING:
@@ -101,23 +101,28 @@ def _next_timer(contact: ContactState, rules: Rules) -> float | None:
 
 
 def _apply(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
-    if item.kind == Kind.MESSAGE:
-        turns.message(contact, item, rules, measures)
+    of_turns = _APPLY_TO_TURNS.get(item.kind)
+    if of_turns is not None:
+        of_turns(contact, item, rules, measures)
     else:
         _APPLY[item.kind](contact, item, measures)
 
 
-_APPLY: dict[int, Callable[[ContactState, Item, Measurements], None]] = {
+_APPLY_TO_TURNS: dict[int, Callable[[ContactState, Item, Rules, Measurements], None]] = {
+    Kind.MESSAGE: turns.message,
     Kind.REVOKE: turns.revoke,
     Kind.FALLBACK: turns.fallback,
-    Kind.HANDOVER: turns.handover,
+    Kind.HANDOVER: handovers.hand_over,
     Kind.DISMISS: turns.dismiss,
     Kind.RESOLVE: turns.resolve,
     Kind.REPLY: turns.reply,
+    Kind.FAILED_ATTEMPT: turns.failed_attempt,
+}
+_APPLY: dict[int, Callable[[ContactState, Item, Measurements], None]] = {
     Kind.STATUS: outbound.count_status,
     Kind.STEP: journeys.step,
     Kind.RUN_END: journeys.end,
     Kind.EXPOSURE: experiments.expose,
-    Kind.OPT_OUT: experiments.opt_out,
+    Kind.PREFERENCE: preferences.apply,
     Kind.SEND_FAILED: experiments.send_failed,
 }

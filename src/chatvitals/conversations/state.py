@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -33,8 +34,9 @@ class Kind:
     RESOLVE: Final = 8
     REPLY: Final = 9
     STATUS: Final = 10
-    OPT_OUT: Final = 11
+    PREFERENCE: Final = 11
     SEND_FAILED: Final = 12
+    FAILED_ATTEMPT: Final = 13
 
 
 class Evidence:
@@ -51,7 +53,9 @@ ACTOR_LABELS = ("bot", "human", "unknown")
 OUTCOME_LABELS = ("", "answered", "dismissed", "failed", "unanswered")
 OPEN, ANSWERED, DISMISSED, FAILED, UNANSWERED = range(5)
 TURN_LABELS = ("first", "next")
+FIRST, NEXT = range(2)
 HOURS_LABELS = ("", "yes", "no")
+ORIGIN_LABELS = ("", "new", "returning")
 
 
 class Item(msgspec.Struct, array_like=True, gc=False):
@@ -65,27 +69,47 @@ class Item(msgspec.Struct, array_like=True, gc=False):
     evidence: int = 0
     actor: int = 0
     status: int = 0
-    code: str = ""  # of a failure; the variant of an exposure
+    code: str = ""  # of a failure; the variant of an exposure; the category of a preference
     name: str = ""  # of a step, an experiment, or the outcome that ends a run
     journey: str = ""  # of a step or a run; the goal of an experiment
     completes: bool = False  # reaching this step completes the run
     spans: tuple[float, ...] = ()  # of a step: after which a run stalls, is abandoned, expires
+    closing: bool = False  # the text of this message could be a closing remark
+
+
+class TurnMessage(msgspec.Struct, array_like=True, gc=False):
+    """One message of an open turn: late evidence may split the burst at any of them."""
+
+    key: int  # hash of its id
+    at: float
+    second: int  # on WhatsApp's clock
+    closing: bool  # whether it was a closing remark
 
 
 class Turn(msgspec.Struct, array_like=True, gc=False):
     """A burst of inbound messages up to the first real reply."""
 
-    start: float  # of its first message
-    second: int  # of its first message, on WhatsApp's clock
+    start: float  # of its first message that is no closing remark; of its first message where all are
+    second: int  # of that message, on WhatsApp's clock
     last: float  # of its last message
     label: int  # index into TURN_LABELS, fixed when it opens
     hours: int  # index into HOURS_LABELS, fixed when it opens
     outcome: int = OPEN
     overdue: int = 0  # how many thresholds its age has crossed
-    failed: bool = False  # a reply to it failed within its window
+    failed: bool = False  # an attempt to reply failed
     fallback: bool = False
-    messages: list[int] = []  # ids, for deletions; see MESSAGES_KEPT
+    old_messages: list[int] = []  # of stores before `burst`
     more: bool = False  # it had more messages than are kept
+    burst: list[TurnMessage] = []  # while it is open; see bursts.MESSAGES_KEPT
+    closing: bool = False  # only closing remarks so far: it waits for nobody and is counted when it ends
+    origin: int = 0  # index into ORIGIN_LABELS, of the conversation that closing remarks begin
+    failed_at: float = 0.0  # when the latest attempt failed
+    ended: float = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody waits in it."""
+        return self.outcome == OPEN and not self.closing
 
 
 class Run(msgspec.Struct, array_like=True, gc=False):
@@ -115,7 +139,6 @@ class Exposure(msgspec.Struct, array_like=True, gc=False):
     outcomes: list[str] = []
 
 
-MESSAGES_KEPT = 16
 _TEMPLATES_KEPT = 250  # a record numbers its template in one byte
 
 
@@ -124,13 +147,11 @@ class ContactState(msgspec.Struct, array_like=True):
 
     phone_number_id: str  # label value of the business number
     last_received_at: float = 0.0  # when something was last received
-    last_message_at: float = 0.0  # `at` of the latest message that opened or joined a turn; 0: none yet
-    answered_until: float = (
-        0.0  # up to here messages are answered or done with: last reply, or end of a turn without one
-    )
+    last_message_at: float = 0.0  # `at` of the latest message of any turn; 0: none yet
+    last_reply_at: float = 0.0  # messages up to here are silent
     resolved: bool = False  # the conversation was resolved
-    handed_over: bool = False  # the conversation was handed over (counted once)
-    handovers: list[float] = []  # handed over and no person has replied yet
+    was_handed_over: bool = False  # of stores before `handover_hours`
+    handovers: list[float] = []  # handed over and no person has replied yet; several only after a merge
     turns: list[Turn] = []  # the latest, and before it any other that is open
     pending: list[Item] = []
     seen: bytes = b""  # inbound messages and echoes
@@ -140,18 +161,35 @@ class ContactState(msgspec.Struct, array_like=True):
     runs: list[Run] = []  # open ones
     exposures: list[Exposure] = []
     due: float = 0.0  # as it is kept: when something is to be applied next, in Unix seconds
+    resolved_at: float = 0.0  # by the latest resolve()
+    handover_hours: list[int] = []  # indexes into HOURS_LABELS, one for each of `handovers`
+    preferences: dict[str, int] = {}  # WhatsApp's second of the latest choice, by category
 
-    def oldest_open_turn(self) -> float | None:
-        """Return when the oldest turn that waits for a reply began, or None."""
-        oldest: float | None = None
+    def oldest_open_turns(self) -> dict[tuple[str, str], float]:
+        """Return when the oldest turn that waits for a reply began, by the labels `turn` and `in_hours`."""
+        oldest: dict[tuple[str, str], float] = {}
         for turn in self.turns:
-            if turn.outcome == OPEN and (oldest is None or turn.start < oldest):
-                oldest = turn.start
+            if turn.waits:
+                labels = (TURN_LABELS[turn.label], HOURS_LABELS[turn.hours])
+                oldest[labels] = min(turn.start, oldest.get(labels, turn.start))
         return oldest
 
-    def oldest_open_handover(self) -> float | None:
-        """Return when the oldest handover that waits for a person was made, or None."""
-        return min(self.handovers) if self.handovers else None
+    def oldest_open_handovers(self) -> dict[tuple[str], float]:
+        """Return when the oldest handover that waits for a person was made, by the label `in_hours`."""
+        oldest: dict[tuple[str], float] = {}
+        for since, hours in self.open_handovers():
+            labels = (HOURS_LABELS[hours],)
+            oldest[labels] = min(since, oldest.get(labels, since))
+        return oldest
+
+    def open_handovers(self) -> list[tuple[float, int]]:
+        """Return when each open handover was made, and its index into HOURS_LABELS."""
+        return list(zip_longest(self.handovers, self.handover_hours[: len(self.handovers)], fillvalue=0))
+
+    def set_handovers(self, handovers: list[tuple[float, int]]) -> None:
+        """Replace the open handovers."""
+        self.handovers = [since for since, _ in handovers]
+        self.handover_hours = [hours for _, hours in handovers]
 
     def template_index(self, template: tuple[str, str]) -> int:
         """Return the number under which records name a template; 0 where there is none or no room for more."""
@@ -172,6 +210,10 @@ class Rules:
     unanswered_after: float = DAY
     overdue_after: tuple[float, ...] = (10.0, 60.0, 300.0, 3600.0)
     in_hours: Callable[[float], bool] | None = None
+
+    def hours_index(self, at: float) -> int:
+        """Return the index into HOURS_LABELS of a point in time."""
+        return 0 if self.in_hours is None else 1 if self.in_hours(at) else 2
 
     def threshold_label(self, index: int) -> str:
         """Return an overdue threshold as a label value."""

@@ -13,7 +13,7 @@ from chatvitals.metrics.measurements import Measurements
 from chatvitals.quality import gauges as quality_view
 from chatvitals.quality import state
 from chatvitals.runtime import fork_hooks
-from chatvitals.stores.base import StoreUnavailableError
+from chatvitals.stores.base import StoreUnavailableError, mark_labels
 from chatvitals.stores.birth import StoreBirth, read_birth
 
 if TYPE_CHECKING:
@@ -126,9 +126,10 @@ class SnapshotReader:
                 state.decode(document), now, self._settings.phone_number_id
             ):
                 gauges.setdefault(family.name, {})[labels] = {0: value}
-        for (name, number), at in open_since.items():
+        for (kind, number), at in open_since.items():
+            name, further = mark_labels(kind)
             if name in catalogue.FAMILIES:  # a newer version may know more marks
-                gauges.setdefault(name, {})[number,] = {0: at}
+                gauges.setdefault(name, {})[number, *further] = {0: at}
         values |= gauges
         bot = self._bot()
         self._start_at_zero(values, bot)

@@ -8,24 +8,22 @@ from chatvitals import context
 from chatvitals.events import Send
 from chatvitals.runtime import spans
 from chatvitals.whatsapp import send_requests
+from chatvitals.whatsapp.contact_matching import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.context import ContactIds
-    from chatvitals.events import Actor, SendKind
+    from chatvitals.context import ContactIds, Handling, Tag
+    from chatvitals.events import SendKind
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.whatsapp.send_requests import Attempt
 
 
 class SendContext(NamedTuple):
-    """What was known about a send when it began, in the context of its caller."""
+    """The context of a send's caller; the send is judged by it once its answer is in."""
 
-    number: str
-    kind: SendKind
-    tagged: bool
-    actor: Actor
-    handled: ContactIds | None  # whom the send is to, where that contact's message is being handled
+    tag: Tag
+    handling: Handling | None
 
 
 class SendObserver:
@@ -54,7 +52,7 @@ class SendObserver:
         try:
             attempt = send_requests.recognise(method, url, body)
             if attempt is not None:
-                return Pending(self, attempt, _told(attempt, self.default_number), self.clock())
+                return Pending(self, attempt, SendContext(context.tag(), context.handling()), self.clock())
         except Exception as error:  # noqa: BLE001 - a fence; `with guard` would cost every other request 0.3 µs
             self.guard.report("clients", error)
         return None
@@ -115,51 +113,60 @@ class Pending:
         spans.end_send(self._span, code)
         attempt, told = self._attempt, self._told
         received = self._observer.clock() if self._answered is None else self._answered
-        phone, user = attempt.phone, attempt.user
-        if told.handled is not None:
-            _, phone, user = told.handled
-        elif phone or user:  # a group or a mark names no contact, whatever the answer says
-            # `to` may spell a number that webhooks spell differently (a mobile 9 or 1): the answer's id is theirs.
-            phone, user = answer.phone or phone, answer.user or user
+        phone, user, handled = _recipient(attempt, told, answer)
+        kind, tagged = _kind(attempt, told.tag, handled)
         self._observer.emit(
             Send(
-                phone_number_id=told.number,
+                phone_number_id=attempt.number or _number(attempt, told, handled) or self._observer.default_number,
                 wa_id=phone,
                 user_id=user,
                 received=received,
-                kind=told.kind,
+                kind=kind,
                 accepted=accepted,
                 id=answer.id,
                 code=code,
                 seconds=max(0.0, received - self._started),  # the clock may have been set back meanwhile
-                actor=told.actor,
+                actor=told.tag.actor or "bot",
                 template=attempt.template,
                 language=attempt.language,
-                tagged=told.tagged,
+                tagged=tagged,
             )
         )
 
 
-def _told(attempt: Attempt, default_number: str) -> SendContext:
-    """Decide number, kind and actor of a send from its body, its context and the code (conversations/README.md 2)."""
-    handled = context.find(attempt.number, attempt.phone, attempt.user)
-    tag = context.tag()
-    number = attempt.number
-    if not number:
-        about = handled
-        if about is None and not (attempt.phone or attempt.user):  # a mark names no contact, yet is about this one
-            about = context.current()
-        number = about.phone_number_id if about is not None else default_number
-    kind: SendKind
-    tagged = False
+def _recipient(
+    attempt: Attempt, told: SendContext, answer: send_requests.SendAnswer
+) -> tuple[str, str, ContactIds | None]:
+    """Return both ids of the recipient, and who it is where that contact's message is being handled.
+
+    `to` may spell a number that webhooks spell differently; the answer's id is theirs.
+    """
+    phone, user = attempt.phone, attempt.user
+    if not phone and not user:  # a group or a mark names no contact, whatever the answer says
+        return "", "", None
+    handled = None
+    if told.handling is not None:
+        contacts, number = told.handling.contacts, attempt.number
+        handled = find(contacts, number, phone, user) or find(contacts, number, answer.phone, answer.user)
+    if handled is None:
+        return answer.phone or phone, answer.user or user, None
+    return handled.wa_id or answer.phone or phone, handled.user_id or answer.user or user, handled
+
+
+def _number(attempt: Attempt, told: SendContext, handled: ContactIds | None) -> str:
+    """Return the business number of a send whose address names none, or the empty string."""
+    if handled is None and told.handling is not None and not (attempt.phone or attempt.user):
+        contacts = told.handling.contacts  # a mark names no contact, yet it is about the one being handled
+        handled = contacts[0] if len(contacts) == 1 else None
+    return "" if handled is None else handled.phone_number_id
+
+
+def _kind(attempt: Attempt, tag: Tag, handled: ContactIds | None) -> tuple[SendKind, bool]:
+    """Return what a send is, and whether the code said so (conversations/README.md 2)."""
     if attempt.mark or attempt.type == "reaction":
-        kind = "other"
-    elif attempt.marketing:
-        kind = "campaign"
-    elif tag.kind is not None:
-        kind, tagged = tag.kind, True
-    elif attempt.type == "template" and handled is None:
-        kind = "campaign"
-    else:
-        kind = "reply"
-    return SendContext(number, kind, tagged, tag.actor or "bot", handled)
+        return "other", False
+    if tag.kind is not None:
+        return tag.kind, True
+    if attempt.marketing or (attempt.type == "template" and handled is None):
+        return "campaign", False
+    return "reply", False

@@ -70,19 +70,24 @@ TURNS_OVERDUE = declare(
     "Open turns whose age crossed a threshold (seconds), answered later or not.",
     "turn threshold",
     starts=lambda bot: itertools.product(TURN, bot.thresholds),
+    hours=True,
     unit="turn",
 )
 TURNS_OPEN = declare(
     "turns_open",
     "gauge",
     "Turns that wait for a reply now.",
-    starts={},
+    "turn",
+    starts={"turn": TURN},
+    hours=True,
     unit="turn",
 )
 OLDEST_OPEN_TURN = declare(
     "oldest_open_turn_timestamp_seconds",
     "gauge",
     "When the oldest open turn began (Unix time); absent when none is open.",
+    "turn",
+    hours=True,
 )
 WEBHOOK_LAG = declare(
     "webhook_lag_seconds",
@@ -97,6 +102,7 @@ HUMAN_FIRST_RESPONSE = declare(
     "From handover() to the first reply of a person.",
     buckets=HUMAN_SECONDS,
     starts={},
+    hours=True,
 )
 HANDOVERS = declare(
     "handovers_total",
@@ -115,12 +121,14 @@ HANDOVERS_OPEN = declare(
     "gauge",
     "Contacts handed over and not yet answered by a person.",
     starts={},
+    hours=True,
     unit="contact",
 )
 OLDEST_OPEN_HANDOVER = declare(
     "oldest_open_handover_timestamp_seconds",
     "gauge",
     "When the oldest open handover was made (Unix time); absent when none is open.",
+    hours=True,
 )
 SENDS = declare(
     "sends_total",
@@ -155,6 +163,22 @@ TEMPLATE_MESSAGES = declare(
     "template language status",
     capped="template language",
     unit="message",
+)
+TEMPLATE_FAILURES = declare(
+    "template_failures_total",
+    "counter",
+    "Template messages sent through watched clients that failed, by Meta's error code.",
+    "template language code",
+    capped="template language",
+    unit="message",
+)
+TEMPLATE_OPT_OUTS = declare(
+    "template_opt_outs_total",
+    "counter",
+    "Opt-outs within 72 h after a template message to that contact, counted for the latest one.",
+    "template language",
+    capped="template language",
+    unit="contact",
 )
 LATE_FAILURES = declare(
     "late_failures_total",
@@ -224,6 +248,29 @@ JOURNEY_STEP_LOOPS = declare(
     "journey step",
     starts=Bot.steps,
     unit="run",
+)
+JOURNEY_STEP_FALLBACKS = declare(
+    "journey_step_fallbacks_total",
+    "counter",
+    "Turns not understood while a run stood at a step: which question confuses people.",
+    "journey step",
+    starts=Bot.steps,
+    unit="turn",
+)
+JOURNEY_STEP_MESSAGES = declare(
+    "journey_step_messages_total",
+    "counter",
+    "Messages of contacts while a run stood at a step; many of them per visit show a confusing question.",
+    "journey step",
+    starts=Bot.steps,
+    unit="message",
+)
+JOURNEY_TRANSITIONS = declare(
+    "journey_transitions_total",
+    "counter",
+    "Moves between steps; a run's first one comes from `start`.",
+    "journey from_step to_step",
+    unit="visit",
 )
 JOURNEY_STEP_DROPPED = declare(
     "journey_step_dropped_total",

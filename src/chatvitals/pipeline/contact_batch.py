@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chatvitals.conversations import identity, settling, state, turns
+from chatvitals.conversations import handovers, identity, settling, state
 from chatvitals.conversations.intake import apply_event
 from chatvitals.conversations.state import ContactState, Rules
 from chatvitals.events import IdentityChange
 from chatvitals.metrics import catalogue
 from chatvitals.pipeline.pacing import no_pace
-from chatvitals.stores.base import Changes
+from chatvitals.stores.base import Changes, mark_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from chatvitals.conversations.identity import Hasher
     from chatvitals.events import PersonEvent
@@ -47,8 +47,8 @@ class _Entry:
         self.contact = contact
         self.row = row
         self.due = contact.due  # nothing is due before
-        self.oldest_turn = contact.oldest_open_turn()
-        self.oldest_handover = contact.oldest_open_handover()
+        self.oldest_turn = contact.oldest_open_turns()
+        self.oldest_handover = contact.oldest_open_handovers()
         self.touched = False
 
 
@@ -155,7 +155,7 @@ class ContactBatch:
         settling.advance(entry.contact, now, self._rules, self._measures)
         forgotten = settling.is_forgotten(entry.contact, now)
         if forgotten:
-            turns.drop_handovers(entry.contact, self._measures)
+            handovers.drop(entry.contact, self._measures)
             entry.contact = ContactState(phone_number_id=entry.contact.phone_number_id, aliases=entry.contact.aliases)
         entry.due = settling.next_due(entry.contact, self._rules)
         return not forgotten
@@ -230,7 +230,7 @@ class ContactBatch:
         for entry in (kept, other):  # what was due belongs to each alone, whenever the last sweep was
             if entry.due <= now:
                 self._advance(entry, now)
-        identity.merge(kept.contact, other.contact)
+        identity.merge(kept.contact, other.contact, self._measures)
         for key in (other.key, *other.contact.aliases):
             self._link(key, kept)
         del self._entries[other.key]
@@ -247,13 +247,16 @@ class ContactBatch:
             entry.contact.aliases.append(key)
 
     def _mark(self, entry: _Entry) -> None:
-        contact, marks = entry.contact, self._changes.open_since
-        oldest = contact.oldest_open_turn()
-        if oldest != entry.oldest_turn:
-            marks[_OLDEST_TURN, contact.phone_number_id, entry.key] = oldest
-        oldest = contact.oldest_open_handover()
-        if oldest != entry.oldest_handover:
-            marks[_OLDEST_HANDOVER, contact.phone_number_id, entry.key] = oldest
+        turns, since = entry.contact.oldest_open_turns(), entry.contact.oldest_open_handovers()
+        if turns != entry.oldest_turn:
+            self._mark_family(_OLDEST_TURN, entry, entry.oldest_turn, turns)
+        if since != entry.oldest_handover:
+            self._mark_family(_OLDEST_HANDOVER, entry, entry.oldest_handover, since)
+
+    def _mark_family(self, family: str, entry: _Entry, before: Mapping[Any, float], after: Mapping[Any, float]) -> None:
+        for labels in before.keys() | after.keys():
+            kind = mark_kind(family, labels)
+            self._changes.open_since[kind, entry.contact.phone_number_id, entry.key] = after.get(labels)
 
 
 def _keep_seconds(contact: ContactState, due: float, now: float) -> float:

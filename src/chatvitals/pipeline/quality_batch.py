@@ -10,9 +10,10 @@ from chatvitals.events import AccountEvent, GraphCall, Poll, PollerState, Webhoo
 from chatvitals.metrics import catalogue
 from chatvitals.quality import state, webhook_events
 from chatvitals.whatsapp import enums
+from chatvitals.whatsapp.phone_numbers import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
     from chatvitals.conversations.identity import Hasher
@@ -37,11 +38,22 @@ class NamedNumbers:
 
     def __init__(self) -> None:
         self._display: dict[str, str] = {}
+        self._own: set[str] = set()
 
     def news(self, webhook: Webhook) -> dict[str, str]:
         """Return what a webhook says and the document may not know."""
         known = self._display
         return {n: display for n, display in webhook.numbers.items() if known.get(n) != display}
+
+    def is_own(self, wa_id: str) -> bool:
+        """Return whether a sender is one of the business's own numbers."""
+        return canonical(wa_id) in self._own
+
+    def learn(self, displays: Iterable[str]) -> None:
+        """Remember the business's own numbers by their digits."""
+        if len(self._own) > _MOST_NAMES:
+            self._own.clear()
+        self._own.update(canonical(display) for display in displays if display)
 
     def committed(self, numbers: dict[str, str]) -> None:
         """Remember what the document knows now."""
@@ -65,9 +77,14 @@ class QualityBatch:
             for number_id, display in self._named.news(webhook).items():
                 if len(display) <= _LONGEST_DISPLAY:
                     self._names[number_id] = (display, webhook.received)
+                    self._named.learn((display,))
         for event in webhook.events:
             if type(event) is AccountEvent and event.field in enums.BUSINESS_FIELDS:
                 self._events.append(_bounded(event))
+
+    def is_own(self, wa_id: str) -> bool:
+        """Return whether a sender is one of the business's own numbers."""
+        return self._named.is_own(wa_id)
 
     def add(self, event: Poll | PollerState | GraphCall) -> None:
         """Take what the poller tells."""
@@ -83,6 +100,7 @@ class QualityBatch:
             return
         stored = transaction.document(state.DOCUMENT)
         known = state.decode(stored)
+        self._named.learn(number.display for number in known.numbers.values())
         for number_id, (display, received) in self._names.items():
             webhook_events.name_number(known, number_id, display, received, admit)
         for event in sorted(self._events, key=_received):

@@ -49,7 +49,7 @@ def sort(
         elif type(event) is Webhook:
             _count_webhook(event, measures)
             business.add_webhook(event)
-            events += _person_events(event, measures)
+            events += _person_events(event, business, measures)
         elif isinstance(event, Poll | PollerState | GraphCall):
             business.add(event)
         elif type(event) is Send and event.template:
@@ -80,7 +80,7 @@ def _count_handled(event: Handled, labels: CardinalityLimiter, measures: Measure
     measures.observe(catalogue.HANDLER_SECONDS_FAMILY, (number, event.handler, event.result), event.seconds)
 
 
-def _person_events(webhook: Webhook, measures: Measurements) -> list[PersonEvent]:
+def _person_events(webhook: Webhook, business: QualityBatch, measures: Measurements) -> list[PersonEvent]:
     """Return the events of a webhook that are about a person; one that names nobody is malformed."""
     events: list[PersonEvent] = []
     for event in webhook.events:
@@ -89,5 +89,7 @@ def _person_events(webhook: Webhook, measures: Measurements) -> list[PersonEvent
         if type(event) in _NEEDS_A_PERSON and not event.wa_id and not event.user_id:  # type: ignore[union-attr]
             measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
         else:
+            if type(event) is Message and event.wa_id and business.is_own(event.wa_id):
+                event.own_number = True
             events.append(event)  # type: ignore[arg-type]
     return events

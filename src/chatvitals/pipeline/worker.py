@@ -391,6 +391,7 @@ class Pipeline:
         self._labels.learn(self._store.cells())
         known = state.decode(self._store.document(state.DOCUMENT))
         self._labels.learn((family.name, labels, 0) for family, labels, _ in gauges.gauges(known, 0.0))
+        self._named.learn(number.display for number in known.numbers.values())
         self._hasher = Hasher(key)
         return self._hasher
 

@@ -15,7 +15,10 @@ Row: TypeAlias = bytes | int
 """A contact's encoded state, or the key of the contact to which this key leads."""
 
 Mark: TypeAlias = tuple[str, str, int]
-"""(kind, label value of the business number, contact's key): one point in time of which the earliest is shown."""
+"""(kind, label value of the business number, contact's key): one point in time of which the earliest is shown.
+
+The kind is the family's name with its further label values: see `mark_kind`.
+"""
 
 
 LEASE_TOLERANCE = 5.0
@@ -66,6 +69,17 @@ class Changes:
 def is_label(value: object) -> bool:
     """Return whether a value that was read may be a label: others would break the exposition of the host, too."""
     return isinstance(value, str) and (not value or value.isprintable())
+
+
+def mark_kind(family: str, labels: Iterable[str]) -> str:
+    """Return the kind of a mark: the family's name, and the label values that follow the business number."""
+    return "/".join((family, *labels))
+
+
+def mark_labels(kind: str) -> tuple[str, tuple[str, ...]]:
+    """Return the family's name and the further label values of a mark's kind."""
+    family, *labels = kind.split("/")
+    return family, tuple(labels)
 
 
 def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:

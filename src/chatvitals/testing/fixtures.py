@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import string
 from typing import NamedTuple
 
+NAMES = tuple(f"{letter}{change}" for change in ("", "2") for letter in string.ascii_uppercase)
+"""All people: `A` to `Z`, and what each becomes after a change."""
 _PHONE = 15_550_004_320
 _USER = 90_000_000_000_000_000_000
 _CHANGED_PHONE = 15_550_005_677

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.events import Poll
-from chatvitals.testing.fixtures import Place, person, place, waba, wamid
+from chatvitals.testing.fixtures import NAMES, Place, person, place, waba, wamid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ def send(step: Step) -> tuple[str, dict[str, Any]]:
         if form == "typing":
             body["typing_indicator"] = {"type": "text"}
         return path, body
-    body |= {"recipient": who.user} if step.get("ids") == "bsuid" else {"to": who.phone}
+    body |= {"recipient": who.user} if step.get("ids") == "bsuid" else {"to": _phone(step)}
     if form in {"template", "marketing"}:
         template = {"name": step.get("template", "order_ready"), "language": {"code": step.get("language", "en")}}
         body |= {"type": "template", "template": template}
@@ -69,9 +69,9 @@ def answer(step: Step) -> tuple[int, dict[str, Any]]:
         return 200, {"success": True}
     who = person(step["contact"])
     ids = step.get("ids", "both")
-    contact = {"input": who.user if ids == "bsuid" else who.phone}
+    contact = {"input": who.user if ids == "bsuid" else _phone(step)}
     if ids != "bsuid":
-        contact["wa_id"] = who.phone
+        contact["wa_id"] = _phone(step)
     if ids != "phone":
         contact["user_id"] = who.user
     messages = [{"id": wamid(who.phone, step["id"])}] if "id" in step else []
@@ -89,6 +89,22 @@ def poll(step: Mapping[str, Any]) -> Poll:
             names = {"id": where.phone_number_id, "display_phone_number": display, "verified_name": "Example Ltd"}
             rows.append({**names, **{key: value for key, value in row.items() if key != "number"}})
     return Poll(waba_id=waba(step["waba"]), numbers=rows, templates=step.get("templates"), account=step.get("account"))
+
+
+def senders(body: Mapping[str, Any]) -> set[str]:
+    """Return the letters of those whose messages a raw body brings; a sender that has no letter is left out."""
+    found: set[str] = set()
+    for entry in _objects(body.get("entry")):
+        for change in _objects(entry.get("changes")):
+            value = change.get("value")
+            for item in _objects(value.get("messages") if isinstance(value, dict) else None):
+                ids = {item.get("from"), item.get("from_user_id")} - {None}
+                found.update(name for name in NAMES if ids & set(person(name)))
+    return found
+
+
+def _objects(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def message_id(step: Step) -> str:
@@ -132,7 +148,8 @@ def _add(value: dict[str, Any], step: Step, now: float, field: str) -> None:
         echo[step["echo"]] = _BODIES.get(step["echo"], {})
         value.setdefault("message_echoes", []).append(echo)
     elif "preference" in step:
-        item = {**_ids(step, "wa_id", "user_id"), "detail": "made up", "category": "marketing_messages",
+        category = step.get("category", "marketing_messages")
+        item = {**_ids(step, "wa_id", "user_id"), "detail": "made up", "category": category,
                 "value": step["preference"], "timestamp": timestamp}  # fmt: skip
         value.setdefault("user_preferences", []).append(item)
         value.setdefault("contacts", []).append(_ids(step, "wa_id", "user_id"))
@@ -148,7 +165,7 @@ def _message(step: Step, timestamp: int) -> dict[str, Any]:
         after = person(step["to"])
         if step["change"] == "number":
             changed = {"type": "user_changed_number", "wa_id": after.phone, "body": "made up"}
-            return {**item, "from": before.phone, "system": changed}
+            return {**item, "from": _phone(step), "system": changed}
         changed = {"type": "user_changed_user_id", "previous_user_id": before.user, "user_id": after.user}
         return {**item, "system": changed}
     item |= _ids(step, "from", "from_user_id")
@@ -163,6 +180,8 @@ def _message(step: Step, timestamp: int) -> dict[str, Any]:
         item["revoke"] = {"original_message_id": of}
     elif kind == "unsupported":
         item |= {"errors": [{"code": 131051, "title": "made up"}], "unsupported": {"type": "poll"}}
+    elif kind == "text":
+        item[kind] = {"body": step.get("text", "hello")}
     else:
         item[kind] = _BODIES.get(kind, {"id": "990030000000003"})
     return item
@@ -181,5 +200,10 @@ def _status(step: Step, timestamp: int) -> dict[str, Any]:
 def _ids(step: Step, phone: str, user: str) -> dict[str, str]:
     who = person(step["contact"])
     ids = step.get("ids", "both")
-    shown = {} if ids == "bsuid" else {phone: who.phone}
+    shown = {} if ids == "bsuid" else {phone: _phone(step)}
     return shown if ids == "phone" else {**shown, user: who.user}
+
+
+def _phone(step: Step) -> str:
+    """Return the phone that a step shows of its contact: its own, or another spelling."""
+    return str(step.get("phone") or person(step["contact"]).phone)

@@ -22,6 +22,7 @@ from chatvitals.testing import payloads
 from chatvitals.testing.clock import FakeClock
 from chatvitals.testing.fixtures import person, place
 from chatvitals.testing.payloads import EPOCH, Step
+from chatvitals.testing.scenario_keys import check
 from chatvitals.vitals import Vitals
 from chatvitals.whatsapp import signatures
 
@@ -73,6 +74,7 @@ class _Run:
     """One run of one scenario."""
 
     def __init__(self, scenario: Mapping[str, Any], store: str) -> None:
+        check(scenario)
         given = scenario.get("settings", {})
         self._scenario = scenario
         self._settings = Settings.load({**given, "store": store, "hooks": False, "app_secret": _SECRET}, environ={})
@@ -143,7 +145,9 @@ class _Run:
         elif "poll" in step:
             worker.vitals.record_poll(payloads.poll(step["poll"]))
         elif "webhook" in step:
-            worker.post(step["webhook"])
+            context = worker.post(step["webhook"])
+            for contact in payloads.senders(step["webhook"]):
+                self._contexts[number, contact] = context
         elif "batch" in step or {"in", "status", "echo", "preference"} & step.keys():
             items = step.get("batch", [step])
             context = worker.post(payloads.webhook(items, at))
@@ -246,7 +250,7 @@ def _whose(step: Step) -> dict[str, str]:
     if step.get("in_context"):
         return {}
     who = person(step["contact"])
-    contact = who.user if step.get("ids") == "bsuid" else who.phone
+    contact = who.user if step.get("ids") == "bsuid" else step.get("phone", who.phone)
     return {"contact": contact, "phone_number_id": place(step.get("number", "N1")).phone_number_id}
 
 

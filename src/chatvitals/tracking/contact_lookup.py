@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatvitals import context
 from chatvitals.context import ContactIds
+from chatvitals.whatsapp.contact_matching import find
 from chatvitals.whatsapp.schema import text
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class ContactResolver:
         current = context.current()
         if contact:
             person = context.named(text(phone_number_id), text(contact))  # people pass ids as numbers, too
-            handled = current or context.find(*person)  # of a batch, the one that is named
+            handled = current or find(context.handled(), *person)  # of a batch, the one that is named
             number = person.phone_number_id or (
                 handled.phone_number_id if handled is not None else self._default_number
             )
@@ -67,7 +68,7 @@ class ContactResolver:
             with suppress(Exception):  # a foreign object, such as a proxy outside its request: then it is no update
                 number, phone, user = _of_mapping(argument) if isinstance(argument, dict) else _of_update(argument)
             if phone or user:
-                handled = context.find(number, phone, user)
+                handled = find(context.handled(), number, phone, user)
                 if handled is not None:
                     return handled
                 if number or self._default_number:

@@ -24,6 +24,8 @@ OBJECT = "whatsapp_business_account"
 """The `object` of WhatsApp's webhooks; other products of Meta may come to the same address."""
 MESSAGE_STATUS_TYPES = frozenset({"", "message"})
 """Types under `statuses[].type` that are about a message. Others are about payments and calls."""
+MARKETING_MESSAGES = "marketing_messages"
+"""The one category of preferences that has a label of its own."""
 STATUSES = ("sent", "delivered", "read", "played", "failed", OTHER)
 CATEGORIES = (
     "authentication",

@@ -14,6 +14,7 @@ from chatvitals.conversations.identity import Hasher
 from chatvitals.conversations.state import OPEN, ContactState, Exposure, Item, Kind, Run, Turn
 from chatvitals.events import IdentityChange, Message, Send, Status
 from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import Measurements
 from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, USER, World
 
 if TYPE_CHECKING:
@@ -150,9 +151,8 @@ def contacts(draw: st.DrawFn) -> ContactState:
     if turns and ended:
         turns[-1].outcome = 1
     contact = ContactState(phone_number_id=NUMBER, turns=turns, last_message_at=starts[-1] if starts else 0.0)
-    contact.handovers = draw(st.lists(TIMES, max_size=2))
-    contact.handed_over = bool(contact.handovers)
-    contact.pending = [Item(Kind.MESSAGE, at, at) for at in draw(st.lists(TIMES, max_size=3))]
+    contact.set_handovers([(at, draw(st.integers(0, 2))) for at in draw(st.lists(TIMES, max_size=2))])
+    contact.pending = [Item(Kind.DISMISS, at, at) for at in draw(st.lists(TIMES, max_size=3))]
     contact.runs = [
         Run(journey=name, step="s", started=EPOCH, entered=EPOCH, active=EPOCH, stalled_after=1.0,
             abandoned_after=2.0, expires_after=3.0)
@@ -167,7 +167,7 @@ def contacts(draw: st.DrawFn) -> ContactState:
             contact.records = message_log.put_record(contact.records, record)
     contact.seen = message_log.add_seen(b"", draw(st.integers(0, 20)), EPOCH)
     contact.last_received_at = draw(TIMES)
-    contact.answered_until = draw(TIMES)
+    contact.last_reply_at = draw(TIMES)
     return contact
 
 
@@ -184,15 +184,18 @@ def templates(contact: ContactState) -> dict[int, tuple[str, str]]:
 def test_a_merge_keeps_everything_that_is_open(one: ContactState, two: ContactState) -> None:
     """Gauges count open turns, handovers and runs, so none may vanish or appear."""
     expected_turns = opened(one, two)
-    handovers = Counter([*one.handovers, *two.handovers])
+    handovers = Counter([*one.open_handovers(), *two.open_handovers()])
     runs = Counter(run.journey for run in [*one.runs, *two.runs])
+    measures = Measurements()
     pending = len(one.pending) + len(two.pending)
-    identity.merge(one, two)
+    identity.merge(one, two, measures)
     assert opened(one) == expected_turns
-    assert Counter(one.handovers) == handovers
-    assert Counter(run.journey for run in one.runs) == runs
+    assert Counter(one.open_handovers()) == handovers
+    assert {run.journey for run in one.runs} == set(runs)
+    assert len({run.journey for run in one.runs}) == len(one.runs)
+    restarted = sum(v for (name, _, _), v in measures.increments.items() if name == catalogue.JOURNEY_RUNS.name)
+    assert len(one.runs) + restarted == runs.total()
     assert len(one.pending) == pending
-    assert one.handed_over == bool(handovers)
     assert [turn.start for turn in one.turns] == sorted(turn.start for turn in one.turns)
 
 
@@ -204,12 +207,12 @@ def test_a_merge_remembers_what_either_knew(one: ContactState, two: ContactState
     touched, last, ended = (
         max(one.last_received_at, two.last_received_at),
         max(one.last_message_at, two.last_message_at),
-        max(one.answered_until, two.answered_until),
+        max(one.last_reply_at, two.last_reply_at),
     )
     ids = {key for key in range(21) for contact in (one, two) if message_log.has_seen(contact.seen, key)}
-    identity.merge(one, two)
+    identity.merge(one, two, Measurements())
     assert templates(one) == named
     assert {exposure.experiment for exposure in one.exposures} == exposures
     assert len(one.exposures) == len(exposures)
-    assert (one.last_received_at, one.last_message_at, one.answered_until) == (touched, last, ended)
+    assert (one.last_received_at, one.last_message_at, one.last_reply_at) == (touched, last, ended)
     assert all(message_log.has_seen(one.seen, key) for key in ids)

@@ -84,7 +84,7 @@ def records(draw: st.DrawFn, key: int | None = None) -> Record:
     record.kind = draw(st.integers(0, 3))
     record.category = draw(st.sampled_from([0, 1, 11, 255]))
     record.template = draw(st.integers(0, 250))
-    for name in ("api", "counted", "failed", "applied", "replied"):
+    for name in ("api", "counted", "failed", "applied", "answered"):
         setattr(record, name, draw(st.booleans()))
     return record
 

@@ -128,25 +128,45 @@ def test_the_richest_evidence_within_the_window_counts(order: tuple[int, ...]) -
     assert world.ended() == {"answered": 1}
 
 
-@pytest.mark.parametrize("category", ["marketing", "marketing_lite", "MARKETING"])
-def test_a_marketing_status_before_the_call_returns_makes_it_a_campaign(category: str) -> None:
-    """What Meta bills as marketing answers nobody."""
+@pytest.mark.parametrize("category", ["marketing", "MARKETING", "marketing_lite", "utility", "authentication"])
+def test_what_only_its_status_tells_of_is_a_campaign_where_it_is_priced_as_a_template(category: str) -> None:
+    """Free-form messages are priced as service or not at all; those are replies."""
     world = World()
     world.hears(0, "m1")
     world.status(2, "c1", "sent", category=category)
-    world.sends(3, "c1", "reply")
     world.at(30)
     assert world.count(catalogue.TURNS_OPEN) == 1
+    world.status(40, "r1", "sent", category="service")
+    world.at(60)
+    assert world.count(catalogue.TURNS_OPEN) == 0
 
 
-def test_a_marketing_status_within_the_window_after_the_call_makes_it_a_campaign() -> None:
-    """Both orders give one result."""
+@pytest.mark.parametrize("first", ["status", "call"])
+def test_the_price_does_not_overrule_what_the_hooks_saw(first: str) -> None:
+    """Both orders give one result, and the turn follows what `sends_total` counted."""
     world = World()
     world.hears(0, "m1")
-    world.sends(2, "c1", "reply")
-    world.status(3, "c1", "sent", category="marketing")
+    if first == "status":
+        world.status(2, "c1", "sent", category="marketing")
+        world.sends(3, "c1", "reply")
+    else:
+        world.sends(2, "c1", "reply")
+        world.status(3, "c1", "sent", category="marketing")
     world.at(30)
-    assert world.count(catalogue.TURNS_OPEN) == 1
+    assert world.ended() == {"answered": 1}
+    assert world.count(catalogue.SENDS, "reply") == 1
+
+
+def test_a_call_that_becomes_known_late_still_makes_a_priced_message_a_reply() -> None:
+    """A richer source comes after the window in which the price had decided."""
+    world = World()
+    world.hears(0, "m1")
+    world.status(2, "c1", "sent", category="marketing")
+    world.at(30)
+    assert world.ended() == {}
+    world.sends(31, "c1", "reply")
+    world.at(50)
+    assert world.ended() == {"answered": 1}
 
 
 def test_a_marketing_status_after_the_window_takes_nothing_back() -> None:
@@ -223,7 +243,7 @@ def test_a_rejected_send_answers_nothing_and_is_counted_with_its_code() -> None:
     assert world.count(catalogue.SENDS, "rejected", "other") == 1
     assert world.count(catalogue.SENDS, "rejected", "unknown") == 1
     world.at(86_420)
-    assert world.ended() == {"unanswered": 1}
+    assert world.ended() == {"failed": 1}
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -295,4 +315,5 @@ def test_two_people_s_equal_choices_are_two() -> None:
     world = World()
     for phone in (PHONE, "15550009999"):
         world.prefers(1, "stop", wa_id=phone)
+    world.at(20)
     assert world.count(catalogue.OPT_OUTS) == 2

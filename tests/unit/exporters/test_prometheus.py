@@ -127,8 +127,8 @@ def test_a_histogram_s_buckets_add_up(start: Callable[..., Vitals]) -> None:
         if name == "response_seconds_bucket" and dict(values).items() >= labels.items()
     }
     assert buckets == {
-        "0.5": 0, "1.0": 0, "2.0": 0, "5.0": 1, "10.0": 1, "30.0": 1, "60.0": 1, "300.0": 1, "1800.0": 1,
-        "14400.0": 1, "+Inf": 1,
+        "0.5": 0, "1.0": 0, "2.0": 0, "5.0": 1, "10.0": 1, "20.0": 1, "30.0": 1, "60.0": 1, "120.0": 1, "300.0": 1,
+        "600.0": 1, "1800.0": 1, "3600.0": 1, "14400.0": 1, "+Inf": 1,
     }  # fmt: skip
     assert found[key("response_seconds_count", **labels)] == 1
     assert found[key("response_seconds_sum", **labels)] == 3
@@ -159,12 +159,13 @@ def expected_zeros(number: str) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
     """List series of a number that must be there before anything has happened to it."""
     zeros = {
         key(name, phone_number_id=number)
-        for name in "turns_open handovers_open handovers_total fallbacks_total late_failures_total "
+        for name in "handovers_open handovers_total fallbacks_total late_failures_total "
         "webhook_lag_seconds_count human_first_response_seconds_count send_seconds_count".split()
     }
     zeros |= {key("conversations_started_total", phone_number_id=number, origin=o) for o in ("new", "returning")}
     for turn in ("first", "next"):
         zeros.add(key("turns_opened_total", phone_number_id=number, turn=turn))
+        zeros.add(key("turns_open", phone_number_id=number, turn=turn))
         zeros.add(key("wait_seconds_count", phone_number_id=number, turn=turn))
         zeros |= {
             key("turns_total", phone_number_id=number, turn=turn, outcome=outcome)
@@ -248,7 +249,7 @@ def test_the_oldest_gauges_are_absent_when_nothing_is_open(start: Callable[..., 
     vitals.handover(contact=PHONE, phone_number_id=NUMBER)
     vitals.clock.advance(20)  # type: ignore[attr-defined]
     found = samples(vitals)
-    assert found[key("oldest_open_turn_timestamp_seconds", phone_number_id=NUMBER)] == EPOCH + 40
+    assert found[key("oldest_open_turn_timestamp_seconds", phone_number_id=NUMBER, turn="next")] == EPOCH + 40
     assert found[key("oldest_open_handover_timestamp_seconds", phone_number_id=NUMBER)] == EPOCH + 40
 
 

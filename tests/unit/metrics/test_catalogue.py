@@ -19,21 +19,23 @@ PAGE: dict[str, tuple[str, str]] = {
     "turns_total": ("counter", f"{N} turn outcome +"),
     "response_seconds": ("histogram", f"{N} turn actor evidence +"),
     "wait_seconds": ("histogram", f"{N} turn +"),
-    "turns_overdue_total": ("counter", f"{N} turn threshold"),
-    "turns_open": ("gauge", N),
-    "oldest_open_turn_timestamp_seconds": ("gauge", N),
+    "turns_overdue_total": ("counter", f"{N} turn threshold +"),
+    "turns_open": ("gauge", f"{N} turn +"),
+    "oldest_open_turn_timestamp_seconds": ("gauge", f"{N} turn +"),
     "webhook_lag_seconds": ("histogram", N),
-    "human_first_response_seconds": ("histogram", N),
+    "human_first_response_seconds": ("histogram", f"{N} +"),
     "handovers_total": ("counter", N),
     "fallbacks_total": ("counter", N),
-    "handovers_open": ("gauge", N),
-    "oldest_open_handover_timestamp_seconds": ("gauge", N),
+    "handovers_open": ("gauge", f"{N} +"),
+    "oldest_open_handover_timestamp_seconds": ("gauge", f"{N} +"),
     "handler_seconds": ("histogram", f"{N} handler result"),
     "sends_total": ("counter", f"{N} kind result code"),
     "send_seconds": ("histogram", N),
     "message_statuses_total": ("counter", f"{N} status category"),
     "message_failures_total": ("counter", f"{N} code category"),
     "template_messages_total": ("counter", f"{N} template language status"),
+    "template_failures_total": ("counter", f"{N} template language code"),
+    "template_opt_outs_total": ("counter", f"{N} template language"),
     "late_failures_total": ("counter", N),
     "opt_outs_total": ("counter", f"{N} category"),
     "opt_ins_total": ("counter", f"{N} category"),
@@ -42,6 +44,9 @@ PAGE: dict[str, tuple[str, str]] = {
     "journey_step_reached_total": ("counter", f"{N} journey step"),
     "journey_step_visits_total": ("counter", f"{N} journey step"),
     "journey_step_loops_total": ("counter", f"{N} journey step"),
+    "journey_step_fallbacks_total": ("counter", f"{N} journey step"),
+    "journey_step_messages_total": ("counter", f"{N} journey step"),
+    "journey_transitions_total": ("counter", f"{N} journey from_step to_step"),
     "journey_step_dropped_total": ("counter", f"{N} journey step outcome"),
     "journey_step_ended_total": ("counter", f"{N} journey step"),
     "journey_step_seconds": ("histogram", f"{N} journey step end"),
@@ -91,7 +96,7 @@ OF_TURNS = [
 ]
 OF_TURNS = [name for name in OF_TURNS if not name.startswith(("graph_", "poller_"))]  # they come with the poller
 BOT = Bot(thresholds=("10", "60"), journeys={"order": ("menu", "paid")}, in_hours=True)
-HUMAN_SCALE = (0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 14400)
+HUMAN_SCALE = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 
 families = pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
 
@@ -179,6 +184,7 @@ def test_only_the_business_may_be_on_a_label() -> None:
     allowed = {
         N, "in_hours", "type", "origin", "turn", "outcome", "actor", "evidence", "threshold", "handler", "result",
         "kind", "code", "status", "category", "template", "language", "journey", "step", "end", "index", "experiment",
+            "from_step", "to_step",
         "variant", "field", "known", "reason", "where", "label", "version", "app_version", "waba_id", "event", "scope",
         "entity", "restriction", "display_phone_number", "verified_name", "from", "to", "metric",
     }  # fmt: skip

@@ -26,6 +26,7 @@ URL = f"https://graph.example/v24.0/{NUMBER}/messages"
 MARKETING = f"https://graph.example/v24.0/{NUMBER}/marketing_messages"
 PHONE = "15550004321"
 USER = "US.90000000000000000001"
+OTHER_ACCEPTED = b'{"messages": [{"id": "wamid.other"}]}'
 ACCEPTED = json.dumps(
     {
         "messaging_product": "whatsapp",
@@ -287,8 +288,15 @@ def test_a_template_for_the_contact_being_handled_is_a_reply(seen: Seen) -> None
     """The same template to somebody else is a campaign, and so is one to the marketing endpoint."""
     with handling():
         assert seen.send(template()).kind == "reply"
-        assert seen.send(template(to="15550009999")).kind == "campaign"
+        assert seen.send(template(to="15550009999"), content=OTHER_ACCEPTED).kind == "campaign"
         assert seen.send(template(), MARKETING).kind == "campaign"
+
+
+def test_the_kind_is_decided_after_the_answer_is_in(seen: Seen) -> None:
+    """`to` may spell the number of the contact being handled another way; only the answer names the contact."""
+    content = f'{{"contacts": [{{"wa_id": "{PHONE}"}}], "messages": [{{"id": "wamid.m"}}]}}'.encode()
+    with handling():
+        assert seen.send(template(to="0015550009999"), content=content).kind == "reply"
 
 
 def test_the_context_counts_where_the_call_begins(seen: Seen) -> None:
@@ -306,7 +314,8 @@ def test_the_context_counts_where_the_call_begins(seen: Seen) -> None:
         ("reply", template(), URL, ("reply", True)),
         ("campaign", body(), URL, ("campaign", True)),
         ("reply", body(), URL, ("reply", True)),
-        ("reply", template(), MARKETING, ("campaign", False)),
+        ("reply", template(), MARKETING, ("reply", True)),
+        ("notice", body(), URL, ("notice", True)),
         ("reply", body(type="reaction"), URL, ("other", False)),
         ("campaign", body(status="read"), URL, ("other", False)),
     ],
@@ -333,7 +342,7 @@ def test_an_address_without_a_number_takes_the_contact_s_or_the_default(seen: Se
     assert seen.send(body(), bare).phone_number_id == "1"
     with handling():
         assert seen.send(body(), bare).phone_number_id == NUMBER
-        assert seen.send(body(to="15550009999"), bare).phone_number_id == "1"
+        assert seen.send(body(to="15550009999"), bare, content=OTHER_ACCEPTED).phone_number_id == "1"
         assert seen.send(body(type=None, to=None, status="read"), bare).phone_number_id == NUMBER
 
 

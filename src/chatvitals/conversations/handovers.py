@@ -1,0 +1,46 @@
+"""Handovers: a contact waits for a person, until one replies (conversations/README.md 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatvitals.conversations import experiments, journeys
+from chatvitals.conversations.state import HOURS_LABELS, ContactState, Item, Rules
+from chatvitals.metrics import catalogue
+
+if TYPE_CHECKING:
+    from chatvitals.metrics.measurements import Measurements
+
+
+def hand_over(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
+    """Start waiting for a person, unless the contact does already; open runs end in either case."""
+    journeys.hand_over(contact, item.at, measures)
+    experiments.outcome(contact, "handover", measures)
+    if contact.handovers:
+        return
+    hours = rules.hours_index(item.at)
+    contact.set_handovers([(item.at, hours)])
+    measures.count(catalogue.HANDOVERS, (contact.phone_number_id,))
+    measures.count(catalogue.HANDOVERS_OPEN, (contact.phone_number_id, HOURS_LABELS[hours]))
+
+
+def answer(contact: ContactState, at: float, measures: Measurements) -> None:
+    """End the waits that began before a person's reply."""
+    if not contact.handovers:
+        return
+    left: list[tuple[float, int]] = []
+    for since, hours in contact.open_handovers():
+        if since > at:
+            left.append((since, hours))
+            continue
+        labels = (contact.phone_number_id, HOURS_LABELS[hours])
+        measures.observe(catalogue.HUMAN_FIRST_RESPONSE, labels, at - since)
+        measures.count(catalogue.HANDOVERS_OPEN, labels, -1.0)
+    contact.set_handovers(left)
+
+
+def drop(contact: ContactState, measures: Measurements) -> None:
+    """Stop waiting for a person: a new conversation began, or the contact is forgotten."""
+    for _, hours in contact.open_handovers():
+        measures.count(catalogue.HANDOVERS_OPEN, (contact.phone_number_id, HOURS_LABELS[hours]), -1.0)
+    contact.set_handovers([])

@@ -1,0 +1,38 @@
+"""A contact's choices about categories of messages, and the template that led to them (conversations/README.md 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.conversations import experiments, message_log
+from chatvitals.metrics import catalogue
+from chatvitals.whatsapp import enums
+
+if TYPE_CHECKING:
+    from chatvitals.conversations.state import ContactState, Item
+    from chatvitals.metrics.measurements import Measurements
+
+STOP: Final = 0
+RESUME: Final = 1
+_AFTER_TEMPLATE: Final = 72 * 3600.0  # an opt-out counts for the latest template message within this many seconds
+_CATEGORIES_KEPT: Final = 16
+
+
+def apply(contact: ContactState, item: Item, measures: Measurements) -> None:
+    """Count a choice; one that is older than what is known of its category changes nothing."""
+    known = contact.preferences.get(item.code)
+    if known is not None and item.second < known:
+        measures.count(catalogue.DUPLICATES, ("preference",))
+        return
+    if known is not None or len(contact.preferences) < _CATEGORIES_KEPT:
+        contact.preferences[item.code] = item.second
+    labels = (contact.phone_number_id, item.code if item.code == enums.MARKETING_MESSAGES else enums.OTHER)
+    if item.status != STOP:
+        measures.count(catalogue.OPT_INS, labels)
+        return
+    measures.count(catalogue.OPT_OUTS, labels)
+    experiments.outcome(contact, "opt_out", measures)
+    number = message_log.latest_template(contact.records, item.at, item.at - _AFTER_TEMPLATE)
+    if number:
+        template, language = contact.templates[number - 1]
+        measures.count(catalogue.TEMPLATE_OPT_OUTS, (contact.phone_number_id, template, language))
