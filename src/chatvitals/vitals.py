@@ -12,7 +12,7 @@ from chatvitals.events import Call, Reply
 from chatvitals.exporters.leader_election import LeaderElection
 from chatvitals.exporters.metrics_app import MetricsApp, MetricsRequest, respond
 from chatvitals.exporters.prometheus import VitalsCollector
-from chatvitals.integrations import apps
+from chatvitals.integrations import apps, aws_lambda
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
 from chatvitals.pipeline.store_advice import StoreAdvice
 from chatvitals.pipeline.webhook_sink import WebhookSink, warn_unsigned
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
 
     App = TypeVar("App")
+    R = TypeVar("R")
     F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
 
 
@@ -142,6 +143,10 @@ class Vitals:
     ) -> ChatVitalsWSGIMiddleware:
         """Return any WSGI application with its webhook watched: see `ChatVitalsWSGIMiddleware`."""
         return ChatVitalsWSGIMiddleware(app, self, webhook_path=webhook_path, metrics_path=metrics_path)
+
+    def lambda_handler(self, function: Callable[[Any, Any], R]) -> Callable[[Any, Any], R]:
+        """Watch the webhooks of an AWS Lambda function, as a decorator: see `chatvitals.integrations.aws_lambda`."""
+        return aws_lambda.lambda_handler(self, function)
 
     def observe_webhook(self, body: bytes | str, headers: Headers | None = None) -> Observation:
         """Take in a webhook's raw body where no door fits; never raises.

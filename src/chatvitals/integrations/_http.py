@@ -218,7 +218,7 @@ def unknown_sentence(app: object) -> str:
     """Say that nothing is known about applications like `app`, and which ways there are."""
     return (
         f"instrument_app does not know applications like {type(app).__name__!r}: it takes those of Starlette, "
-        "FastAPI, Flask, Quart, Django, aiohttp, Sanic, Tornado and pywa. Wrap another ASGI application as "
+        "FastAPI, Flask, Quart and Django. Wrap another ASGI application as "
         "ChatVitalsMiddleware(app, vitals) and another WSGI application as vitals.instrument_wsgi(app), or call "
         "vitals.observe_webhook(body, headers) in the handler"
     )
