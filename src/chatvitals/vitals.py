@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from chatvitals import context, http_hooks
@@ -20,16 +19,15 @@ from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
-from chatvitals.tracking import handlers, threads
+from chatvitals.tracking import threads
 from chatvitals.tracking.assignments import Assignments
 from chatvitals.tracking.contact_lookup import ContactResolver
-from chatvitals.tracking.experiments import PLANNED_CONTACTS, Experiment, ExperimentPlan
-from chatvitals.tracking.journeys import Journey, JourneyPlan, check_name
+from chatvitals.tracking.declarations import Declarations
 from chatvitals.tracking.observation import Headers, Observation, observe
 from chatvitals.tracking.ordered_clock import MonotonicClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from opentelemetry.sdk.metrics.export import MetricExporter
@@ -40,6 +38,8 @@ if TYPE_CHECKING:
     from chatvitals.graph_api.poller import Poller
     from chatvitals.integrations.wsgi import WSGIApp
     from chatvitals.stores.base import Store
+    from chatvitals.tracking.experiments import Experiment
+    from chatvitals.tracking.journeys import Journey
 
     App = TypeVar("App")
     R = TypeVar("R")
@@ -72,7 +72,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     return vitals
 
 
-class Vitals:
+class Vitals(Declarations):
     """The vital signs of one bot. Create it with `chatvitals.init`; tests may give a clock and no thread.
 
     All methods may be called from any thread. None of those about messages raises or waits.
@@ -225,81 +225,6 @@ class Vitals:
                         actor=actor,
                     )
                 )
-
-    # The planned path
-
-    def journey(
-        self,
-        name: str,
-        steps: Sequence[str],
-        *,
-        completed_by: str | None = None,
-        stalled_after: float = 1800.0,
-        abandoned_after: float = 86_400.0,
-        expires_after: float = 604_800.0,
-    ) -> Journey:
-        """Declare a journey: a planned path through the bot, whose steps may branch and repeat.
-
-        Args:
-            name: 1 to 64 characters; a label value.
-            steps: their names, in the order in which dashboards show them.
-            completed_by: the step that completes a run; without it, `journey.complete()` does.
-            stalled_after: seconds of silence after which a run is stalled.
-            abandoned_after: seconds of silence after which it ends as abandoned.
-            expires_after: seconds after which it ends in any case; at most 7 days.
-
-        Raises:
-            ValueError: a name or time is not allowed, or the name stands for another journey already.
-
-        """
-        if isinstance(steps, str) or not isinstance(steps, Iterable):
-            raise ValueError(f"journey {name!r}: steps must be a list of names, not {steps!r}")  # noqa: TRY004 - as documented
-        plan = JourneyPlan(name, tuple(steps), completed_by, stalled_after, abandoned_after, expires_after)
-        known = self.journeys.get(name)
-        if known is not None and known.plan != plan:
-            raise ValueError(f"journey {name!r} is already declared with different settings: {known.plan}")
-        return self.journeys.setdefault(name, Journey(plan, self._emit, self._moment, self._whose, self._guard))
-
-    def experiment(
-        self,
-        name: str,
-        variants: Mapping[str, float],
-        *,
-        goal: Journey | None = None,
-        planned_contacts: int = PLANNED_CONTACTS,
-    ) -> Experiment:
-        """Declare an experiment: each contact gets one of the variants, always the same.
-
-        Args:
-            name: 1 to 64 characters; a label value.
-            variants: weight by name, such as `{"plain": 1, "emoji": 1}`; the first is the control.
-            goal: the journey whose completion counts as success.
-            planned_contacts: contacts of all variants together at which `chatvitals compare` is most precise.
-
-        Raises:
-            ValueError: a name, weight or size is not allowed, or the name stands for another experiment already.
-
-        """
-        if not isinstance(variants, Mapping):
-            raise ValueError(f"experiment {name!r}: variants must be weights by name, not {variants!r}")  # noqa: TRY004 - as documented
-        if goal is not None and not isinstance(goal, Journey):
-            raise ValueError(f"experiment {name!r}: goal must be what vitals.journey() returned, not {goal!r}")
-        plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name, planned_contacts)
-        known = self.experiments.get(name)
-        if known is not None and known.plan != plan:
-            raise ValueError(f"experiment {name!r} is already declared with different settings: {known.plan}")
-        made = Experiment(plan, self._emit, self._moment, self._whose, self._assignments, self._guard)
-        return self.experiments.setdefault(name, made)
-
-    def handler(self, name: str) -> Callable[[F], F]:
-        """Return a decorator that measures a handler: seconds per call, and whether it ended ok, in error or cancelled.
-
-        Raises:
-            ValueError: the name cannot be a label value.
-
-        """
-        check_name("a handler", name)
-        return lambda function: handlers.measured(function, name, self._emit, self._whose, self._guard)
 
     # What the code says about a conversation
 

@@ -1,0 +1,106 @@
+"""What a bot's code declares about itself: journeys, experiments and handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from chatvitals.tracking import handlers
+from chatvitals.tracking.experiments import PLANNED_CONTACTS, Experiment, ExperimentPlan
+from chatvitals.tracking.journeys import Journey, JourneyPlan, check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chatvitals.pipeline.queue_items import Queued
+    from chatvitals.runtime.error_guard import ErrorGuard
+    from chatvitals.tracking.assignments import Assignments
+    from chatvitals.tracking.contact_lookup import ContactResolver
+    from chatvitals.tracking.ordered_clock import MonotonicClock
+
+    F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
+
+
+class Declarations:
+    """The part of `Vitals` that declares; `Vitals` sets the attributes."""
+
+    journeys: dict[str, Journey]
+    experiments: dict[str, Experiment]
+    _emit: Callable[[Queued], None]
+    _moment: MonotonicClock
+    _whose: ContactResolver
+    _assignments: Assignments
+    _guard: ErrorGuard
+
+    def journey(
+        self,
+        name: str,
+        steps: Sequence[str],
+        *,
+        completed_by: str | None = None,
+        stalled_after: float = 1800.0,
+        abandoned_after: float = 86_400.0,
+        expires_after: float = 604_800.0,
+    ) -> Journey:
+        """Declare a journey: a planned path through the bot, whose steps may branch and repeat.
+
+        Args:
+            name: 1 to 64 characters; a label value.
+            steps: their names, in the order in which dashboards show them.
+            completed_by: the step that completes a run; without it, `journey.complete()` does.
+            stalled_after: seconds of silence after which a run is stalled.
+            abandoned_after: seconds of silence after which it ends as abandoned.
+            expires_after: seconds after which it ends in any case; at most 7 days.
+
+        Raises:
+            ValueError: a name or time is not allowed, or the name stands for another journey already.
+
+        """
+        if isinstance(steps, str) or not isinstance(steps, Iterable):
+            raise ValueError(f"journey {name!r}: steps must be a list of names, not {steps!r}")  # noqa: TRY004 - as documented
+        plan = JourneyPlan(name, tuple(steps), completed_by, stalled_after, abandoned_after, expires_after)
+        known = self.journeys.get(name)
+        if known is not None and known.plan != plan:
+            raise ValueError(f"journey {name!r} is already declared with different settings: {known.plan}")
+        return self.journeys.setdefault(name, Journey(plan, self._emit, self._moment, self._whose, self._guard))
+
+    def experiment(
+        self,
+        name: str,
+        variants: Mapping[str, float],
+        *,
+        goal: Journey | None = None,
+        planned_contacts: int = PLANNED_CONTACTS,
+    ) -> Experiment:
+        """Declare an experiment: each contact gets one of the variants, always the same.
+
+        Args:
+            name: 1 to 64 characters; a label value.
+            variants: weight by name, such as `{"plain": 1, "emoji": 1}`; the first is the control.
+            goal: the journey whose completion counts as success.
+            planned_contacts: contacts of all variants together at which `chatvitals compare` is most precise.
+
+        Raises:
+            ValueError: a name, weight or size is not allowed, or the name stands for another experiment already.
+
+        """
+        if not isinstance(variants, Mapping):
+            raise ValueError(f"experiment {name!r}: variants must be weights by name, not {variants!r}")  # noqa: TRY004 - as documented
+        if goal is not None and not isinstance(goal, Journey):
+            raise ValueError(f"experiment {name!r}: goal must be what vitals.journey() returned, not {goal!r}")
+        plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name, planned_contacts)
+        known = self.experiments.get(name)
+        if known is not None and known.plan != plan:
+            raise ValueError(f"experiment {name!r} is already declared with different settings: {known.plan}")
+        made = Experiment(plan, self._emit, self._moment, self._whose, self._assignments, self._guard)
+        return self.experiments.setdefault(name, made)
+
+    def handler(self, name: str) -> Callable[[F], F]:
+        """Return a decorator that measures a handler: seconds per call, and whether it ended ok, in error or cancelled.
+
+        Raises:
+            ValueError: the name cannot be a label value.
+
+        """
+        check_name("a handler", name)
+        return lambda function: handlers.measured(function, name, self._emit, self._whose, self._guard)
