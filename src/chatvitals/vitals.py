@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
@@ -325,9 +324,8 @@ class Vitals:
     ) -> None:
         """Poll how WhatsApp rates numbers and templates, from a thread of its own; of all workers, one polls.
 
-        It may be called several times, for several WABAs. Of what is not given, `CHATVITALS_ACCESS_TOKEN`,
-        `CHATVITALS_WABA_IDS` (with commas), `CHATVITALS_GRAPH_URL`, `CHATVITALS_API_VERSION`, `CHATVITALS_POLL_EVERY`
-        and `CHATVITALS_HOURLY_CALLS` tell.
+        It may be called several times, for several WABAs. What is not given comes from the settings of the same names
+        (`poll_every` for `every`), and so from variables such as `CHATVITALS_ACCESS_TOKEN`.
 
         Args:
             access_token: a token with the permission whatsapp_business_management, or tokens by WABA id.
@@ -345,7 +343,7 @@ class Vitals:
         from chatvitals.graph_api import config  # noqa: PLC0415 - only who polls needs an HTTP client
 
         given = config.PollerOptions(access_token, waba_ids, graph_url, api_version, every, hourly_calls)
-        targets = config.targets(given, os.environ)
+        targets = config.targets(given, self.settings)
         if self._poller is None:
             self._poller = config.poller(self.store, self._emit, self._guard, self.clock)
             self.webhook_sink.before_receive.append(self._poller.ensure)  # the server may have forked since

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chatvitals.cli import demo
+from chatvitals.cli import _common, demo
 from chatvitals.demo import order_flow, processes
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def demos() -> Iterator[dict[str, subprocess.Popen[str]]]:
 def test_customers_and_metrics_agree(scenario: str, demos: dict[str, subprocess.Popen[str]]) -> None:
     """In each scenario the demo exits 0, with a table in which every row agrees and nothing went wrong inside."""
     out, err = demos[scenario].communicate(timeout=90)
-    assert demos[scenario].returncode == demo.AGREED, out + err
+    assert demos[scenario].returncode == _common.OK, out + err
     assert "Customers and metrics agree." in out
     assert "Inside chatvitals" not in out
     assert err == ""
@@ -78,7 +78,7 @@ def test_metrics_are_served_while_it_runs_and_ctrl_c_ends_it_with_the_table() ->
         assert "order: " in shown.stdout
         demo_process.send_signal(signal.SIGINT)
         out, err = demo_process.communicate(timeout=30)
-    assert demo_process.returncode == demo.AGREED, out + err
+    assert demo_process.returncode == _common.OK, out + err
     assert "Customers and metrics agree." in out
     port = int(url.rpartition(":")[2].partition("/")[0])
     with socket.socket() as probe:
@@ -91,7 +91,7 @@ def test_a_port_that_is_taken_is_a_sentence(capsys: pytest.CaptureFixture[str]) 
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        assert demo.run(1, "calm", plain=True, port=port) == demo.NOT_STARTED
+        assert demo.run(1, "calm", plain=True, port=port) == _common.WRONG
     assert f"port {port} cannot be used" in capsys.readouterr().err
 
 
@@ -102,7 +102,7 @@ def test_a_bot_that_does_not_start_is_quoted(
     broken = tmp_path / "bot.py"
     broken.write_text("raise SystemExit('no such model')\n")
     monkeypatch.setattr(processes, "bot_file", lambda: broken)
-    assert demo.run(1, "calm", plain=True, port=0) == demo.NOT_STARTED
+    assert demo.run(1, "calm", plain=True, port=0) == _common.WRONG
     assert "the bot did not start; it wrote:\nno such model" in capsys.readouterr().err
 
 
@@ -118,5 +118,5 @@ def test_a_wrong_option_is_a_sentence(
     duration: float, scenario: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing starts, and the message says what is allowed."""
-    assert demo.run(duration, scenario, plain=True, port=0) == demo.NOT_STARTED
+    assert demo.run(duration, scenario, plain=True, port=0) == _common.WRONG
     assert said in capsys.readouterr().err

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatvitals.cli import main
-from chatvitals.cli.doctor_report import CHECKS
+from chatvitals.doctor.report import CHECKS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,17 +73,17 @@ def test_options_win_over_variables(patient: Patient) -> None:
     ("words", "said"),
     [
         (["--waba", "W1"], "ids of digits"),
-        (["--app-id", "mine"], "--app-id must be"),
-        (["--url", "bot.example"], "--url must be"),
-        (["--url", "https://[bot"], "--url must be"),
-        (["--metrics-url", "ftp://x"], "--metrics-url must be"),
-        (["--graph-url", "x"], "--graph-url must be"),
-        (["--graph-url", "http://x:99999999"], "--graph-url must be"),
+        (["--app-id", "mine"], "app_id must be"),
+        (["--url", "bot.example"], "webhook_url must be"),
+        (["--url", "https://[bot"], "webhook_url must be"),
+        (["--metrics-url", "ftp://x"], "metrics_url must be"),
+        (["--graph-url", "x"], "graph_url must be"),
+        (["--graph-url", "http://x:99999999"], "graph_url must be"),
         (["--graph-url", "https://x/?a=b"], "graph_url must be"),
         (["--app-secret", "sécret"], "app_secret must be"),
-        (["--verify-token", "a\nb"], "--verify-token must be"),
+        (["--verify-token", "a\nb"], "verify_token must be"),
         (["--store", "mysql://root:a-store-password-of-theirs@x"], "store must be"),
-        (["--access-token", "two words"], "access_token must be"),
+        (["--access-token", "two words"], "access_token must contain"),
     ],
 )
 def test_wrong_words_exit_2_with_a_sentence(patient: Patient, words: list[str], said: str) -> None:

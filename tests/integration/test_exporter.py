@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from chatvitals.exporters import http_server
+from chatvitals.cli import exporter
 from chatvitals.stores.base import Changes
 from chatvitals.stores.sqlite import SQLiteStore
 from tests.helpers import services
@@ -137,7 +137,7 @@ def test_it_changes_nothing_in_the_store(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_a_sentence(store: str, port: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It does not start, with exit status 2."""
-    assert http_server.run(store, "127.0.0.1", port, None, {}) == 2
+    assert exporter.run(store, "127.0.0.1", port, None, {}) == 2
     assert said in capsys.readouterr().err
 
 

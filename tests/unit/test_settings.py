@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from chatvitals import settings as settings_package
 from chatvitals.settings import OpeningHours, Settings, SettingsError, SettingsKeywords
 from chatvitals.whatsapp import closing_remarks
 
@@ -34,7 +36,15 @@ DEFAULTS: dict[str, Any] = {
     "otlp": False,
     "metrics_token": None,
     "app_version": "",
+    "access_token": None,
+    "waba_ids": (),
+    "graph_url": "https://graph.facebook.com",
+    "api_version": "v26.0",
+    "poll_every": 300.0,
+    "hourly_calls": 100,
 }
+
+NEVER_EMPTY = {"app_secret", "identity_key", "metrics_token", "access_token"}
 
 GIVEN: list[tuple[str, Any, Any]] = [
     ("app_secret", "one", ("one",)),
@@ -62,6 +72,17 @@ GIVEN: list[tuple[str, Any, Any]] = [
     ("metrics_token", "abc", "abc"),
     ("metrics_token", None, None),
     ("app_version", "1.2.3", "1.2.3"),
+    ("access_token", "EAAx", "EAAx"),
+    ("access_token", None, None),
+    ("waba_ids", "1", ("1",)),
+    ("waba_ids", ["1", "2", "1"], ("1", "2")),
+    ("graph_url", "http://127.0.0.1:9/base", "http://127.0.0.1:9/base"),
+    ("api_version", "v25.0", "v25.0"),
+    ("poll_every", 60, 60.0),
+    ("hourly_calls", 5, 5),
+    ("app_secret", "windows\r", ("windows",)),
+    ("app_secret", ["one\r", "two"], ("one", "two")),
+    ("metrics_token", "abc\r", "abc"),
 ]
 
 FROM_TEXT: list[tuple[str, str, Any]] = [
@@ -81,6 +102,13 @@ FROM_TEXT: list[tuple[str, str, Any]] = [
     ("label_cap", "9", 9),
     ("metrics_token", "abc", "abc"),
     ("app_version", "1.2.3", "1.2.3"),
+    ("app_version", "1.2.3\r\n", "1.2.3"),
+    ("access_token", "EAAx\r", "EAAx"),
+    ("waba_ids", "1, 2", ("1", "2")),
+    ("graph_url", "http://127.0.0.1:9", "http://127.0.0.1:9"),
+    ("api_version", "v25.0", "v25.0"),
+    ("poll_every", "60", 60.0),
+    ("hourly_calls", "5", 5),
 ]
 
 _WRONG_THRESHOLDS: list[Any] = [
@@ -103,6 +131,12 @@ WRONG: list[tuple[str, Any]] = [
     *[("label_cap", value) for value in (0, 100_001, 2.5, True)],
     *[("metrics_token", value) for value in ("", "two words", "tökén", b"abc", 5, "line\n")],
     *[("app_version", value) for value in (1.2, None, b"1", "half\ud83d", "two\nlines")],
+    *[("access_token", value) for value in ("", "two words", b"abc")],
+    *[("waba_ids", value) for value in ("W1", [""], [1], [], 5)],
+    *[("graph_url", value) for value in ("x", "ftp://x", "https://[x", "https://x/?a=b", "https://x/v26.0", 5)],
+    *[("api_version", value) for value in ("26", "v", "v26.0/me", 26)],
+    *[("poll_every", value) for value in (0, 86_401, "60")],
+    *[("hourly_calls", value) for value in (0, 1.5)],
 ]
 
 
@@ -148,23 +182,79 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
     """Container files often set a variable to nothing."""
-    secrets = {"app_secret", "identity_key", "metrics_token"}
-    environ = {f"CHATVITALS_{name.upper()}": "" for name in DEFAULTS if name not in secrets}
+    environ = {f"CHATVITALS_{name.upper()}": "" for name in DEFAULTS if name not in NEVER_EMPTY}
     assert Settings.load({}, environ) == load()
 
 
-@pytest.mark.parametrize("name", ["app_secret", "identity_key", "metrics_token"])
+@pytest.mark.parametrize("name", sorted(NEVER_EMPTY))
 def test_68_an_empty_secret_in_a_variable_is_an_error(name: str) -> None:
     """`${UNSET}` in a compose file must not open a door."""
-    with pytest.raises(SettingsError, match=f"{name} must be "):
+    with pytest.raises(SettingsError, match=f"{name} must be a text that is not empty"):
         Settings.load({}, {f"CHATVITALS_{name.upper()}": ""})
 
 
-@pytest.mark.parametrize("given", [[], (), "", [""], set()])
-def test_68_an_empty_secret_is_an_error(given: Any) -> None:
+@pytest.mark.parametrize("given", [[], (), set()])
+def test_68_a_list_without_a_secret_is_an_error(given: Any) -> None:
     """A configuration that found no secret is not the same as no secret."""
-    with pytest.raises(SettingsError, match="app_secret must be a text or a list"):
-        Settings.load({"app_secret": given}, {})
+    with pytest.raises(SettingsError, match="app_secret must be a text or a list of at least one text"):
+        load(app_secret=given)
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    """The file of a container's secret ends with a line feed, or as Windows ends lines."""
+    path = tmp_path / "secret"
+    path.write_bytes(b"one,two\r\n")
+    assert Settings.load({}, {"CHATVITALS_APP_SECRET_FILE": f"{path}"}).app_secret == ("one", "two")
+    store = tmp_path / "store"
+    store.write_text("redis://:hush@h/0\n")
+    assert Settings.load({}, {"CHATVITALS_STORE_FILE": f"{store}"}).store == "redis://:hush@h/0"
+
+
+def test_a_secret_from_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """The sentence names variable, file and reason."""
+    variable = "CHATVITALS_METRICS_TOKEN_FILE"
+    with pytest.raises(SettingsError, match=rf"{variable} names the file .*/nothing, .*No such file"):
+        Settings.load({}, {variable: f"{tmp_path}/nothing"})
+    (tmp_path / "empty").write_text("\n")
+    with pytest.raises(SettingsError, match="metrics_token must be a text that is not empty"):
+        Settings.load({}, {variable: f"{tmp_path}/empty"})
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="cannot be read: it is no text"):
+        Settings.load({}, {variable: f"{tmp_path}/bytes"})
+
+
+def test_a_secret_from_two_places_is_refused() -> None:
+    """Nobody would know which one counts."""
+    with pytest.raises(SettingsError, match="both CHATVITALS_METRICS_TOKEN and CHATVITALS_METRICS_TOKEN_FILE are set"):
+        Settings.load({}, {"CHATVITALS_METRICS_TOKEN": "a", "CHATVITALS_METRICS_TOKEN_FILE": "/b"})
+
+
+def test_an_unknown_variable_is_refused_with_the_one_that_was_meant() -> None:
+    """A misspelt variable does not go unnoticed."""
+    said = "there is no variable CHATVITALS_APPSECRET. Did you mean 'CHATVITALS_APP_SECRET'?"
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        Settings.load({}, {"CHATVITALS_APPSECRET": HIDDEN})
+    with pytest.raises(SettingsError, match=re.escape("CHATVITALS_LABEL_CAP_FILE")):
+        Settings.load({}, {"CHATVITALS_LABEL_CAP_FILE": "/x"})
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "CHATVITALS_SERVICE_HOST", "CHATVITALS_SERVICE_PORT", "CHATVITALS_SERVICE_PORT_METRICS", "CHATVITALS_PORT",
+        "CHATVITALS_PORT_9464_TCP", "CHATVITALS_PORT_9464_TCP_ADDR", "CHATVITALS_EXPORTER_SERVICE_HOST",
+        "CHATVITALS_EXPORTER_PORT_9464_TCP_PROTO", "CHATVITALS_METRICS_URL", "CHATVITALS_PROMETHEUS",
+    ],
+)  # fmt: skip
+def test_variables_of_kubernetes_and_of_the_tools_are_let_be(variable: str) -> None:
+    """A Service with a name such as `chatvitals` puts variables into each pod."""
+    assert Settings.load({}, {variable: "x"}) == load()
+
+
+def test_an_address_of_the_graph_api_with_a_version_is_refused_with_what_to_do() -> None:
+    """The version is a setting of its own."""
+    with pytest.raises(SettingsError, match="graph_url must be an address without a version; set the version with api"):
+        load(graph_url="https://graph.facebook.com/v26.0")
 
 
 def test_a_blank_secret_is_refused_and_does_not_pass_for_none() -> None:
@@ -179,7 +269,7 @@ def test_a_wrong_value_is_refused_with_a_sentence_that_names_the_setting(name: s
     with pytest.raises(SettingsError) as refused:
         load(**{name: value})
     sentence = str(refused.value)
-    assert re.match(rf"{name} must (be|look like) \S", sentence)
+    assert re.match(rf"{name} must (be|look like|contain) \S", sentence)
     assert refused.value.__cause__ is None
     assert len(sentence) < 400
 
@@ -205,7 +295,7 @@ def test_an_unknown_setting_is_refused_with_the_list_of_those_that_are() -> None
     """A misspelt keyword does not go unnoticed."""
     with pytest.raises(
         SettingsError,
-        match="there is no setting 'app_secrets'; the settings are: acknowledge_account_events, app_secret, ",
+        match=r"there is no setting 'app_secrets'\. Did you mean 'app_secret'\? The settings are: access_token, ack",
     ):
         load(app_secrets="x")
 
@@ -245,6 +335,17 @@ def test_repr_shows_no_secret() -> None:
     settings = load(app_secret=HIDDEN, metrics_token=HIDDEN, identity_key=HIDDEN, store=f"sqlite:///{HIDDEN}")
     assert "hunter2" not in repr(settings)
     assert "queue_size=10000" in repr(settings)
+
+
+def test_settings_alone_read_the_environment() -> None:
+    """Elsewhere a variable would have no check, no secrecy and no file."""
+    package = Path(settings_package.__file__).parents[1]
+    readers = {
+        f"{path.relative_to(package)}"
+        for path in package.rglob("*.py")
+        if re.search(r"environ(\.get\(|\[)\W*CHATVITALS_|getenv", path.read_text(encoding="utf-8"))
+    }
+    assert readers == set()
 
 
 def test_settings_do_not_change() -> None:

@@ -9,6 +9,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from chatvitals.cli import _common
+from chatvitals.settings import SettingsError, ToolSettings
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,15 +43,25 @@ def add_output(parser: argparse.ArgumentParser, *, markdown: bool = False) -> No
 
 
 def prometheus(options: argparse.Namespace) -> PrometheusApi | None:
-    """Return the Prometheus that the options name; None where a store is to be read."""
-    from chatvitals.analysis.prometheus_api import PrometheusApi  # noqa: PLC0415 - only what a command needs
+    """Return the Prometheus that the options name; None where a store is to be read.
 
+    Raises:
+        WrongNameError: a variable has a value that is not allowed.
+
+    """
+    from chatvitals.analysis.errors import WrongNameError  # noqa: PLC0415 - only what a command needs
+    from chatvitals.analysis.prometheus_api import PrometheusApi  # noqa: PLC0415 - as above
+
+    try:
+        settings = ToolSettings.load({}, os.environ)
+    except SettingsError as error:
+        raise WrongNameError(str(error)) from None
     url = options.prometheus
     if url is None and getattr(options, "store", None) is None:
-        url = os.environ.get("CHATVITALS_PROMETHEUS")
+        url = settings.prometheus
     if not url:
         return None
-    token = os.environ.get("CHATVITALS_PROMETHEUS_TOKEN")
+    token = settings.prometheus_token or None
     return PrometheusApi(url, token=token, seconds=options.timeout, progress=_Progress())
 
 
@@ -86,8 +99,7 @@ def show(name: str, options: argparse.Namespace, answer: Callable[[], Document])
         made = answer()
     except AnalysisError as error:
         _clear()
-        sys.stderr.write(f"chatvitals {name}: {error}\n")
-        return error.status
+        return _common.refused(name, str(error), error.status)
     _clear()
     if options.json:
         said = document.as_json(made)

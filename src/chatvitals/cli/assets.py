@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatvitals.cli import _common
 from chatvitals.monitoring import bundle
 from chatvitals.monitoring.slo import Objective
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Write dashboards, recording and alerting rules with their tests and runbook, examples for Alertmanager and "
+        "provisioning, and a compose file, for a service level objective."
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
+    parser.add_argument(
+        "--slo", type=float, default=0.95, metavar="SHARE", help="share of turns answered in time (default: 0.95)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=int,
+        default=60,
+        metavar="S",
+        help="an answer within this many seconds is on time: 10, 60, 300 or 3600 (default: 60)",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite files that differ")
+    parser.set_defaults(
+        run=lambda options: run(options.out, share=options.slo, threshold=options.threshold, force=options.force)
+    )
 
 
 def run(folder: Path, *, share: float, threshold: int, force: bool) -> int:
@@ -28,31 +53,30 @@ def run(folder: Path, *, share: float, threshold: int, force: bool) -> int:
     try:
         made = bundle.files(Objective(share, threshold))
     except ValueError as error:
-        return _refuse(str(error), 2)
+        return _common.refused("assets", str(error))
     except FileNotFoundError as error:
-        return _refuse(f"{error.filename} is missing: install chatvitals again", 1)
+        return _common.refused("assets", f"{error.filename} is missing: install chatvitals again", _common.FAILED)
     try:
         differing = [name for name, text in made.items() if _differs(folder / name, text)]
         if differing and not force:
             listed = "".join(f"\n  {folder / name}" for name in differing)
-            return _refuse(f"these files differ from what would be written; --force overwrites them:{listed}", 1)
+            return _common.refused(
+                "assets",
+                f"these files differ from what would be written; --force overwrites them:{listed}",
+                _common.FAILED,
+            )
         for name, text in made.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(text.encode())  # as they are compared: with the same ends of lines everywhere
     except OSError as error:
-        return _refuse(f"{error.filename}: {error.strerror}", 1)
+        return _common.refused("assets", f"{error.filename}: {error.strerror}", _common.FAILED)
     sys.stdout.write(
         f"Wrote {len(made)} files to {folder}, for {share:g} of the turns answered within {threshold} s.\n"
         f"{folder / 'README.md'} says how to load them; to look at them with the demo bot:\n"
         f"  docker compose -f {folder / 'compose.yaml'} up\n"
     )
-    return 0
+    return _common.OK
 
 
 def _differs(path: Path, text: str) -> bool:
     return path.exists() and path.read_bytes() != text.encode()
-
-
-def _refuse(why: str, status: int) -> int:
-    sys.stderr.write(f"chatvitals assets: {why}\n")
-    return status

@@ -12,14 +12,12 @@ if TYPE_CHECKING:
     from chatvitals.analysis.document import Document
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "compare",
-        help="compare variants, periods, days, versions or numbers",
-        description="Compare the variants of an experiment, with intervals that may be looked at every day. Or compare "
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Compare the variants of an experiment, with intervals that may be looked at every day. Or compare "
         "two periods, days, versions of the bot or business numbers; that is no experiment. "
-        "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data.",
+        "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data."
     )
     parser.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="compare the variants of this experiment")
     analysis_options.add_source(parser, store=True)

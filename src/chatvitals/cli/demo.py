@@ -6,13 +6,33 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
+from chatvitals.cli import _common
+
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping
 
     from chatvitals.demo.scenarios import Scenario
 
 DEFAULT_PORT = 9464
-AGREED, DISAGREED, NOT_STARTED, INTERRUPTED = 0, 1, 2, 130
+_SCENARIOS = ("calm", "slow", "outage", "quality-drop")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Run a bot, its customers and a stand-in for WhatsApp on this machine. At the end, compare what customers "
+        "measured with what the metrics say. Exit status: 0 they agree, 1 they disagree, 2 the demo did not start."
+    )
+    parser.add_argument("--duration", type=_common.seconds, metavar="S", help="seconds to run (default: until Ctrl-C)")
+    parser.add_argument("--scenario", choices=_SCENARIOS, default="calm", help="what happens (default: %(default)s)")
+    parser.add_argument("--plain", action="store_true", help="print plain lines instead of a live view")
+    parser.add_argument(
+        "--port", type=_common.port, default=DEFAULT_PORT, metavar="N", help="port of /metrics (default: %(default)s)"
+    )
+    parser.set_defaults(
+        run=lambda options: run(options.duration, options.scenario, plain=options.plain, port=options.port)
+    )
 
 
 def run(
@@ -41,17 +61,17 @@ def run(
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "chatvitals":
             raise
-        return _not_started(f"{error.name} is not installed; the demo needs: pip install 'chatvitals[demo]'")
+        return _common.refused("demo", f"{error.name} is not installed; the demo needs: pip install 'chatvitals[demo]'")
     if wrong := _wrong(duration, scenario, SCENARIOS):
-        return _not_started(wrong)
+        return _common.refused("demo", wrong)
     view = PlainView() if plain or not sys.stdout.isatty() else RichView()
     try:
         agreed = asyncio.run(play(SCENARIOS[scenario], view, duration=duration, port=port))
     except StartError as error:
-        return _not_started(str(error))
+        return _common.refused("demo", str(error))
     except KeyboardInterrupt:
-        return INTERRUPTED
-    return AGREED if agreed else DISAGREED
+        return _common.INTERRUPTED
+    return _common.OK if agreed else _common.FAILED
 
 
 def _wrong(duration: float | None, scenario: str, scenarios: Mapping[str, Scenario]) -> str:
@@ -66,8 +86,3 @@ def _wrong(duration: float | None, scenario: str, scenarios: Mapping[str, Scenar
     if duration < shortest:
         return f"{scenario} takes at least {shortest:g} s, not {duration:g}: ratings fall step by step"
     return ""
-
-
-def _not_started(sentence: str) -> int:
-    print(f"chatvitals demo: {sentence}", file=sys.stderr)  # noqa: T201 - a command's voice
-    return NOT_STARTED

@@ -1,163 +1,72 @@
-"""The command: all checks in turn, each whatever became of the others, and `--fix`."""
+"""`chatvitals doctor`: check the set-up. The checks need httpx, so they are imported when they run."""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import time
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+import argparse
+import textwrap
 
-from chatvitals.cli.doctor_report import Report
-from chatvitals.doctor import (
-    accounts,
-    config,
-    endpoint,
-    numbers,
-    store,
-)
-from chatvitals.doctor import (
-    app as meta_app,
-)
-from chatvitals.doctor import (
-    metrics as measuring,
-)
-from chatvitals.doctor import (
-    token as meta_token,
-)
-from chatvitals.doctor.finding import skipped
-from chatvitals.doctor.graph import Graph
+from chatvitals.cli import _common
 from chatvitals.settings import SettingsError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+_EPILOG = """\
+Everything that is not given is skipped, and the report says how to enable it.
+Each option can be set by an environment variable. Prefer variables for secrets.
 
-    from chatvitals.doctor.config import Options, Setup
+  --access-token CHATVITALS_ACCESS_TOKEN --store        CHATVITALS_STORE
+  --waba         CHATVITALS_WABA_IDS     --url          CHATVITALS_WEBHOOK_URL
+  --graph-url    CHATVITALS_GRAPH_URL    --verify-token CHATVITALS_VERIFY_TOKEN
+  --app-id       CHATVITALS_APP_ID       --metrics-url  CHATVITALS_METRICS_URL
+  --app-secret   CHATVITALS_APP_SECRET   --token        CHATVITALS_METRICS_TOKEN
 
-_WELL, _ATTENTION, _WRONG = 0, 1, 2
+Example:
+  chatvitals doctor --waba 990001112223334 --app-id 990007778889990 \\
+    --url https://bot.example/webhook --metrics-url https://bot.example/metrics
+
+Exit status: 0 all checks passed or were skipped, 1 something needs attention,
+2 invalid arguments.
+"""
 
 
-class _Subscribing(NamedTuple):
-    """What it takes to subscribe accounts: the API, the app, and the accounts that lack it."""
+def configure(doctor: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    doctor.description = textwrap.fill(
+        "Check what the numbers depend on: the access token, subscriptions and ratings at WhatsApp, the bot's "
+        "webhook endpoint, store and metrics. It changes nothing without --fix. The endpoint gets two forged "
+        "webhooks without content, which it should refuse.",
+        78,
+    )
+    doctor.epilog = _EPILOG
+    doctor.formatter_class = argparse.RawDescriptionHelpFormatter
+    whatsapp = doctor.add_argument_group("WhatsApp")
+    whatsapp.add_argument("--access-token", metavar="T", help="access token of a system user")
+    whatsapp.add_argument("--waba", action="append", metavar="ID", help="WhatsApp Business Account; may be repeated")
+    whatsapp.add_argument("--app-id", metavar="ID", help="the app, whose fields only the app itself can list")
+    whatsapp.add_argument("--app-secret", metavar="S", help="the app's secret")
+    whatsapp.add_argument("--graph-url", metavar="URL", help="another address of the Graph API")
+    bot = doctor.add_argument_group("the bot")
+    bot.add_argument("--url", metavar="URL", help="its webhook endpoint")
+    bot.add_argument("--verify-token", metavar="T", help="what the endpoint expects in the handshake")
+    bot.add_argument("--store", metavar="URL", help="its store, such as sqlite:////data/v.db")
+    bot.add_argument("--metrics-url", metavar="URL", help="its metrics, or those of the exporter")
+    bot.add_argument("--token", metavar="T", help="bearer token of the metrics")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.add_argument("--fix", action="store_true", help="subscribe accounts that are not subscribed, after asking")
+    doctor.add_argument("--yes", action="store_true", help="with --fix: do not ask")
+    doctor.set_defaults(run=lambda options: _run(options, doctor))
 
-    graph: Graph | None
-    app_id: str
-    wabas: list[str]
 
-
-def run(
-    options: Options,
-    *,
-    fix: bool = False,
-    yes: bool = False,
-    as_json: bool = False,
-    environ: Mapping[str, str] | None = None,
-) -> int:
-    """Check everything, print what is found and return the exit status.
-
-    Args:
-        options: what the command line names.
-        fix: whether to subscribe accounts that are not subscribed.
-        yes: whether to do so without asking.
-        as_json: whether to print JSON.
-        environ: the variables that name the rest, by default the process's.
-
-    Returns:
-        0 when everything is well or was skipped, 1 when something needs attention, 2 when an option or a variable is
-        wrong.
-
-    """
-    # httpx tells of every request with its query at this level, and one of WhatsApp's takes the token there
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if options.yes and not options.fix:
+        parser.error("--yes goes with --fix")
     try:
-        checked = config.setup(options, os.environ if environ is None else environ)
+        from chatvitals.doctor import checkup, config  # noqa: PLC0415 - httpx is an extra
+    except ModuleNotFoundError as error:
+        if error.name != "httpx":
+            raise
+        return _common.refused("doctor", "it needs httpx: pip install 'chatvitals[graph]'")
+    given = config.Options(**{name: getattr(options, name) for name in config.Options._fields})
+    try:
+        well = checkup.run(given, fix=options.fix, yes=options.yes, as_json=options.json)
     except SettingsError as error:
-        print(f"chatvitals doctor: {error}", file=sys.stderr)  # noqa: T201 - a command's voice
-        return _WRONG
-    report = Report(checked.secrets, as_json=as_json)
-    with ExitStack() as stack:
-        found = store.store(checked)
-        subscribing = _meta(checked, report, stack)
-        _rest(checked, report, found)
-        if fix:
-            _fix(report, subscribing, yes=yes)
-    report.close()
-    return _ATTENTION if report.needs_attention else _WELL
-
-
-def _meta(checked: Setup, report: Report, stack: ExitStack) -> _Subscribing:
-    """Check what the Graph API tells; return what `--fix` needs."""
-    app_id, graph = checked.app_id, None
-    apps = _apps(checked, app_id, stack)
-    if checked.access_token:
-        graph = Graph(checked, checked.access_token)
-        stack.callback(graph.close)
-        token = meta_token.Token(graph, checked.app_id, apps)
-        for finding in token.check(checked.access_token, time.time()):
-            report.add(finding)
-        app_id = token.app_id
-    else:
-        report.add(skipped("access token", "there is none", "CHATVITALS_ACCESS_TOKEN (--access-token) enables this"))
-    if not checked.app_id:  # the token has told it meanwhile
-        apps = _apps(checked, app_id, stack)
-    subscribed = meta_app.fields(app_id, apps)
-    report.add(meta_token.clock(next((g.skew for g in (graph, *apps) if g and g.skew is not None), None)))
-    report.add(subscribed.finding)
-    callback = subscribed.callback
-    unsubscribed: list[str] = []
-    if graph is None or not checked.wabas:
-        enable = "CHATVITALS_WABA_IDS (--waba) and an access token enable this"
-        report.add(skipped(accounts.SUBSCRIPTION, "no account is named", enable))
-    else:
-        for waba in checked.wabas:
-            own = accounts.subscription(graph, waba, app_id)
-            findings, rows = numbers.numbers(graph, waba)
-            callback = callback or numbers.callback(rows)
-            unsubscribed += [waba] if own.missing else []
-            for finding in (own.finding, accounts.overrides(waba, own, rows, callback), *findings):
-                report.add(finding)
-    report.add(meta_app.callback(callback, checked.url))
-    return _Subscribing(graph, app_id, unsubscribed)
-
-
-def _apps(checked: Setup, app_id: str, stack: ExitStack) -> list[Graph]:
-    """Return the Graph API as the app sees it, with each of the secrets; nothing without the app's id."""
-    apps = [Graph(checked, f"{app_id}|{secret}", of_app=True) for secret in checked.app_secrets if app_id]
-    for app in apps:
-        stack.callback(app.close)
-    return apps
-
-
-def _rest(checked: Setup, report: Report, found: store.StoreReport) -> None:
-    """Check what is on the bot's side; the endpoint last, as its forged webhooks might be taken for real ones."""
-    metrics = measuring.metrics(checked)
-    told = metrics.samples if metrics.samples is not None else found.samples
-    for finding in (*found.findings, *metrics.findings, measuring.last_webhook(told, time.time())):
-        report.add(finding)
-    for finding in endpoint.endpoint(checked):
-        report.add(finding)
-
-
-def _fix(report: Report, subscribing: _Subscribing, *, yes: bool) -> None:
-    """Subscribe accounts, after asking, and look again."""
-    graph, app_id, wabas = subscribing
-    if graph is None or not wabas:
-        report.say("\nNothing to fix: no account is known to lack its subscription.")
-        return
-    for waba in wabas:
-        if not yes and not sys.stdin.isatty():
-            report.say(f"\nThe account {waba} would be subscribed. Nothing was done: --yes does it without asking.")
-            continue
-        if not yes and not _agreed(f"\nSubscribe this token's app to the account {waba}? [y/N] "):
-            continue
-        report.say("")
-        failed = accounts.subscribe(graph, waba)
-        report.add(failed or accounts.subscription(graph, waba, app_id).finding)
-
-
-def _agreed(question: str) -> bool:
-    """Ask beside the output, which may be a file."""
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+        return _common.refused("doctor", str(error))
+    return _common.OK if well else _common.FAILED

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import sys
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from chatvitals.analysis import statistics
+from chatvitals.cli import _common
 from chatvitals.exporters import scrape
 from chatvitals.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
     from chatvitals.exporters.scrape import Sample
 
-SHOWN, UNREADABLE, WRONG = 0, 1, 2
 _OUTCOMES = {
     "completed": "completed",
     "handed_over": "handed over",
@@ -62,16 +62,15 @@ class StepCounts:
     @property
     def median(self) -> float | None:
         """The median seconds in the step, interpolated in its bucket; None without any, infinite above the last."""
-        count = self.buckets.get(math.inf, 0)
-        lower, below = 0.0, 0.0
+        counts, below = {}, 0
         for upper, upto in sorted(self.buckets.items()):
-            if upto >= count / 2 and upto > below:
-                if math.isinf(upper):
-                    return upper
-                value = lower + (upper - lower) * (count / 2 - below) / (upto - below)
-                return min(value, 2 * self.seconds / count)  # no median of times is above twice their mean
-            lower, below = upper, upto
-        return None
+            counts[upper], below = float(upto - below), upto
+        value = statistics.histogram_quantile(counts, 0.5)
+        if math.isnan(value):
+            return None
+        if math.isinf(value):
+            return value
+        return min(value, 2 * self.seconds / below)  # no median of times is above twice their mean
 
 
 @dataclass(slots=True)
@@ -103,6 +102,24 @@ class Funnel:
         return sum(step.stalled for step in self.known.values())
 
 
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Show each journey as a funnel: runs that reached a step, their share of the first one, drop-off (runs "
+        "abandoned there, of the ended ones that reached it), median time in the step, and runs that are open or "
+        "stalled there now. Counts are since the store was begun."
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--metrics", metavar="URL", help="read a bot's metrics, such as http://127.0.0.1:8000/metrics")
+    source.add_argument("--store", metavar="URL", help="read a store (default: CHATVITALS_STORE)")
+    parser.add_argument("--token", metavar="T", help="bearer token of the metrics (default: CHATVITALS_METRICS_TOKEN)")
+    parser.add_argument("--number", metavar="N", help="the phone_number_id to show (default: all, added up)")
+    parser.add_argument("--journey", metavar="NAME", help="the journey to show (default: all)")
+    parser.set_defaults(
+        run=lambda options: run(options.metrics, options.store, options.token, options.number, options.journey)
+    )
+
+
 def run(metrics: str | None, store: str | None, token: str | None, number: str | None, journey: str | None) -> int:
     """Print the funnel of each journey and return the exit status.
 
@@ -120,20 +137,22 @@ def run(metrics: str | None, store: str | None, token: str | None, number: str |
     try:
         if metrics is not None:
             if not _is_address(metrics):
-                return _failed(WRONG, f"--metrics must be like http://127.0.0.1:8000/metrics, not {_shown(metrics)}")
-            found = scrape.from_url(metrics, token or os.environ.get("CHATVITALS_METRICS_TOKEN"))
+                return _common.refused(
+                    "journeys", f"--metrics must be like http://127.0.0.1:8000/metrics, not {_shown(metrics)}"
+                )
+            found = scrape.from_url(metrics, token or Settings.load({}).metrics_token)
         else:
             found = scrape.from_store(Settings.load({} if store is None else {"store": store}).store)
         shown = funnels(found, number=number, journey=journey)
     except scrape.SourceError as error:
-        return _failed(UNREADABLE, str(error))
+        return _common.refused("journeys", str(error), _common.FAILED)
     except (SettingsError, WrongNameError) as error:
-        return _failed(WRONG, str(error))
+        return _common.refused("journeys", str(error))
     width = min(shutil.get_terminal_size((80, 24)).columns, 120)
-    blocks = _can_show(_EIGHTHS)
+    blocks = _common.can_show(_EIGHTHS)
     text = "\n\n".join("\n".join(lines(funnel, width=width, blocks=blocks)) for funnel in shown)
     print(text or "No journey has begun yet.")  # noqa: T201 - a command's voice
-    return SHOWN
+    return _common.OK
 
 
 def funnels(found: Iterable[Sample], *, number: str | None = None, journey: str | None = None) -> list[Funnel]:
@@ -303,16 +322,3 @@ def _is_address(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is none, or half an IPv6 address
         return False
-
-
-def _can_show(text: str) -> bool:
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
-
-
-def _failed(status: int, sentence: str) -> int:
-    print(f"chatvitals journeys: {sentence}", file=sys.stderr)  # noqa: T201 - a command's voice
-    return status

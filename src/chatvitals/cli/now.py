@@ -13,14 +13,12 @@ if TYPE_CHECKING:
     from chatvitals.analysis.document import Document
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "now",
-        help="show how things are and what is worth doing today",
-        description="Show the rating, who waits and which alerts fire; then at most five things worth doing today, "
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Show the rating, who waits and which alerts fire; then at most five things worth doing today, "
         "ranked by the customers that they cost; then what is not measured. "
-        "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data.",
+        "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data."
     )
     analysis_options.add_source(parser, store=True)
     analysis_options.add_output(parser, markdown=True)

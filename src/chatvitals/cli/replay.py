@@ -8,8 +8,11 @@ import stat
 import sys
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
+from chatvitals.analysis import statistics
+from chatvitals.cli import _common
 from chatvitals.cli._progress import watched
 from chatvitals.cli.webhook_log import LogLine, OrderError, WebhookLog
 from chatvitals.exporters.openmetrics import Spool
@@ -19,13 +22,33 @@ from chatvitals.settings import Settings, SettingsError
 from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
-    from pathlib import Path
 
     from chatvitals.cli._progress import Progress
     from chatvitals.metrics.measurements import Cell
 
 _NAMED_LINES: Final = 20  # of those that cannot be read; the rest is only counted
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Feed a log of raw webhook bodies through the same rules, with the log's own clock. Each line is a JSON "
+        'object: {"received": 1795392000.2, "body": "…" or "base64": "…", "headers": {…}}.'
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.jsonl", help="the log; - reads standard input")
+    parser.add_argument(
+        "--openmetrics", type=Path, metavar="OUT", help="write all metrics over time, for backfilling Prometheus"
+    )
+    parser.add_argument(
+        "--every",
+        type=_common.seconds,
+        default=60.0,
+        metavar="S",
+        help="seconds between samples in OUT (default: %(default)g)",
+    )
+    parser.set_defaults(run=lambda options: run(options.file, options.openmetrics, every=options.every))
 
 
 def run(path: Path, openmetrics: Path | None, *, every: float) -> int:
@@ -47,18 +70,18 @@ def run(path: Path, openmetrics: Path | None, *, every: float) -> int:
             source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
             size = None if str(path) == "-" else path.stat().st_size
             if openmetrics is not None and _is_same(source, openmetrics):
-                return _refused(f"{openmetrics} is the log itself; name another file for the output")
+                return _common.refused("replay", f"{openmetrics} is the log itself; name another file for the output")
             spool = None if openmetrics is None else stack.enter_context(Spool(openmetrics))
             replay = _Replay(settings, spool, every)
             replay.read(source, watched(stack, "replaying", size))
             replay.tell_skipped()
             if not replay.lines:
-                return _refused(f"{path} holds no webhook ({replay.skipped} lines could not be read)")
+                return _common.refused("replay", f"{path} holds no webhook ({replay.skipped} lines could not be read)")
             replay.finish()
     except (OSError, SettingsError, OrderError) as error:
-        return _refused(str(error))
+        return _common.refused("replay", str(error))
     sys.stdout.write(replay.summary() + "\n")
-    return 0
+    return _common.OK
 
 
 class _Replay:
@@ -153,11 +176,6 @@ def _is_same(source: IO[bytes], target: Path) -> bool:
     return os.path.samestat(read, written) and stat.S_ISREG(read.st_mode)
 
 
-def _refused(sentence: str) -> int:
-    sys.stderr.write(f"chatvitals replay: {sentence}\n")
-    return 2
-
-
 def _matching(cells: dict[Cell, float], family: str) -> Iterator[tuple[Cell, float]]:
     return ((cell, value) for cell, value in cells.items() if cell[0] == family)
 
@@ -181,14 +199,12 @@ def _average(cells: dict[Cell, float]) -> str:
 
 def _quantile(cells: dict[Cell, float], q: float) -> str:
     """Return the bucket in which the quantile of the waits lies."""
-    counts: Counter[int] = Counter()
+    bounds = (*catalogue.WAIT_SECONDS.buckets, math.inf)
+    counts: Counter[float] = Counter()
     for (_, _, field), value in _matching(cells, catalogue.WAIT_SECONDS.name):
         if field != SUM:
-            counts[field] += int(value)
-    rank = q * counts.total()
-    seen = 0
-    for index, bound in enumerate(catalogue.WAIT_SECONDS.buckets):
-        seen += counts[index]
-        if seen >= rank > 0:
-            return f"≤ {bound:g} s"
-    return f"> {catalogue.WAIT_SECONDS.buckets[-1]:g} s or no answer" if rank else "-"
+            counts[bounds[field]] += int(value)
+    _, upper = statistics.bucket_of(counts, q)
+    if math.isnan(upper):
+        return "-"
+    return f"≤ {upper:g} s" if math.isfinite(upper) else f"> {bounds[-2]:g} s or no answer"

@@ -17,14 +17,12 @@ if TYPE_CHECKING:
 _SUBJECTS = ("drop", "unanswered", "templates", "journey")
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "report",
-        help="report on a fallen rating, unanswered customers, templates or a journey",
-        description="Report what moved before a rating fell (drop, the default), who got no answer (unanswered), how "
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Report what moved before a rating fell (drop, the default), who got no answer (unanswered), how "
         "each template did (templates), or where customers get stuck (journey NAME). "
-        "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data.",
+        "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data."
     )
     parser.add_argument("subject", nargs="?", choices=_SUBJECTS, default="drop", help="what about (default: drop)")
     parser.add_argument("name", nargs="?", metavar="NAME", help="the journey")

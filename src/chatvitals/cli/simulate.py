@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 
+from chatvitals.cli import _common
 from chatvitals.cli._progress import watched
 from chatvitals.exporters.openmetrics import Spool
 from chatvitals.metrics import catalogue
@@ -18,7 +21,6 @@ from chatvitals.simulator.story import DAY, STORIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from prometheus_client.core import Metric
 
@@ -27,6 +29,51 @@ if TYPE_CHECKING:
 _LIVE_HEAD = 3 * 3600.0  # Prometheus takes no blocks that reach into what it scrapes now
 _TARGET = {"job": "whatsapp-bot", "instance": "simulated"}  # as if it had been scraped
 _RATINGS = {3.0: "GREEN", 2.0: "YELLOW", 1.0: "RED", 0.0: "unknown"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Simulate customers, bot and WhatsApp on a virtual clock, through the real rules. Write all metrics over time "
+        "as OpenMetrics, for promtool to backfill: about 70 MB a day. While it runs, the folder for temporary files "
+        "needs as much."
+    )
+    parser.add_argument("--openmetrics", type=Path, required=True, metavar="FILE", help="the file to write")
+    parser.add_argument(
+        "--scenario", choices=list(STORIES), default=next(iter(STORIES)), help="what happens (default: %(default)s)"
+    )
+    parser.add_argument("--days", type=_common.days, default=30.0, metavar="N", help="how long (default: %(default)g)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="random seed; the same seed gives the same history (default: 1)",
+    )
+    parser.add_argument(
+        "--every",
+        type=_common.seconds,
+        default=240.0,
+        metavar="S",
+        help="seconds between samples (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--effect",
+        type=_effect,
+        default=0.0,
+        metavar="P",
+        help="points by which a variant of the experiment is better (default: 0, no difference)",
+    )
+    parser.set_defaults(
+        run=lambda options: run(
+            options.openmetrics,
+            scenario=options.scenario,
+            days=options.days,
+            seed=options.seed,
+            every=options.every,
+            effect=options.effect / 100,
+        )
+    )
 
 
 def run(  # noqa: PLR0913 - one for each option
@@ -45,7 +92,7 @@ def run(  # noqa: PLR0913 - one for each option
         target: the file to write.
         scenario: a name of `STORIES`.
         days: how long the period is.
-        seed: the same one gives the same history.
+        seed: the same seed gives the same history.
         every: seconds between two samples.
         effect: how much more often one variant of the experiment reaches its goal, as a share of contacts.
         end: when it ends, in Unix seconds; three hours ago by default.
@@ -62,8 +109,7 @@ def run(  # noqa: PLR0913 - one for each option
             progress = watched(stack, "simulating", days * DAY / every)
             told = list(_changes(_spooled(history, spool, progress)))
     except OSError as error:
-        sys.stderr.write(f"chatvitals simulate: {error}\n")
-        return 2
+        return _common.refused("simulate", str(error))
     for at, what in told:
         sys.stdout.write(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}  {what}\n")
     sys.stdout.write(
@@ -71,7 +117,7 @@ def run(  # noqa: PLR0913 - one for each option
         "Backfill a Prometheus whose retention is longer, then restart it:\n"
         f"  promtool tsdb create-blocks-from --max-block-duration=486h openmetrics {target} data/\n"
     )
-    return 0
+    return _common.OK
 
 
 def _spooled(history: History, spool: Spool, progress: Progress) -> Iterator[tuple[float, list[Metric]]]:
@@ -102,3 +148,13 @@ def _states(metrics: list[Metric]) -> Iterator[tuple[str, str]]:
                 yield f"rating of {sample.labels[catalogue.NUMBER]}", _RATINGS[sample.value]
             elif metric.name == catalogue.TEMPLATE_QUALITY.name:
                 yield f"template {sample.labels['template']}", _RATINGS[sample.value]
+
+
+def _effect(text: str) -> float:
+    try:
+        points = float(text)
+    except ValueError:
+        points = -1.0
+    if not 0.0 <= points <= 40.0:
+        raise argparse.ArgumentTypeError(f"must be points from 0 to 40, not {text!r}")
+    return points

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
+from chatvitals.cli import _common
 from chatvitals.conversations import settling, state, turns
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Measurements
@@ -21,33 +22,31 @@ if TYPE_CHECKING:
 
     from chatvitals.stores.base import Store
 
-_DONE, _REFUSED = 0, 2
 _AT_ONCE = 500
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `store` and what can be done with one to the command line."""
-    store = commands.add_parser("store", help="look into a store, compact, export, copy or migrate it, forget a person")
-    actions = store.add_subparsers(metavar="ACTION", required=True)
-    info = actions.add_parser("info", help="say what kind it is, how large, and whom it knows")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions and their arguments."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    info = actions.add_parser("info", help="show the store's type, size and number of contacts")
     info.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
     info.set_defaults(run=lambda options: with_store(options.url, lambda opened: _info(opened, sys.stdout)))
-    smaller = actions.add_parser("compact", help="remove contacts that are long silent, give room back")
+    smaller = actions.add_parser("compact", help="delete inactive contacts and free disk space")
     smaller.add_argument("url", metavar="URL")
     smaller.set_defaults(run=lambda options: with_store(options.url, lambda opened: _compact(opened, sys.stdout)))
     lines = actions.add_parser(
         "export",
         help="write cells and contacts as JSON lines",
-        description="Write all metric cells and contact states as JSON lines. People are keyed hashes; the key is not "
-        "written.",
+        description="Write all metric cells and contact states as JSON lines. Contacts are keyed hashes; the key is "
+        "not written.",
     )
     lines.add_argument("url", metavar="URL")
     lines.set_defaults(run=lambda options: with_store(options.url, lambda opened: export(opened, sys.stdout)))
     move = actions.add_parser(
         "migrate",
         help="copy everything into an empty store of any kind",
-        description="Copy everything, the identity key too, into an empty store. Stop the bot first: what it counts "
-        "meanwhile stays behind.",
+        description="Copy everything, the identity key too, into an empty store. Stop the bot first: the copy misses "
+        "what a running bot still counts.",
     )
     move.add_argument("source", metavar="FROM_URL")
     move.add_argument("target", metavar="TO_URL")
@@ -86,7 +85,7 @@ def info(store: Store) -> dict[str, object]:
 
 
 def compact(store: Store, now: float) -> int:
-    """Remove contacts that nothing is known of but that they are silent for long; return how many.
+    """Delete contacts that have been inactive for longer than the retention period; return how many.
 
     Workers do the same whenever they run; this is for a store that none has open.
 
@@ -170,7 +169,7 @@ def with_store(url: str, action: Callable[[Store], None], *, create: bool = Fals
     try:
         settings = Settings.load({"store": url}, {})
         if settings.store == "memory:":
-            return refused("a store in memory is its process's alone: name a file or a server")
+            return _common.refused("store", "a store in memory is its process's alone: name a file or a server")
         opened = open_store(settings.store, create=create)
         try:
             action(opened)
@@ -178,8 +177,8 @@ def with_store(url: str, action: Callable[[Store], None], *, create: bool = Fals
             with suppress(StoreUnavailableError):
                 opened.close()
     except (SettingsError, StoreUnavailableError, ValueError) as error:
-        return refused(str(error))
-    return _DONE
+        return _common.refused("store", str(error))
+    return _common.OK
 
 
 def _info(store: Store, out: TextIO) -> None:
@@ -210,9 +209,3 @@ def table(out: TextIO, rows: Iterable[tuple[str, object]]) -> None:
 
 def _line(out: TextIO, value: object) -> None:
     out.write(json.dumps(value, ensure_ascii=False) + "\n")
-
-
-def refused(sentence: str) -> int:
-    """Write why nothing was done, and return the exit code."""
-    sys.stderr.write(f"chatvitals store: {sentence}\n")
-    return _REFUSED

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatvitals.cli import _common
 from chatvitals.cli import store as store_cli
 from chatvitals.stores.base import Changes, StoreUnavailableError
 from chatvitals.stores.sqlite import SQLiteStore
@@ -110,7 +111,7 @@ def _backup(url: str, target: Path) -> int:
 
 def _restore(source: Path, url: str) -> int:
     if not source.is_file():
-        return store_cli.refused(f"there is no file {source}")
+        return _common.refused("store", f"there is no file {source}")
 
     def load(store: Store) -> None:
         with closing(SQLiteStore(source, create=False)) as copy:

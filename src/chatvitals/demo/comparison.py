@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from chatvitals.analysis import statistics
 from chatvitals.demo import order_flow
 from chatvitals.demo.ground_truth import at_rank
 from chatvitals.whatsapp import enums
@@ -60,15 +61,13 @@ class Reported:
 
     def bucket(self, q: float) -> tuple[float, float, float] | None:
         """Return the bucket of the response at rank `q` (its limits) and the interpolated quantile, in seconds."""
-        rank = q * self.response_count
-        lower, below = 0.0, 0.0
-        for upper, count in sorted(self.buckets.items()):
-            if count >= rank and count > below:
-                if math.isinf(upper):
-                    return lower, upper, lower
-                return lower, upper, lower + (upper - lower) * (rank - below) / (count - below)
-            lower, below = upper, count
-        return None
+        counts, below = {}, 0.0
+        for upper, upto in sorted(self.buckets.items()):
+            counts[upper], below = upto - below, upto
+        lower, upper = statistics.bucket_of(counts, q)
+        if math.isnan(upper):
+            return None
+        return lower, upper, statistics.histogram_quantile(counts, q) if math.isfinite(upper) else lower
 
 
 def parse(exposition: str) -> Reported:

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import httpx
 
 from chatvitals.doctor import http
-from chatvitals.graph_api import client, config
-from chatvitals.settings import Settings, SettingsError
+from chatvitals.settings import Settings, SettingsError, ToolSettings
+from chatvitals.settings.declaration import rules, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,8 +40,8 @@ class Setup:
 
     access_token: str = field(default="", repr=False)
     wabas: tuple[str, ...] = ()
-    graph_url: str = client.GRAPH_URL
-    api_version: str = client.API_VERSION
+    graph_url: str = ""
+    api_version: str = ""
     app_id: str = ""
     app_secrets: tuple[str, ...] = field(default=(), repr=False)
     url: str = field(default="", repr=False)
@@ -68,32 +68,43 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
 
     """
     _need_a_client()
-    given = {
-        name: value
-        for name, value in (
-            ("app_secret", options.app_secret),
-            ("store", options.store),
-            ("metrics_token", options.token),
-        )
-        if value is not None
-    }
-    settings = Settings.load(given, environ)
-    token = options.access_token if options.access_token is not None else environ.get("CHATVITALS_ACCESS_TOKEN", "")
     wabas = [part for text in options.waba or () for part in text.replace(",", " ").split()]
-    accounts = config.PollerOptions(waba_ids=wabas or None)
-    asked_for = bool(options.waba or environ.get("CHATVITALS_WABA_IDS"))
+    given = {
+        "access_token": options.access_token,
+        "waba_ids": wabas or None,
+        "graph_url": options.graph_url,
+        "app_secret": options.app_secret,
+        "store": options.store,
+        "metrics_token": options.token,
+    }
+    settings = Settings.load({name: value for name, value in given.items() if value is not None}, environ)
+    tool = ToolSettings.load(
+        {
+            "app_id": options.app_id or None,
+            "webhook_url": options.url or None,
+            "verify_token": options.verify_token or None,
+            "metrics_url": options.metrics_url or None,
+        },
+        environ,
+    )
+    for name, url in (
+        ("graph_url", settings.graph_url), ("webhook_url", tool.webhook_url), ("metrics_url", tool.metrics_url)
+    ):  # fmt: skip
+        if url and not http.is_address(url):
+            raise SettingsError(f"{name} must be an address of which a request can be made")
+    store = text_of("store", rules(Settings)["store"], environ)
     return Setup(
-        access_token=config.token_for(token, "") if token else "",
-        wabas=tuple(config.account_ids(accounts, environ)) if asked_for else (),
-        graph_url=_graph_url(options.graph_url or environ.get("CHATVITALS_GRAPH_URL") or client.GRAPH_URL),
-        api_version=config.version_name(environ.get("CHATVITALS_API_VERSION") or client.API_VERSION),
-        app_id=_app_id(options.app_id or environ.get("CHATVITALS_APP_ID", "")),
+        access_token=settings.access_token or "",
+        wabas=settings.waba_ids,
+        graph_url=settings.graph_url,
+        api_version=settings.api_version,
+        app_id=tool.app_id,
         app_secrets=tuple(_sendable("app_secret", secret) for secret in settings.app_secret),
-        url=_address("--url", options.url or environ.get("CHATVITALS_WEBHOOK_URL", "")),
-        verify_token=_printable(options.verify_token or environ.get("CHATVITALS_VERIFY_TOKEN", "")),
+        url=tool.webhook_url,
+        verify_token=tool.verify_token,
         store=settings.store,
-        store_is_named=bool(options.store or environ.get("CHATVITALS_STORE")),
-        metrics_url=_address("--metrics-url", options.metrics_url or environ.get("CHATVITALS_METRICS_URL", "")),
+        store_is_named=bool(options.store or store),
+        metrics_url=tool.metrics_url,
         metrics_token=settings.metrics_token or "",
     )
 
@@ -111,32 +122,8 @@ def _need_a_client() -> None:
 
 def _sendable(name: str, secret: str) -> str:
     if not secret.isascii():
-        raise SettingsError(f"{name} must be a text of ASCII characters, not a secret like this one")
+        raise SettingsError(f"{name} must be a text of ASCII characters (the value is hidden because it is secret)")
     return secret
-
-
-def _printable(token: str) -> str:
-    if not token.isprintable():
-        raise SettingsError("--verify-token must be a printable text, not a secret like this one")
-    return token
-
-
-def _graph_url(url: str) -> str:
-    if not http.is_address(url):
-        raise SettingsError("--graph-url must be an address such as https://graph.facebook.com")
-    return config.address(url)
-
-
-def _app_id(text: str) -> str:
-    if text and not (text.isascii() and text.isdecimal()):
-        raise SettingsError("--app-id must be the app's id, digits alone; it stands at the top of the App Dashboard")
-    return text
-
-
-def _address(option: str, url: str) -> str:
-    if url and not http.is_address(url):
-        raise SettingsError(f"{option} must be an address such as https://bot.example/webhook")
-    return url
 
 
 def _secrets_of(url: str) -> Iterator[str]:

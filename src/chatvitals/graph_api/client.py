@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["rate_limited", "unauthorized", "error", "malformed", "timeout", "connection", "budget"]
 
-GRAPH_URL = "https://graph.facebook.com"
-API_VERSION = "v26.0"
-
 _RATE_CODES = frozenset({4, 17, 32, 341, 613, 80_007})  # of the app, the user, the page, the WABA
 _AUTH_CODES = frozenset({3, 10, 102, 190, *range(200, 300)})  # token, or what it may do
 _DEAD_TOKEN_CODES = frozenset({102, 190})
@@ -92,8 +89,8 @@ class GraphClient:
         self,
         token: str,
         *,
-        url: str = GRAPH_URL,
-        version: str = API_VERSION,
+        url: str,
+        version: str,
         timeout: float = 10.0,
         before: Callable[[], None] = lambda: None,
         after: Callable[[str], None] = lambda _: None,

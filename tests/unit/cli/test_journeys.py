@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chatvitals.cli import journeys, main
+from chatvitals.cli import _common, main
 from chatvitals.cli.journeys import Funnel, StepCounts, funnels, lines
 from chatvitals.exporters import scrape
 from chatvitals.exporters.scrape import Sample
@@ -175,7 +175,7 @@ def test_nothing_timed_has_no_median_and_nothing_ended_no_drop_off() -> None:
 
 def test_the_funnel_of_a_store(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The file alone tells the runs of all numbers, steps by how many reached them."""
-    assert _run("--store", store) == journeys.SHOWN
+    assert _run("--store", store) == _common.OK
     assert capsys.readouterr().out.splitlines() == [
         "order: 4 runs started, 1 completed, 2 abandoned by the customer,",
         "  1 open (1 stalled)",
@@ -205,7 +205,7 @@ def test_metrics_and_store_tell_the_same_and_metrics_know_the_order(
 
 def test_one_number_is_shown_alone(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--number` leaves out the runs of other numbers."""
-    assert _run("--store", store, "--number", MILAN) == journeys.SHOWN
+    assert _run("--store", store, "--number", MILAN) == _common.OK
     assert capsys.readouterr().out.startswith("order: 1 run started, 1 abandoned by the customer\n")
 
 
@@ -220,7 +220,7 @@ def test_a_name_that_is_not_there_is_a_sentence(
     words: tuple[str, ...], said: str, store: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The sentence tells the names that there are."""
-    assert _run("--store", store, *words) == journeys.WRONG
+    assert _run("--store", store, *words) == _common.WRONG
     assert said in capsys.readouterr().err
 
 
@@ -228,9 +228,9 @@ def test_a_journey_is_shown_alone(vitals: Vitals, store: str, capsys: pytest.Cap
     """`--journey` leaves out the others; without it, all are shown by name."""
     vitals.journey("booking", ["date"]).reach("date", contact="390000009", phone_number_id=ROME)
     vitals.settle()
-    assert _run("--store", store) == journeys.SHOWN
+    assert _run("--store", store) == _common.OK
     assert capsys.readouterr().out.index("booking: 1 run started") == 0
-    assert _run("--store", store, "--journey", "order") == journeys.SHOWN
+    assert _run("--store", store, "--journey", "order") == _common.OK
     assert "booking" not in capsys.readouterr().out
 
 
@@ -239,7 +239,7 @@ def test_the_store_of_the_settings_is_read_by_default(
 ) -> None:
     """Without options the command reads what the bot writes."""
     monkeypatch.setenv("CHATVITALS_STORE", store)
-    assert _run() == journeys.SHOWN
+    assert _run() == _common.OK
     assert "order: 4 runs started" in capsys.readouterr().out
 
 
@@ -247,7 +247,7 @@ def test_a_store_in_which_nothing_began_says_so(tmp_path: Path, capsys: pytest.C
     """An empty store is no error."""
     made = Vitals(Settings.load({"store": f"sqlite:///{tmp_path}/bot.db"}, environ={}), background=False)
     made.settle()
-    assert _run("--store", made.settings.store) == journeys.SHOWN
+    assert _run("--store", made.settings.store) == _common.OK
     made.close()
     assert capsys.readouterr().out == "No journey has begun yet.\n"
 
@@ -258,7 +258,7 @@ def test_output_has_no_colours_and_is_ascii_where_nothing_else_fits(
     """A pipe with another encoding gets no error, and NO_COLOR asks for nothing that is not so already."""
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
-    assert _run("--store", store) == journeys.SHOWN
+    assert _run("--store", store) == _common.OK
     sys.stdout.flush()
     assert b"####" in raw.getvalue()
     assert b"\x1b" not in raw.getvalue()
@@ -270,13 +270,13 @@ def test_output_has_no_colours_and_is_ascii_where_nothing_else_fits(
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("--store", "sqlite:///nowhere.db"), journeys.UNREADABLE, "there is no store file nowhere.db"),
-        (("--store", "memory:"), journeys.UNREADABLE, "give --metrics"),
-        (("--store", "nowhere.db"), journeys.WRONG, "store must be"),
-        (("--metrics", "http://127.0.0.1:9/metrics"), journeys.UNREADABLE, "is the bot running"),
-        (("--metrics", "file:///etc/passwd"), journeys.WRONG, "--metrics must be like http://"),
-        (("--metrics", "http://[::1"), journeys.WRONG, "--metrics must be like http://"),
-        (("--metrics", "http://127.0.0.1:port/"), journeys.WRONG, "--metrics must be like http://"),
+        (("--store", "sqlite:///nowhere.db"), _common.FAILED, "there is no store file nowhere.db"),
+        (("--store", "memory:"), _common.FAILED, "give --metrics"),
+        (("--store", "nowhere.db"), _common.WRONG, "store must be"),
+        (("--metrics", "http://127.0.0.1:9/metrics"), _common.FAILED, "is the bot running"),
+        (("--metrics", "file:///etc/passwd"), _common.WRONG, "--metrics must be like http://"),
+        (("--metrics", "http://[::1"), _common.WRONG, "--metrics must be like http://"),
+        (("--metrics", "http://127.0.0.1:port/"), _common.WRONG, "--metrics must be like http://"),
     ],
 )
 def test_a_source_that_is_none_is_a_sentence(
@@ -304,7 +304,7 @@ def test_a_file_that_is_no_store_is_a_sentence_and_stays_what_it_is(
     for name, content in (("note.txt", b"milk, eggs " * 100), ("empty.db", b"")):
         path = tmp_path / name
         path.write_bytes(content)
-        assert _run("--store", f"sqlite:///{path}") == journeys.UNREADABLE
+        assert _run("--store", f"sqlite:///{path}") == _common.FAILED
         assert name in capsys.readouterr().err
         assert path.read_bytes() == content
 
@@ -318,13 +318,13 @@ def test_a_token_is_asked_for_and_taken_from_option_or_environment(
     """The sentence says how to give one; the right one opens, a wrong one does not."""
     app = type(vitals.metrics_app())(vitals.collector, vitals._guard, "s3cret")
     words = ("--metrics", f"http://127.0.0.1:{serve(app)}/metrics")
-    assert _run(*words) == journeys.UNREADABLE
+    assert _run(*words) == _common.FAILED
     assert "asks for a token: give --token" in capsys.readouterr().err
-    assert _run(*words, "--token", "wrong") == journeys.UNREADABLE
+    assert _run(*words, "--token", "wrong") == _common.FAILED
     assert "asks for another token than this one" in capsys.readouterr().err
-    assert _run(*words, "--token", "s3cret") == journeys.SHOWN
+    assert _run(*words, "--token", "s3cret") == _common.OK
     monkeypatch.setenv("CHATVITALS_METRICS_TOKEN", "s3cret")
-    assert _run(*words) == journeys.SHOWN
+    assert _run(*words) == _common.OK
 
 
 def _answering(status: int, body: bytes, *headers: tuple[bytes, bytes]) -> tuple[ASGIApp, list[str]]:
@@ -345,7 +345,7 @@ def test_a_page_that_is_no_metrics_is_a_sentence(
 ) -> None:
     """Whatever answers there, nothing is shown as if it were numbers."""
     port = serve(_answering(200, body)[0])
-    assert _run("--metrics", f"http://127.0.0.1:{port}/") == journeys.UNREADABLE
+    assert _run("--metrics", f"http://127.0.0.1:{port}/") == _common.FAILED
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -354,7 +354,7 @@ def test_a_redirect_is_told_and_not_followed(
 ) -> None:
     """The token is for one address; another one is for a person to decide."""
     app, paths = _answering(302, b"", (b"location", b"/elsewhere"))
-    assert _run("--metrics", f"http://127.0.0.1:{serve(app)}/metrics", "--token", "s3cret") == journeys.UNREADABLE
+    assert _run("--metrics", f"http://127.0.0.1:{serve(app)}/metrics", "--token", "s3cret") == _common.FAILED
     assert "redirects to /elsewhere" in capsys.readouterr().err
     assert paths == ["/metrics"]
 
@@ -363,5 +363,5 @@ def test_both_sources_at_once_are_refused(capsys: pytest.CaptureFixture[str]) ->
     """The command line says so."""
     with pytest.raises(SystemExit) as stopped:
         _run("--metrics", "http://127.0.0.1/metrics", "--store", "memory:")
-    assert stopped.value.code == journeys.WRONG
+    assert stopped.value.code == _common.WRONG
     assert "not allowed with" in capsys.readouterr().err

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from chatvitals.cli.doctor_report import CHECKS, Report, lines, summary
 from chatvitals.doctor import http, store
 from chatvitals.doctor.config import Options, setup
 from chatvitals.doctor.finding import Finding, attention, ok, skipped
+from chatvitals.doctor.report import CHECKS, Report, lines, summary
 from chatvitals.simulator import graph_api
 from chatvitals.whatsapp import enums
 

@@ -1,0 +1,58 @@
+"""Exit codes, error prints and types of arguments that all commands share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: it worked; it did not, or something needs attention; an argument or setting is wrong; Ctrl-C."""
+
+
+def refused(command: str, sentence: str, status: int = WRONG) -> int:
+    """Print what is wrong to standard error and return the exit status.
+
+    return refused("store", "the target is not empty")
+
+    """
+    sys.stderr.write(f"chatvitals {command}: {sentence}\n")
+    return status
+
+
+def can_show(text: str) -> bool:
+    """Return whether standard output's encoding has all characters of a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def seconds(text: str) -> float:
+    """Return an argument's number of seconds, above 0."""
+    value = _number(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, not {text!r}")
+    return value
+
+
+def days(text: str) -> float:
+    """Return an argument's number of days, up to 366."""
+    value = _number(text)
+    if not 0.0 < value <= 366.0:
+        raise argparse.ArgumentTypeError(f"must be a number of days above 0 and up to 366, not {text!r}")
+    return value
+
+
+def port(text: str) -> int:
+    """Return an argument's port."""
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"must be a port from 0 (any free one) to 65535, not {text!r}")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,149 @@
+"""Settings: one frozen object; keywords win over CHATVITALS_* variables, which win over the defaults."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from chatvitals.settings import checks
+from chatvitals.settings.checks import seconds, whole
+from chatvitals.settings.declaration import Rule, refuse_unknown_variables, setting, values
+from chatvitals.settings.errors import SettingsError
+from chatvitals.settings.opening_hours import OpeningHours, opening_hours
+from chatvitals.settings.tools import ToolSettings
+from chatvitals.whatsapp import closing_remarks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["OpeningHours", "Settings", "SettingsError", "SettingsKeywords", "ToolSettings"]
+
+_DAY_SECONDS = 86_400.0
+
+
+class SettingsKeywords(TypedDict, total=False):
+    """The keywords of `chatvitals.init`; each field of `Settings` explains one."""
+
+    app_secret: str | Sequence[str] | None
+    store: str
+    identity_key: str | bytes | None
+    hooks: bool
+    phone_number_id: str | Sequence[str]
+    settle_after: float
+    unanswered_after: float
+    overdue_after: Sequence[float]
+    closings: Sequence[str]
+    in_hours: OpeningHours | Mapping[str, Any] | None
+    queue_size: int
+    max_body: int
+    label_cap: int
+    metrics_token: str | None
+    expose: Literal["all", "leader"]
+    app_version: str
+    acknowledge_account_events: bool
+    otlp: bool
+    access_token: str | None
+    waba_ids: str | Sequence[str] | None
+    graph_url: str
+    api_version: str
+    poll_every: float
+    hourly_calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, checked. Build it with `Settings.load`, which also reads the environment.
+
+    `repr` never shows a secret.
+    """
+
+    app_secret: tuple[str, ...] = setting(
+        (), Rule(checks.secrets, checks.texts_of, secret=True, optional=True, never_empty=True)
+    )
+    """App secrets that sign webhooks; with several, any may match. Without one, unsigned webhooks count."""
+    store: str = setting("sqlite:///chatvitals.db", Rule(checks.store, secret=True))
+    """Where states and numbers live. All workers of a bot share one.
+
+    - `memory:` this process, until it ends
+    - `sqlite:///PATH` a file on this host; four slashes for an absolute path
+    - `redis://USER:PASSWORD@HOST:PORT/DB`, `rediss://…` with TLS, `unix:///PATH?db=DB&password=PASSWORD`: a Redis or
+      Valkey for several hosts, with the extra `chatvitals[redis]`
+    - `redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/MASTER/DB` through Sentinels, whose own login goes into
+      `?sentinel_username=…&sentinel_password=…`; `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT` a cluster;
+      `rediss+sentinel://` and `rediss+cluster://` with TLS
+
+    Special characters in user and password are percent-encoded. `?prefix=NAME` tells bots on one Redis apart (default
+    `chatvitals`); further options after the `?` go to redis-py, such as `ssl_ca_certs=PATH`.
+    """
+    identity_key: bytes = setting(b"", Rule(checks.key, secret=True, optional=True, never_empty=True))
+    """Key of the hashes that stand for people, at least 16 bytes; by default created once and kept in the store."""
+    hooks: bool = setting(True, Rule(checks.flag, checks.flag_of))
+    """Whether the HTTP clients of this process are watched for replies."""
+    phone_number_id: tuple[str, ...] = setting((), Rule(checks.texts, checks.texts_of))
+    """Business numbers to show from the start. The first is used for sends whose address names none."""
+    settle_after: float = setting(10.0, Rule(seconds(0.0, 600.0), checks.number_of))
+    """Seconds after receipt at which an event is applied (conversations/README.md 4)."""
+    unanswered_after: float = setting(_DAY_SECONDS, Rule(seconds(60.0, _DAY_SECONDS), checks.number_of))
+    """Seconds after a turn's last message at which it ends unanswered; at most 24 h."""
+    overdue_after: tuple[float, ...] = setting((10.0, 60.0, 300.0, 3600.0), Rule(checks.thresholds, checks.numbers_of))
+    """Ages of an open turn, in seconds, at which it is counted as overdue; at most 16."""
+    closings: tuple[str, ...] = setting(
+        closing_remarks.DEFAULT, Rule(checks.texts, checks.texts_or_none_of), shown=False
+    )
+    """Short texts such as `ok thanks` that wait for no reply where they follow one; an empty list switches this off.
+
+    Case, punctuation and emoji make no difference. The default holds phrases in 14 languages.
+    """
+    in_hours: OpeningHours | None = setting(None, Rule(opening_hours, None, optional=True))  # noqa: RUF009 - a schedule is frozen
+    """Opening hours; with them, turns, responses and waits carry the label `in_hours`."""
+    queue_size: int = setting(10_000, Rule(whole(1, 10_000_000), checks.whole_of))
+    """Events that wait at most while the store is down; beyond it the oldest are dropped and counted."""
+    max_body: int = setting(4 * 1024 * 1024, Rule(whole(1024, 256 * 1024 * 1024), checks.whole_of))
+    """Bytes of a webhook that are read at most; Meta's are 3 MB at most."""
+    label_cap: int = setting(200, Rule(whole(1, 100_000), checks.whole_of))
+    """Distinct values of one label at most; others show as `other`."""
+    metrics_token: str | None = setting(None, Rule(checks.header_text, secret=True, optional=True, never_empty=True))
+    """Bearer token that `/metrics` asks for; None leaves it open."""
+    expose: Literal["all", "leader"] = setting("all", Rule(checks.one_of("all", "leader")))
+    """Whose `/metrics` shows the shared numbers: `all`, or where every pod is scraped, the one `leader` of them."""
+    app_version: str = setting("", Rule(checks.text))
+    """Version of the bot, shown on `chatvitals_build_info` to mark deploys."""
+    acknowledge_account_events: bool = setting(False, Rule(checks.flag, checks.flag_of))
+    """Whether webhooks about the account alone are answered with 200 where the bot answers with an error.
+
+    WhatsApp repeats what was not answered with 200 for days, and bots that only know messages answer so.
+    """
+
+    otlp: bool = setting(False, Rule(checks.flag, checks.flag_of))
+    """Whether the numbers are pushed to an OTLP endpoint once a minute, as the variables `OTEL_EXPORTER_OTLP_*` say."""
+    access_token: str | None = setting(None, Rule(checks.header_text, secret=True, optional=True, never_empty=True))
+    """Access token of the Graph API, with the permission whatsapp_business_management; for `watch_quality`."""
+    waba_ids: tuple[str, ...] = setting((), Rule(checks.account_ids, checks.texts_of, optional=True))
+    """Ids of the WhatsApp Business Accounts that `watch_quality` polls."""
+    graph_url: str = setting("https://graph.facebook.com", Rule(checks.graph_url))
+    """Address of the Graph API, without a version."""
+    api_version: str = setting("v26.0", Rule(checks.api_version))
+    """Version of the Graph API."""
+    poll_every: float = setting(300.0, Rule(seconds(1.0, _DAY_SECONDS), checks.number_of))
+    """Seconds between two polls of an account; webhooks about quality bring one forward."""
+    hourly_calls: int = setting(100, Rule(whole(1, 100_000), checks.whole_of))
+    """Requests to the Graph API per account and hour at most; each poll takes two and more."""
+
+    @classmethod
+    def load(cls, given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+        """Return checked settings from keywords, then `CHATVITALS_<NAME>` variables, then defaults.
+
+        Raises:
+            SettingsError: a setting is unknown or its value is not allowed.
+
+        """
+        environ = os.environ if environ is None else environ
+        refuse_unknown_variables(environ, (cls, ToolSettings))
+        settings = cls(**values(cls, given, environ))
+        if settings.overdue_after and settings.overdue_after[-1] > settings.unanswered_after:
+            raise SettingsError(
+                f"overdue_after goes up to {settings.overdue_after[-1]:g} s, beyond unanswered_after "
+                f"({settings.unanswered_after:g} s), where a turn has ended: choose smaller thresholds"
+            )
+        return settings

@@ -1,0 +1,236 @@
+"""What values a setting may have, and how the text of a variable becomes one.
+
+A check takes a value and returns it in one form, or raises `NotAllowedError` with the words that follow the name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from chatvitals.settings.errors import SettingsError
+from chatvitals.stores import redis_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+_VERSION_IN_PATH = re.compile(r"/v\d+(\.\d+)?(/|$)")
+
+
+class NotAllowedError(Exception):
+    """A value is not allowed. The text says what is, such as "must be True or False"."""
+
+
+# From the text of a variable
+
+
+def flag_of(text: str) -> bool:
+    """Return a flag."""
+    lowered = text.strip().lower()
+    if lowered not in _TRUE | _FALSE:
+        raise NotAllowedError("must be one of 1, true, yes, on, 0, false, no, off")
+    return lowered in _TRUE
+
+
+def texts_of(text: str) -> list[str]:
+    """Return texts that commas separate."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:  # a blank secret must not pass for none: then everybody's webhooks would count
+        raise NotAllowedError("must be one or several texts with commas between them")
+    return parts
+
+
+def texts_or_none_of(text: str) -> list[str]:
+    """Return texts that commas separate; a comma alone is the empty list."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def numbers_of(text: str) -> list[float]:
+    """Return numbers that commas separate."""
+    return [number_of(part) for part in text.split(",") if part.strip()]
+
+
+def number_of(text: str) -> float:
+    """Return a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise NotAllowedError("must be a number") from None
+
+
+def whole_of(text: str) -> int:
+    """Return a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise NotAllowedError("must be a number") from None
+
+
+# Checks
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Allow a text or any number of them."""
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple, set, frozenset)) or not all(_is_printable(i) and i for i in items):
+        raise NotAllowedError("must be a text or a list of texts, printable and none of them empty")
+    return tuple(items)
+
+
+def secrets(value: object) -> tuple[str, ...]:
+    """Allow a text or a list of at least one: an empty list is a configuration that found no secret."""
+    if value in ([], (), set(), frozenset()):
+        raise NotAllowedError("must be a text or a list of at least one text")
+    return texts(value)
+
+
+def text(value: object) -> str:
+    """Allow a printable text: as a label value, half a surrogate pair would break every scrape."""
+    if not isinstance(value, str) or not value.isprintable():
+        raise NotAllowedError("must be a printable text")
+    return value
+
+
+def header_text(value: object) -> str:
+    """Allow what can stand in an HTTP header."""
+    if not isinstance(value, str) or not value or not value.isascii() or not _is_printable(value) or " " in value:
+        raise NotAllowedError("must contain only ASCII characters and no spaces")
+    return value
+
+
+def one_of(*allowed: str) -> Callable[[object], str]:
+    """Allow one of some texts."""
+
+    def check(value: object) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            raise NotAllowedError(f"must be {' or '.join(map(repr, allowed))}")
+        return value
+
+    return check
+
+
+def key(value: object) -> bytes:
+    """Allow a key of BLAKE2b, which takes up to 64 bytes."""
+    found = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    if not isinstance(found, bytes) or not 16 <= len(found) <= 64:
+        raise NotAllowedError("must be 16 to 64 bytes (or a text of that length)")
+    return found
+
+
+def flag(value: object) -> bool:
+    """Allow True and False alone."""
+    if not isinstance(value, bool):
+        raise NotAllowedError("must be True or False")
+    return value
+
+
+def seconds(low: float, high: float) -> Callable[[object], float]:
+    """Allow a number of seconds within limits."""
+
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise NotAllowedError(f"must be a number of seconds from {low:g} to {high:g}")
+        return float(value)
+
+    return check
+
+
+def whole(low: int, high: int) -> Callable[[object], int]:
+    """Allow a whole number within limits."""
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise NotAllowedError(f"must be a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def thresholds(value: object) -> tuple[float, ...]:
+    """Allow a list of rising ages."""
+    not_allowed = NotAllowedError("must be at most 16 rising numbers of seconds above 0")
+    if not isinstance(value, (list, tuple)) or len(value) > 16:
+        raise not_allowed
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < float("inf") for v in value):
+        raise not_allowed
+    rising = tuple(float(v) for v in value)
+    if list(rising) != sorted(set(rising)):
+        raise not_allowed
+    return rising
+
+
+def store(value: object) -> str:
+    """Allow the URL of a store."""
+    url = text(value)
+    if url == "memory:" or (url.startswith("sqlite:///") and len(url) > len("sqlite:///")):
+        return url
+    scheme, colon, _ = url.partition(":")
+    if scheme.lower() in redis_url.SCHEMES and url[len(scheme) :].startswith("://"):
+        try:
+            redis_url.parse(url)
+        except ValueError as error:
+            raise SettingsError(f"store: {error}") from None
+        return url
+    given = f"one with the scheme {scheme!r}" if colon else "one without a scheme"  # the rest may hold a password
+    raise SettingsError(
+        "store must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path) or one of a Redis such as "
+        f"'redis://HOST:PORT/DB', not {given}"
+    )
+
+
+def account_ids(value: object) -> tuple[str, ...]:
+    """Allow ids of WhatsApp Business Accounts; each is kept once."""
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple, set, frozenset)) or not items or not all(map(_is_id, items)):
+        raise NotAllowedError("must be ids of digits, as texts")
+    return tuple(dict.fromkeys(items))
+
+
+def app_id(value: object) -> str:
+    """Allow the id of an app."""
+    if not _is_id(value):
+        raise NotAllowedError("must be the app's id, digits alone; it stands at the top of the App Dashboard")
+    return str(value)
+
+
+def graph_url(value: object) -> str:
+    """Allow an address of the Graph API without a version, which is a setting of its own."""
+    found = address("https://graph.facebook.com")(value)
+    parts = urlsplit(found)
+    if parts.query:
+        raise NotAllowedError("must be an address without a query, such as https://graph.facebook.com")
+    if _VERSION_IN_PATH.search(parts.path):
+        raise NotAllowedError("must be an address without a version; set the version with api_version")
+    return found
+
+
+def address(example: str) -> Callable[[object], str]:
+    """Allow an http(s) address."""
+
+    def check(value: object) -> str:
+        try:
+            parts = urlsplit(value) if isinstance(value, str) and value.isprintable() else None
+            if parts and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+                return str(value)
+        except ValueError:  # a port that is none, or half an IPv6 address
+            pass
+        raise NotAllowedError(f"must be an address such as {example}")
+
+    return check
+
+
+def api_version(value: object) -> str:
+    """Allow a version of the Graph API."""
+    if not isinstance(value, str) or not re.fullmatch(r"v\d+(\.\d+)*", value, re.ASCII):
+        raise NotAllowedError("must be a version such as 'v26.0'")
+    return value
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdecimal()
+
+
+def _is_printable(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()

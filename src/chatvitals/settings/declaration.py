@@ -1,0 +1,183 @@
+"""One declaration of a setting (parser, check, secrecy), and the one reader of the environment."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chatvitals.settings.checks import NotAllowedError
+from chatvitals.settings.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+PREFIX = "CHATVITALS_"
+_HIDDEN = "(the value is hidden because it is secret)"
+_OF_TESTS = frozenset({"CHATVITALS_REQUIRE_SERVICES", "CHATVITALS_FLEET_CUSTOMERS"})
+_OF_KUBERNETES = re.compile(
+    r"CHATVITALS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
+)
+"""Kubernetes sets these in each pod where a Service has a name such as `chatvitals`."""
+_LONGEST_FILE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a setting is read and checked.
+
+    Args:
+        check: takes a value, returns it in its one form or raises `NotAllowedError`.
+        parse: turns the text of a variable into what the keyword takes; None where a text cannot say it.
+        secret: whether no sentence may show the value; it may also come from a file, by `CHATVITALS_<NAME>_FILE`.
+        optional: whether None means "not given".
+        never_empty: whether an empty variable is an error: it is a configuration that found no secret, such as
+            `${UNSET}` in a compose file, and would open a door.
+
+    """
+
+    check: Callable[[Any], object]
+    parse: Callable[[str], object] | None = str
+    secret: bool = False
+    optional: bool = False
+    never_empty: bool = False
+
+
+def setting(default: Any, rule: Rule, *, shown: bool = True) -> Any:
+    """Declare a field of a class of settings.
+
+    Args:
+        default: its value where nothing is given.
+        rule: how it is read and checked.
+        shown: whether `repr` shows it; a secret never is.
+
+    """
+    return field(default=default, repr=shown and not rule.secret, metadata={"rule": rule})
+
+
+def rules(declared: type) -> dict[str, Rule]:
+    """Return the rules of a class of settings, by name."""
+    return {each.name: each.metadata["rule"] for each in fields(declared)}
+
+
+def values(declared: type, given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the checked values of what is given, by keyword or by variable.
+
+    Raises:
+        SettingsError: a setting is unknown or its value is not allowed.
+
+    """
+    known = rules(declared)
+    for name in given:
+        if name not in known:
+            listed = ", ".join(sorted(known))
+            raise SettingsError(f"there is no setting {name!r}.{did_you_mean(name, known)} The settings are: {listed}")
+    found: dict[str, Any] = {}
+    for name, rule in sorted(known.items()):
+        raw = given.get(name)
+        if raw is not None or (name in given and not rule.optional):
+            found[name] = checked(name, rule, raw)
+        elif (text := text_of(name, rule, environ)) is not None:
+            found[name] = checked(name, rule, _parsed(name, rule, text))
+    return found
+
+
+def checked(name: str, rule: Rule, value: object) -> Any:
+    """Return a value in its one form.
+
+    Raises:
+        SettingsError: it is not allowed.
+
+    """
+    clean = _without_carriage_returns(value)
+    try:
+        return rule.check(clean)
+    except NotAllowedError as refused:
+        raise _error(name, rule, refused, value) from None
+
+
+def text_of(name: str, rule: Rule, environ: Mapping[str, str]) -> str | None:
+    """Return the text of a setting's variable, or of the file that `CHATVITALS_<NAME>_FILE` names; None without.
+
+    Raises:
+        SettingsError: both are set, the file cannot be read, or the text is empty where it never may be.
+
+    """
+    variable = PREFIX + name.upper()
+    text = environ.get(variable)
+    path = environ.get(f"{variable}_FILE") if rule.secret else None
+    if path:
+        if text:
+            raise SettingsError(f"both {variable} and {variable}_FILE are set: remove one of them")
+        text = _read(f"{variable}_FILE", path)
+    if text is None:
+        return None
+    text = text.rstrip("\r\n")
+    if not text and rule.never_empty:
+        raise SettingsError(f"{name} must be a text that is not empty: set {variable}, or remove the variable")
+    return text or None
+
+
+def refuse_unknown_variables(environ: Mapping[str, str], declared: Iterable[type]) -> None:
+    """Refuse variables that begin as ours do and are none of ours.
+
+    Raises:
+        SettingsError: there is one; the message says which was probably meant.
+
+    """
+    known = set(_OF_TESTS)
+    for each in declared:
+        for name, rule in rules(each).items():
+            known.add(PREFIX + name.upper())
+            if rule.secret:
+                known.add(f"{PREFIX}{name.upper()}_FILE")
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable not in known and not _OF_KUBERNETES.fullmatch(variable):
+            raise SettingsError(
+                f"there is no variable {variable}.{did_you_mean(variable, known - _OF_TESTS)} "
+                "Remove it, or correct its name."
+            )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that names the closest of the known names, after a space; without one, the empty string.
+
+    did_you_mean("replyy", ["reply", "campaign"]) == " Did you mean 'reply'?"
+
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _parsed(name: str, rule: Rule, text: str) -> object:
+    if rule.parse is None:
+        raise SettingsError(f"{name} can be set by keyword only, not by {PREFIX}{name.upper()}")
+    try:
+        return rule.parse(text)
+    except NotAllowedError as refused:
+        raise _error(name, rule, refused, text) from None
+
+
+def _error(name: str, rule: Rule, refused: NotAllowedError, value: object) -> SettingsError:
+    return SettingsError(f"{name} {refused} {_HIDDEN}" if rule.secret else f"{name} {refused}, not {value!r}")
+
+
+def _without_carriage_returns(value: object) -> object:
+    """Return texts without the carriage returns that files from Windows bring."""
+    if isinstance(value, str):
+        return value.rstrip("\r")
+    if isinstance(value, list):
+        return [_without_carriage_returns(item) for item in value]
+    return tuple(map(_without_carriage_returns, value)) if isinstance(value, tuple) else value
+
+
+def _read(variable: str, path: str) -> str:
+    path = path.rstrip("\r\n")
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.read(_LONGEST_FILE)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
+        raise SettingsError(f"{variable} names the file {path}, which cannot be read: {why}") from None

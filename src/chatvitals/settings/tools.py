@@ -1,0 +1,40 @@
+"""Settings of the command line alone: addresses and ids that a bot does not need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chatvitals.settings import checks
+from chatvitals.settings.declaration import Rule, setting, values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSettings:
+    """What `doctor`, `compare`, `report` and `now` are told; the empty string stands for "not given"."""
+
+    app_id: str = setting("", Rule(checks.app_id))
+    """The id of the app at Meta; only the app itself can list its webhook fields."""
+    webhook_url: str = setting("", Rule(checks.address("https://bot.example/webhook"), secret=True))
+    """The address of the bot's webhook endpoint."""
+    verify_token: str = setting("", Rule(checks.text, secret=True))
+    """The token that the endpoint expects in WhatsApp's handshake."""
+    metrics_url: str = setting("", Rule(checks.address("https://bot.example/metrics"), secret=True))
+    """The address of the metrics, of the bot or of the exporter."""
+    prometheus: str = setting("", Rule(checks.text, secret=True))
+    """The address of a Prometheus that scrapes the bot."""
+    prometheus_token: str = setting("", Rule(checks.header_text, secret=True))
+    """The bearer token of that Prometheus."""
+
+    @classmethod
+    def load(cls, given: Mapping[str, Any], environ: Mapping[str, str]) -> ToolSettings:
+        """Return checked settings from keywords, then `CHATVITALS_<NAME>` variables; None is not given.
+
+        Raises:
+            SettingsError: a value is not allowed.
+
+        """
+        return cls(**values(cls, {name: value for name, value in given.items() if value is not None}, environ))
