@@ -64,6 +64,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     if vitals.settings.hooks:
         http_hooks.install(vitals._observer)
     atexit.register(vitals.close)
+    vitals.webhook_sink.tell_start(*vitals._shown())
     return vitals
 
 
@@ -120,9 +121,12 @@ class Vitals:
 
     def __repr__(self) -> str:
         """Show the store, the hooked HTTP clients and how many webhooks this process has seen."""
+        store, hooks = self._shown()
+        return f"<Vitals store={store} hooks={hooks} webhooks={self.webhook_sink.seen}>"
+
+    def _shown(self) -> tuple[str, str]:
         hooks = ",".join(http_hooks.hooked()) if self.settings.hooks else "off"
-        shown = type(self.store).__name__.removesuffix("Store")
-        return f"<Vitals store={shown} hooks={hooks or 'none yet'} webhooks={self.webhook_sink.seen}>"
+        return type(self.store).__name__.removesuffix("Store"), hooks or "none yet"
 
     # Doors
 
@@ -248,7 +252,7 @@ class Vitals:
         plan = JourneyPlan(name, tuple(steps), completed_by, stalled_after, abandoned_after, expires_after)
         known = self.journeys.get(name)
         if known is not None and known.plan != plan:
-            raise ValueError(f"journey {name!r} is declared already, otherwise: {known.plan}")
+            raise ValueError(f"journey {name!r} is already declared with different settings: {known.plan}")
         return self.journeys.setdefault(name, Journey(plan, self._emit, self._moment, self._whose, self._guard))
 
     def experiment(
@@ -278,7 +282,7 @@ class Vitals:
         plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name, planned_contacts)
         known = self.experiments.get(name)
         if known is not None and known.plan != plan:
-            raise ValueError(f"experiment {name!r} is declared already, otherwise: {known.plan}")
+            raise ValueError(f"experiment {name!r} is already declared with different settings: {known.plan}")
         made = Experiment(plan, self._emit, self._moment, self._whose, self._assignments, self._guard)
         return self.experiments.setdefault(name, made)
 

@@ -44,7 +44,7 @@ def test_the_lines_fit_80_columns_and_say_the_state_in_a_word(
     assert len(first) == len(CHECKS)
     assert all(line.startswith("✓ ok         ") for line in first)
     assert all(line[31:33] == "  " for line in first), "the findings begin in one column"
-    assert (empty, last) == ("", "16 checked, all of it is well.")
+    assert (empty, last) == ("", "16 checks passed.")
 
 
 def test_what_it_needs_is_said_where_nothing_is_given(

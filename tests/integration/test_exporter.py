@@ -94,6 +94,23 @@ def test_a_token_and_other_paths(tmp_path: Path) -> None:
         assert httpx.post(url, trust_env=False).status_code == 501
 
 
+def test_probes_say_whether_the_store_can_be_read(tmp_path: Path) -> None:
+    """Without a token, as probes have none; the reason is on standard error at once."""
+    with running(f"sqlite:///{tmp_path / 's.db'}", "--token", "secret") as (process, url):
+        base = url.removesuffix("/metrics")
+        assert get(f"{base}/-/healthy").status_code == 200
+        assert (get(f"{base}/-/ready").status_code, get(url).status_code) == (503, 401)
+        store = SQLiteStore(tmp_path / "s.db")
+        store.cells()
+        assert get(f"{base}/-/ready").status_code == 200
+        store.close()
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=10)[1]
+    assert said.startswith("chatvitals exporter: ")
+    assert said.count("\n") == 1
+    assert "/-/ready answers 503 until this is fixed" in said
+
+
 def test_a_store_that_is_not_there_yet_is_not_created(tmp_path: Path) -> None:
     """The bot begins it, as its own user; until then the store is down, and afterwards it is up."""
     with running(f"sqlite:///{tmp_path / 's.db'}") as (_, url):

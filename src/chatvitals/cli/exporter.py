@@ -13,6 +13,7 @@ from chatvitals.exporters.prometheus import VitalsCollector
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.stores import open_store
+from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
     import argparse
@@ -72,6 +73,10 @@ def run(
             "exporter", f"{host}:{port} cannot be used ({error}): choose others with --host and --port"
         )
     opened = open_store(settings.store, create=False)
+    try:
+        opened.about()
+    except StoreUnavailableError as error:
+        _common.refused("exporter", f"{error}. chatvitals_store_up is 0 and /-/ready answers 503 until this is fixed.")
     server.guard = ErrorGuard()
     server.collector = VitalsCollector(settings, opened, None, server.guard, {})
     server.token = settings.metrics_token

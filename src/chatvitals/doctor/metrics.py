@@ -56,12 +56,14 @@ def last_webhook(found: list[Sample] | None, now: float) -> Finding:
             f"none was accepted, and {refused:.0f} had no valid signature",
             "compare the bot's app_secret with the App Dashboard; does a proxy rewrite the bodies?",
         )
-    do_next = "write to the number from a phone; if none comes, see subscription and callback address"
+    do_next = "send a message to the number; if no webhook arrives, check the subscription and the callback URL"
     if not last:
         return attention(_WEBHOOK, "none has ever come", do_next)
     age = now - last
     if age > _LATELY:
-        return attention(_WEBHOOK, f"the last one came {_ago(age)} ago", f"a quiet hour? else {do_next}")
+        return attention(
+            _WEBHOOK, f"the last one came {_ago(age)} ago", f"this may be a quiet hour. Otherwise {do_next}"
+        )
     others = f"; {refused:.0f} in all had no valid signature" if refused else ""
     return ok(_WEBHOOK, f"the last one came {_ago(max(age, 0.0))} ago{others}")
 

@@ -96,7 +96,7 @@ def summary(findings: Sequence[Finding]) -> str:
     if not made:
         return f"Nothing was checked.{tail}"
     if not states["attention"]:
-        return f"{made} checked, all of it is well.{tail}"
+        return f"{made} {'check' if made == 1 else 'checks'} passed.{tail}"
     verb = "needs" if states["attention"] == 1 else "need"
     return f"{made} checked, {states['attention']} {verb} attention.{tail}"
 

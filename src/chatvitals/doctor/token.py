@@ -40,7 +40,7 @@ class Token:
             else:
                 yield skipped(
                     _TOKEN,
-                    "WhatsApp tells nothing of this token to itself",
+                    "WhatsApp does not let this token inspect itself",
                     "--app-id (CHATVITALS_APP_ID) and CHATVITALS_APP_SECRET let the app ask",
                 )
             return

@@ -37,6 +37,11 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/":
             self._answer(200, b"the metrics are at /metrics\n")
+        elif path == "/-/healthy":
+            self._answer(200, b"healthy\n")
+        elif path == "/-/ready":
+            ready = self.server.collector.ready()
+            self._answer(*((200, b"ready\n") if ready else (503, b"the store cannot be read\n")))
         elif path != "/metrics":
             self._answer(404, b"not found; the metrics are at /metrics\n")
         elif not allows(self.server.token, [value.encode() for value in self.headers.get_all("Authorization", [])]):

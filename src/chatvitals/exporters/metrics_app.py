@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chatvitals.exporters.prometheus import allows, page
 
@@ -15,9 +16,14 @@ if TYPE_CHECKING:
     from chatvitals.exporters.prometheus import VitalsCollector
     from chatvitals.runtime.error_guard import ErrorGuard
 
+    T = TypeVar("T")
+
 
 class MetricsApp:
-    """An ASGI app that serves the collector; rendering runs on a thread of its own, not on the bot's event loop."""
+    """An ASGI app that serves the collector; rendering runs on a thread of its own, not on the bot's event loop.
+
+    Below its path, `/-/healthy` and `/-/ready` answer probes; the latter with 503 while the store cannot be read.
+    """
 
     def __init__(self, collector: VitalsCollector, guard: ErrorGuard, token: str | None) -> None:
         self._collector = collector
@@ -47,22 +53,31 @@ class MetricsApp:
         plain = (b"content-type", b"text/plain; charset=utf-8")
         if scope["method"] not in {"GET", "HEAD"}:
             return 405, [plain, (b"allow", b"GET, HEAD")], b"method not allowed\n"
+        path = scope.get("path", "")
+        if path.endswith("/-/healthy"):
+            return 200, [plain], b"healthy\n"
+        if path.endswith("/-/ready"):  # without a token, as probes have none; the answer holds no numbers
+            ready = await self._aside(self._collector.ready)
+            return (200, [plain], b"ready\n") if ready else (503, [plain], b"the store cannot be read\n")
         if not allows(self._token, _values(headers, b"authorization")):
             return 401, [plain, (b"www-authenticate", b"Bearer")], b"unauthorized\n"
         accept, encoding = [
             b",".join(_values(headers, name)).decode("latin-1") for name in (b"accept", b"accept-encoding")
         ]
         try:
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:  # trio: rendering is short enough to be done here
-                answer = page(self._collector, accept, encoding)
-            else:
-                answer = await loop.run_in_executor(self._own_executor(), page, self._collector, accept, encoding)
+            answer = await self._aside(partial(page, self._collector, accept, encoding))
         except Exception as error:  # noqa: BLE001 - a scrape must not raise into the bot's server
             self._guard.report("metrics", error)
             return 500, [plain], b"chatvitals could not render its metrics; see the log\n"
         return 200, [(name.lower().encode(), value.encode()) for name, value in answer.headers], answer.body
+
+    async def _aside(self, call: Callable[[], T]) -> T:
+        """Return a call's result, made on our thread."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # trio: it is short enough to be done here
+            return call()
+        return await loop.run_in_executor(self._own_executor(), call)
 
     def _own_executor(self) -> ThreadPoolExecutor:
         if self._executor is None or self._executor[0] != os.getpid():

@@ -47,10 +47,19 @@ class VitalsCollector(Collector):
         leadership: LeaderElection | None = None,
     ) -> None:
         self.reader = SnapshotReader(settings, store, pipeline, guard, journeys)
+        self._store = store
         self._guard = guard
         self._leadership = leadership
         self._text = TextFormat(openmetrics=False)
         self._openmetrics = TextFormat(openmetrics=True)
+
+    def ready(self) -> bool:
+        """Return whether the store can be read now, for a readiness probe; never raise."""
+        try:
+            self._store.about()
+        except Exception:  # noqa: BLE001 - a probe must not raise into the bot's server
+            return False
+        return True
 
     def describe(self) -> Iterable[Metric]:
         """Name the families without reading the store, so that registering is cheap and finds clashes."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from chatvitals._version import __version__
 from chatvitals.events import Webhook
 from chatvitals.pipeline.raw_webhook import RawWebhook
+from chatvitals.runtime import advice
 from chatvitals.whatsapp import signatures, webhook_parser
 from chatvitals.whatsapp.closing_remarks import ClosingRemarks
 
@@ -41,7 +43,7 @@ class WebhookSink:
 
     """
 
-    __slots__ = ("_closings", "_put", "before_receive", "clock", "guard", "seen", "settings")
+    __slots__ = ("_closings", "_put", "advice", "before_receive", "clock", "guard", "seen", "settings")
 
     def __init__(
         self, settings: Settings, guard: ErrorGuard, clock: Callable[[], float], put: Callable[[Queued], None]
@@ -53,8 +55,22 @@ class WebhookSink:
         """Called before each webhook is taken in; they must be quick."""
         self.seen = 0
         """How many webhooks this process has taken in."""
+        self.advice = advice.Advice()
+        """What the log is told once."""
         self._put = put
         self._closings = ClosingRemarks(settings.closings)
+
+    def tell_start(self, store: str, hooks: str) -> None:
+        """Write the start line to the log, and a warning where there is no app secret."""
+        self.advice.started(
+            __version__,
+            store=store,
+            hooks=hooks,
+            signature="checked" if self.settings.app_secret else "not checked",
+            metrics="with a token" if self.settings.metrics_token else "open",
+        )
+        if not self.settings.app_secret:
+            self.advice.once(advice.NOT_SIGNED)
 
     def receive(self, body: bytes, signature: str | None) -> RawWebhook:
         """Take in a webhook without counting it yet; never raises. `emit` counts it.
@@ -84,6 +100,7 @@ class WebhookSink:
         try:
             secrets = self.settings.app_secret
             if secrets and not signatures.check(body, signature, secrets):
+                self.advice.once(advice.BAD_SIGNATURE if signature else advice.UNSIGNED)
                 return Webhook(result="bad_signature" if signature else "unsigned", received=received)
             return webhook_parser.decode(body, received, self._closings)
         except Exception as error:  # noqa: BLE001 - as above

@@ -76,7 +76,7 @@ class ContactResolver:
 
     def _nobody(self, what: str) -> None:
         self._guard.report(
-            "no_contact", message=f"{what} was called where no contact is known: give contact= and phone_number_id="
+            "no_contact", message=f"{what} could not tell which contact it is about. Pass contact= and phone_number_id="
         )
 
 

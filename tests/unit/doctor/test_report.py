@@ -75,8 +75,8 @@ def test_every_check_has_room_for_its_name() -> None:
 @pytest.mark.parametrize(
     ("findings", "said"),
     [
-        ([ok("a", "")], "1 checked, all of it is well."),
-        ([ok("a", ""), skipped("b", "")], "1 checked, all of it is well. 1 skipped."),
+        ([ok("a", "")], "1 check passed."),
+        ([ok("a", ""), skipped("b", "")], "1 check passed. 1 skipped."),
         ([ok("a", ""), attention("b", "", "")], "2 checked, 1 needs attention."),
         ([attention("a", "", ""), attention("b", "", ""), skipped("c", "")], "2 checked, 2 need attention. 1 skipped."),
         ([skipped("a", "")], "Nothing was checked. 1 skipped."),
@@ -116,7 +116,7 @@ def test_a_terminal_without_rich_is_no_trouble(monkeypatch: pytest.MonkeyPatch) 
 def test_a_later_finding_replaces_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was mended needs no attention any more."""
     text = printed(monkeypatch, Out(), LONG, ok("subscription", "subscribed", subject="99000111"))
-    assert text.endswith("\n1 checked, all of it is well.\n")
+    assert text.endswith("\n1 check passed.\n")
 
 
 def test_secrets_are_blotted_out_the_longest_first() -> None:

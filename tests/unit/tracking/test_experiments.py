@@ -100,7 +100,7 @@ def test_declaring_the_same_twice_gives_the_same_and_another_under_its_name_is_r
     """Modules are imported twice in real life."""
     first = vitals.experiment("greeting", VARIANTS)
     assert vitals.experiment("greeting", dict(VARIANTS)) is first
-    with pytest.raises(ValueError, match="experiment 'greeting' is declared already, otherwise"):
+    with pytest.raises(ValueError, match="experiment 'greeting' is already declared with different settings"):
         vitals.experiment("greeting", {"plain": 2, "emoji": 1})
 
 
