@@ -20,7 +20,7 @@ COMMANDS = {
     "report": "report on a fallen rating, unanswered customers, templates or a journey",
     "replay": "measure a log of webhooks",
     "simulate": "write a month of history for Prometheus",
-    "store": "inspect, compact, export or migrate a store",
+    "store": "inspect, compact, export, copy or migrate a store, or forget a person",
 }
 """Each command and its summary. The module of the same name has `configure(parser)`."""
 
