@@ -112,7 +112,7 @@ def _queue() -> Panel:
     return lines(
         "Queue, of its limit", "Events that wait to be committed. Near 100 %: the store is slow or away, and events will "
         "be dropped.", [Query(f"max({own('queue_events')} / {own('queue_capacity_events')})", "waiting")],
-        unit="percentunit",
+        unit="percentunit", top=1.0,
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def board() -> Board:
             row(9, (8, _funnel()), (16, _steps())),
             row(8, (12, _drop_off()), (12, _completion())),
             row(7, (8, _open()), (8, _ends()), (8, _time_in_step())),
-            row(7, (10, _variants()), (7, _outcome_shares()), (7, _variant_waits()), heading="Experiment $experiment"),
+            row(7, (14, _variants()), (5, _outcome_shares()), (5, _variant_waits()), heading="Experiment $experiment"),
         ],
         variables=("journey", "experiment"),
     )

@@ -26,6 +26,7 @@ Limits = tuple[tuple[float | None, str], ...]
 SOURCE: Final = kinds.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREY: Final = "#8e8e8e"
 BLUE: Final = "blue"
+_HOUR: Final = 3_600_000.0  # milliseconds; longer gaps are no line
 _QUANTILES: Final = {"p50.*": "blue", "p90.*": "orange", "p99.*": "purple"}
 CODES: Final = {
     "100": "100 wrong parameter", "190": "190 expired token", "368": "368 blocked for policy",
@@ -171,7 +172,7 @@ def lines(  # noqa: PLR0913 - what a graph may need
     for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(_target(query, letter).range())
     panel.tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
-    panel.legend(_legend()).show_points(kinds.VisibilityMode.NEVER).span_nulls(4 * 3_600_000.0)
+    panel.legend(_legend()).show_points(kinds.VisibilityMode.NEVER).span_nulls(2 * _HOUR).insert_nulls(2 * _HOUR)
     # a number keeps its colour on every panel
     numbers = all(query.legend in {"{{display_phone_number}}", "objective"} for query in queries)
     by_name, in_order = models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME, models.FieldColorModeId.PALETTE_CLASSIC
@@ -290,6 +291,7 @@ def _cells(column: Column) -> list[models.DynamicConfigValue]:
         values["custom.align"] = "center"
     if column.bar:
         values["custom.cellOptions"] = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
+        values["min"] = 0
     if column.link:
         values["links"] = [{"title": "Open the dashboard", "url": column.link}]
     return [models.DynamicConfigValue(id_val=name, value=value) for name, value in values.items() if value is not None]
