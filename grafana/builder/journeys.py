@@ -33,6 +33,7 @@ def board() -> Board:
         [
             row(4, *_stats()),
             row(9, (8, _funnel()), (16, _steps())),
+            row(7, (12, _moves()), (12, _confusion())),
             row(8, (12, _drop_off()), (12, _completion())),
             row(7, (8, _open()), (8, _ends()), (8, _time_in_step())),
             row(7, (14, _variants()), (5, _outcome_shares()), (5, _variant_waits()), heading="Experiment $experiment"),
@@ -107,6 +108,33 @@ def _steps() -> Panel:
          Column("Drop-off", _ordered(ratio(_DROPPED, _ENDED, RANGE, _STEP)), "percentunit", 1),
          Column("Median time", _ordered(median), "s", 0), Column("Visits", _ordered(visits), decimals=2),
          Column("Loops", _ordered(loops), "percentunit", 1)],
+        sort="#",
+    )  # fmt: skip
+
+
+def _moves() -> Panel:
+    by = "by (from_step, to_step)"
+    moves = count(of("journey_transitions_total", _J), RANGE, by)
+    whole = count(of("journey_transitions_total", _J), RANGE, "by (from_step)")
+    return grid(
+        "Moves between steps", "Where people go from each step, in this time range. Moves back to an earlier step, or to "
+        "the same one, show where people go round.",
+        [Column("From", label="from_step"), Column("To", label="to_step"), Column("Moves", moves, decimals=0),
+         Column("Of all from there", f"{moves} / on (from_step) group_left () ({whole} > 0)", "percentunit", 1)],
+        sort="From", nothing="no run in this time range",
+    )  # fmt: skip
+
+
+def _confusion() -> Panel:
+    visits = f"({count(of('journey_step_visits_total', _J), RANGE, _STEP)} > 0)"
+    fallbacks = count(of("journey_step_fallbacks_total", _J), RANGE, _STEP)
+    messages = count(of("journey_step_messages_total", _J), RANGE, _STEP)
+    return grid(
+        "Questions that confuse", "Turns not understood and messages, for each visit of a step. The highest ones are "
+        "the questions to reword.",
+        [Column("#", label="index", width=50), Column("Step", label="step"),
+         Column("Not understood", _ordered(f"{fallbacks} / {visits}"), "percentunit", 1),
+         Column("Messages a visit", _ordered(f"{messages} / {visits}"), decimals=2)],
         sort="#",
     )  # fmt: skip
 

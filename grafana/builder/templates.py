@@ -31,7 +31,7 @@ def board() -> Board:
             row(5, (24, _timeline())),
             row(8, (12, _sends()), (12, _statuses())),
             row(8, (8, _failures()), (8, _rejections()), (8, _read())),
-            row(7, (12, _preferences()), (12, _changes())),
+            row(7, (8, _preferences()), (8, _template_failures()), (8, _changes())),
         ],
         since="now-7d",
         variables=(),
@@ -66,9 +66,9 @@ def _stats() -> list[tuple[int, Panel]]:
 def _table() -> Panel:
     accounts = f"max by (phone_number_id, waba_id) ({of('number_info')})"
 
-    def messages(status: str) -> str:
+    def messages(status: str, family: str = "template_messages_total") -> str:
         """Return messages by account: two may have templates of one name."""
-        series = f"increase({of('template_messages_total', status)}[{RANGE}])"
+        series = f"increase({of(family, status)}[{RANGE}])"
         counts = f"sum by (phone_number_id, template, language) ({one(series)})"
         return f"sum {_BY} ({counts} * on (phone_number_id) group_left (waba_id) {accounts})"
 
@@ -76,6 +76,7 @@ def _table() -> Panel:
         part, whole = (messages(f'status=~"{status}"') for status in (part, whole))
         return f"{part} / ({whole} > 0)"
 
+    opt_outs, delivered = messages("", "template_opt_outs_total"), messages('status="delivered"')
     return grid(
         "Templates", "Each template of the chosen numbers' accounts. Read ratio is Meta's own leading signal: the one "
         "with the lowest is the next to fall.",
@@ -84,7 +85,8 @@ def _table() -> Panel:
          Column("Quality", f"{_QUALITY} {_MINE}", rated="rating"),
          Column("Sent", messages('status="sent"'), decimals=0),
          Column("Read of delivered", share("read", "delivered"), "percentunit", 1),
-         Column("Failed", share("failed", "failed|delivered"), "percentunit", 1)],
+         Column("Failed", share("failed", "failed|delivered"), "percentunit", 1),
+         Column("Opt-outs/1,000", f"1000 * {opt_outs} / ({delivered} > 0)", decimals=1)],
         sort="Template", nothing="no template polled yet",
     )  # fmt: skip
 
@@ -146,6 +148,15 @@ def _preferences() -> Panel:
         "Opt-outs and opt-ins, a day", "By category. A peak follows the campaign that caused it: do not repeat it.",
         [Query(count(of("opt_outs_total"), "1d", "by (category)"), "out of {{category}}"),
          Query(count(of("opt_ins_total"), "1d", "by (category)"), "into {{category}}")],
+    )  # fmt: skip
+
+
+def _template_failures() -> Panel:
+    failures, by = of("template_failures_total"), "by (template, code)"
+    return lines(
+        "Failed a day, by template", "With the error code. 132015 and 132016: the template is paused or disabled; 131049: "
+        "WhatsApp holds back marketing to that person.",
+        [Query(seen(counted(failures, "1d", by), failures, by), "{{template}} {{code}}")], nothing="no failure",
     )  # fmt: skip
 
 

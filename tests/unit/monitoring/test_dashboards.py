@@ -52,7 +52,7 @@ def test_the_walk_finds_what_is_wrong() -> None:
     assert walk(promql_parser.parse(good)) == ({"outcome"}, [])
     for bad in (
         "rate(chatvitals_turn_total[5m])",
-        'chatvitals_turns_open{turn="first"}',
+        'chatvitals_turns_open{outcome="answered"}',
         "rate(chatvitals_wait_seconds[5m])",
         "sum by (step) (chatvitals_turns_open)",
         "max by (turn) (sum by (outcome) (chatvitals_turns_total))",
