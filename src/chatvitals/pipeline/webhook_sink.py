@@ -76,7 +76,7 @@ class WebhookSink:
         self._closings = ClosingRemarks(settings.closings)
 
     def tell_start(self, store: str, hooks: str) -> None:
-        """Write the start line to the log, and a warning where there is no app secret."""
+        """Write the start line to the log."""
         self.advice.started(
             __version__,
             store=store,
@@ -84,8 +84,6 @@ class WebhookSink:
             signature="checked" if self.settings.app_secret else "not checked",
             metrics="with a token" if self.settings.metrics_token else "open",
         )
-        if not self.settings.app_secret:
-            self.advice.once(advice.NOT_SIGNED)
 
     def receive(self, body: bytes, signature: str | None) -> RawWebhook:
         """Take in a webhook without counting it yet; never raises. `emit` counts it.

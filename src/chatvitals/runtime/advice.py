@@ -7,10 +7,6 @@ import threading
 
 logger = logging.getLogger("chatvitals")
 
-NOT_SIGNED = (
-    "chatvitals: app_secret is not set, so anybody can send webhooks that are counted. "
-    "Set app_secret (or CHATVITALS_APP_SECRET) to the secret in the App Dashboard, Settings, Basic."
-)
 BAD_SIGNATURE = (
     "chatvitals: a webhook with a wrong signature came and is not counted. Check that app_secret is the secret of this "
     "app, and that no proxy rewrites request bodies. Further ones are counted in chatvitals_webhooks_total."
@@ -36,7 +32,7 @@ class Advice:
     def once(self, sentence: str) -> None:
         """Write a warning, unless it was written before.
 
-        advice.once(NOT_SIGNED)
+        advice.once(UNSIGNED)
 
         """
         with self._lock:
