@@ -105,6 +105,7 @@ WAYS: dict[str, Callable[[str], bytes]] = {
     "http.client": _http_client,
     "urllib.request": _urllib,
     "urllib.request in pieces": _in_pieces,
+    "urllib.request in one go": lambda url: urllib.request.urlopen(urllib.request.Request(url, RAW, JSON)).read(),
     "urllib3": lambda url: urllib3.PoolManager().request("POST", url, json=SEND).data,
     "requests": lambda url: requests.post(url, json=SEND, timeout=5).content,
     "requests, form": lambda url: requests.post(url, data=FORM, timeout=5).content,

@@ -7,6 +7,7 @@ not: we look at what the bot's own `read()` returns. An answer that is closed un
 from __future__ import annotations
 
 import weakref
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.http_hooks.patching import Method
@@ -27,6 +28,9 @@ def _body(_client: Any, args: Arguments, kwargs: Keywords) -> object:
 
 def _answered(pending: Pending, client: Any, _response: Any, _kwargs: Keywords) -> None:
     _AnswerWatch(pending, client)
+
+
+_MARK = "_chatvitals"  # the attribute of a response that holds its watch
 
 
 class _AnswerWatch:
@@ -54,41 +58,57 @@ class _AnswerWatch:
 
 
 class _BodyWatch:
-    """Stands before `read` and `close` of one response, until the body has been read whole."""
+    """Sees what the bot reads of one response, until the body has been read whole or closed."""
+
+    __slots__ = ("_gone", "_kind", "_pending", "_pieces", "_status")
 
     def __init__(self, pending: Pending, response: Any) -> None:
         self._pending = pending
         self._status = response.status
+        kind: Any = type(response)
+        self._kind = kind
         self._pieces: list[bytes] = []
-        self._response = weakref.ref(response)
         self._gone = weakref.finalize(response, pending.finish, response.status, None)
         self._gone.atexit = False
-        self._ours = {"read": self._read, "close": self._close}
-        vars(response).update(self._ours)
+        vars(response)[_MARK] = self
+        # Not an attribute of the response: it would have to hold the response, and keep its connection open.
+        response.__class__ = _watched(kind)
 
-    def _read(self, *args: Any, **kwargs: Any) -> Any:
-        response: Any = self._response()
-        piece = type(response).read(response, *args, **kwargs)
+    def saw(self, response: Any, piece: bytes, *, whole: bool) -> None:
+        """Note what was read."""
         with self._pending.guard("clients"):
             self._pieces.append(piece)
-            if not piece or not args or args[0] is None or response.isclosed():
-                self._finish(b"".join(self._pieces))
-        return piece
+            if whole or not piece or response.isclosed():
+                self.finish(response)
 
-    def _close(self) -> Any:
-        response = self._response()
-        self._finish(b"".join(self._pieces) or None)
-        return None if response is None else type(response).close(response)
-
-    def _finish(self, body: bytes | None) -> None:
+    def finish(self, response: Any) -> None:
+        """Count the send, and leave the response as it was."""
         with self._pending.guard("clients"):
             self._gone.detach()
-            response = self._response()
-            attributes = {} if response is None else vars(response)
-            for name, ours in self._ours.items():
-                if attributes.get(name) == ours:
-                    del attributes[name]
-            self._pending.finish(self._status, body)
+            if vars(response).pop(_MARK, None) is not None:
+                response.__class__ = self._kind
+            self._pending.finish(self._status, b"".join(self._pieces) or None)
+
+
+@lru_cache(maxsize=16)
+def _watched(kind: Any) -> Any:
+    """Return a class that is `kind` but for a look at what is read."""
+
+    def read(self: Any, *args: Any, **kwargs: Any) -> Any:
+        piece = kind.read(self, *args, **kwargs)
+        watch = vars(self).get(_MARK)
+        if watch is not None:
+            watch.saw(self, piece, whole=not kwargs and (not args or args[0] is None))
+        return piece
+
+    def close(self: Any) -> Any:
+        watch = vars(self).get(_MARK)
+        if watch is not None:
+            watch.finish(self)
+        return kind.close(self)
+
+    names = {"read": read, "close": close, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    return type(kind.__name__, (kind,), names)
 
 
 METHODS = (
