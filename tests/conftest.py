@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from chatvitals.events import PersonEvent
+    from chatvitals.exporters.metrics_app import MetricsRequest
     from chatvitals.integrations.asgi import ASGIApp, Message, Receive, Scope, Send
     from chatvitals.pipeline.queue_items import Queued
     from tests.helpers.healthy_bot import Patient
@@ -138,6 +139,10 @@ class DoorVitals:
             await send({"type": "http.response.body", "body": b"up 1\n"})
 
         return metrics
+
+    def metrics_response(self, request: MetricsRequest) -> tuple[int, dict[str, str], bytes]:
+        """Answer one line."""
+        return 200, {"Content-Type": "text/plain"}, b"up 1\n"
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from __future__ import annotations
 from chatvitals._version import __version__
 from chatvitals.events import Poll
 from chatvitals.integrations.asgi import ChatVitalsMiddleware
+from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
 from chatvitals.settings import OpeningHours, Settings, SettingsError
 from chatvitals.stores.base import Store
 from chatvitals.tracking.experiments import Experiment
@@ -28,6 +29,7 @@ from chatvitals.vitals import Vitals, init
 
 __all__ = [
     "ChatVitalsMiddleware",
+    "ChatVitalsWSGIMiddleware",
     "Experiment",
     "Journey",
     "Observation",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol  # Literal: msgspec reads the types of a Tag
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol  # Literal: msgspec reads the types of a Tag
 
 from chatvitals.events import Message
+from chatvitals.runtime import worker_loops
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,20 +52,58 @@ class Handling:
 
     It is bound before the body has come and given its source afterwards, so that whichever task receives the body,
     every task of the request sees the same contacts. Who they are is looked up when it is first asked.
+
+    Tasks and threads that were started meanwhile keep it. It is theirs as long as they work for this webhook: for ten
+    minutes after its end, and not in a worker that has gone on to the next (tests/safety/README.md 79).
     """
 
-    __slots__ = ("_contacts", "source")
+    __slots__ = ("_contacts", "_ended", "_owner", "_serial", "source")
 
     def __init__(self, contacts: tuple[ContactIds, ...] = ()) -> None:
         self.source: Source | None = None
         """What knows the contacts, once there is a body."""
         self._contacts = contacts
+        self._owner = _runner()
+        self._serial = next(_serials)
+        self._ended: float | None = None
 
     @property
     def contacts(self) -> tuple[ContactIds, ...]:
-        """Who they are."""
+        """Who they are; nobody where it cannot be known whom the caller works for."""
+        if self._serial != _serials.last and self._is_elsewhere() and not self._is_ours():
+            return ()
         source = self.source
         return self._contacts if source is None else source.contacts
+
+    @property
+    def ended(self) -> bool:
+        """Whether the webhook has been handled."""
+        return self._ended is not None
+
+    def end(self) -> None:
+        """Note that the webhook has been handled."""
+        self._ended = time.monotonic()
+
+    def _is_elsewhere(self) -> bool:
+        """Return whether the caller is another task or thread than the one that handled the webhook."""
+        return self._ended is not None or self._owner != _runner()
+
+    def _is_ours(self) -> bool:
+        late = self._ended is not None and time.monotonic() - self._ended > _OUTLIVES
+        return not late and not worker_loops.is_within_one()
+
+
+class _Serials:
+    """Numbers handlings in the order in which they begin."""
+
+    __slots__ = ("last",)
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def __next__(self) -> int:
+        self.last += 1  # two threads may get the same number: then each takes the other's for its own
+        return self.last
 
 
 class Tag(NamedTuple):
@@ -71,6 +113,8 @@ class Tag(NamedTuple):
     actor: Literal["bot", "human"] | None = None
 
 
+_OUTLIVES: Final = 600.0  # seconds; a task may wait for a language model, and not for days
+_serials = _Serials()
 _handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", default=None)
 _tag: ContextVar[Tag] = ContextVar("chatvitals_tag", default=Tag())  # noqa: B039 - a NamedTuple is immutable
 
@@ -86,14 +130,25 @@ def contacts_of(events: Iterable[Event]) -> tuple[ContactIds, ...]:
 
 def current() -> ContactIds | None:
     """Return the contact being handled, or None where there is none or a batch leaves it open."""
-    handling = _handling.get()
-    return handling.contacts[0] if handling is not None and len(handling.contacts) == 1 else None
+    contacts = handled()
+    return contacts[0] if len(contacts) == 1 else None
 
 
 def handled() -> tuple[ContactIds, ...]:
     """Return all contacts whose messages are being handled."""
     handling = _handling.get()
     return () if handling is None else handling.contacts
+
+
+def to_hand_on() -> Handling | None:
+    """Return what a thread or job that is started here takes over, or None.
+
+    A thread that has outlived its webhook hands nothing on: it may belong to a pool or scheduler.
+    """
+    handling = _handling.get()
+    if handling is None or (handling.ended and not _in_task()) or not handling.contacts:
+        return None
+    return handling
 
 
 def find(number: str, phone: str, user: str) -> ContactIds | None:
@@ -107,7 +162,7 @@ def find(number: str, phone: str, user: str) -> ContactIds | None:
 
 
 @contextmanager
-def bound(handling: Handling) -> Iterator[None]:
+def bound(handling: Handling | None) -> Iterator[None]:
     """Bind `handling` for the body of the `with` statement."""
     token = bind(handling)
     try:
@@ -116,7 +171,7 @@ def bound(handling: Handling) -> Iterator[None]:
         unbind(token)
 
 
-def bind(handling: Handling) -> Token[Handling | None]:
+def bind(handling: Handling | None) -> Token[Handling | None]:
     """Bind `handling` until `unbind` is called with what this returns, as `bound` does at less cost."""
     return _handling.set(handling)
 
@@ -140,3 +195,14 @@ def tagged(tag: Tag) -> Iterator[None]:
         yield
     finally:
         _tag.reset(token)
+
+
+def _runner() -> int:
+    """Return what tells the running task, or the thread where there is none, from others."""
+    return id(sys.modules["asyncio"].current_task()) if _in_task() else threading.get_ident()
+
+
+def _in_task() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    # `get_running_loop` would raise where there is none, which costs more
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001

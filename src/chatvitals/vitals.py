@@ -9,23 +9,24 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from chatvitals import context, http_hooks
-from chatvitals.events import Call, Reply, Webhook
+from chatvitals.events import Call, Reply
 from chatvitals.exporters.leader_election import LeaderElection
-from chatvitals.exporters.metrics_app import MetricsApp
+from chatvitals.exporters.metrics_app import MetricsApp, MetricsRequest, respond
 from chatvitals.exporters.prometheus import VitalsCollector
-from chatvitals.integrations import asgi
+from chatvitals.integrations import apps, aws_lambda
+from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
 from chatvitals.pipeline.store_advice import StoreAdvice
 from chatvitals.pipeline.webhook_sink import WebhookSink, warn_unsigned
 from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
-from chatvitals.tracking import handlers
+from chatvitals.tracking import handlers, threads
 from chatvitals.tracking.assignments import Assignments
 from chatvitals.tracking.contact_lookup import ContactResolver
 from chatvitals.tracking.experiments import PLANNED_CONTACTS, Experiment, ExperimentPlan
 from chatvitals.tracking.journeys import Journey, JourneyPlan, check_name
-from chatvitals.tracking.observation import Observation, signature_of
+from chatvitals.tracking.observation import Headers, Observation, observe
 from chatvitals.tracking.ordered_clock import MonotonicClock
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
     from chatvitals.events import CallName, Poll
     from chatvitals.exporters.otlp_push import OtlpPush
     from chatvitals.graph_api.poller import Poller
+    from chatvitals.integrations.wsgi import WSGIApp
     from chatvitals.stores.base import Store
 
     App = TypeVar("App")
+    R = TypeVar("R")
     F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
 
 
@@ -64,6 +67,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     warn_unsigned(vitals.settings)
     if vitals.settings.hooks:
         http_hooks.install(vitals._observer)
+        vitals._undo_on_close(threads.install())
     atexit.register(vitals.close)
     return vitals
 
@@ -128,38 +132,39 @@ class Vitals:
     # Doors
 
     def instrument_app(self, app: App, *, webhook_path: str = "/webhook", metrics_path: str | None = None) -> App:
-        """Wrap a Starlette or FastAPI app and return it: see `chatvitals.integrations.asgi.instrument_app`.
+        """Watch the webhook of an application: see `chatvitals.integrations.apps.instrument_app`."""
+        return apps.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
 
-        vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")
+    def instrument_wsgi(
+        self, app: WSGIApp, *, webhook_path: str = "/webhook", metrics_path: str | None = None
+    ) -> ChatVitalsWSGIMiddleware:
+        """Return any WSGI application with its webhook watched: see `ChatVitalsWSGIMiddleware`."""
+        return ChatVitalsWSGIMiddleware(app, self, webhook_path=webhook_path, metrics_path=metrics_path)
 
-        """
-        return asgi.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
+    def lambda_handler(self, function: Callable[[Any, Any], R]) -> Callable[[Any, Any], R]:
+        """Watch the webhooks of an AWS Lambda function, as a decorator: see `chatvitals.integrations.aws_lambda`."""
+        return aws_lambda.lambda_handler(self, function)
 
-    def observe_webhook(
-        self, body: bytes, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
-    ) -> Observation:
-        """Take in a webhook's raw body where no middleware can; never raises.
+    def observe_webhook(self, body: bytes | str, headers: Headers | None = None) -> Observation:
+        """Take in a webhook's raw body where no door fits; never raises.
 
         Use the result in a `with` statement around the handling of the webhook, so that replies and calls made there
-        know whose message they are about.
+        know whose message they are about. There, `reject()` says that the bot refuses it.
 
         Args:
             body: the bytes as they came; a parsed and re-serialised body fails the signature.
-            headers: the request's headers, in any case; only `X-Hub-Signature-256` is read.
+            headers: the request's headers, in any case and form; only `X-Hub-Signature-256` is read.
 
         """
-        webhook = Webhook(result="undecodable", received=self.clock())
-        with self._guard("observe_webhook"):
-            if len(body) > self.settings.max_body:
-                webhook = Webhook(result="oversize", received=webhook.received)
-            else:
-                webhook = self.webhook_sink.receive(body, signature_of(headers or {})).webhook
-        self._emit(webhook)
-        return Observation(webhook)
+        return observe(self.webhook_sink, body, headers)
 
     def metrics_app(self) -> MetricsApp:
         """Return an ASGI app that serves the metrics, as text or OpenMetrics, behind `metrics_token` if one is set."""
         return MetricsApp(self.collector, self._guard, self.settings.metrics_token)
+
+    def metrics_response(self, request: MetricsRequest) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body of an answer about the metrics, for servers that are not ASGI."""
+        return respond(self.collector, self._guard, self.settings.metrics_token, request)
 
     # Replies
 

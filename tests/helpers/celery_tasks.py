@@ -18,7 +18,8 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     task_send_sent_event=True,
 )
-carrying.instrument(vitals, app)
+if "CELERY_RECYCLED" not in os.environ:  # without it, `init` alone must do
+    carrying.instrument(vitals, app)
 order = vitals.journey("order", steps=["menu", "paid"], completed_by="paid")
 
 

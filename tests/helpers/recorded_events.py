@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.events import Webhook
 from chatvitals.metrics import catalogue
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
@@ -50,9 +49,7 @@ class ListeningVitals(Vitals):
         """Take in a webhook with these message items, to be used in a `with` statement."""
         body = json.dumps(webhook(*items)).encode()
         observation = self.observe_webhook(body)
-        accepted = self.events[-1]
-        assert isinstance(accepted, Webhook)
-        assert accepted.result == "accepted"
+        assert observation.result == "accepted"
         return observation
 
     def later(self, seconds: float) -> None:

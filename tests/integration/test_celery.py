@@ -152,3 +152,24 @@ def test_a_header_that_a_worker_logs_shows_nobody(tasks: Any, worker: tuple[subp
     assert "unregistered task of type 'nobody_knows'" in words
     assert "'chatvitals': '" in words
     assert person.phone not in words
+
+
+def test_75_children_that_celery_recycles_lose_no_send(
+    tasks: Any, serve: Callable[[ASGIApp], int], tmp_path: Path
+) -> None:
+    """Each child ends by `os._exit` as soon as its one task is done; `chatvitals.init` is all that there is."""
+    bot = Bot(tasks, "1004")
+    log = tmp_path / "worker.log"
+    command = [sys.executable, "-m", "celery", "-A", "tests.helpers.celery_tasks", "worker", "--pool", "prefork"]
+    flags = ["-c", "2", "--max-tasks-per-child", "1", "-l", "error", "--without-gossip", "--without-mingle"]
+    environ = {**os.environ, "GRAPH_URL": f"http://127.0.0.1:{serve(graph())}", "CELERY_RECYCLED": "1"}
+    with log.open("wb") as out:
+        process = subprocess.Popen([*command, *flags], stdout=out, stderr=out, cwd=HERE.parent.parent, env=environ)
+    try:
+        results = [tasks.answer.delay("1004", f"1555777{i:04d}", "text") for i in range(6)]
+        pids = {result.get(timeout=60) for result in results}
+    finally:
+        stop(process)
+    assert len(pids) == 6, "each task has a child of its own"
+    found = bot.settled()
+    assert found["sends_total 1004 reply accepted"] == 6

@@ -243,7 +243,8 @@ def test_no_log_line_holds_what_an_error_quotes(
 
     vitals = start()
     monkeypatch.setattr("chatvitals.whatsapp.webhook_parser.decode", quote)
-    assert vitals.observe_webhook(b"{}").result == "undecodable"
+    with vitals.observe_webhook(b"{}") as webhook:
+        assert webhook.result == "undecodable"
     monkeypatch.setattr("chatvitals.pipeline.contact_batch.apply_event", quote)
     vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
     vitals.settle()

@@ -32,11 +32,8 @@ DOORS = {
 assert snippet.app.test_client().post("/webhook", data=BODY, headers=HEADERS).text == "ok"
 """,
     "Django": """
-import django
-from django.test import Client
-django.setup()
-sent = Client(headers={"x-hub-signature-256": HEADERS["x-hub-signature-256"]})
-assert sent.post("/webhook", data=BODY, content_type="application/json").content == b"ok"
+from werkzeug.test import Client
+assert Client(snippet.application).post("/webhook", data=BODY, headers=HEADERS).text == "ok"
 """,
     "aiohttp": """
 import asyncio
@@ -50,7 +47,7 @@ async def main():
 asyncio.run(main())
 """,
     "AWS Lambda": """
-assert snippet.handler({"body": BODY.decode(), "headers": HEADERS}, None)["statusCode"] == 200
+assert snippet.handler({"httpMethod": "POST", "body": BODY.decode(), "headers": HEADERS}, None)["statusCode"] == 200
 """,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatvitals.exporters.prometheus import allows, page
 
@@ -14,6 +14,32 @@ if TYPE_CHECKING:
 
     from chatvitals.exporters.prometheus import VitalsCollector
     from chatvitals.runtime.error_guard import ErrorGuard
+
+
+class MetricsRequest(NamedTuple):
+    """A request for the metrics; a header that is missing is the empty string."""
+
+    method: str
+    accept: str = ""
+    authorization: str = ""
+    accept_encoding: str = ""
+
+
+def respond(
+    collector: VitalsCollector, guard: ErrorGuard, token: str | None, request: MetricsRequest
+) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of the answer to a request for the metrics; never raises."""
+    plain = {"Content-Type": "text/plain; charset=utf-8"}
+    if request.method not in {"GET", "HEAD"}:
+        return 405, {**plain, "Allow": "GET, HEAD"}, b"method not allowed\n"
+    if not allows(token, [request.authorization.encode("latin-1", "replace")]):
+        return 401, {**plain, "WWW-Authenticate": "Bearer"}, b"unauthorized\n"
+    try:
+        answer = page(collector, request.accept, request.accept_encoding)
+    except Exception as error:  # noqa: BLE001 - a scrape must not raise into the bot's server
+        guard.report("metrics", error)
+        return 500, plain, b"chatvitals could not render its metrics; see the log\n"
+    return 200, dict(answer.headers), answer.body
 
 
 class MetricsApp:

@@ -1,7 +1,8 @@
 """Seeing the bot's sends on their way out: hooks on its HTTP clients, of this whole process or of one client.
 
-A library is hooked once it has been imported; we import none, since each costs a bot that does not use it some 0.2 s
-and 10 MB. What the bot imports after `install` is found by the next `refresh`, which the doors call per webhook.
+A library is hooked as soon as it has been imported; we import none, since each costs a bot that does not use it some
+0.2 s and 10 MB. A finder sees what the bot imports later. Where another tool imports past it, the next `refresh`
+finds the library; the doors call it per webhook.
 """
 
 from __future__ import annotations
@@ -10,17 +11,28 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.http_hooks import aiohttp as _aiohttp
+from chatvitals.http_hooks import http_client as _http_client
 from chatvitals.http_hooks import httpx as _httpx
+from chatvitals.http_hooks import niquests as _niquests
 from chatvitals.http_hooks import requests as _requests
+from chatvitals.http_hooks import urllib3 as _urllib3
 from chatvitals.http_hooks.observer import Pending, SendObserver
 from chatvitals.http_hooks.patching import Method, Patch, lock, unobserved
+from chatvitals.runtime.import_hook import ImportHook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Pending", "SendObserver", "hooked", "install", "instrument_client", "refresh", "remove", "unobserved"]
 
-_METHODS: tuple[Method, ...] = (*_httpx.METHODS, *_requests.METHODS, *_aiohttp.METHODS)
+_METHODS: tuple[Method, ...] = (
+    *_httpx.METHODS,
+    *_requests.METHODS,
+    *_aiohttp.METHODS,
+    *_niquests.METHODS,
+    *_urllib3.METHODS,
+    *_http_client.METHODS,
+)
 
 _observers: tuple[SendObserver, ...] = ()  # in order of installation; the last one gets the sends
 _patches: dict[Method, Patch] = {}
@@ -34,6 +46,7 @@ def install(observer: SendObserver) -> None:
     with lock:
         _observers = (*(other for other in _observers if other is not observer), observer)
         _patch(_METHODS)
+        _import_hook.install()
 
 
 def remove(observer: SendObserver) -> None:
@@ -45,8 +58,19 @@ def remove(observer: SendObserver) -> None:
     with lock:
         _observers = tuple(other for other in _observers if other is not observer)
         if not _observers:
+            _import_hook.remove()
             for patch in _patches.values():
                 patch.undo()
+
+
+def _imported() -> None:
+    """Hook the library that has just been imported."""
+    with lock:
+        if _observers:
+            _patch(_waiting)
+
+
+_import_hook = ImportHook({method.module for method in _METHODS} | {"httpx2", "urllib3"}, _imported)
 
 
 def refresh() -> None:
@@ -73,7 +97,8 @@ def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]
     """Let `observer` alone see the sends of one client; return a function that undoes it.
 
     Args:
-        client: an `httpx.Client`, `httpx.AsyncClient` (or httpx2's), `requests.Session` or `aiohttp.ClientSession`.
+        client: an `httpx.Client`, `httpx.AsyncClient` (or httpx2's), `requests.Session`, `aiohttp.ClientSession`, a
+            session of niquests, a pool of urllib3 or a connection of http.client.
         observer: who looks on.
 
     Raises:

@@ -37,7 +37,13 @@ def _body(_client: Any, _args: Arguments, kwargs: Keywords) -> object:
     if body is not None:
         return body
     data = kwargs.get("data")
-    return data if isinstance(data, (str, bytes, bytearray)) else None  # a dict there is a form
+    if isinstance(data, (str, bytes, bytearray, dict)):  # a dict there is a form
+        return data
+    fields = getattr(data, "_fields", None)  # of a FormData; writing it is what consumes it
+    if isinstance(fields, list):
+        return {options.get("name"): value for options, _, value in fields if isinstance(value, str)}
+    value = getattr(data, "_value", None)  # of a payload that holds its bytes, such as JsonPayload
+    return value if isinstance(value, bytes) else None
 
 
 def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) -> None:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 # Held for moments only, while attributes are compared and set.
 lock = threading.RLock()
 
-# The client and the body of the send that is being looked at here. A call of the same client with the same body
-# inside it is the same send: requests calls `send` again for each redirect, and wrappers of ours may be stacked.
-_covered: ContextVar[tuple[object, object] | None] = ContextVar("chatvitals_covered", default=None)
+# The body of the send that is being looked at here. A call with the same body inside it is the same send: requests
+# calls `send` again for each redirect and urllib3 below it, and wrappers of ours may be stacked.
+_covered: ContextVar[object] = ContextVar("chatvitals_covered", default=None)
 _unobserved: ContextVar[bool] = ContextVar("chatvitals_unobserved", default=False)
 
 _ABSENT = object()
@@ -186,7 +186,7 @@ def _wrapper(
 
 def _begin(
     method: Method, observer: SendObserver | None, heal: Callable[[], None], call: tuple[Any, Arguments, Keywords]
-) -> tuple[Pending, tuple[object, object]] | None:
+) -> tuple[Pending, object] | None:
     """Return the send that a call is and what it covers, or None where it is to pass unseen; never raises."""
     if observer is None:
         heal()
@@ -195,15 +195,14 @@ def _begin(
         verb, url = method.address(*call)
         if not send_requests.is_endpoint(verb, url) or _unobserved.get():
             return None
-        client, body = call[0], method.body(*call)
-        covered = _covered.get()
-        if covered is not None and covered[0] is client and covered[1] is body:
+        body = method.body(*call)
+        if body is None or _covered.get() is body:
             return None
         pending = observer.begin(str(verb), str(url), body)
     except Exception as error:  # noqa: BLE001 - a fence; `with guard` would cost every other request 0.3 µs
         observer.guard.report("clients", error)
         return None
-    return None if pending is None else (pending, (client, body))
+    return None if pending is None else (pending, body)
 
 
 def _itself(target: Any) -> Any:

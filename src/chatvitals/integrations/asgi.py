@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from chatvitals import context
-from chatvitals.events import AccountEvent, Webhook
+from chatvitals.integrations import _http
+from chatvitals.integrations._http import SEEN, DoorVitals
 from chatvitals.runtime.error_guard import logger
-from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 
-    from chatvitals.pipeline.raw_webhook import RawWebhook
     from chatvitals.pipeline.webhook_sink import WebhookSink
 
     Scope: TypeAlias = MutableMapping[str, Any]
@@ -23,17 +22,6 @@ if TYPE_CHECKING:
     ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 App = TypeVar("App")
-
-_SEEN = "chatvitals"  # the scope's key for the sinks that already count this request
-_REJECTIONS = (401, 403, 404, 405)  # design decision 8: answers by which an application disowns a webhook
-
-
-class DoorVitals(Protocol):
-    """What a door needs of `Vitals`."""
-
-    @property
-    def webhook_sink(self) -> WebhookSink:
-        """Where webhooks go."""
 
 
 class MountableVitals(DoorVitals, Protocol):
@@ -52,37 +40,34 @@ class ChatVitalsMiddleware:
         webhook_path: The path that WhatsApp posts to, within this application or in full.
 
     Raises:
+        TypeError: `app` is a WSGI application.
         ValueError: `webhook_path` is not a fixed path that starts with `/`.
 
     """
 
     def __init__(self, app: ASGIApp, vitals: DoorVitals, *, webhook_path: str = "/webhook") -> None:
+        if _http.takes(app, 2) and not _http.takes(app, 3):
+            raise TypeError(
+                f"{type(app).__name__!r} is a WSGI application, and ChatVitalsMiddleware takes ASGI applications: "
+                "use chatvitals.ChatVitalsWSGIMiddleware(app, vitals), or vitals.instrument_app(app)"
+            )
         self.app = app
         self._sink = vitals.webhook_sink
-        self._paths = _spellings("webhook_path", webhook_path)
+        self._paths = _http.spellings("webhook_path", webhook_path)
+        self._sink.webhook_paths.add(webhook_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and watch it if it is a webhook."""
         if scope.get("type") != "http" or scope.get("method") != "POST" or not self._is_webhook(scope):
-            await self.app(scope, receive, send)
-            return
-        await _Delivery(self._sink, scope, receive, send).run(self.app)
+            return await self.app(scope, receive, send)
+        return await _Delivery(self._sink, scope, receive, send).run(self.app)
 
     def _is_webhook(self, scope: Scope) -> bool:
-        """Return whether this is our path and nobody further out counts it for the same sink.
-
-        Servers and frameworks disagree on whether `path` contains `root_path`, so both readings are tried.
-        """
+        """Return whether this is our path and nobody further out counts it for the same sink."""
         path = scope.get("path")
-        if path not in self._paths:
-            root = scope.get("root_path")
-            if not root or not isinstance(root, str) or not isinstance(path, str):
-                return False
-            root = root.rstrip("/")
-            if path.removeprefix(root) not in self._paths and root + path not in self._paths:
-                return False
-        seen = scope.get(_SEEN)
-        return not isinstance(seen, tuple) or all(sink is not self._sink for sink in seen)
+        if path not in self._paths and not _http.matches(self._paths, path, scope.get("root_path")):
+            return False
+        return not _http.is_seen(self._sink, scope.get(SEEN))
 
 
 def instrument_app(
@@ -102,63 +87,51 @@ def instrument_app(
     Raises:
         TypeError: `app` is neither Starlette nor FastAPI.
         RuntimeError: the application has started already.
-        ValueError: a path is not a fixed path that starts with `/`, or both are the same.
+        ValueError: a path is not a fixed path that starts with `/`, both are the same, or the application serves
+            `metrics_path` itself.
 
     """
-    paths = _spellings("webhook_path", webhook_path)
-    if metrics_path is not None and set(paths) & set(_spellings("metrics_path", metrics_path)):
-        raise ValueError(f"metrics_path must differ from webhook_path, both are {metrics_path!r}: choose another one")
-    applications: Any = sys.modules.get("starlette.applications")  # an app of it cannot exist before its import
-    if applications is None or not isinstance(app, applications.Starlette):
-        raise TypeError(
-            f"instrument_app takes a Starlette or FastAPI application, not {type(app).__name__!r}: wrap any other "
-            "ASGI application as ChatVitalsMiddleware(app, vitals), or call vitals.observe_webhook(body, headers) "
-            "in the handler"
-        )
+    _http.check_paths(webhook_path, metrics_path)
+    if not is_starlette(app):
+        raise TypeError(_http.unknown_sentence(app))
     starlette: Any = app
     if starlette.middleware_stack is not None:
         raise RuntimeError(
             "instrument_app was called after the application had started, when its middleware is fixed: "
             "call it at the place where the application is created, not in a start-up handler or a request"
         )
+    routes = starlette.router.routes
+    serve = metrics_path is not None and not any(_serves(route, vitals, metrics_path) for route in routes)
+    if serve and metrics_path is not None and _taken(routes, metrics_path) is not None:
+        raise ValueError(_http.taken_sentence(metrics_path))
+    paths = _http.spellings("webhook_path", webhook_path)
     if not any(_watches(middleware, vitals, paths) for middleware in starlette.user_middleware):
         starlette.add_middleware(ChatVitalsMiddleware, vitals=vitals, webhook_path=webhook_path)
-    if metrics_path is not None and not any(_serves(r, vitals, metrics_path) for r in starlette.router.routes):
+        vitals.webhook_sink.webhook_paths.add(webhook_path)
+    if serve and metrics_path is not None:
         with vitals.webhook_sink.guard("asgi"):
             _serve_metrics(vitals, starlette, metrics_path)
     return app
 
 
-class _Delivery:
-    """One POST on the webhook path, while the application handles it.
+def is_starlette(app: object) -> bool:
+    """Return whether this is a Starlette or FastAPI application."""
+    applications: Any = sys.modules.get("starlette.applications")  # an app of it cannot exist before its import
+    return applications is not None and isinstance(app, applications.Starlette)
 
-    Each `except` here is the guard's fence without a context manager, whose calls cost as much as what they protect.
-    """
 
-    __slots__ = (
-        "_acknowledges",
-        "_chunks",
-        "_handling",
-        "_receive",
-        "_scope",
-        "_send",
-        "_sink",
-        "_size",
-        "_status",
-        "_unread",
-    )
+class _Delivery(_http.Delivery):
+    """One POST on the webhook path of an ASGI application."""
+
+    __slots__ = ("_receive", "_scope", "_send")
+
+    where = "asgi"
 
     def __init__(self, sink: WebhookSink, scope: Scope, receive: Receive, send: Send) -> None:
-        self._sink = sink
+        super().__init__(sink)
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._handling = context.Handling()
-        self._chunks: list[bytes] | None = []  # None once nothing more is to be copied
-        self._size = 0
-        self._unread: RawWebhook | None = None  # taken in, and not yet emitted
-        self._status: object = None  # of the response, once it has started
-        self._acknowledges = False  # an error of the application becomes 200: a setting, for account events alone
 
     async def run(self, app: ASGIApp) -> None:
         """Call the application with the contacts of this webhook bound and the request marked as counted.
@@ -167,33 +140,26 @@ class _Delivery:
         writes into it, such as the route.
         """
         scope = self._scope
-        outer = scope.get(_SEEN)
-        token = None
+        outer = scope.get(SEEN)
         try:
-            token = context.bind(self._handling)
-            scope[_SEEN] = (*outer, self._sink) if isinstance(outer, tuple) else (self._sink,)
+            self.begin()
+            scope[SEEN] = (*outer, self._sink) if isinstance(outer, tuple) else (self._sink,)
         except Exception as error:  # noqa: BLE001 - the fence
             self._sink.guard.report("asgi", error)
         try:
-            await app(scope, self.receive, self.send)
+            return await app(scope, self.receive, self.send)  # servers complain about a value, and must see it
         except Exception:
             if self._acknowledges and self._status is None:
                 with self._sink.guard("asgi"):
                     await self._acknowledge()
             raise
         finally:
+            self.end()
             try:
-                if self._unread is not None:
-                    self._emit()
-            except Exception as error:  # noqa: BLE001 - the fence
-                self._sink.guard.report("asgi", error)
-            try:
-                if token is not None:
-                    context.unbind(token)
                 if outer is None:
-                    scope.pop(_SEEN, None)
+                    scope.pop(SEEN, None)
                 else:
-                    scope[_SEEN] = outer
+                    scope[SEEN] = outer
             except Exception as error:  # noqa: BLE001 - the fence
                 self._sink.guard.report("asgi", error)
 
@@ -204,7 +170,7 @@ class _Delivery:
             try:
                 self._look(message)
             except Exception as error:  # noqa: BLE001 - the fence
-                self._chunks = None
+                self.forget()
                 self._sink.guard.report("asgi", error)
         return message
 
@@ -216,14 +182,23 @@ class _Delivery:
         """
         if self._status is None:
             try:
-                if message.get("type") == "http.response.start":
-                    self._status = status = message.get("status")
-                    self._emit()
-                    if self._acknowledges and isinstance(status, int) and status >= 400:
-                        message = {**message, "status": 200}
+                if message.get("type") == "http.response.start" and self.answered(message.get("status")):
+                    message = {**message, "status": 200}
             except Exception as error:  # noqa: BLE001 - the fence
                 self._sink.guard.report("asgi", error)
         return self._send(message)
+
+    def signature(self) -> str | None:
+        """Return the signature header; several are joined as HTTP joins them, so that none of them passes."""
+        values = _values(self._scope.get("headers"), b"x-hub-signature-256")
+        return b", ".join(values).decode("latin-1") if values else None
+
+    def declared_length(self) -> int:
+        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        try:
+            return max(map(int, _values(self._scope.get("headers"), b"content-length")), default=0)
+        except ValueError:
+            return 0
 
     async def _acknowledge(self) -> None:
         """Answer in place of an application that raised; its server then sees the exception and sends nothing more."""
@@ -231,92 +206,99 @@ class _Delivery:
         await self.send({"type": "http.response.body", "body": b""})
 
     def _look(self, message: Message) -> None:
-        """Copy a piece of the body; with the last one the webhook is taken in, before the application has it."""
         kind = message.get("type")
         if kind == "http.disconnect":
-            self._chunks = None
-        if kind != "http.request" or self._chunks is None:
-            return
-        body = message.get("body") or b""
-        more = bool(message.get("more_body"))
-        most = self._sink.settings.max_body
-        self._size += len(body)
-        # A declared length saves holding megabytes that will be dropped.
-        if self._size > most or (more and not self._chunks and _declared(self._scope.get("headers")) > most):
-            self._chunks = None
-            self._sink.emit(Webhook(result="oversize", received=self._sink.clock()))
-            return
-        self._chunks.append(bytes(body))
-        if not more:
-            whole = b"".join(self._chunks)
-            self._chunks = None
-            self._take(whole)
-
-    def _take(self, body: bytes) -> None:
-        """Take in the webhook; without an app secret its emission waits for the application's verdict."""
-        settings = self._sink.settings
-        unread = self._sink.receive(body, _signature(self._scope.get("headers")))
-        self._unread = self._handling.source = unread
-        if settings.acknowledge_account_events:
-            self._acknowledges = _about_account_only(unread.webhook)
-        if settings.app_secret or self._status is not None:
-            self._emit()
-
-    def _emit(self) -> None:
-        """Emit the webhook once, as rejected where only the application could tell and did so.
-
-        An application that raises before it answers has not rejected anything: its server says 500.
-        """
-        unread, self._unread = self._unread, None
-        if unread is not None:
-            unread.rejected = self._status in _REJECTIONS and not self._sink.settings.app_secret
-            self._sink.emit(unread)
-
-
-def _about_account_only(webhook: Webhook) -> bool:
-    """Return whether a webhook can be read whole and concerns no person: nothing is lost when it is not repeated."""
-    return (
-        webhook.result == "accepted"
-        and not webhook.malformed
-        and bool(webhook.events)
-        and all(type(event) is AccountEvent for event in webhook.events)
-        and all(field in enums.BUSINESS_FIELDS for field, _ in webhook.fields)
-    )
+            self.forget()
+        elif kind == "http.request":
+            self.copy(message.get("body") or b"", last=not message.get("more_body"))
 
 
 class _Metrics:
     """The metrics application as an object, since Starlette takes a function for a handler of requests."""
 
-    __slots__ = ("app", "vitals")
+    __slots__ = ("_checked", "_routes", "_theirs", "app", "path", "vitals")
 
-    def __init__(self, vitals: MountableVitals) -> None:
+    def __init__(self, vitals: MountableVitals, routes: list[Any], path: str) -> None:
         self.vitals = vitals
         self.app = vitals.metrics_app()
+        self.path = path
+        self._routes = routes
+        self._checked = False
+        self._theirs: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
+        """Serve the metrics, unless the bot has added a route of its own since: that one must not disappear."""
+        if not self._checked:
+            self._checked = True
+            with self.vitals.webhook_sink.guard("metrics"):
+                others = [route for route in self._routes if getattr(route, "endpoint", None) is not self]
+                self._theirs = _taken(others, self.path)
+                if self._theirs is not None:
+                    logger.warning("chatvitals: its metrics are not shown: %s.", _http.taken_sentence(self.path))
+        if self._theirs is None:
+            await self.app(scope, receive, send)
+            return
+        scope.update(self._theirs.matches(scope)[1])
+        await self._theirs.handle(scope, receive, send)
 
 
 def _serve_metrics(vitals: MountableVitals, app: Any, path: str) -> None:
     """Insert the route before all others, where no catch-all hides it."""
     from starlette.routing import Route  # noqa: PLC0415 - the middleware works without Starlette
 
-    endpoint = _Metrics(vitals)
+    endpoint = _Metrics(vitals, app.router.routes, path)
     route = Route(path, endpoint, methods=["GET", "HEAD"], name="chatvitals_metrics", include_in_schema=False)
     app.router.routes.insert(0, route)
-    if vitals.webhook_sink.settings.metrics_token is None:
-        logger.warning(
-            "chatvitals: %s is open to everyone who can reach the webhook. "
-            "Set metrics_token (or CHATVITALS_METRICS_TOKEN) to ask for a bearer token.",
-            path,
-        )
+    vitals.webhook_sink.metrics_paths.add(path)
+    _http.warn_if_open(vitals.webhook_sink, path)
+
+
+def _taken(routes: Iterable[Any], path: str) -> Any:
+    """Return the first of `routes` that answers GET on exactly this path, or that is mounted above it; else None.
+
+    Routes with parameters are left out: a catch-all answers everything, mostly with 404.
+    """
+    spelled = _http.spellings("metrics_path", path)
+    for route in routes:
+        if isinstance(getattr(route, "endpoint", None), _Metrics):
+            continue  # of another `Vitals`: the first one goes on showing
+        if any(found in spelled for found in _served_paths(route, "", 0)):
+            return route
+        mounted = getattr(route, "path", None)
+        if (
+            isinstance(mounted, str)
+            and mounted
+            and not hasattr(route, "methods")
+            and not getattr(route, "routes", None)
+            and f"{path}/".startswith(f"{mounted}/")
+        ):
+            return route  # an application whose routes nobody knows
+    return None
+
+
+def _served_paths(route: Any, prefix: str, depth: int) -> Iterator[str]:
+    """Yield the paths that a route and the routes below it answer to GET."""
+    if depth > 10:
+        return
+    path = prefix + (getattr(route, "path", None) or "")
+    included = getattr(route, "original_router", None)  # FastAPI keeps routers that were included apart
+    if included is not None:
+        prefix += getattr(getattr(route, "include_context", None), "prefix", None) or ""
+        for inner in included.routes:
+            yield from _served_paths(inner, prefix, depth + 1)
+    elif inspect.isroutine(getattr(route, "endpoint", None)) or hasattr(route, "methods"):
+        if "GET" in (getattr(route, "methods", None) or {"GET"}):
+            yield path
+    else:
+        for inner in getattr(route, "routes", None) or ():
+            yield from _served_paths(inner, path, depth + 1)
 
 
 def _watches(middleware: Any, vitals: DoorVitals, paths: tuple[str, str]) -> bool:
     """Return whether this entry of a middleware list is ours, for the same vitals and path."""
     if middleware.cls is not ChatVitalsMiddleware or middleware.kwargs.get("vitals") is not vitals:
         return False
-    return paths == _spellings("webhook_path", middleware.kwargs.get("webhook_path", "/webhook"))
+    return paths == _http.spellings("webhook_path", middleware.kwargs.get("webhook_path", "/webhook"))
 
 
 def _serves(route: object, vitals: MountableVitals, path: str) -> bool:
@@ -325,28 +307,6 @@ def _serves(route: object, vitals: MountableVitals, path: str) -> bool:
     return isinstance(endpoint, _Metrics) and endpoint.vitals is vitals and getattr(route, "path", None) == path
 
 
-def _spellings(name: str, path: str) -> tuple[str, str]:
-    """Return `path` without and with a slash at its end."""
-    if not isinstance(path, str) or not path.startswith("/") or "{" in path:
-        raise ValueError(f"{name} must be a fixed path that starts with '/', such as '/webhook', not {path!r}")
-    bare = path.rstrip("/")
-    return bare, f"{bare}/"
-
-
 def _values(headers: Iterable[tuple[bytes, bytes]] | None, name: bytes) -> list[bytes]:
     length = len(name)  # comparing lengths first spares most names their lowering
     return [value for key, value in headers or () if len(key) == length and key.lower() == name]
-
-
-def _signature(headers: Iterable[tuple[bytes, bytes]] | None) -> str | None:
-    """Return the signature header; several are joined as HTTP joins them, so that none of them passes."""
-    values = _values(headers, b"x-hub-signature-256")
-    return b", ".join(values).decode("latin-1") if values else None
-
-
-def _declared(headers: Iterable[tuple[bytes, bytes]] | None) -> int:
-    """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
-    try:
-        return max(map(int, _values(headers, b"content-length")), default=0)
-    except ValueError:
-        return 0

@@ -41,7 +41,17 @@ class WebhookSink:
 
     """
 
-    __slots__ = ("_closings", "_put", "before_receive", "clock", "guard", "seen", "settings")
+    __slots__ = (
+        "_closings",
+        "_put",
+        "before_receive",
+        "clock",
+        "guard",
+        "metrics_paths",
+        "seen",
+        "settings",
+        "webhook_paths",
+    )
 
     def __init__(
         self, settings: Settings, guard: ErrorGuard, clock: Callable[[], float], put: Callable[[Queued], None]
@@ -53,6 +63,10 @@ class WebhookSink:
         """Called before each webhook is taken in; they must be quick."""
         self.seen = 0
         """How many webhooks this process has taken in."""
+        self.webhook_paths: set[str] = set()
+        """The paths that doors watch."""
+        self.metrics_paths: set[str] = set()
+        """The paths at which doors serve the metrics."""
         self._put = put
         self._closings = ClosingRemarks(settings.closings)
 

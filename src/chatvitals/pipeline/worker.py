@@ -92,7 +92,7 @@ class Pipeline:
         self._queue: deque[Queued] = deque()
         self._size = 0
         self._dropped = DroppedEvents(self.own)
-        self._lock = threading.Lock()  # of the queue; held for moments only
+        self._lock = threading.RLock()  # of the queue; held for moments; the garbage collector may put an event, too
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
         self._served = threading.Condition(self._lock)

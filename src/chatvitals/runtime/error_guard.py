@@ -27,7 +27,7 @@ class ErrorGuard:
         self.errors: Counter[str] = Counter()  # not yet handed to the store; see `take`
         self.on_error = on_error
         self._logged: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __call__(self, where: str) -> _Fence:
         """Return a context manager that keeps an error of the place `where` from the bot."""
@@ -54,7 +54,7 @@ class ErrorGuard:
 
     def reset(self) -> None:
         """Begin with no counts, in a forked child: its parent has them."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.errors = Counter()
 
     def drain(self) -> Counter[str]:

@@ -33,7 +33,7 @@ def watch(something: Forkable) -> None:
 
 
 def before_exit(close: Callable[[], None]) -> None:
-    """Have `close` called before this process ends, where it is a child of multiprocessing.
+    """Have `close` called before this process ends, where it is a child of multiprocessing or of Celery's billiard.
 
     Such a child ends by `os._exit`, past `atexit`; what waits in its queue would be lost.
     """
@@ -42,6 +42,14 @@ def before_exit(close: Callable[[], None]) -> None:
         from multiprocessing.util import Finalize  # noqa: PLC0415 - in such a child it is imported already
 
         Finalize(None, close, exitpriority=100)
+    billiard = sys.modules.get("billiard.process")
+    if billiard is not None and getattr(billiard.current_process(), "_parent_pid", None) is not None:
+        from billiard.util import Finalize as BilliardFinalize  # noqa: PLC0415 - as above
+
+        BilliardFinalize(None, close, exitpriority=100)
+        signals = sys.modules.get("celery.signals")
+        if signals is not None:  # a child of Celery's pool ends past billiard's finalizers, too
+            signals.worker_process_shutdown.connect(lambda **_: close(), weak=False)
 
 
 def _before() -> None:

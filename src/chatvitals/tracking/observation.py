@@ -1,30 +1,73 @@
-"""The door of everything that is no ASGI application: a webhook that the bot hands over by itself."""
+"""The door of everything else: a webhook that the bot hands over by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from chatvitals import context
+from chatvitals.events import Webhook
+from chatvitals.pipeline.raw_webhook import RawWebhook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from chatvitals.events import Webhook, WebhookResult
+    from chatvitals.events import WebhookResult
+    from chatvitals.pipeline.webhook_sink import WebhookSink
+
+
+Headers: TypeAlias = Mapping[str, Any] | Mapping[bytes, Any] | Iterable[tuple[str, Any]] | Iterable[tuple[bytes, Any]]
+"""Headers as servers hand them over: a mapping, pairs, bytes or text, one value or a list of them."""
+
+_SIGNATURE = "x-hub-signature-256"
+_ENVIRON = "HTTP_X_HUB_SIGNATURE_256"  # its name in a WSGI environ, and in Django's `request.META`
 
 
 class Observation:
-    """A webhook that was taken in; as a context manager it binds the contact while the webhook is handled."""
+    """A webhook that was taken in. As a context manager it binds the contact while the webhook is handled.
 
-    __slots__ = ("_bound", "_handling", "result")
+        with vitals.observe_webhook(body, headers) as webhook:
+            if not signature_fits(body, headers):
+                webhook.reject()
+                return "forbidden", 403
 
-    def __init__(self, webhook: Webhook) -> None:
-        self.result: WebhookResult = webhook.result
-        accepted = webhook.result == "accepted"
-        self._handling = context.Handling(context.contacts_of(webhook.events) if accepted else ())
+    Without an app secret, only the bot can tell which webhooks are forged. The webhook counts at the end of the
+    block, or, where there is none, at once. A webhook that is rejected counts as such and opens no turn.
+
+    Args:
+        raw: the webhook.
+        emit: counts it.
+        waits: whether its counting waits for the bot's verdict.
+
+    """
+
+    __slots__ = ("_bound", "_emit", "_handling", "_raw", "_waits")
+
+    def __init__(self, raw: RawWebhook, emit: Callable[[RawWebhook], None], *, waits: bool) -> None:
+        self._raw = raw
+        self._handling = context.Handling()
+        self._handling.source = raw
+        self._emit: Callable[[RawWebhook], None] | None = emit
+        self._waits = waits
         self._bound: AbstractContextManager[None] | None = None
+
+    @property
+    def result(self) -> WebhookResult:
+        """What the webhook counts as: `accepted`, or why it does not count."""
+        return self._raw.webhook.result
+
+    def reject(self) -> None:
+        """Say that the bot refuses this webhook, within the `with` block; with an app secret this changes nothing."""
+        if self._waits:
+            self._raw.rejected = True
+
+    def count(self) -> None:
+        """Count the webhook, once."""
+        emit, self._emit = self._emit, None
+        if emit is not None:
+            emit(self._raw)
 
     def __enter__(self) -> Self:
         self._bound = context.bound(self._handling)
@@ -35,10 +78,57 @@ class Observation:
         if self._bound is not None:
             self._bound.__exit__(None, None, None)  # the handler's exception is none of the binding's business
             self._bound = None
+        self.count()
+        self._handling.end()
+
+    def __del__(self) -> None:
+        self.count()  # it was never entered
 
 
-def signature_of(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> str | None:
-    """Return the signature header, whatever its case; several are joined, so that none of them passes."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    values = [value for name, value in pairs if name.lower() == "x-hub-signature-256"]
+def observe(sink: WebhookSink, body: bytes | str, headers: Headers | None) -> Observation:
+    """Take in a webhook's raw body; never raises. With an app secret it counts at once."""
+    raw = None
+    result: WebhookResult = "undecodable"
+    with sink.guard("observe_webhook"):
+        whole = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+        if not isinstance(whole, (bytes, bytearray, memoryview)):
+            message = f"observe_webhook takes the raw body as bytes or text, not {type(body).__name__}"
+            sink.guard.report("observe_webhook", message=message)
+        elif len(whole) > sink.settings.max_body:
+            result = "oversize"
+        else:
+            raw = sink.receive(bytes(whole), signature_of(headers))
+    if raw is None:
+        failed = Webhook(result=result, received=sink.clock())
+        raw = RawWebhook(lambda *_: failed, b"", None, failed.received)
+    waits = not sink.settings.app_secret
+    observation = Observation(raw, sink.emit, waits=waits)
+    if not waits:
+        observation.count()
+    return observation
+
+
+def signature_of(headers: Headers | None) -> str | None:
+    """Return the signature header, whatever its case and form; several are joined, so that none of them passes."""
+    if headers is None:
+        return None
+    pairs: Iterable[Any] = headers.items() if hasattr(headers, "items") else headers
+    values = [text for name, value in pairs if _is_signature(name) for text in _texts(value)]
     return ", ".join(values) if values else None
+
+
+def _is_signature(name: object) -> bool:
+    text = _text(name)
+    return text is not None and (text.lower() == _SIGNATURE or text == _ENVIRON)
+
+
+def _texts(value: object) -> list[str]:
+    """Return the texts of a value, or of a list of them as gateways have it."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [text for text in map(_text, values) if text is not None]
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value
+    return bytes(value).decode("latin-1") if isinstance(value, (bytes, bytearray)) else None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import msgspec
 
 # No host list: proxies and partners speak the same API under their own names (whatsapp/README.md 7.3).
 _MARKETING_ENDPOINTS = {"messages": False, "marketing_messages": True}
 _MAX_BYTES = 1024 * 1024  # a send or its answer is a few kB; more than this is something else
+_MOST_FIELDS = 100  # of a form
+_OBJECTS = frozenset({"template", "typing_indicator"})  # those that we look into
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
 _TIMEOUTS = frozenset({"TimeoutError", "TimeoutException", "Timeout"})
@@ -64,7 +67,7 @@ def recognise(method: str, url: str, body: object) -> Attempt | None:
     Args:
         method: the HTTP method.
         url: the whole address or its path.
-        body: bytes, text or a dict that will become JSON; anything else (streams, files, forms) is left alone.
+        body: bytes or text of JSON or a form, or a dict that will become one; streams and files are left alone.
 
     """
     if not is_endpoint(method, url):
@@ -136,17 +139,36 @@ def _segments(url: str) -> tuple[str, str]:
 def _fields(body: object) -> dict[Any, Any] | None:
     """Return the JSON object that `body` is or will be, if it is one of the WhatsApp API."""
     fields: object = body
-    if isinstance(body, str):
-        if len(body) > _MAX_BYTES or '"whatsapp"' not in body:
+    if isinstance(body, (str, bytes, bytearray)):
+        if len(body) > _MAX_BYTES or not _mentions_whatsapp(body):
             return None
         fields = _decoded(body)
-    elif isinstance(body, (bytes, bytearray)):
-        if len(body) > _MAX_BYTES or b'"whatsapp"' not in body:
-            return None
-        fields = _decoded(body)
+        if fields is None:
+            fields = _form(body)
     if isinstance(fields, dict) and fields.get("messaging_product") == "whatsapp":
-        return fields
+        return {name: _inner(value) if name in _OBJECTS else value for name, value in fields.items()}
     return None
+
+
+def _mentions_whatsapp(body: str | bytes | bytearray) -> bool:
+    return "whatsapp" in body if isinstance(body, str) else b"whatsapp" in body
+
+
+def _form(body: str | bytes | bytearray) -> dict[str, str] | None:
+    """Return the fields of a form, or None; Meta takes forms with JSON text in the place of objects."""
+    try:
+        text = body if isinstance(body, str) else bytes(body).decode("ascii")
+        return dict(parse_qsl(text, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        return None
+
+
+def _inner(value: object) -> object:
+    """Return the object that a form has as JSON text."""
+    if not isinstance(value, str):
+        return value
+    inner = _decoded(value)
+    return value if inner is None else inner
 
 
 def _decoded(text: str | bytes | bytearray) -> object:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import aiohttp
 import httpx
@@ -96,7 +97,9 @@ def test_any_host_and_prefix_will_do(url: str, number: str) -> None:
         ("POST", URL, '{"a": "whatsapp", "b": ' + "[" * 100_000),
         ("POST", URL, json.dumps(body(text="x" * 2_000_000))),
         ("POST", URL, json.dumps(body(text="x" * 2_000_000)).encode()),
-        ("POST", URL, f"messaging_product=whatsapp&to={PHONE}"),
+        ("POST", URL, f"messaging_product=sms&to={PHONE}&text=whatsapp"),
+        ("POST", URL, "whatsapp=" + "&a=1" * 1000),
+        ("POST", URL, b"\xff=whatsapp&messaging_product=whatsapp"),
         ("POST", URL, [body()]),
         ("POST", URL, iter([b"a stream"])),
     ],
@@ -104,6 +107,16 @@ def test_any_host_and_prefix_will_do(url: str, number: str) -> None:
 def test_other_requests_are_none(method: str, url: str, content: object) -> None:
     """What is no JSON of the WhatsApp API on a POST to its endpoint is left alone, without an error."""
     assert send_requests.recognise(method, url, content) is None
+
+
+def test_a_form_is_a_send() -> None:
+    """The Graph API takes forms, with JSON text in the place of objects."""
+    form = {"messaging_product": "whatsapp", "to": PHONE, "type": "template"}
+    template = json.dumps({"name": "menu", "language": {"code": "it"}})
+    for content in (urlencode({**form, "template": template}), urlencode({**form, "template": template}).encode()):
+        attempt = send_requests.recognise("POST", URL, content)
+        assert attempt is not None
+        assert (attempt.phone, attempt.type, attempt.template, attempt.language) == (PHONE, "template", "menu", "it")
 
 
 def test_other_traffic_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,26 @@
+"""Sends through niquests: `send` of its sessions, as in requests; an answer that is not there yet is not waited for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chatvitals.http_hooks import requests
+
+if TYPE_CHECKING:
+    from chatvitals.http_hooks.observer import Pending
+    from chatvitals.http_hooks.patching import Keywords
+
+
+def _answered(pending: Pending, client: Any, response: Any, kwargs: Keywords) -> None:
+    if getattr(response, "lazy", False):  # multiplexed: any look at it would wait for it
+        pending.finish(200, None)
+        return
+    requests.METHODS[0].answered(pending, client, response, kwargs)
+
+
+METHODS = tuple(
+    requests.METHODS[0]._replace(
+        module="niquests", owner=owner, asynchronous=owner == "AsyncSession", answered=_answered
+    )
+    for owner in ("Session", "AsyncSession")
+)

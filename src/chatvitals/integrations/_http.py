@@ -1,0 +1,245 @@
+"""What all doors share: matching the webhook's path, copying its body, and reading the bot's verdict on it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from chatvitals import context
+from chatvitals.events import AccountEvent, Webhook
+from chatvitals.runtime.error_guard import logger
+from chatvitals.whatsapp import enums
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from chatvitals.pipeline.raw_webhook import RawWebhook
+    from chatvitals.pipeline.webhook_sink import WebhookSink
+    from chatvitals.settings import Settings
+
+SEEN: Final = "chatvitals"
+"""Key of an ASGI scope or a WSGI environ for the sinks that already count this request."""
+REJECTIONS: Final = (401, 403, 404, 405)
+"""Answers by which an application disowns a webhook (design decision 8)."""
+
+
+class DoorVitals(Protocol):
+    """What a door needs of `Vitals`."""
+
+    @property
+    def webhook_sink(self) -> WebhookSink:
+        """Where webhooks go."""
+
+
+class Delivery:
+    """One POST on the webhook path, while the application handles it. Doors derive from it.
+
+    Each `except` here is the guard's fence without a context manager, whose calls cost as much as what they protect.
+    """
+
+    __slots__ = ("_acknowledges", "_chunks", "_declared", "_sink", "_size", "_status", "_token", "_unread", "handling")
+
+    where = "door"
+    """The place that errors are counted under."""
+
+    def __init__(self, sink: WebhookSink) -> None:
+        self.handling = context.Handling()
+        self._sink = sink
+        self._chunks: list[bytes] | None = []  # None once nothing more is to be copied
+        self._size = 0
+        self._declared = -1  # bytes; negative until somebody asks
+        self._unread: RawWebhook | None = None  # taken in, and not yet emitted
+        self._status: object = None  # of the response, once it has started
+        self._acknowledges = False  # an error of the application becomes 200: a setting, for account events alone
+        self._token: Token[context.Handling | None] | None = None
+
+    def signature(self) -> str | None:
+        """Return the signature header; several are joined as HTTP joins them, so that none of them passes."""
+        raise NotImplementedError
+
+    def declared_length(self) -> int:
+        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Bind the contacts of this webhook; may raise."""
+        self._token = context.bind(self.handling)
+
+    def end(self) -> None:
+        """Emit what waits for a verdict that never came, and bind what was bound before; never raises."""
+        try:
+            if self._unread is not None:
+                self._emit()
+        except Exception as error:  # noqa: BLE001 - the fence
+            self._sink.guard.report(self.where, error)
+        try:
+            if self._token is not None:
+                token, self._token = self._token, None
+                context.unbind(token)
+            self.handling.end()
+        except Exception as error:  # noqa: BLE001 - the fence
+            self._sink.guard.report(self.where, error)
+
+    @property
+    def is_copying(self) -> bool:
+        """Whether more of the body is to be copied."""
+        return self._chunks is not None
+
+    def report(self, error: Exception) -> None:
+        """Count an error of ours."""
+        self._sink.guard.report(self.where, error)
+
+    def forget(self) -> None:
+        """Copy nothing more: the client has gone, or the body cannot be followed."""
+        self._chunks = None
+
+    def restart(self) -> None:
+        """Forget what was copied: the application reads the body from its beginning."""
+        if self._chunks is not None:
+            self._chunks, self._size = [], 0
+
+    def copy(self, piece: bytes, *, last: bool) -> None:
+        """Copy a piece of the body. With the last one the webhook is taken in, before the application has it.
+
+        A body is complete, too, when its declared length has come (tests/safety/README.md 58).
+        """
+        if self._chunks is None:
+            return
+        most = self._sink.settings.max_body
+        self._size += len(piece)
+        if not last and self._declared < 0:
+            self._declared = self.declared_length()
+        # A declared length saves holding megabytes that will be dropped.
+        if self._size > most or (not last and self._declared > most):
+            self._chunks = None
+            self._sink.emit(Webhook(result="oversize", received=self._sink.clock()))
+            return
+        self._chunks.append(bytes(piece))
+        if last or 0 < self._size == self._declared:
+            whole = b"".join(self._chunks)
+            self._chunks = None
+            self._take(whole)
+
+    def answered(self, status: object) -> bool:
+        """Note the status of the answer; return whether 200 is to go out in its place."""
+        self._status = status
+        self._emit()
+        return self._acknowledges and isinstance(status, int) and status >= 400
+
+    def _take(self, body: bytes) -> None:
+        """Take in the webhook; without an app secret its emission waits for the application's verdict."""
+        settings = self._sink.settings
+        unread = self._sink.receive(body, self.signature())
+        self._unread = self.handling.source = unread
+        if settings.acknowledge_account_events:
+            self._acknowledges = about_account_only(unread.webhook)
+        if settings.app_secret or self._status is not None:
+            self._emit()
+
+    def _emit(self) -> None:
+        """Emit the webhook once, as rejected where only the application could tell and did so.
+
+        An application that raises before it answers has not rejected anything: its server says 500.
+        """
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            unread.rejected = is_rejection(self._sink.settings, self._status)
+            self._sink.emit(unread)
+
+
+def is_rejection(settings: Settings, status: object) -> bool:
+    """Return whether an answer disowns a webhook that nobody else could tell to be forged."""
+    return status in REJECTIONS and not settings.app_secret
+
+
+def about_account_only(webhook: Webhook) -> bool:
+    """Return whether a webhook can be read whole and concerns no person: nothing is lost when it is not repeated."""
+    return (
+        webhook.result == "accepted"
+        and not webhook.malformed
+        and bool(webhook.events)
+        and all(type(event) is AccountEvent for event in webhook.events)
+        and all(field in enums.BUSINESS_FIELDS for field, _ in webhook.fields)
+    )
+
+
+def spellings(name: str, path: str) -> tuple[str, str]:
+    """Return `path` without and with a slash at its end.
+
+    Raises:
+        ValueError: it is not a fixed path that starts with `/`.
+
+    """
+    if not isinstance(path, str) or not path.startswith("/") or "{" in path or "<" in path:
+        raise ValueError(f"{name} must be a fixed path that starts with '/', such as '/webhook', not {path!r}")
+    bare = path.rstrip("/")
+    return bare, f"{bare}/"
+
+
+def check_paths(webhook_path: str, metrics_path: str | None) -> None:
+    """Check the paths of a door.
+
+    Raises:
+        ValueError: a path is not a fixed path that starts with `/`, or both are the same.
+
+    """
+    paths = spellings("webhook_path", webhook_path)
+    if metrics_path is not None and set(paths) & set(spellings("metrics_path", metrics_path)):
+        raise ValueError(f"metrics_path must differ from webhook_path, both are {metrics_path!r}: choose another one")
+
+
+def matches(paths: tuple[str, str], path: object, root: object) -> bool:
+    """Return whether a request's path is the webhook's.
+
+    Servers and frameworks disagree on whether `path` contains the root path, so both readings are tried.
+    """
+    if path in paths:
+        return True
+    if not root or not isinstance(root, str) or not isinstance(path, str):
+        return False
+    root = root.rstrip("/")
+    return path.removeprefix(root) in paths or root + path in paths
+
+
+def is_seen(sink: WebhookSink, seen: object) -> bool:
+    """Return whether somebody further out counts this request for the same sink."""
+    return isinstance(seen, tuple) and any(other is sink for other in seen)
+
+
+def taken_sentence(path: str) -> str:
+    """Say that the bot serves `path` itself, and what to do."""
+    return (
+        f"the bot answers {path} already: choose another metrics_path, or leave it out and add chatvitals to your "
+        "own metrics with registry.register(vitals.collector)"
+    )
+
+
+def unknown_sentence(app: object) -> str:
+    """Say that nothing is known about applications like `app`, and which ways there are."""
+    return (
+        f"instrument_app does not know applications like {type(app).__name__!r}: it takes those of Starlette, "
+        "FastAPI, Flask, Quart and Django. Wrap another ASGI application as "
+        "ChatVitalsMiddleware(app, vitals) and another WSGI application as vitals.instrument_wsgi(app), or call "
+        "vitals.observe_webhook(body, headers) in the handler"
+    )
+
+
+def warn_if_open(sink: WebhookSink, path: str) -> None:
+    """Warn that everybody who reaches the webhook can read the metrics, unless a token is set."""
+    if sink.settings.metrics_token is None:
+        logger.warning(
+            "chatvitals: %s is open to everyone who can reach the webhook. "
+            "Set metrics_token (or CHATVITALS_METRICS_TOKEN) to ask for a bearer token.",
+            path,
+        )
+
+
+def takes(app: Any, count: int) -> bool | None:
+    """Return whether `app` can be called with `count` arguments; None where nobody can tell."""
+    try:
+        inspect.signature(app).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:
+        return None
+    return True

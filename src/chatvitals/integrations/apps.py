@@ -1,0 +1,126 @@
+"""One line for an application of any framework that is known: the door that fits it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from chatvitals.exporters.metrics_app import MetricsRequest
+from chatvitals.integrations import _http, asgi, wsgi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+App = TypeVar("App")
+
+
+class MountableVitals(asgi.MountableVitals, wsgi.MountableVitals, Protocol):
+    """What `instrument_app` needs of `Vitals`."""
+
+
+def instrument_app(
+    vitals: MountableVitals, app: App, *, webhook_path: str = "/webhook", metrics_path: str | None = None
+) -> App:
+    """Watch the webhook of an application, before it starts, and serve `/metrics` if asked.
+
+    Args:
+        vitals: What `chatvitals.init` returned.
+        app: The application of a framework; it is changed in place. Calling this twice counts nothing twice.
+        webhook_path: The path that WhatsApp posts to.
+        metrics_path: Where to serve the metrics, for GET and HEAD; None serves them nowhere.
+
+    Returns:
+        The application that was given.
+
+    Raises:
+        TypeError: nothing is known about applications of this kind; the message names the ways that exist.
+        RuntimeError: the application has started already.
+        ValueError: a path is not a fixed path that starts with `/`, both are the same, or the application serves
+            `metrics_path` itself.
+
+    """
+    _http.check_paths(webhook_path, metrics_path)
+    if asgi.is_starlette(app):
+        return asgi.instrument_app(vitals, app, webhook_path=webhook_path, metrics_path=metrics_path)
+    for module, name, instrument in _KINDS:
+        kind = getattr(sys.modules.get(module), name, None)  # an app of it cannot exist before its import
+        if isinstance(kind, type) and isinstance(app, kind):
+            instrument(vitals, app, webhook_path, metrics_path)
+            return app
+    raise TypeError(_http.unknown_sentence(app))
+
+
+def _flask(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:
+    if getattr(app, "_got_first_request", False):
+        raise RuntimeError(_started())
+
+    def serves(path: str) -> bool:
+        return _rules_serve(app.url_map.iter_rules(), path)
+
+    if metrics_path is not None and serves(metrics_path):
+        raise ValueError(_http.taken_sentence(metrics_path))
+    app.wsgi_app = _wrapped(vitals, app.wsgi_app, webhook_path, metrics_path, serves)
+
+
+def _quart(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:
+    if metrics_path is not None:
+        if _rules_serve(app.url_map.iter_rules(), metrics_path):
+            raise ValueError(_http.taken_sentence(metrics_path))
+
+        async def metrics() -> tuple[bytes, int, dict[str, str]]:
+            request = sys.modules["quart"].request
+            names = ("accept", "authorization", "accept-encoding")
+            answer = vitals.metrics_response(
+                MetricsRequest(request.method, *(request.headers.get(name, "") for name in names))
+            )
+            return answer[2], answer[0], answer[1]
+
+        app.add_url_rule(metrics_path, "chatvitals_metrics", metrics)
+        vitals.webhook_sink.metrics_paths.add(metrics_path)
+        _http.warn_if_open(vitals.webhook_sink, metrics_path)
+    app.asgi_app = asgi.ChatVitalsMiddleware(app.asgi_app, vitals, webhook_path=webhook_path)
+
+
+def _django(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:
+    from chatvitals.integrations import django  # noqa: PLC0415 - the framework is imported already
+
+    django.instrument_handler(vitals, app, webhook_path, metrics_path)
+
+
+def _wrapped(
+    vitals: MountableVitals,
+    app: Any,
+    webhook_path: str,
+    metrics_path: str | None,
+    serves: Callable[[str], bool],
+) -> wsgi.ChatVitalsWSGIMiddleware:
+    """Return the door around `app`, or `app` where it is this door already."""
+    if isinstance(app, wsgi.ChatVitalsWSGIMiddleware) and app.watches(vitals, webhook_path):
+        app.serve_metrics(metrics_path, serves)
+        return app
+    door = wsgi.ChatVitalsWSGIMiddleware(app, vitals, webhook_path=webhook_path)
+    door.serve_metrics(metrics_path, serves)
+    return door
+
+
+def _rules_serve(rules: Iterable[Any], path: str) -> bool:
+    """Return whether one of Werkzeug's rules answers GET on exactly this path."""
+    spelled = _http.spellings("metrics_path", path)
+    return any(
+        rule.rule in spelled and "GET" in (rule.methods or {"GET"}) and rule.endpoint != "chatvitals_metrics"
+        for rule in rules
+    )
+
+
+def _started() -> str:
+    return (
+        "instrument_app was called after the application had started: "
+        "call it at the place where the application is created, not in a request"
+    )
+
+
+_KINDS: tuple[tuple[str, str, Callable[[MountableVitals, Any, str, str | None], None]], ...] = (
+    ("flask", "Flask", _flask),
+    ("quart", "Quart", _quart),
+    ("django.core.handlers.base", "BaseHandler", _django),
+)

@@ -1,0 +1,88 @@
+"""The door of AWS Lambda: events of API Gateway (v1 and v2), of function URLs and of load balancers."""
+
+from __future__ import annotations
+
+import base64
+import functools
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from chatvitals.integrations._http import REJECTIONS, DoorVitals
+from chatvitals.tracking.observation import observe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.tracking.observation import Observation
+
+Result = TypeVar("Result")
+
+_FLUSH_SECONDS = 2.0
+
+
+class SettlingVitals(DoorVitals, Protocol):
+    """What this door needs of `Vitals`."""
+
+    def settle(self, timeout: float = 5.0) -> None:
+        """Commit what was received."""
+
+
+def lambda_handler(
+    vitals: SettlingVitals, function: Callable[[Any, Any], Result], webhook_path: str | None = None
+) -> Callable[[Any, Any], Result]:
+    """Return a Lambda function whose webhooks are watched; what it returns and raises passes.
+
+    Before it returns, what it has seen is committed, since the sandbox freezes afterwards.
+
+    Args:
+        vitals: What `chatvitals.init` returned.
+        function: The handler, with the arguments event and context.
+        webhook_path: The path that WhatsApp posts to; None takes every POST for a webhook.
+
+    """
+
+    @functools.wraps(function)
+    def handler(event: Any, context: Any) -> Result:
+        guard = vitals.webhook_sink.guard
+        observation: Observation | None = None
+        with guard("aws_lambda"):
+            if _is_post(event, webhook_path):
+                observation = observe(vitals.webhook_sink, _body(event), _headers(event))
+        try:
+            if observation is None:
+                return function(event, context)
+            with observation:
+                result = function(event, context)
+                with guard("aws_lambda"):
+                    if _status(result) in REJECTIONS:
+                        observation.reject()
+                return result
+        finally:
+            with guard("aws_lambda"):
+                vitals.settle(_FLUSH_SECONDS)
+
+    return handler
+
+
+def _is_post(event: Any, webhook_path: str | None) -> bool:
+    """Return whether an event is a POST on the webhook's path; other events, such as those of a queue, are none."""
+    if not isinstance(event, dict):
+        return False
+    asked = (event.get("requestContext") or {}).get("http") or {}
+    method = event.get("httpMethod") or asked.get("method")
+    path = event.get("rawPath") or event.get("path") or ""
+    return method == "POST" and (webhook_path is None or path.rstrip("/").endswith(webhook_path.rstrip("/")))
+
+
+def _body(event: dict[str, Any]) -> bytes | str:
+    body: str = event.get("body") or ""
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body
+
+
+def _headers(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the headers; a gateway's list of values says more than its one value."""
+    headers: dict[str, Any] = event.get("multiValueHeaders") or event.get("headers") or {}
+    return headers
+
+
+def _status(result: Any) -> object:
+    return result.get("statusCode") if isinstance(result, dict) else None

@@ -1,0 +1,238 @@
+"""The door of Django: a middleware for WSGI and ASGI, and an app that starts chatvitals.
+
+# settings.py
+INSTALLED_APPS = ["chatvitals.integrations.django", ...]
+MIDDLEWARE = ["chatvitals.integrations.django.Middleware", ...]
+CHATVITALS = {"app_secret": os.environ["WHATSAPP_APP_SECRET"], "metrics_path": "/metrics"}
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
+
+from chatvitals.exporters.metrics_app import MetricsRequest
+from chatvitals.integrations import _http
+from chatvitals.integrations.wsgi import InputWatch
+from chatvitals.runtime.error_guard import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.integrations.apps import MountableVitals
+    from chatvitals.pipeline.webhook_sink import WebhookSink
+    from chatvitals.vitals import Vitals
+
+_lock = threading.Lock()
+_started: list[Vitals] = []
+_PATHS = ("webhook_path", "metrics_path")
+
+
+class ChatVitalsConfig(AppConfig):  # type: ignore[misc]  # Django has no types
+    """Starts chatvitals with Django, so that sends of commands and tasks are seen, too."""
+
+    name = "chatvitals.integrations.django"
+    label = "chatvitals"
+    verbose_name = "chatvitals"
+
+    def ready(self) -> None:
+        """Start with `settings.CHATVITALS`."""
+        get_vitals()
+
+
+def get_vitals() -> Vitals:
+    """Return the `Vitals` of this project; the first call starts it with `settings.CHATVITALS`.
+
+    Use it for steps, handovers and whatever else the bot adds.
+
+        from chatvitals.integrations.django import get_vitals
+
+        get_vitals().handover()
+
+    Raises:
+        ImproperlyConfigured: `settings.CHATVITALS` is no dictionary, or a setting in it is wrong.
+
+    """
+    import chatvitals  # noqa: PLC0415 - `init` is above this package
+
+    with _lock:
+        if not _started:
+            given = _given()
+            try:
+                _started.append(chatvitals.init(**{name: value for name, value in given.items() if name not in _PATHS}))
+            except chatvitals.SettingsError as error:
+                raise ImproperlyConfigured(f"settings.CHATVITALS: {error}") from error
+        return _started[0]
+
+
+class Middleware:
+    """Watch the webhook of a Django project; put it first in `MIDDLEWARE`.
+
+    `settings.CHATVITALS` holds the settings of `chatvitals.init` with `webhook_path` (by default `/webhook`) and
+    `metrics_path` (by default nowhere) besides.
+
+    Args:
+        get_response: the rest of Django.
+
+    Raises:
+        ImproperlyConfigured: `settings.CHATVITALS` is wrong.
+
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(
+        self,
+        get_response: Callable[[HttpRequest], Any],
+        *,
+        vitals: MountableVitals | None = None,
+        webhook_path: str | None = None,
+        metrics_path: str | None = None,
+    ) -> None:
+        self.get_response = get_response
+        if vitals is None:
+            given = _given()
+            vitals = get_vitals()
+            webhook_path, metrics_path = given.get("webhook_path"), given.get("metrics_path")
+        webhook_path = webhook_path or "/webhook"
+        try:
+            _http.check_paths(webhook_path, metrics_path)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"settings.CHATVITALS: {error}") from error
+        self._vitals = vitals
+        self._sink = vitals.webhook_sink
+        self._paths = _http.spellings("webhook_path", webhook_path)
+        self._metrics = () if metrics_path is None else _http.spellings("metrics_path", metrics_path)
+        self._taken: bool | None = None
+        self._sink.webhook_paths.add(webhook_path)
+        if metrics_path is not None:
+            self._sink.metrics_paths.add(metrics_path)
+            _http.warn_if_open(self._sink, metrics_path)
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Pass the request on, and watch it if it is a webhook."""
+        if iscoroutinefunction(self):
+            return self._acall(request)
+        if self._serves(request):
+            return self._metrics_response(request)
+        delivery = self._delivery(request)
+        if delivery is None:
+            return self.get_response(request)
+        try:
+            return delivery.answered_with(self.get_response(request))
+        finally:
+            delivery.end()
+
+    async def _acall(self, request: HttpRequest) -> Any:
+        if self._serves(request):
+            return await sync_to_async(self._metrics_response)(request)
+        delivery = self._delivery(request)
+        if delivery is None:
+            return await self.get_response(request)
+        try:
+            return delivery.answered_with(await self.get_response(request))
+        finally:
+            delivery.end()
+
+    def _delivery(self, request: HttpRequest) -> _Delivery | None:
+        if request.method != "POST" or not _http.matches(
+            self._paths, request.path_info, request.META.get("SCRIPT_NAME")
+        ):
+            return None
+        if _http.is_seen(self._sink, request.META.get(_http.SEEN)):
+            return None
+        delivery = _Delivery(self._sink, request)
+        try:
+            delivery.begin()
+            request.META[_http.SEEN] = (self._sink,)
+            request._stream = InputWatch(request._stream, delivery)  # noqa: SLF001 - what `body` and `read()` read from
+        except Exception as error:  # noqa: BLE001 - the fence
+            delivery.report(error)
+        return delivery
+
+    def _serves(self, request: HttpRequest) -> bool:
+        """Return whether this is a request for our metrics, and no view of the project answers it."""
+        if not self._metrics or request.method not in {"GET", "HEAD"} or request.path_info not in self._metrics:
+            return False
+        if self._taken is None:
+            self._taken = False
+            try:
+                match = resolve(request.path_info)
+                self._taken = not match.kwargs and not match.args
+            except Resolver404:
+                pass
+            if self._taken:
+                logger.warning("chatvitals: its metrics are not shown: %s.", _http.taken_sentence(request.path_info))
+        return not self._taken
+
+    def _metrics_response(self, request: HttpRequest) -> HttpResponse:
+        headers = request.headers
+        status, given, body = self._vitals.metrics_response(
+            MetricsRequest(
+                request.method or "GET",
+                headers.get("Accept", ""),
+                headers.get("Authorization", ""),
+                headers.get("Accept-Encoding", ""),
+            )
+        )
+        return HttpResponse(b"" if request.method == "HEAD" else body, status=status, headers=given)
+
+
+class _Delivery(_http.Delivery):
+    """One POST on the webhook path of a Django project."""
+
+    __slots__ = ("_request",)
+
+    where = "django"
+
+    def __init__(self, sink: WebhookSink, request: HttpRequest) -> None:
+        super().__init__(sink)
+        self._request = request
+
+    def signature(self) -> str | None:
+        """Return the signature header; servers join several with commas, so that none of them passes."""
+        value = self._request.META.get("HTTP_X_HUB_SIGNATURE_256")
+        return value if isinstance(value, str) else None
+
+    def declared_length(self) -> int:
+        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        try:
+            return int(self._request.META.get("CONTENT_LENGTH") or 0)
+        except (TypeError, ValueError):
+            return 0
+
+    def answered_with(self, response: Any) -> Any:
+        """Note the answer; only an error about account events may become a 200."""
+        try:
+            if self.answered(response.status_code):
+                response.status_code = 200
+        except Exception as error:  # noqa: BLE001 - the fence
+            self.report(error)
+        return response
+
+
+def instrument_handler(vitals: MountableVitals, handler: Any, webhook_path: str, metrics_path: str | None) -> None:
+    """Put the middleware around what `get_wsgi_application()` or `get_asgi_application()` returned."""
+    chain = handler._middleware_chain  # noqa: SLF001 - the one place that both handlers call
+    if isinstance(chain, Middleware) and chain._sink is vitals.webhook_sink:  # noqa: SLF001 - our own
+        return
+    handler._middleware_chain = Middleware(  # noqa: SLF001 - as above
+        chain, vitals=vitals, webhook_path=webhook_path, metrics_path=metrics_path
+    )
+
+
+def _given() -> dict[str, Any]:
+    given = getattr(settings, "CHATVITALS", {})
+    if not isinstance(given, dict):
+        raise ImproperlyConfigured("settings.CHATVITALS must be a dictionary of settings of chatvitals.init")
+    return given

@@ -1,0 +1,334 @@
+"""The door of WSGI applications: webhooks are copied as the application itself reads them, never read for it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from chatvitals import context
+from chatvitals.exporters.metrics_app import MetricsRequest
+from chatvitals.integrations import _http
+from chatvitals.integrations._http import SEEN, DoorVitals
+from chatvitals.runtime.error_guard import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from chatvitals.pipeline.webhook_sink import WebhookSink
+
+    Environ: TypeAlias = dict[str, Any]
+    StartResponse: TypeAlias = Callable[..., Any]
+    WSGIApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class MountableVitals(DoorVitals, Protocol):
+    """What a door needs of `Vitals` to serve the metrics."""
+
+    def metrics_response(self, request: MetricsRequest) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body of an answer about the metrics."""
+
+
+class ChatVitalsWSGIMiddleware:
+    """Watch the webhook of a WSGI application; whatever else passes through is left alone.
+
+        app.wsgi_app = ChatVitalsWSGIMiddleware(app.wsgi_app, vitals, metrics_path="/metrics")
+
+    Args:
+        app: The WSGI application of the bot.
+        vitals: What `chatvitals.init` returned.
+        webhook_path: The path that WhatsApp posts to, within this application or in full.
+        metrics_path: Where to serve the metrics, for GET and HEAD; None serves them nowhere.
+
+    Raises:
+        TypeError: `app` is an ASGI application.
+        ValueError: a path is not a fixed path that starts with `/`, or both are the same.
+
+    """
+
+    def __init__(
+        self, app: WSGIApp, vitals: DoorVitals, *, webhook_path: str = "/webhook", metrics_path: str | None = None
+    ) -> None:
+        if _http.takes(app, 3) and not _http.takes(app, 2):
+            raise TypeError(
+                f"{type(app).__name__!r} is an ASGI application, and ChatVitalsWSGIMiddleware takes WSGI applications: "
+                "use chatvitals.ChatVitalsMiddleware(app, vitals), or vitals.instrument_app(app)"
+            )
+        _http.check_paths(webhook_path, metrics_path)
+        self.app = app
+        self._vitals: Any = vitals
+        self._sink = vitals.webhook_sink
+        self._paths = _http.spellings("webhook_path", webhook_path)
+        self._metrics: tuple[str, ...] = ()
+        self._serves: Callable[[str], bool] | None = None
+        self._taken: bool | None = None  # whether the application answers there itself, once somebody has asked
+        self._sink.webhook_paths.add(webhook_path)
+        self.serve_metrics(metrics_path)
+
+    def serve_metrics(self, path: str | None, serves: Callable[[str], bool] | None = None) -> None:
+        """Serve the metrics at `path`; calling it again with the same path does nothing.
+
+        Args:
+            path: Where; None changes nothing.
+            serves: Returns whether the application itself answers GET on a path; asked with the first scrape, when
+                all its routes are there.
+
+        Raises:
+            ValueError: something is mounted at `path` already.
+
+        """
+        if path is None or path in self._metrics:
+            return
+        spelled = _http.spellings("metrics_path", path)
+        mounts = getattr(self.app, "mounts", None)  # of Werkzeug's DispatcherMiddleware
+        if isinstance(mounts, dict) and not set(spelled).isdisjoint(mounts):
+            raise ValueError(_http.taken_sentence(path))
+        self._metrics, self._serves = spelled, serves
+        self._sink.metrics_paths.add(path)
+        _http.warn_if_open(self._sink, path)
+
+    def watches(self, vitals: DoorVitals, webhook_path: str) -> bool:
+        """Return whether this door watches `webhook_path` for `vitals`."""
+        return self._sink is vitals.webhook_sink and self._paths == _http.spellings("webhook_path", webhook_path)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on, and watch it if it is a webhook."""
+        method = environ.get("REQUEST_METHOD")
+        if method == "POST":
+            if self._is_webhook(environ):
+                return _Delivery(self._sink, environ, start_response).run(self.app)
+        elif self._metrics and method in {"GET", "HEAD"} and self._is_ours(environ.get("PATH_INFO")):
+            return self._serve(environ, start_response)
+        return self.app(environ, start_response)
+
+    def _is_webhook(self, environ: Environ) -> bool:
+        path = environ.get("PATH_INFO")
+        if path not in self._paths and not _http.matches(self._paths, path, environ.get("SCRIPT_NAME")):
+            return False
+        return not _http.is_seen(self._sink, environ.get(SEEN))
+
+    def _is_ours(self, path: object) -> bool:
+        """Return whether this is the path of our metrics, and the application does not answer there itself."""
+        if path not in self._metrics:
+            return False
+        if self._taken is None:
+            self._taken = False
+            with self._sink.guard("metrics"):
+                if self._serves is not None and self._serves(self._metrics[0]):
+                    self._taken = True
+                    logger.warning("chatvitals: its metrics are not shown: %s.", _http.taken_sentence(self._metrics[0]))
+        return not self._taken
+
+    def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        status, headers, body = self._vitals.metrics_response(
+            MetricsRequest(
+                method,
+                environ.get("HTTP_ACCEPT", ""),
+                environ.get("HTTP_AUTHORIZATION", ""),
+                environ.get("HTTP_ACCEPT_ENCODING", ""),
+            )
+        )
+        headers["Content-Length"] = str(len(body))
+        reason = {200: "OK", 401: "Unauthorized"}.get(status, "Internal Server Error")
+        start_response(f"{status} {reason}", list(headers.items()))
+        return [b"" if method == "HEAD" else body]
+
+
+class _Delivery(_http.Delivery):
+    """One POST on the webhook path of a WSGI application."""
+
+    __slots__ = ("_environ", "_start_response")
+
+    where = "wsgi"
+
+    def __init__(self, sink: WebhookSink, environ: Environ, start_response: StartResponse) -> None:
+        super().__init__(sink)
+        self._environ = environ
+        self._start_response = start_response
+
+    def run(self, app: WSGIApp) -> Iterable[bytes]:
+        """Call the application with the contacts of this webhook bound and the request marked as counted."""
+        environ = self._environ
+        try:
+            self.begin()
+            outer = environ.get(SEEN)
+            environ[SEEN] = (*outer, self._sink) if isinstance(outer, tuple) else (self._sink,)
+            bare = environ.get("wsgi.input")
+            if bare is not None:
+                environ["wsgi.input"] = InputWatch(bare, self)
+        except Exception as error:  # noqa: BLE001 - the fence
+            self._sink.guard.report("wsgi", error)
+        try:
+            response = app(environ, self._start)
+        except Exception:
+            if self._acknowledges and self._status is None:
+                with self._sink.guard("wsgi"):
+                    self._acknowledge()
+            self.end()
+            raise
+        except BaseException:
+            self.end()
+            raise
+        if self._goes_on(response):
+            self.pause()
+            return _Response(response, self)
+        self.end()
+        return response
+
+    def signature(self) -> str | None:
+        """Return the signature header; servers join several with commas, so that none of them passes."""
+        value = self._environ.get("HTTP_X_HUB_SIGNATURE_256")
+        return value if isinstance(value, str) else None
+
+    def declared_length(self) -> int:
+        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        try:
+            return int(self._environ.get("CONTENT_LENGTH") or 0)
+        except (TypeError, ValueError):
+            return 0
+
+    def resume(self) -> None:
+        """Bind the contacts again: the server asks for more of the response."""
+        try:
+            self._token = context.bind(self.handling)
+        except Exception as error:  # noqa: BLE001 - the fence
+            self._sink.guard.report("wsgi", error)
+
+    def pause(self) -> None:
+        """Bind what was bound before, until the server asks for more."""
+        try:
+            if self._token is not None:
+                token, self._token = self._token, None
+                context.unbind(token)
+        except Exception as error:  # noqa: BLE001 - the fence
+            self._sink.guard.report("wsgi", error)
+
+    def _start(self, status: str, headers: list[tuple[str, str]], *more: Any, **keywords: Any) -> Any:
+        """Start the response as the application does; only an error about account events may become a 200."""
+        try:
+            code: object = None
+            with suppress(TypeError, ValueError):
+                code = int(status[:3])
+            if self.answered(code):
+                status = "200 OK"
+        except Exception as error:  # noqa: BLE001 - the fence
+            self._sink.guard.report("wsgi", error)
+        return self._start_response(status, headers, *more, **keywords)
+
+    def _acknowledge(self) -> None:
+        """Answer in place of an application that raised; its server then logs the exception and sends nothing more."""
+        self._start("200 OK", [("Content-Length", "0")])(b"")
+
+    def _goes_on(self, response: object) -> bool:
+        """Return whether code of the application may run while the server sends the response.
+
+        Servers know files and sequences by their type, so these pass as the same object.
+        """
+        if self._status is None and not hasattr(response, "__len__"):
+            return True
+        wrapper = self._environ.get("wsgi.file_wrapper")
+        if wrapper is not None and (not isinstance(wrapper, type) or isinstance(response, wrapper)):
+            return False
+        return hasattr(response, "close") and not hasattr(response, "__len__")
+
+
+class InputWatch:
+    """A request's body as the application reads it, with a look at each piece."""
+
+    __slots__ = ("_bare", "_delivery", "_lost")
+
+    def __init__(self, bare: Any, delivery: _http.Delivery) -> None:
+        self._bare = bare
+        self._delivery = delivery
+        self._lost = False  # somewhere in the body, after a move
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bare, name)
+
+    def read(self, *size: Any) -> bytes:
+        """Read from the body; no size reads the rest."""
+        return self._look(self._bare.read(*size), size)
+
+    def read1(self, *size: Any) -> bytes:
+        """Read what is there, with one call of the system at most."""
+        return self._look(self._bare.read1(*size), size or (1,))
+
+    def readline(self, *size: Any) -> bytes:
+        """Read a line."""
+        return self._look(self._bare.readline(*size), size or (1,))
+
+    def readlines(self, *hint: Any) -> list[bytes]:
+        """Read the rest as lines."""
+        lines: list[bytes] = self._bare.readlines(*hint)
+        self._look(b"".join(lines), hint)
+        return lines
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer."""
+        count: int = self._bare.readinto(buffer)
+        self._look(bytes(memoryview(buffer)[:count]), (1,))
+        return count
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._bare:
+            yield self._look(line, (1,))
+        self._look(b"", (1,))
+
+    def seek(self, *position: Any) -> Any:
+        """Move in a body that the server has in memory; only from its beginning on it can be copied."""
+        reached = self._bare.seek(*position)
+        self._delivery.restart()
+        self._lost = reached != 0
+        return reached
+
+    def _look(self, piece: bytes, asked: tuple[Any, ...]) -> bytes:
+        """Copy a piece; the body is over when less came than was asked for without a limit, or nothing at all."""
+        delivery = self._delivery
+        if delivery.is_copying and not self._lost:
+            try:
+                limited = bool(asked) and isinstance(asked[0], int) and asked[0] >= 0
+                if piece or not limited or asked[0]:
+                    delivery.copy(piece, last=not limited or not piece)
+            except Exception as error:  # noqa: BLE001 - the fence
+                delivery.forget()
+                delivery.report(error)
+        return piece
+
+
+class _Response:
+    """A response that runs code of the application while the server sends it; the contacts are bound then."""
+
+    __slots__ = ("_bare", "_delivery", "_pieces")
+
+    def __init__(self, bare: Any, delivery: _Delivery) -> None:
+        self._bare = bare
+        self._delivery = delivery
+        self._pieces: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        self._delivery.resume()
+        try:
+            if self._pieces is None:
+                self._pieces = iter(self._bare)
+            return next(self._pieces)
+        except BaseException:
+            if not hasattr(self._bare, "close"):
+                self._delivery.end()
+            raise
+        finally:
+            self._delivery.pause()
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "close":
+            return getattr(self._bare, name)
+        return self._close if hasattr(self._bare, "close") else getattr(self._bare, name)
+
+    def _close(self) -> Any:
+        self._delivery.resume()
+        try:
+            return self._bare.close()
+        finally:
+            self._delivery.end()

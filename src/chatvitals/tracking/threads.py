@@ -1,0 +1,182 @@
+"""Threads and jobs that a webhook starts know its contact: for steps, fallbacks and handovers, not for sends alone.
+
+asyncio hands a context on to tasks and `to_thread` by itself; plain threads, timers, pools and APScheduler do not.
+A pool's own threads live on and take nothing over; each job in them does.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chatvitals import context
+from chatvitals.context import Handling
+from chatvitals.runtime.import_hook import ImportHook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
+
+_users = 0
+_lock = threading.RLock()
+_in_submit = threading.local()
+_applied: list[_Replaced] = []
+
+
+class _Replaced(NamedTuple):
+    """One method that stands replaced."""
+
+    owner: type
+    name: str
+    had: Any
+    ours: Any
+
+
+def install() -> Callable[[], None]:
+    """Hand contexts on from now on; return a function that undoes it."""
+    global _users  # noqa: PLW0603 - the classes are of the process, and so is the number of their users
+    with _lock:
+        _users += 1
+        _replace()
+        _import_hook.install()
+    done = False
+
+    def undo() -> None:
+        global _users  # noqa: PLW0603 - as above
+        nonlocal done
+        with _lock:
+            if done:
+                return
+            done = True
+            _users -= 1
+            if not _users:
+                _import_hook.remove()
+                while _applied:
+                    _put_back(_applied.pop())
+
+    return undo
+
+
+def _replace() -> None:
+    """Replace the methods of all that has been imported."""
+    with _lock:
+        for module, owner, name, make in _METHODS:
+            kind = getattr(sys.modules.get(module), owner, None)
+            if _users and isinstance(kind, type) and not any(each[:2] == (kind, name) for each in _applied):
+                had = vars(kind).get(name)
+                if callable(had):
+                    ours = functools.wraps(had)(make(had))
+                    setattr(kind, name, ours)
+                    _applied.append(_Replaced(kind, name, had, ours))
+
+
+def _put_back(replaced: _Replaced) -> None:
+    """Put back what was there, unless someone has patched over us; then ours passes everything through."""
+    if vars(replaced.owner).get(replaced.name) is replaced.ours:
+        setattr(replaced.owner, replaced.name, replaced.had)
+
+
+def _start(bare: Callable[..., Any]) -> Callable[..., Any]:
+    def start(self: threading.Thread, *args: Any, **kwargs: Any) -> Any:
+        if _users and not getattr(_in_submit, "on", False):
+            with suppress(Exception):
+                _take_along(self)
+        return bare(self, *args, **kwargs)
+
+    return start
+
+
+def _take_along(thread: threading.Thread) -> None:
+    """Have a thread that is about to start run in the current handling; a timer's function, when it comes to it."""
+    handling = context.to_hand_on()
+    if handling is None:
+        return
+    if isinstance(thread, threading.Timer):
+        thread.function = _with(Handling(handling.contacts), thread.function)
+        return
+    bare = thread.run
+
+    def run() -> None:
+        with suppress(KeyError):
+            del vars(thread)["run"]
+        with context.bound(handling):
+            bare()
+
+    vars(thread)["run"] = run
+
+
+def _submit(bare: Callable[..., Any]) -> Callable[..., Any]:
+    def submit(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        handling = None
+        if _users:
+            with suppress(Exception):
+                handling = context.to_hand_on()
+        before = getattr(_in_submit, "on", False)
+        _in_submit.on = True  # the pool may start a thread, which is for all jobs
+        try:
+            return bare(self, fn if handling is None else _with(handling, fn), *args, **kwargs)
+        finally:
+            _in_submit.on = before
+
+    return submit
+
+
+def _add_job(bare: Callable[..., Any]) -> Callable[..., Any]:
+    def add_job(self: Any, func: Any, trigger: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if _users:
+            with suppress(Exception):
+                handling = context.to_hand_on()
+                once = trigger in (None, "date") or type(trigger).__name__ == "DateTrigger"
+                if handling is not None and once and callable(func) and _in_memory(self, args, kwargs):
+                    func = _with(Handling(handling.contacts), func)
+        return bare(self, func, trigger, *args, **kwargs)
+
+    return add_job
+
+
+def _in_memory(scheduler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Return whether a job goes to a store in memory; others keep a function by its name."""
+    alias = kwargs.get("jobstore", args[7] if len(args) > 7 else "default")
+    store = scheduler._jobstores.get(alias)  # noqa: SLF001 - there is no public way
+    return store is None or type(store).__name__ == "MemoryJobStore"
+
+
+def _wakeup(bare: Callable[..., Any]) -> Callable[..., Any]:
+    def wakeup(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with context.bound(None):  # the scheduler's own task goes on for others
+            return bare(self, *args, **kwargs)
+
+    return wakeup
+
+
+def _with(handling: Handling, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` so that it runs in `handling`; whatever it returns or raises passes."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            with context.bound(handling):
+                return await function(*args, **kwargs)
+
+        return acall
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with context.bound(handling):
+            return function(*args, **kwargs)
+
+    with suppress(Exception):  # partials and callable objects have no name
+        functools.update_wrapper(call, function)
+    return call
+
+
+_METHODS: tuple[tuple[str, str, str, Callable[[Callable[..., Any]], Callable[..., Any]]], ...] = (
+    ("threading", "Thread", "start", _start),
+    ("concurrent.futures", "ThreadPoolExecutor", "submit", _submit),
+    ("apscheduler.schedulers.base", "BaseScheduler", "add_job", _add_job),
+    ("apscheduler.schedulers.asyncio", "AsyncIOScheduler", "wakeup", _wakeup),
+)
+_import_hook = ImportHook([module for module, *_ in _METHODS if module.startswith("apscheduler")], _replace)

@@ -1,0 +1,424 @@
+"""Cases of tests/safety/README.md that every door keeps, by one suite. "As bare" compares with the app without us."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chatvitals import context
+from chatvitals.context import ContactIds
+from chatvitals.integrations.asgi import ChatVitalsMiddleware
+from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
+from tests.conftest import SECRET, sign, webhook_body
+from tests.helpers.doors import DOORS, Answer, AsgiDoor, Outcome, WsgiDoor
+
+if TYPE_CHECKING:
+    from tests.conftest import DoorVitals, Swallowed
+    from tests.helpers.doors import Handle
+
+CONTACT = ContactIds("1", "393331234567", "")
+BODY = webhook_body("393331234567", "wamid.1")
+
+
+@pytest.fixture(params=sorted(DOORS))
+def kind(request: pytest.FixtureRequest) -> AsgiDoor | WsgiDoor:
+    """Each door."""
+    return DOORS[request.param]
+
+
+def as_bare(kind: AsgiDoor | WsgiDoor, vitals: DoorVitals, handle: Handle, *chunks: bytes, **more: Any) -> Outcome:
+    """Call a bot without and with the door; check that the server saw the same, and return it."""
+    bare = kind.call(kind.app(handle), chunks or (BODY,), **more)
+    ours = kind.call(kind.wrap(kind.app(handle), vitals), chunks or (BODY,), **more)
+    assert (ours.status, ours.headers, ours.pieces) == (bare.status, bare.headers, bare.pieces)
+    assert ours.error is bare.error
+    return ours
+
+
+def accept(_: bytes) -> Answer:
+    """Handle a webhook."""
+    return Answer()
+
+
+def raising(error: BaseException) -> Handle:
+    def handle(_: bytes) -> Answer:
+        raise error
+
+    return handle
+
+
+@pytest.mark.parametrize("broken", ["receive", "emit", "clock", "settings", "bind"])
+def test_01_a_bug_of_ours_changes_nothing_at_any_door(
+    kind: AsgiDoor | WsgiDoor,
+    door: type[DoorVitals],
+    swallowed: Swallowed,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+    """Whatever of ours raises, the application runs on, and the place is counted."""
+
+    def fail(*_: object) -> Any:
+        raise LookupError(broken)
+
+    vitals = door(max_body=1024)
+    if broken == "bind":
+        monkeypatch.setattr(context, broken, fail)
+    else:
+        monkeypatch.setattr(vitals.webhook_sink, broken, None if broken == "settings" else fail)
+    as_bare(kind, vitals, accept, b" " * 2000 if broken == "clock" else BODY)
+    assert swallowed.take(kind.where)
+    assert vitals.webhook_sink.guard.errors[kind.where] > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("host"),
+        BaseException("host"),
+        KeyboardInterrupt("host"),
+        SystemExit(3),
+        asyncio.CancelledError("host"),
+        ExceptionGroup("host", [ValueError("one")]),
+        BaseExceptionGroup("host", [KeyboardInterrupt()]),
+    ],
+)
+@pytest.mark.parametrize("started", [False, True])
+def test_03_04_an_exception_of_the_host_passes_as_the_same_object(
+    kind: AsgiDoor | WsgiDoor,
+    door: type[DoorVitals],
+    error: BaseException,
+    started: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """With its cause and context, before and after the response has started, and no contact stays bound."""
+    error.__cause__ = cause = KeyError("cause")
+    handle = (lambda _: Answer(error_after=error)) if started else raising(error)
+    if isinstance(kind, AsgiDoor) and not isinstance(error, Exception) and not isinstance(error, SystemExit):
+        assert kind.call(kind.wrap(kind.app(handle), door()), [BODY]).error is error
+    else:
+        assert as_bare(kind, door(), handle).error is error
+    assert error.__cause__ is cause
+    assert context.current() is None
+
+
+def test_08_a_body_that_the_bot_does_not_read_is_not_read(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals]) -> None:
+    """Nothing reads the body in the bot's place."""
+    vitals = door()
+    assert kind.call(kind.wrap(kind.app(accept, read=False), vitals), [BODY]).pieces == [b"ok"]
+    assert vitals.read == []
+
+
+def test_09_the_bot_gets_the_whole_body(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals]) -> None:
+    """The copy takes nothing away."""
+    vitals = door()
+    as_bare(kind, vitals, lambda body: Answer(pieces=[body]), BODY[:10], BODY[10:])
+    assert vitals.read == [(BODY, None)]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_10_a_body_over_the_cap_is_counted_and_not_kept(
+    kind: AsgiDoor | WsgiDoor,
+    door: type[DoorVitals],
+    declared: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """The bot reads all of it; of ours, nothing is kept."""
+    vitals = door(max_body=1024)
+    chunks = [bytes(1000)] * 4
+    more = {"content_length": "4000"} if declared else {}
+    as_bare(kind, vitals, lambda body: Answer(pieces=[b"%d" % len(body)]), *chunks, **more)
+    assert vitals.results == ["oversize"]
+
+
+def test_11_an_empty_body_is_no_error(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals]) -> None:
+    """It counts as undecodable."""
+    vitals = door()
+    as_bare(kind, vitals, accept, b"")
+    assert vitals.results == ["undecodable"]
+
+
+def test_12_a_response_of_50_pieces_keeps_its_framing(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals]) -> None:
+    """Each piece goes out as it is."""
+    pieces = [b"%d" % number for number in range(50)]
+    assert as_bare(kind, door(), lambda _: Answer(pieces=pieces)).pieces == pieces
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "OPTIONS"])
+def test_23_only_a_post_is_watched(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals], method: str) -> None:
+    """The handshake and everything else pass untouched."""
+    vitals = door()
+    as_bare(kind, vitals, accept, method=method)
+    assert vitals.read == []
+
+
+def test_18_other_paths_are_not_watched(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals]) -> None:
+    """A path is compared as a whole."""
+    vitals = door()
+    as_bare(kind, vitals, accept, path="/webhooks")
+    assert vitals.read == []
+
+
+def test_19_two_doors_count_a_webhook_once(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals]) -> None:
+    """The outer one counts."""
+    vitals = door()
+    app = kind.wrap(kind.wrap(kind.app(accept), vitals), vitals)
+    assert kind.call(app, [BODY]).pieces == [b"ok"]
+    assert vitals.results == ["accepted"]
+
+
+def test_42_the_contact_is_bound_for_the_request_alone(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals]) -> None:
+    """It is known in the handler, and nobody is before and afterwards."""
+    known: list[ContactIds | None] = []
+
+    def handle(_: bytes) -> Answer:
+        known.append(context.current())
+        return Answer()
+
+    kind.call(kind.wrap(kind.app(handle), door()), [BODY])
+    assert known == [CONTACT]
+    assert context.current() is None
+
+
+def test_54_only_a_valid_signature_counts(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals]) -> None:
+    """A forged one counts as such, and binds nobody."""
+    vitals = door(app_secret=SECRET)
+    app = kind.wrap(kind.app(accept), vitals)
+    for signature in (sign(BODY), "sha256=00"):
+        kind.call(app, [BODY], x_hub_signature_256=signature)
+    kind.call(app, [BODY])
+    assert vitals.results == ["accepted", "bad_signature", "unsigned"]
+
+
+def test_58_a_body_ends_at_its_declared_length(door: type[DoorVitals]) -> None:
+    """An app that stops reading there never asks for the empty last message of Hypercorn and Granian."""
+    vitals = door()
+    messages = iter([{"type": "http.request", "body": BODY, "more_body": True}])
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        assert context.current() == CONTACT
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        pass
+
+    headers = [(b"content-length", str(len(BODY)).encode())]
+    scope = {"type": "http", "method": "POST", "path": "/webhook", "headers": headers}
+    asyncio.run(ChatVitalsMiddleware(app, vitals)(scope, receive, send))
+    assert vitals.results == ["accepted"]
+
+
+def test_58_a_wsgi_body_ends_at_its_declared_length(door: type[DoorVitals]) -> None:
+    """The bot reads exactly as many bytes as were declared, in two pieces."""
+    vitals = door()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        stream = environ["wsgi.input"]
+        body = stream.read(10) + stream.read(len(BODY) - 10)
+        assert context.current() == CONTACT
+        start_response("200 OK", [])
+        return [body]
+
+    outcome = DOORS["wsgi"].call(ChatVitalsWSGIMiddleware(app, vitals), [BODY], content_length=str(len(BODY)))
+    assert outcome.pieces == [BODY]
+    assert vitals.results == ["accepted"]
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/other"])
+def test_59_what_the_app_returns_passes(door: type[DoorVitals], path: str) -> None:
+    """Servers complain about a value that an ASGI app returns by mistake."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> str:
+        await receive()
+        return "a value"
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}"}
+
+    wrapped: Any = ChatVitalsMiddleware(app, door())  # type: ignore[arg-type]  # that is the mistake
+    scope = {"type": "http", "method": "POST", "path": path, "headers": []}
+    assert asyncio.run(wrapped(scope, receive, None)) == "a value"
+
+
+def test_59_an_app_of_the_other_kind_is_refused_with_a_sentence(door: type[DoorVitals]) -> None:
+    """Both doors name the one that fits."""
+    with pytest.raises(TypeError, match=r"is a WSGI application, .* use chatvitals.ChatVitalsWSGIMiddleware"):
+        ChatVitalsMiddleware(DOORS["wsgi"].app(accept), door())
+    with pytest.raises(TypeError, match=r"is an ASGI application, .* use chatvitals.ChatVitalsMiddleware"):
+        ChatVitalsWSGIMiddleware(DOORS["asgi"].app(accept), door())
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405])
+def test_78_a_refused_webhook_is_known_as_refused(
+    kind: AsgiDoor | WsgiDoor, door: type[DoorVitals], status: int
+) -> None:
+    """Without an app secret the bot's own check decides."""
+    vitals = door()
+    as_bare(kind, vitals, lambda _: Answer(status))
+    assert vitals.results == ["rejected"]
+
+
+def test_78_with_a_secret_the_signature_decides(kind: AsgiDoor | WsgiDoor, door: type[DoorVitals]) -> None:
+    """An answer of 404 to a valid webhook changes nothing."""
+    vitals = door(app_secret=SECRET)
+    as_bare(kind, vitals, lambda _: Answer(404), x_hub_signature_256=sign(BODY))
+    assert vitals.results == ["accepted"]
+
+
+@pytest.mark.parametrize("how", ["raises", "answers 500"])
+def test_an_error_about_the_account_is_acknowledged_where_asked(
+    kind: AsgiDoor | WsgiDoor, door: type[DoorVitals], how: str
+) -> None:
+    """WhatsApp would repeat it for days."""
+    body = b"""{"object": "whatsapp_business_account", "entry": [{"id": "9", "changes": [{"field": "account_update",
+        "value": {"event": "VERIFIED_ACCOUNT", "phone_number": "15550001234"}}]}]}"""
+    vitals = door(acknowledge_account_events=True)
+    handle = raising(ValueError("host")) if how == "raises" else (lambda _: Answer(500))
+    outcome = kind.call(kind.wrap(kind.app(handle), vitals), [body])
+    assert outcome.status == 200
+    assert isinstance(outcome.error, ValueError) == (how == "raises")
+    assert vitals.results == ["accepted"]
+
+
+# What WSGI has besides
+
+
+def test_a_file_of_the_server_passes_as_the_same_object(door: type[DoorVitals]) -> None:
+    """Servers know `wsgi.file_wrapper` by its type and send the file by themselves."""
+
+    class FileWrapper:
+        def __init__(self, file: Any) -> None:
+            self.close = lambda: None
+
+    made = FileWrapper(None)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        environ["wsgi.input"].read()
+        start_response("200 OK", [])
+        return made
+
+    environ: dict[str, Any] = {"REQUEST_METHOD": "POST", "PATH_INFO": "/webhook", "wsgi.file_wrapper": FileWrapper}
+    environ["wsgi.input"] = io.BytesIO(BODY)
+    vitals = door()
+    response: Any = ChatVitalsWSGIMiddleware(app, vitals)(environ, lambda *_: None)
+    assert response is made
+    assert vitals.results == ["accepted"]
+
+
+def test_an_app_that_is_a_generator_knows_its_contact(door: type[DoorVitals]) -> None:
+    """It runs while the server sends the response, and ends when it is closed."""
+    known: list[ContactIds | None] = []
+    vitals = door()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        environ["wsgi.input"].read()
+        known.append(context.current())
+        start_response("200 OK", [])
+        yield b"a"
+        known.append(context.current())
+        yield b"b"
+
+    assert DOORS["wsgi"].call(ChatVitalsWSGIMiddleware(app, vitals), [BODY]).pieces == [b"a", b"b"]
+    assert known == [CONTACT, CONTACT]
+    assert context.current() is None
+    assert vitals.results == ["accepted"]
+
+
+def test_what_runs_when_a_response_is_closed_knows_its_contact(door: type[DoorVitals]) -> None:
+    """Flask's `call_on_close` is where bots send their replies after the answer."""
+    known: list[ContactIds | None] = []
+
+    class Response:
+        def __iter__(self) -> Any:
+            return iter([b"ok"])
+
+        def close(self) -> None:
+            known.append(context.current())
+
+    def app(environ: Any, start_response: Any) -> Any:
+        environ["wsgi.input"].read()
+        start_response("200 OK", [])
+        return Response()
+
+    assert DOORS["wsgi"].call(ChatVitalsWSGIMiddleware(app, door()), [BODY]).pieces == [b"ok"]
+    assert known == [CONTACT]
+
+
+@pytest.mark.parametrize("way", ["lines", "iterated", "readinto", "read1", "readlines", "read to the end"])
+def test_a_body_is_copied_whichever_way_it_is_read(door: type[DoorVitals], way: str) -> None:
+    """Frameworks use all of them, and a chunked body has no length."""
+    body = BODY.replace(b", ", b",\n")
+    ways: dict[str, Any] = {
+        "lines": lambda stream: b"".join(iter(stream.readline, b"")),
+        "iterated": b"".join,
+        "readinto": lambda stream: b"".join(bytes(buffer[:n]) for n, buffer in iter(lambda: _into(stream), (0, None))),
+        "read1": lambda stream: b"".join(iter(lambda: stream.read1(64), b"")),
+        "readlines": lambda stream: b"".join(stream.readlines()),
+        "read to the end": lambda stream: b"".join(iter(lambda: stream.read(64), b"")),
+    }
+
+    def app(environ: Any, start_response: Any) -> Any:
+        read = ways[way](environ["wsgi.input"])
+        start_response("200 OK", [])
+        return [read]
+
+    vitals = door()
+    outcome = DOORS["wsgi"].call(ChatVitalsWSGIMiddleware(app, vitals), [body])
+    assert outcome.pieces == [body]
+    assert vitals.read == [(body, None)]
+
+
+def _into(stream: Any) -> tuple[int, Any]:
+    buffer = bytearray(64)
+    count = stream.readinto(buffer)
+    return (count, buffer) if count else (0, None)
+
+
+def test_10_32_mib_cost_a_wsgi_server_under_2_mib_more(door: type[DoorVitals]) -> None:
+    """Pieces of a body that is too large are not kept."""
+
+    class Endless:
+        left = 512
+
+        def read(self, size: int) -> bytes:
+            self.left -= 1
+            return bytes(64 * 1024) if self.left > 0 else b""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        while environ["wsgi.input"].read(64 * 1024):
+            pass
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    vitals = door(max_body=1024 * 1024)
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/webhook", "wsgi.input": Endless()}
+    tracemalloc.start()
+    try:
+        ChatVitalsWSGIMiddleware(app, vitals)(environ, lambda *_: None)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * 1024 * 1024
+    assert vitals.results == ["oversize"]
+
+
+def test_a_body_that_the_bot_reads_again_is_copied_from_its_beginning(door: type[DoorVitals]) -> None:
+    """Django moves to the end of a body to learn its size."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        stream = environ["wsgi.input"]
+        stream.read(10)
+        assert stream.seek(0, 2) == len(BODY)
+        assert stream.read() == b""
+        stream.seek(0)
+        start_response("200 OK", [])
+        return [stream.read()]
+
+    vitals = door()
+    assert DOORS["wsgi"].call(ChatVitalsWSGIMiddleware(app, vitals), [BODY]).pieces == [BODY]
+    assert vitals.read == [(BODY, None)]
