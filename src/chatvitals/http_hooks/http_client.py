@@ -65,13 +65,14 @@ class _BodyWatch:
     def __init__(self, pending: Pending, response: Any) -> None:
         self._pending = pending
         self._status = response.status
-        self._kind = type(response)
+        kind: Any = type(response)
+        self._kind = kind
         self._pieces: list[bytes] = []
         self._gone = weakref.finalize(response, pending.finish, response.status, None)
         self._gone.atexit = False
         vars(response)[_MARK] = self
         # Not an attribute of the response: it would have to hold the response, and keep its connection open.
-        response.__class__ = _watched(self._kind)
+        response.__class__ = _watched(kind)
 
     def saw(self, response: Any, piece: bytes, *, whole: bool) -> None:
         """Note what was read."""
