@@ -28,7 +28,7 @@ class DroppedEvents:
 
     def __init__(self, own: SelfMetrics) -> None:
         self._own = own
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._unread: list[RawWebhook] = []
         self._size = 0
 

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
 _LINGER = 0.1  # seconds that a batch gathers: one commit then serves many events
 _SWEEP_EVERY = 1.0
-_MOST_EVENTS = 500
-_MOST_DUE = 500
+_MOST_EVENTS = _MOST_DUE = 500
 _MOST_SWEEPS = 20  # per scrape or round; what is left comes with the next
 _ATTEMPTS = 8
 _CONFLICT_PAUSE = 0.002
@@ -108,7 +107,7 @@ class Pipeline:
         """Do nothing: the parent goes on."""
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: queue, counts and thread are the parent's, and a lock may have been held by who is not here."""
+        """Reset in the forked child: queue, counts and thread belong to the parent, and a lock may stay held."""
         self._guard.reset()
         self._labels.drain_overflow()
         self._reset()
