@@ -70,7 +70,7 @@ class Pending:
         self._started = started
         self._answered: float | None = None
         self._done = False
-        self._span = spans.start_send(told.number, told.kind, attempt.template)
+        self._span = spans.start_send(attempt.number, attempt.template)
 
     @property
     def guard(self) -> ErrorGuard:
@@ -110,14 +110,15 @@ class Pending:
         if self._done:
             return
         self._done = True
-        spans.end_send(self._span, code)
         attempt, told = self._attempt, self._told
         received = self._observer.clock() if self._answered is None else self._answered
         phone, user, handled = _recipient(attempt, told, answer)
         kind, tagged = _kind(attempt, told.tag, handled)
+        number = attempt.number or _number(attempt, told, handled) or self._observer.default_number
+        spans.end_send(self._span, number, kind, code)
         self._observer.emit(
             Send(
-                phone_number_id=attempt.number or _number(attempt, told, handled) or self._observer.default_number,
+                phone_number_id=number,
                 wa_id=phone,
                 user_id=user,
                 received=received,

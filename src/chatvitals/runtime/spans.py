@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 _tracer = trace.get_tracer("chatvitals", __version__)  # also finds a provider that is set later
 
 
-def start_send(phone_number_id: str, kind: str, template: str) -> Span | None:
+def start_send(phone_number_id: str, template: str) -> Span | None:
     """Return a span of a send, a child of the current one; None where nothing is traced.
 
     Args:
-        phone_number_id: the business number that sends.
-        kind: reply, campaign, notice or other.
+        phone_number_id: the business number that sends, as far as the address names it.
         template: the template's name, or empty.
 
     """
@@ -33,23 +32,27 @@ def start_send(phone_number_id: str, kind: str, template: str) -> Span | None:
         "messaging.operation.type": "send",
         "messaging.operation.name": "send",
         "messaging.destination.name": phone_number_id,
-        "chatvitals.kind": kind,
     }
     if template:
         attributes["chatvitals.template"] = template
     return _tracer.start_span(f"send {phone_number_id}".rstrip(), kind=trace.SpanKind.PRODUCER, attributes=attributes)
 
 
-def end_send(span: Span | None, code: str) -> None:
+def end_send(span: Span | None, phone_number_id: str, kind: str, code: str) -> None:
     """End the span of a send.
 
     Args:
         span: what `start_send` returned.
+        phone_number_id: the business number that sent.
+        kind: reply, campaign, notice or other; only the answer names the recipient for certain.
         code: WhatsApp's error code or the kind of the transport's error; empty where the send was accepted.
 
     """
     if span is None:
         return
+    span.set_attribute("messaging.destination.name", phone_number_id)
+    span.set_attribute("chatvitals.kind", kind)
+    span.update_name(f"send {phone_number_id}".rstrip())
     if code:
         span.set_attribute("error.type", code)
         span.set_status(trace.StatusCode.ERROR)
