@@ -122,7 +122,7 @@ def test_export_writes_hashes_and_numbers_only(
     kinds = [next(iter(line)) for line in lines]
     assert kinds.count("contact") == 3
     assert kinds.count("alias") == 1
-    assert {"cell": "chatvitals_turns_open", "labels": ["990001"], "field": 0, "value": 3.0} in lines
+    assert {"cell": "chatvitals_turns_open", "labels": ["990001", "first", ""], "field": 0, "value": 3.0} in lines
     assert next(line for line in lines if "contact" in line)["state"]["phone_number_id"] == "990001"
     assert key is not None
     for secret in (PHONE, USER, "wamid.0", key.hex()):
