@@ -13,12 +13,14 @@ from chatvitals.testing.__main__ import main
 from tests.helpers.redis_servers import RedisServer  # noqa: TC001 - pytest does not need it, but reads better beside it
 
 FILES = sorted((Path(__file__).parent / "vectors").glob("*.json"))
+CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
+"""Small inputs that once gave wrong numbers, with the right ones."""
 BUILT = {"turns", "journeys", "experiments", "quality"}
 
 
 def scenarios() -> list[Any]:
     """Return the scenarios of what has been built, as parameters."""
-    loaded = [(path.stem, json.loads(path.read_text())) for path in FILES]
+    loaded = [(path.stem, json.loads(path.read_text())) for path in (*FILES, *CASES)]
     return [pytest.param(scenario, id=name) for name, scenario in loaded if scenario["needs"] in BUILT]
 
 
