@@ -180,6 +180,13 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
     assert Settings.load({}).app_version == "from-the-environment"
 
 
+@pytest.mark.parametrize("given", [[], (), "", [""], set()])
+def test_68_an_empty_secret_is_an_error(given: Any) -> None:
+    """A configuration that found no secret is not the same as no secret."""
+    with pytest.raises(SettingsError, match="app_secret must be"):
+        Settings.load({"app_secret": given}, {})
+
+
 def test_an_empty_variable_is_as_good_as_none() -> None:
     """Container files often set a variable to nothing."""
     environ = {f"CHATVITALS_{name.upper()}": "" for name in DEFAULTS if name not in NEVER_EMPTY}

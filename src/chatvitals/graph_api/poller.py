@@ -275,7 +275,7 @@ class _Watch:
             if self._refused.get(edge) != str(error):
                 self._refused[edge] = str(error)
                 logger.warning(
-                    "chatvitals: the poller cannot read the %s of WhatsApp account %s: %s. Check the permissions of the token "
+                    "chatvitals: the poller cannot read the %s of account %s: %s. Check the permissions of the token "
                     "(`chatvitals doctor`). The rest is polled.", edge, self.target.waba, error
                 )  # fmt: skip
             return None
