@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 WHO: dict[str, Any] = {"phone_number_id": "990005556667778", "wa_id": "15550004321"}
 GAPS = st.sampled_from([0.713, 1.709, 4.307, 8.303, 14.219, 61.311, 305.117, 3700.909, 40_000.321, 87_000.723])
 DELAYS = st.sampled_from([0.0, 0.0, 0.0, 3.1, 6.1, 25.3, 130.7, 30_000.1])
-KINDS = ["message"] * 5 + ["closing"] * 3 + ["send"] * 3 + ["rejected", "status", "status", "failed", "failed", "echo",
-         "reply", "dismiss", "resolve", "handover"]  # fmt: skip
+LATE = st.sampled_from([0.0, 0.0, 20.3, 72.7, 330.1, 3900.3, 44_000.7])  # of evidence that becomes known late
+KINDS = ["message"] * 6 + ["closing"] * 3 + ["send"] * 3 + ["rejected", "status", "status", "failed", "failed", "echo",
+         "echo", "reply", "dismiss", "resolve", "handover"]  # fmt: skip
 
 
 @dataclass
@@ -66,11 +67,12 @@ def histories(draw: st.DrawFn) -> History:
 def add(draw: st.DrawFn, history: History, now: float, name: str) -> None:  # noqa: C901 - a list of kinds
     """Draw one thing that happens."""
     event: PersonEvent
-    second = math.floor(max(0.0, now - draw(DELAYS)))
+    drawn = draw(st.sampled_from(KINDS))
+    second = math.floor(max(0.0, now - draw(LATE if drawn in {"status", "echo"} else DELAYS)))
     at = min(now, second + 1.0)
-    match draw(st.sampled_from(KINDS)):
-        case "message" | "closing" as written:
-            closing = written == "closing"
+    match drawn:
+        case "message" | "closing":
+            closing = drawn == "closing"
             event = Message(**WHO, id=f"m{name}", type="text", timestamp=EPOCH + second, closing=closing)
             history.add(now, event, Thing(now, at, "message", f"m{name}", second, closing))
         case "send":
@@ -82,7 +84,7 @@ def add(draw: st.DrawFn, history: History, now: float, name: str) -> None:  # no
                 history.things.append(Thing(now, now, "reply", f"b{name}", int(now), evidence="api"))
         case "rejected":
             history.add(now, Send(**WHO, kind="reply", accepted=False, code="131056"), Thing(now, now, "failure"))
-        case "status" | "failed" as drawn:
+        case "status" | "failed":
             known = draw(st.sampled_from([*history.sent, f"s{name}"]))
             status = "failed" if drawn == "failed" else draw(st.sampled_from(["sent", "sent", "delivered"]))
             if (known, status) in history.told:

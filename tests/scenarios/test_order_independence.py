@@ -106,8 +106,8 @@ GAPS = st.sampled_from([0.05, 0.4, 1.7, 4.3, 8.9, 14.2, 61.3, 305.1, 3700.9, 40_
 DELAYS = st.sampled_from([0.0, 0.0, 0.0, 2.6, 19.4])
 CONTACTS = st.sampled_from(["15550004321", "15550004322"])
 CATEGORY = {"15550004321": "service", "15550004322": "utility"}
-ONE = ["message", "message", "message", "reply", "reply", "campaign", "reaction", "echo", "statuses", "failed", "call",
-       "revoke"]  # fmt: skip
+ONE = ["message", "message", "closing", "reply", "reply", "campaign", "notice", "reaction", "echo", "statuses",
+       "failed", "call", "revoke"]  # fmt: skip
 
 
 @st.composite
@@ -131,10 +131,11 @@ def histories(draw: st.DrawFn) -> list[Delivery]:
         name = f"wamid.{index}"
         event: PersonEvent
         match kind:
-            case "message":
-                event = Message(**who, id=name, type="text", timestamp=second)  # type: ignore[arg-type]
+            case "message" | "closing":
+                closing = kind == "closing"
+                event = Message(**who, id=name, type="text", timestamp=second, closing=closing)  # type: ignore[arg-type]
                 asked.append((phone, name))
-            case "reply" | "campaign" | "reaction":
+            case "reply" | "campaign" | "notice" | "reaction":
                 send_kind = "other" if kind == "reaction" else kind
                 event = Send(**who, id=name, kind=send_kind, accepted=True, seconds=0.1)  # type: ignore[arg-type]
                 sent.append((phone, name, now))
@@ -173,7 +174,8 @@ def disturbances(draw: st.DrawFn, history: list[Delivery]) -> tuple[list[Deliver
         worker = draw(st.integers(0, WORKERS - 1))
         out.append(replace(delivery, worker=worker, held=held, kill_after=draw(st.booleans())))
         if isinstance(event, Message | Status | Echo) and draw(st.booleans()):
-            again = round(delivery.at + 10.5 + draw(GAPS), 3)
+            soon = held > 0.3 and draw(st.booleans())  # another worker commits a later copy first
+            again = round(delivery.at + (0.2 if soon else 10.5 + draw(GAPS)), 3)
             event = copy.copy(event)
             event.received = EPOCH + again
             out.append(Delivery(again, event, worker=draw(st.integers(0, WORKERS - 1))))

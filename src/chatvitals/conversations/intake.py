@@ -91,7 +91,8 @@ def _message(contact: ContactState, event: Message, hasher: Hasher, measures: Me
     moment = timestamps.moment(event.received, event.timestamp)
     if message_log.has_seen(contact.seen, key):
         measures.count(catalogue.DUPLICATES, ("message",))
-        outbound.take_earlier_copy(contact, Kind.MESSAGE, key, event.received, moment)
+        kind, about = (Kind.REVOKE, hasher.message(event.of)) if event.type == "revoke" else (Kind.MESSAGE, key)
+        outbound.take_earlier_copy(contact, kind, about, event.received, moment)
         return
     contact.seen = message_log.add_seen(contact.seen, key, event.received)
     if moment.skewed:
