@@ -316,7 +316,7 @@ def test_prometheus_takes_the_history(tmp_path: Path, monkeypatch: pytest.Monkey
         return found[:1] + [after for before, after in itertools.pairwise(found) if before[1] != after[1]]
 
     assert changes("chatvitals_turns_opened_total", 'turn="first"') == [(15.5, 1), (45.5, 2)]
-    assert changes('chatvitals_turns_open"') == [(15.5, 0), (45.5, 1), (3645.5, 0)]
+    assert changes('chatvitals_turns_open"', 'turn="first"') == [(15.5, 0), (45.5, 1), (3645.5, 0)]
     assert changes("chatvitals_turns_total", 'turn="first"', 'outcome="unanswered"') == [(15.5, 0), (3645.5, 1)]
     assert changes("chatvitals_response_seconds_sum", 'evidence="status"') == [(15.5, 4)]
     assert all(math.isfinite(value) for samples in series.values() for _, value in samples)
