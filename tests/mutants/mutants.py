@@ -83,9 +83,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a rejection counts in spite of a secret",
-        "integrations/asgi.py",
-        "self._status in _REJECTIONS and not self._sink.settings.app_secret",
-        "self._status in _REJECTIONS",
+        "integrations/_http.py",
+        "status in REJECTIONS and not settings.app_secret",
+        "status in REJECTIONS",
         "tests/safety/test_survivors.py",
         "test_a_rejection_of_a_signed_webhook_is_the_bots_own_matter",
     ),

@@ -35,7 +35,7 @@ HALF = "\ud83d"
 def post(vitals: Vitals, value: dict[str, Any], field: str = "messages") -> str:
     metadata = {"phone_number_id": NUMBER, "display_phone_number": "15550001234"}
     change = {"field": field, "value": {"metadata": metadata, **value}}
-    body = json.dumps({"object": "x", "entry": [{"id": "1", "changes": [change]}]}).encode()
+    body = json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}).encode()
     return vitals.observe_webhook(body).result
 
 
@@ -97,7 +97,7 @@ def test_no_odd_timestamp_reaches_the_exposition(start: Callable[..., Vitals], t
     assert "nan" not in text.lower().replace("unanswered", "")
     number = place().phone_number_id
     assert f'chatvitals_messages_received_total{{phone_number_id="{number}",type="text"}} 1.0' in text
-    assert f'chatvitals_turns_open{{phone_number_id="{number}"}} 1.0' in text
+    assert f'chatvitals_turns_open{{phone_number_id="{number}",turn="first"}} 1.0' in text
 
 
 # Labels
