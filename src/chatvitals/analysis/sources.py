@@ -9,7 +9,7 @@ from chatvitals.exporters.prometheus import VitalsCollector
 from chatvitals.exporters.scrape import Sample
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError
-from chatvitals.stores import open_store
+from chatvitals.stores import kind_of, open_store
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def store_samples(url: str | None, environ: Mapping[str, str] | None = None) -> 
         settings = Settings.load({"hooks": False} if url is None else {"hooks": False, "store": url}, environ)
     except SettingsError as error:
         raise WrongNameError(str(error)) from None
-    if settings.store == "memory:":
+    if kind_of(settings.store).shared_by == "process":
         raise TooLittleDataError("A store in memory ends with its process. Give --prometheus, or the bot's --store.")
     opened = open_store(settings.store, create=False)
     try:

@@ -13,7 +13,7 @@ from chatvitals.conversations import handovers, settling, state
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Measurements
 from chatvitals.settings import Settings, SettingsError
-from chatvitals.stores import open_store
+from chatvitals.stores import kind_of, open_store
 from chatvitals.stores.base import Changes, StoreUnavailableError, mark_kind, mark_labels
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def with_store(url: str, action: Callable[[Store], None], *, create: bool = Fals
     """Open the store of `url` for an action; what is wrong becomes a sentence."""
     try:
         settings = Settings.load({"store": url}, {})
-        if settings.store == "memory:":
+        if kind_of(settings.store).shared_by == "process":
             return _common.refused("store", "a store in memory is its process's alone: name a file or a server")
         opened = open_store(settings.store, create=create)
         try:

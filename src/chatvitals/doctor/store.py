@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatvitals.doctor.finding import attention, ok, skipped
 from chatvitals.exporters import scrape
-from chatvitals.stores import open_store
+from chatvitals.stores import kind_of, open_store
 from chatvitals.stores.base import LEASE_TOLERANCE, StoreUnavailableError
+from chatvitals.stores.kinds import file_of
 
 if TYPE_CHECKING:
     from chatvitals.doctor.config import Setup
@@ -35,29 +36,28 @@ class StoreReport(NamedTuple):
 def store(setup: Setup) -> StoreReport:
     """Look at the store without changing what it holds."""
     url = setup.store
-    if url == "memory:":
+    kind = kind_of(url)
+    if kind.shared_by == "process":
         found = "memory: is each process's own and ends with it: several workers share nothing"
         return StoreReport(
             [attention(_CHECK, found, "set CHATVITALS_STORE to a file, sqlite:////PATH, or to redis://…")]
         )
-    if not url.startswith("sqlite:"):
+    if kind.shared_by == "hosts":
         return _redis(url)
-    path = Path(url.removeprefix("sqlite:///"))
+    path = Path(file_of(url))
     if not setup.store_is_named and not path.is_file():
         return StoreReport([skipped(_CHECK, "no store is named", "--store (CHATVITALS_STORE) enables this")])
     return _sqlite(url, path)
 
 
 def _sqlite(url: str, path: Path) -> StoreReport:
-    from chatvitals.stores.sqlite_schema import read_cells  # noqa: PLC0415 - only the store in use is imported
-
     try:
-        told = scrape.from_cells(read_cells(path))  # first, since it opens nothing that is no store of ours
+        told = scrape.from_store(url)  # first, since it opens nothing that is no store of ours
         with closing(open_store(url, create=False)) as opened:
             size = opened.about().size
             with opened.transaction():  # takes the lock of writers, and leaves everything as it is
                 pass
-    except StoreUnavailableError as error:
+    except (scrape.SourceError, StoreUnavailableError) as error:
         do_next = "give the store that the bot uses, as its own user; the bot creates it when it starts"
         return StoreReport([attention(_CHECK, str(error), do_next, subject=path.name)])
     kind = _file_system(path, _mounts())

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from prometheus_client.parser import text_string_to_metric_families
 
 from chatvitals.exporters import prometheus
+from chatvitals.stores import kind_of
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -81,21 +82,20 @@ def from_cells(cells: Mapping[Cell, float]) -> list[Sample]:
 
 
 def from_store(url: str) -> list[Sample]:
-    """Return what a store says, as of its last commit, without changing it.
+    """Return the metrics of a store, as of its last commit, without changing it.
 
     Args:
-        url: `sqlite:///PATH`, as in the setting `store`.
+        url: the store's URL, as in the setting `store`.
 
     Raises:
         SourceError: the store cannot be read from here.
 
     """
-    if not url.startswith("sqlite:///"):
+    read = kind_of(url).read
+    if read is None:
         raise SourceError("this store can only be read by the bot itself: give --metrics with the bot's address")
-    from chatvitals.stores.sqlite_schema import read_cells  # noqa: PLC0415 - only the store in use is imported
-
     try:
-        return from_cells(read_cells(url.removeprefix("sqlite:///")))
+        return from_cells(read(url))
     except StoreUnavailableError as error:
         raise SourceError(str(error)) from None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chatvitals.settings.errors import SettingsError
-from chatvitals.stores import redis_url
+from chatvitals.stores import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,20 +164,12 @@ def thresholds(value: object) -> tuple[float, ...]:
 def store(value: object) -> str:
     """Allow the URL of a store."""
     url = text(value)
-    if url == "memory:" or (url.startswith("sqlite:///") and len(url) > len("sqlite:///")):
-        return url
-    scheme, colon, _ = url.partition(":")
-    if scheme.lower() in redis_url.SCHEMES and url[len(scheme) :].startswith("://"):
-        try:
-            redis_url.parse(url)
-        except ValueError as error:
-            raise SettingsError(f"store: {error}") from None
-        return url
-    given = f"one with the scheme {scheme!r}" if colon else "one without a scheme"  # the rest may hold a password
-    raise SettingsError(
-        "store must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path) or one of a Redis such as "
-        f"'redis://HOST:PORT/DB', not {given}"
-    )
+    try:
+        kind_of(url)
+    except ValueError as error:
+        told = str(error)
+        raise SettingsError(told if told.startswith("store ") else f"store: {told}") from None
+    return url
 
 
 def account_ids(value: object) -> tuple[str, ...]:

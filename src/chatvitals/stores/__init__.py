@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatvitals.stores.kinds import kind_of
+
 if TYPE_CHECKING:
     from chatvitals.stores.base import Store
 
+__all__ = ["kind_of", "open_store"]
+
 
 def open_store(url: str, *, create: bool = True) -> Store:
-    """Return the store of a URL that `Settings` has checked: `memory:`, `sqlite:///PATH` or one of a Redis.
+    """Return the store of a URL: `memory:`, `sqlite:///PATH` or one of a Redis.
 
     Args:
         url: where the store is.
-        create: whether to begin a file that is not there; who only looks must not.
+        create: whether to create a file that does not exist. Tools that only read must not.
+
+    Raises:
+        ValueError: no store has such a URL.
 
     """
-    if url == "memory:":
-        from chatvitals.stores.memory import MemoryStore  # noqa: PLC0415 - only the store in use is imported
-
-        return MemoryStore()
-    if not url.startswith("sqlite:"):
-        from chatvitals.stores.redis import RedisStore  # noqa: PLC0415
-
-        return RedisStore(url)
-    from chatvitals.stores.sqlite import SQLiteStore  # noqa: PLC0415
-
-    return SQLiteStore(url.removeprefix("sqlite:///"), create=create)
+    return kind_of(url).open(url, create)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chatvitals.settings import Settings, SettingsError
+from chatvitals.stores import kind_of
 from chatvitals.testing import differences, run_scenario
 
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
             Settings.load({"store": options.store}, environ={})
         except SettingsError as error:
             parser.error(str(error))
-        if options.store.startswith("sqlite:") and len(options.files) > 1:
+        if kind_of(options.store).name == "file" and len(options.files) > 1:
             parser.error("a store file holds one scenario: give one FILE, or leave --store out")
     verdicts = [_run(path, options.store, samples=options.samples) for path in options.files]
     return 0 if all(verdicts) else 1

@@ -16,7 +16,7 @@ import httpx
 from chatvitals.exporters.prometheus import render
 from chatvitals.integrations.asgi import ChatVitalsMiddleware
 from chatvitals.settings import Settings
-from chatvitals.stores import open_store, redis_url
+from chatvitals.stores import kind_of, open_store, redis_url
 from chatvitals.stores.redis import RedisStore
 from chatvitals.testing import payloads
 from chatvitals.testing.clock import FakeClock
@@ -47,7 +47,7 @@ def run_scenario(scenario: Mapping[str, Any], store: str = "") -> str:
         ValueError: the scenario has steps or names that this version does not know.
 
     """
-    if store and store.partition("://")[0] in redis_url.SCHEMES:
+    if store and kind_of(store).shared_by == "hosts":
         own = redis_url.with_prefix(store, f"scenario-{secrets.token_hex(8)}")
         try:
             return _Run(scenario, own).play()
@@ -79,7 +79,7 @@ class _Run:
         self._scenario = scenario
         self._settings = Settings.load({**given, "store": store, "hooks": False, "app_secret": _SECRET}, environ={})
         self._clock = FakeClock(EPOCH)
-        self._shared: Store | None = open_store(store) if store == "memory:" else None
+        self._shared: Store | None = open_store(store) if kind_of(store).shared_by == "process" else None
         self._workers: dict[int, _Worker] = {}
         self._contexts: dict[tuple[int, str], contextvars.Context] = {}
 

@@ -1,0 +1,117 @@
+"""The kinds of stores and the URLs that name them. A new store is added to this table and nowhere else."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from chatvitals.stores import redis_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.metrics.measurements import Cell
+    from chatvitals.stores.base import Store
+
+_FILE: Final = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKind:
+    """One kind of store.
+
+    Attributes:
+        name: one word for messages and for tools that treat this kind apart.
+        schemes: the schemes of its URLs, in lower case.
+        shared_by: who sees the same numbers: one process, the processes of one host, or several hosts.
+        check: raises ValueError with a sentence without secrets where a URL of this scheme is wrong.
+        open: returns the store of a URL; the flag says whether to create one that does not exist.
+        read: returns all metric cells of an existing store and changes nothing; None where only its process can.
+
+    """
+
+    name: str
+    schemes: frozenset[str]
+    shared_by: Literal["process", "host", "hosts"]
+    check: Callable[[str], None]
+    open: Callable[[str, bool], Store]
+    read: Callable[[str], dict[Cell, float]] | None
+
+
+def kind_of(url: str) -> StoreKind:
+    """Return the kind of store that a URL names.
+
+    Raises:
+        ValueError: no store has such a URL; the message holds no secret.
+
+    """
+    scheme, colon, _ = url.partition(":")
+    for kind in KINDS:
+        if colon and scheme.lower() in kind.schemes:
+            kind.check(url)
+            return kind
+    given = f"one with the scheme {scheme!r}" if colon else "one without a scheme"  # the rest may hold a password
+    raise ValueError(_FORMS.format(given=given))
+
+
+def file_of(url: str) -> str:
+    """Return the path in the URL of a store that is a file."""
+    return url.removeprefix(_FILE)
+
+
+def _check_memory(url: str) -> None:
+    if url != "memory:":
+        raise ValueError(_FORMS.format(given="one with the scheme 'memory' and something after it"))
+
+
+def _open_memory(_url: str, _create: bool) -> Store:  # noqa: FBT001 - one signature for all kinds
+    from chatvitals.stores.memory import MemoryStore  # noqa: PLC0415 - only the store in use is imported
+
+    return MemoryStore()
+
+
+def _check_file(url: str) -> None:
+    if not url.startswith(_FILE) or url == _FILE:
+        raise ValueError(_FORMS.format(given="one with the scheme 'sqlite'"))
+
+
+def _open_file(url: str, create: bool) -> Store:  # noqa: FBT001 - as above
+    from chatvitals.stores.sqlite import SQLiteStore  # noqa: PLC0415 - as above
+
+    return SQLiteStore(file_of(url), create=create)
+
+
+def _read_file(url: str) -> dict[Cell, float]:
+    from chatvitals.stores.sqlite_schema import read_cells  # noqa: PLC0415 - as above
+
+    return read_cells(file_of(url))
+
+
+def _check_redis(url: str) -> None:
+    scheme, _, rest = url.partition(":")
+    if not rest.startswith("//"):
+        raise ValueError(_FORMS.format(given=f"one with the scheme {scheme!r}"))
+    redis_url.parse(url)
+
+
+def _open_redis(url: str, _create: bool) -> Store:  # noqa: FBT001 - as above
+    from chatvitals.stores.redis import RedisStore  # noqa: PLC0415 - as above
+
+    return RedisStore(url)
+
+
+def _read_redis(url: str) -> dict[Cell, float]:
+    with closing(_open_redis(url, False)) as opened:
+        return opened.cells()
+
+
+_FORMS: Final = (
+    "store must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path) or one of a Redis such as "
+    "'redis://HOST:PORT/DB', not {given}"
+)
+KINDS: Final = (
+    StoreKind("memory", frozenset({"memory"}), "process", _check_memory, _open_memory, None),
+    StoreKind("file", frozenset({"sqlite"}), "host", _check_file, _open_file, _read_file),
+    StoreKind("redis", redis_url.SCHEMES, "hosts", _check_redis, _open_redis, _read_redis),
+)
