@@ -200,7 +200,8 @@ class CloudApi:
         for name, after in steps:
             await asyncio.sleep(max(after - passed, 0.0))
             passed = max(after, passed)
-            self._delivery.put(payloads.status(person, message_id, name, at=self._clock()))
+            category = "" if name == "read" else "service"
+            self._delivery.put(payloads.status(person, message_id, name, at=self._clock(), category=category))
 
     def _refusal(self, http_status: int, code: int, text: str) -> Response:
         self.refused += 1

@@ -1,4 +1,4 @@
-"""Bodies as WhatsApp writes them: messages, statuses, errors, ids, signatures (whatsapp/README.md 1 to 3, 7)."""
+"""Bodies as WhatsApp writes them (whatsapp/README.md 1 to 3, 7). Simulator, scenarios and tests all build them here."""
 
 from __future__ import annotations
 
@@ -26,50 +26,68 @@ class Update(NamedTuple):
 
 def wamid(person: Person, serial: int, *, inbound: bool) -> str:
     """Return a message id that, like a real one, holds the person's number in base64."""
-    number = (person.phone or person.user).encode()
-    unique = f"FA4E{serial:016X}".encode() if inbound else f"FA4E{serial:014X}".encode()
+    unique = f"FA4E{serial:016X}" if inbound else f"FA4E{serial:014X}"
+    return named_wamid(person.phone or person.user, unique, inbound=inbound)
+
+
+def named_wamid(number: str, name: str, *, inbound: bool) -> str:
+    """Return the message id of a name: the same number and name give the same id."""
+    owner, unique = number.encode(), name.encode()
     direction = b"\x12" if inbound else b"\x11"
-    head = b"\x1c\x18" + bytes([len(number)]) + number + b"\x15\x02\x00"
+    head = b"\x1c\x18" + bytes([len(owner)]) + owner + b"\x15\x02\x00"
     return "wamid." + base64.b64encode(head + direction + b"\x18" + bytes([len(unique)]) + unique + b"\x00").decode()
 
 
 def message(person: Person, message_id: str, content: Json, *, at: float) -> Update:
     """Return an inbound message; `content` holds its `type` and the key named like it, `at` is Unix seconds."""
-    item: Json = {"id": message_id, "timestamp": str(int(at)), **content}
-    if person.phone:
-        item["from"] = person.phone
-    if person.user:
-        item["from_user_id"] = person.user
+    item: Json = {"id": message_id, "timestamp": str(int(at)), **content, **ids(person, "from", "from_user_id")}
     return Update("messages", item, person)
 
 
-def status(person: Person, message_id: str, name: str, *, at: float, code: int = 0) -> Update:
-    """Return a status of an outbound message at `at` (Unix seconds); `code` is the error of a failed one."""
+def status(
+    person: Person, message_id: str, name: str, *, at: float, category: str = "", code: int | None = None
+) -> Update:
+    """Return a status of an outbound message.
+
+    Args:
+        person: the recipient.
+        message_id: the message that it is about.
+        name: `sent`, `delivered`, `read`, `played` or `failed`.
+        at: its time, Unix seconds.
+        category: the category of its price; none where it names no price.
+        code: the error of a failed message.
+
+    """
     item: Json = {"id": message_id, "status": name, "timestamp": str(int(at))}
-    if person.phone:
-        item["recipient_id"] = person.phone
-    if person.user:
-        item["recipient_user_id"] = person.user
-    if name in {"sent", "delivered"}:
-        item["pricing"] = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": "service"}
-    if code:
+    item |= ids(person, "recipient_id", "recipient_user_id")
+    if category:
+        item["pricing"] = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": category}
+    if code is not None:
         item["errors"] = [{"code": code, "title": "Message undeliverable", "message": "Message undeliverable"}]
     return Update("statuses", item, person)
 
 
 def webhook(number: BusinessNumber, updates: Sequence[Update]) -> bytes:
     """Return the body of one POST with all of `updates`, in their order."""
-    value: Json = {
-        "messaging_product": "whatsapp",
-        "metadata": {"display_phone_number": number.display, "phone_number_id": number.phone_number_id},
-    }
-    contacts = {u.person.key: _contact(u.person) for u in updates if u.item.get("status") != "failed"}
+    value = value_of(number.phone_number_id, number.display)
+    contacts = {u.person.key: contact(u.person) for u in updates if u.item.get("status") != "failed"}
     if contacts:
         value["contacts"] = list(contacts.values())
     for update in updates:
         value.setdefault(update.list_name, []).append(update.item)
-    entry = {"id": number.waba_id, "changes": [{"value": value, "field": "messages"}]}
-    return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    return json.dumps(envelope([(number.waba_id, "messages", value)])).encode()
+
+
+def envelope(changes: Sequence[tuple[str, str, Json]]) -> Json:
+    """Return a webhook of changes, each given as account id, field and value, in their order."""
+    entries = [{"id": account, "changes": [{"field": field, "value": value}]} for account, field, value in changes]
+    return {"object": "whatsapp_business_account", "entry": entries}
+
+
+def value_of(phone_number_id: str, display: str) -> Json:
+    """Return the head of a value: the business number that it is about."""
+    metadata = {"display_phone_number": display, "phone_number_id": phone_number_id}
+    return {"messaging_product": "whatsapp", "metadata": metadata}
 
 
 def template_quality(number: BusinessNumber, row: Json, *, previous: str, at: float) -> bytes:
@@ -81,9 +99,9 @@ def template_quality(number: BusinessNumber, row: Json, *, previous: str, at: fl
         "message_template_name": row["name"],
         "message_template_language": row["language"],
     }
-    changes = [{"value": value, "field": "message_template_quality_update"}]
-    entry = {"id": number.waba_id, "time": int(at), "changes": changes}
-    return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    body = envelope([(number.waba_id, "message_template_quality_update", value)])
+    body["entry"][0]["time"] = int(at)
+    return json.dumps(body).encode()
 
 
 def signature(app_secret: str, body: bytes) -> str:
@@ -92,9 +110,17 @@ def signature(app_secret: str, body: bytes) -> str:
 
 
 def accepted(person: Person, asked_for: str, message_id: str) -> Json:
-    """Return the API's answer to a send that it took; `asked_for` is the recipient as the sender wrote it."""
-    contact = {"input": asked_for, **_ids(person)}
-    return {"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": message_id}]}
+    """Return the API's answer to a send that it took.
+
+    Args:
+        person: the recipient.
+        asked_for: the recipient as the sender wrote it.
+        message_id: the id of the message; the empty string leaves the list of messages empty.
+
+    """
+    found = {"input": asked_for, **ids(person, "wa_id", "user_id")}
+    messages = [{"id": message_id}] if message_id else []
+    return {"messaging_product": "whatsapp", "contacts": [found], "messages": messages}
 
 
 def error(code: int, text: str, *, trace: str) -> Json:
@@ -102,14 +128,12 @@ def error(code: int, text: str, *, trace: str) -> Json:
     return {"error": {"message": f"(#{code}) {text}", "type": "OAuthException", "code": code, "fbtrace_id": trace}}
 
 
-def _contact(person: Person) -> Json:
-    return {"profile": {"name": person.name}, **_ids(person)}
+def contact(person: Person) -> Json:
+    """Return a person as the list `contacts` of a value shows them."""
+    return {"profile": {"name": person.name}, **ids(person, "wa_id", "user_id")}
 
 
-def _ids(person: Person) -> Json:
-    ids: Json = {}
-    if person.phone:
-        ids["wa_id"] = person.phone
-    if person.user:
-        ids["user_id"] = person.user
-    return ids
+def ids(person: Person, phone_key: str, user_key: str) -> Json:
+    """Return the ids that WhatsApp shows of a person, under the keys of the object that they stand in."""
+    shown = {phone_key: person.phone, user_key: person.user}
+    return {key: value for key, value in shown.items() if value}

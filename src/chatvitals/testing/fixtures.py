@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import string
 from typing import NamedTuple
+
+from chatvitals.simulator import payloads
 
 NAMES = tuple(f"{letter}{change}" for change in ("", "2") for letter in string.ascii_uppercase)
 """All people: `A` to `Z`, and what each becomes after a change."""
@@ -67,4 +68,4 @@ def waba(name: str) -> str:
 
 def wamid(phone: str, name: str) -> str:
     """Return a message id that holds the phone number in base64, as WhatsApp's do."""
-    return "wamid." + base64.b64encode(f"{phone}:{name}".encode()).decode()
+    return payloads.named_wamid(phone, name, inbound=True)

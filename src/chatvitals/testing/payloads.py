@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.events import Poll
+from chatvitals.simulator import payloads
+from chatvitals.simulator.people import Person
 from chatvitals.testing.fixtures import NAMES, Place, person, place, waba, wamid
 
 if TYPE_CHECKING:
@@ -25,16 +27,13 @@ _BODIES: dict[str, dict[str, Any]] = {
 
 def webhook(steps: Iterable[Step], now: float) -> dict[str, Any]:
     """Return one POST's body that holds the items of `steps`, received at `now` (seconds since the epoch)."""
-    values: dict[tuple[str, str], dict[str, Any]] = {}
+    values: dict[tuple[str, str, str], dict[str, Any]] = {}
     for step in steps:
         where = place(step.get("number", "N1"))
         field = _field(step)
-        value = values.setdefault((where.phone_number_id, field), _value(where))
+        value = values.setdefault((where.waba, field, where.phone_number_id), _value(where))
         _add(value, step, now, field)
-    entries = []
-    for (number, field), value in values.items():
-        entries.append({"id": _waba_of(number), "changes": [{"field": field, "value": value}]})
-    return {"object": "whatsapp_business_account", "entry": entries}
+    return payloads.envelope([(account, field, value) for (account, field, _), value in values.items()])
 
 
 def send(step: Step) -> tuple[str, dict[str, Any]]:
@@ -63,19 +62,11 @@ def send(step: Step) -> tuple[str, dict[str, Any]]:
 def answer(step: Step) -> tuple[int, dict[str, Any]]:
     """Return the status and the JSON body with which the API answers a `send` step."""
     if "rejected" in step:
-        error = {"message": "made up", "type": "OAuthException", "code": step["rejected"], "fbtrace_id": "A"}
-        return 400, {"error": error}
+        return 400, payloads.error(step["rejected"], "made up", trace="A")
     if step["send"] in {"read", "typing"}:
         return 200, {"success": True}
-    who = person(step["contact"])
-    ids = step.get("ids", "both")
-    contact = {"input": who.user if ids == "bsuid" else _phone(step)}
-    if ids != "bsuid":
-        contact["wa_id"] = _phone(step)
-    if ids != "phone":
-        contact["user_id"] = who.user
-    messages = [{"id": wamid(who.phone, step["id"])}] if "id" in step else []
-    return 200, {"messaging_product": "whatsapp", "contacts": [contact], "messages": messages}
+    shown = _shown(step)
+    return 200, payloads.accepted(shown, shown.phone or shown.user, message_id(step) if "id" in step else "")
 
 
 def poll(step: Mapping[str, Any]) -> Poll:
@@ -121,12 +112,7 @@ def _field(step: Mapping[str, Any]) -> str:
 
 
 def _value(where: Place) -> dict[str, Any]:
-    metadata = {"display_phone_number": where.display, "phone_number_id": where.phone_number_id}
-    return {"messaging_product": "whatsapp", "metadata": metadata}
-
-
-def _waba_of(number: str) -> str:
-    return next(p.waba for p in map(place, (f"N{i}" for i in range(1, 10))) if p.phone_number_id == number)
+    return payloads.value_of(where.phone_number_id, where.display)
 
 
 def _add(value: dict[str, Any], step: Step, now: float, field: str) -> None:
@@ -137,22 +123,23 @@ def _add(value: dict[str, Any], step: Step, now: float, field: str) -> None:
         holder = value.setdefault("standby", {}) if field == "standby" else value
         holder.setdefault("messages", []).append(_message(step, timestamp))
         if step["in"] != "system":
-            contact = {"profile": {"name": "Ada Example"}, **_ids(step, "wa_id", "user_id")}
+            contact = payloads.contact(_shown(step))
             if contact not in value.setdefault("contacts", []):
                 value["contacts"].append(contact)
     elif "status" in step:
         value.setdefault("statuses", []).append(_status(step, timestamp))
     elif "echo" in step:
-        echo = {"from": value["metadata"]["display_phone_number"], **_ids(step, "to", "to_user_id"),
+        echo = {"from": value["metadata"]["display_phone_number"], **payloads.ids(_shown(step), "to", "to_user_id"),
                 "id": message_id(step), "timestamp": str(timestamp), "type": step["echo"]}  # fmt: skip
         echo[step["echo"]] = _BODIES.get(step["echo"], {})
         value.setdefault("message_echoes", []).append(echo)
     elif "preference" in step:
         category = step.get("category", "marketing_messages")
-        item = {**_ids(step, "wa_id", "user_id"), "detail": "made up", "category": category,
+        ids = payloads.ids(_shown(step), "wa_id", "user_id")
+        item = {**ids, "detail": "made up", "category": category,
                 "value": step["preference"], "timestamp": timestamp}  # fmt: skip
         value.setdefault("user_preferences", []).append(item)
-        value.setdefault("contacts", []).append(_ids(step, "wa_id", "user_id"))
+        value.setdefault("contacts", []).append(ids)
     else:
         raise ValueError(f"a step of a kind that this version does not know: {sorted(step)}")
 
@@ -168,7 +155,7 @@ def _message(step: Step, timestamp: int) -> dict[str, Any]:
             return {**item, "from": _phone(step), "system": changed}
         changed = {"type": "user_changed_user_id", "previous_user_id": before.user, "user_id": after.user}
         return {**item, "system": changed}
-    item |= _ids(step, "from", "from_user_id")
+    item |= payloads.ids(_shown(step), "from", "from_user_id")
     if step.get("group"):
         item["group_id"] = "EXAMPLEGROUPID0001"
     of = wamid(person(step["contact"]).phone, step["of"]) if "of" in step else ""
@@ -188,20 +175,20 @@ def _message(step: Step, timestamp: int) -> dict[str, Any]:
 
 
 def _status(step: Step, timestamp: int) -> dict[str, Any]:
-    item = {"id": message_id(step), "status": step["status"], "timestamp": str(timestamp),
-            **_ids(step, "recipient_id", "recipient_user_id")}  # fmt: skip
-    if "category" in step:
-        item["pricing"] = {"billable": True, "pricing_model": "PMP", "category": step["category"]}
-    if "code" in step:
-        item["errors"] = [{"code": step["code"], "title": "made up"}]
-    return item
+    category, code = step.get("category", ""), step.get("code")
+    return payloads.status(
+        _shown(step), message_id(step), step["status"], at=timestamp, category=category, code=code
+    ).item
 
 
-def _ids(step: Step, phone: str, user: str) -> dict[str, str]:
-    who = person(step["contact"])
-    ids = step.get("ids", "both")
-    shown = {} if ids == "bsuid" else {phone: _phone(step)}
-    return shown if ids == "phone" else {**shown, user: who.user}
+def _shown(step: Step) -> Person:
+    """Return the contact of a step with the ids that the step shows."""
+    which = step.get("ids", "both")
+    return Person(
+        "Ada Example",
+        phone="" if which == "bsuid" else _phone(step),
+        user="" if which == "phone" else person(step["contact"]).user,
+    )
 
 
 def _phone(step: Step) -> str:
