@@ -173,7 +173,7 @@ def test_the_page_opens_in_a_browser(ask: Ask, tmp_path: Path) -> None:
         (("report", "--drop", "2020-01-01"), 3, "is not known"),
         (("report", "journey", "orders"), 2, "There are: order"),
         (("report", "unanswered", "--from", "2020-01-01"), 3, "is not known"),
-        (("report", "--html", "/nowhere/x.html"), 1, "cannot be written"),
+        (("report", "--html", "/nowhere/x.html"), 1, "there is no folder"),
     ],
 )
 def test_each_wrong_wish_is_a_sentence(ask: Ask, words: tuple[str, ...], status: int, sentence: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import os
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,25 @@ if TYPE_CHECKING:
     from chatvitals.analysis.periods import Calendar
     from chatvitals.analysis.prometheus_api import PrometheusApi
     from chatvitals.analysis.rating_drop import DropReport
+
+
+def check(target: Path) -> None:
+    """Refuse a file that cannot be written before minutes of questions to Prometheus.
+
+    Raises:
+        AnalysisError: the file cannot be written.
+        WrongNameError: the extra `report` is not installed.
+
+    """
+    for needed in ("jinja2", "markupsafe", "matplotlib"):
+        if importlib.util.find_spec(needed) is None:
+            raise _missing(needed)
+    if target.is_dir():
+        raise AnalysisError(f"--html: {target} is a folder. Give the name of a file in it.")
+    if not target.parent.is_dir():
+        raise AnalysisError(f"--html: {target} cannot be written (there is no folder {target.parent})")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise AnalysisError(f"--html: {target} cannot be written (permission denied)")
 
 
 def write(target: Path, report: DropReport, document: Document, calendar: Calendar, api: PrometheusApi) -> None:
@@ -44,6 +65,10 @@ def write(target: Path, report: DropReport, document: Document, calendar: Calend
         raise AnalysisError(f"--html: {target} cannot be written ({error.strerror})") from None
 
 
+def _missing(name: str | None) -> WrongNameError:
+    return WrongNameError(f"--html needs {name}: pip install 'chatvitals[report]'")
+
+
 def render(report: DropReport, document: Document, calendar: Calendar, api: PrometheusApi) -> str:
     """Return the page.
 
@@ -57,7 +82,7 @@ def render(report: DropReport, document: Document, calendar: Calendar, api: Prom
 
         from chatvitals.analysis import charts  # noqa: PLC0415
     except ImportError as error:
-        raise WrongNameError(f"--html needs {error.name}: pip install 'chatvitals[report]'") from None
+        raise _missing(error.name) from None
     measures = charts.daily_measures(report, calendar)
     sections = {section.title.partition(" ")[0]: section for section in document.sections}
     source = resources.files("chatvitals.analysis").joinpath("report.html.j2").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,32 +19,55 @@ from chatvitals.analysis.periods import Calendar, Period
 from chatvitals.analysis.side_comparison import add_number
 
 if TYPE_CHECKING:
-    import argparse
-
     from chatvitals.analysis.prometheus_api import PrometheusApi
 
 _TWO_PEOPLE: Final = "This is no experiment: the two numbers write to different people."
 _CLEARLY: Final = 0.02  # of turns over a minute, from which on a version is worth leaving out
 
 
-def compare(api: PrometheusApi, options: argparse.Namespace, now: float) -> Document:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which two business numbers to compare.
+
+    Attributes:
+        ours: the number that the answer is about: its id, its digits or its name.
+        other: the number to compare it with.
+        tz: the time zone in which days begin; None takes the machine's.
+        days: how far to look back.
+        since_first_message: whether to compare day by day since each number's first message.
+
+    """
+
+    ours: str
+    other: str
+    tz: str | None = None
+    days: float = 30.0
+    since_first_message: bool = False
+
+
+def compare(api: PrometheusApi, question: Question, now: float) -> Document:
     """Return a comparison of two numbers.
+
+    Args:
+        api: the Prometheus to ask.
+        question: the two numbers.
+        now: Unix seconds.
 
     Raises:
         TooLittleDataError: the two have no common time.
         WrongNameError: there is no such number, or both are the same.
 
     """
-    calendar, known = Calendar(options.tz, now), Period(*known_span(api, now))
-    start = max(known.start, known.end - options.days * DAY)
+    calendar, known = Calendar(question.tz, now), Period(*known_span(api, now))
+    start = max(known.start, known.end - question.days * DAY)
     start = known.end - math.floor((known.end - start) / HOUR) * HOUR
     over = Grid(start, HOUR, round((known.end - start) / HOUR) + 1)
     numbers = known_numbers(api, over.start, over.end)
-    ours, other = chosen(numbers, options.number), chosen(numbers, options.against, "--against")
+    ours, other = chosen(numbers, question.ours), chosen(numbers, question.other, "--against")
     if ours == other:
         raise WrongNameError(f"--number and --against are the same number: {ours}")
     reader = FigureReader(History(api, over))
-    periods = _periods(reader, ours, other, calendar, since_first=options.since_first_message)
+    periods = _periods(reader, ours, other, calendar, since_first=question.since_first_message)
     sides = (_figures(reader, ours, periods[0]), _figures(reader, other, periods[1]))
     document = Document(f"{ours} against {other}, {_span(periods, calendar)}")
     names = (ours.display or ours.id, other.display or other.id)
@@ -52,7 +76,7 @@ def compare(api: PrometheusApi, options: argparse.Namespace, now: float) -> Docu
     said = [_worse(str(ours), sides)]
     spans = deploys.version_spans(api, fine_grid(over.start, over.end))
     left_out = _worth_leaving_out(reader, (ours, other), spans)
-    if left_out is not None and not options.since_first_message:
+    if left_out is not None and not question.since_first_message:
         rest = [_without(period, spans[left_out]) for period in periods]
         without = (reader.figures(ours.id, rest[0]), reader.figures(other.id, rest[1]))
         when = ", ".join(f"{calendar.write(each.start)} to {calendar.write(each.end)}" for each in spans[left_out])

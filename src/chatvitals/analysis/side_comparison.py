@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -19,15 +19,39 @@ from chatvitals.analysis.periods import Calendar, Period
 from chatvitals.analysis.wording import NOTHING, between, count, counted, seconds, times
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from chatvitals.analysis.prometheus_api import PrometheusApi
 
 NO_EXPERIMENT: Final = "This is no experiment: something else may have differed, too."
+BY_TURNS: Final = (
+    "Intervals count turns, not people: where few people write often, the true uncertainty is larger than shown."
+)
 _MOST_USUAL: Final = 28
 _FEWEST_USUAL: Final = 3
 _CLEARLY: Final = 0.05  # beyond one half: how often a wait must be the longer one, to be called slower
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which two sides to compare.
+
+    Attributes:
+        kind: two periods (`before`), two days (`on`) or two versions of the bot (`version`).
+        ours: the period, day or version that the answer is about.
+        other: the one to compare it with.
+        tz: the time zone in which days begin; None takes the machine's.
+        days: how far to look back for versions.
+        number: the business number to show; None shows all.
+
+    """
+
+    kind: Literal["before", "on", "version"]
+    ours: str
+    other: str
+    tz: str | None = None
+    days: float = 30.0
+    number: str | None = None
 
 
 @dataclass(slots=True)
@@ -43,13 +67,12 @@ class Side:
         return sum(period.days for period in self.periods)
 
 
-def compare(api: PrometheusApi, kind: str, options: argparse.Namespace, now: float) -> Document:
+def compare(api: PrometheusApi, question: Question, now: float) -> Document:
     """Return a comparison of two sides.
 
     Args:
-        api: where to ask.
-        kind: `before` (with `after`), `on` or `version`.
-        options: what was given on the command line.
+        api: the Prometheus to ask.
+        question: the two sides.
         now: Unix seconds.
 
     Raises:
@@ -58,17 +81,17 @@ def compare(api: PrometheusApi, kind: str, options: argparse.Namespace, now: flo
         WrongNameError: an option cannot be understood.
 
     """
-    calendar = Calendar(options.tz, now)
+    calendar = Calendar(question.tz, now)
     first, last = known_span(api, now)
-    ours, other = _sides(api, kind, options, calendar, Period(first, last))
+    ours, other = _sides(api, question, calendar, Period(first, last))
     for side in (ours, other):
         _check_reach(side, Period(first, last), calendar)
-    usual = _usual(other, ours, first) if kind != "version" else []
+    usual = _usual(other, ours, first) if question.kind != "version" else []
     bounds = [moment for period in (*ours.periods, *other.periods, *usual) for moment in (period.start, period.end)]
     over = grid(bounds)
     reader = FigureReader(History(api, over))
     numbers = known_numbers(api, over.start, over.end)
-    shown = [chosen(numbers, options.number)] if options.number else numbers
+    shown = [chosen(numbers, question.number)] if question.number else numbers
     document = Document(f"{ours.name} against {other.name}")
     found: dict[str, tuple[Figures, Figures]] = {
         number.id: (reader.figures(number.id, ours.periods), reader.figures(number.id, other.periods))
@@ -83,7 +106,7 @@ def compare(api: PrometheusApi, kind: str, options: argparse.Namespace, now: flo
         if other.periods[0].start < each.at < ours.periods[-1].end
     ]
     conclusions = _conclusions(numbers, shown, found, ours)
-    if kind != "version":
+    if question.kind != "version":
         conclusions += [f"In between, version {each.version} began ({calendar.write(each.at)})." for each in ran]
     document.verdict = " ".join((*conclusions, NO_EXPERIMENT))
     document.data = {
@@ -140,6 +163,7 @@ def add_number(
             f"A first answer took longer on the side of {names[0]} in {superior.value * 100:.0f} of 100 pairs "
             "(50: no difference)."
         )
+    section.blocks.append(BY_TURNS)
     if 0 < len(usual) < _FEWEST_USUAL:
         section.blocks.append(f"The usual range is from {counted(len(usual), 'period')} only.")
 
@@ -161,28 +185,26 @@ def _range(values: list[float], write: object) -> str:
     return f"{write(min(known))} to {write(max(known))}"
 
 
-def _sides(
-    api: PrometheusApi, kind: str, options: argparse.Namespace, calendar: Calendar, known: Period
-) -> tuple[Side, Side]:
-    if kind == "on":
-        on, against = calendar.day(options.on, "--on"), calendar.day(options.against, "--against")
+def _sides(api: PrometheusApi, question: Question, calendar: Calendar, known: Period) -> tuple[Side, Side]:
+    ours, other = question.ours, question.other
+    if question.kind == "on":
+        on, against = calendar.day(ours, "--on"), calendar.day(other, "--against")
         if on == against:
             raise WrongNameError("--on and --against are the same day")
         return Side(on.name, [on]), Side(against.name, [against])
-    if kind == "before":
-        after = calendar.period(options.after, "--after")
-        before = calendar.period(options.before, "--before", after)
+    if question.kind == "before":
+        after = calendar.period(ours, "--after")
+        before = calendar.period(other, "--before", after)
         if min(after.end, before.end) > max(after.start, before.start):
             raise WrongNameError("--before and --after overlap: a time belongs to one of them only")
         return Side(after.name, [after]), Side(before.name, [before])
-    start = max(known.start, known.end - options.days * DAY)
-    spans = deploys.version_spans(api, fine_grid(start, known.end))
+    if ours == other:
+        raise WrongNameError("--version and --against are the same version")
+    spans = deploys.version_spans(api, fine_grid(max(known.start, known.end - question.days * DAY), known.end))
     versions = [
         Side(f"version {name}", deploys.periods_of(spans, name, option))
-        for name, option in ((options.version, "--version"), (options.against, "--against"))
+        for name, option in ((ours, "--version"), (other, "--against"))
     ]
-    if options.version == options.against:
-        raise WrongNameError("--version and --against are the same version")
     return versions[0], versions[1]
 
 

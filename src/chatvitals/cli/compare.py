@@ -67,9 +67,21 @@ def _answer(options: argparse.Namespace) -> Document:
         raise WrongNameError(f"--{sides[0]} needs --{other}")
     from chatvitals.analysis import number_comparison, side_comparison  # noqa: PLC0415
 
+    api = analysis_options.needed_prometheus(options)
+    shared = {"other": getattr(options, other), "tz": options.tz, "days": options.days}
     if sides == ["number"]:
-        return number_comparison.compare(analysis_options.needed_prometheus(options), options, time.time())
-    return side_comparison.compare(analysis_options.needed_prometheus(options), sides[0], options, time.time())
+        numbers = number_comparison.Question(
+            ours=options.number, since_first_message=options.since_first_message, **shared
+        )
+        return number_comparison.compare(api, numbers, time.time())
+    if sides == ["before"]:
+        shared["other"] = options.before
+        asked = side_comparison.Question(kind="before", ours=options.after, number=options.number, **shared)
+    elif sides == ["on"]:
+        asked = side_comparison.Question(kind="on", ours=options.on, number=options.number, **shared)
+    else:
+        asked = side_comparison.Question(kind="version", ours=options.version, number=options.number, **shared)
+    return side_comparison.compare(api, asked, time.time())
 
 
 def _experiment(options: argparse.Namespace) -> Document:

@@ -75,15 +75,20 @@ def _drop(options: argparse.Namespace, calendar: Calendar) -> Document:
     from chatvitals.analysis.history import DAY, LONGEST_DAYS, known_span  # noqa: PLC0415
     from chatvitals.analysis.numbers import known_numbers  # noqa: PLC0415
 
+    if options.html is not None:
+        from chatvitals.analysis import html_report  # noqa: PLC0415
+
+        html_report.check(options.html)
     api, days = analysis_options.needed_prometheus(options), options.days or float(LONGEST_DAYS)
     report = rating_drop.find(api, calendar, options.drop, days=days, number=options.number)
     if report is None:
         first, last = known_span(api, calendar.now)
         first = max(first, last - days * DAY)
-        return drop_document.no_fall((last - first) / DAY, len(known_numbers(api, first, last)))
+        found = drop_document.no_fall((last - first) / DAY, len(known_numbers(api, first, last)))
+        if options.html is not None:
+            found.verdict += f" {options.html} was not written."
+        return found
     made = drop_document.document(report, calendar)
     if options.html is not None:
-        from chatvitals.analysis import html_report  # noqa: PLC0415
-
         html_report.write(options.html, report, made, calendar, api)
     return made
