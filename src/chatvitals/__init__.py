@@ -20,6 +20,7 @@ from chatvitals._version import __version__
 from chatvitals.events import Poll
 from chatvitals.integrations.asgi import ChatVitalsMiddleware
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
+from chatvitals.runtime import log_handler
 from chatvitals.settings import OpeningHours, Settings, SettingsError
 from chatvitals.stores.base import Store
 from chatvitals.tracking.experiments import Experiment
@@ -42,6 +43,9 @@ __all__ = [
     "__version__",
     "init",
 ]
+
+
+log_handler.install()
 
 
 def __dir__() -> list[str]:

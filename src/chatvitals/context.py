@@ -40,6 +40,10 @@ class Source(Protocol):
     def contacts(self) -> tuple[ContactIds, ...]:
         """Who they are."""
 
+    @property
+    def refusal(self) -> str:
+        """Why the webhook does not count, such as `bad_signature`; empty where it does."""
+
 
 class Handling:
     """The contacts whose messages the current webhook brought: one, except in batches.
@@ -68,6 +72,11 @@ class Handling:
             return ()
         source = self.source
         return self._contacts if source is None else source.contacts
+
+    @property
+    def refusal(self) -> str:
+        """Why the webhook does not count; empty where it does."""
+        return "" if self.source is None else self.source.refusal
 
     @property
     def ended(self) -> bool:
@@ -132,6 +141,12 @@ def handled() -> tuple[ContactIds, ...]:
     """Return all contacts whose messages are being handled."""
     handling = _handling.get()
     return () if handling is None else handling.contacts
+
+
+def refusal() -> str:
+    """Return why the webhook that is being handled does not count; empty where it does, or where there is none."""
+    handling = _handling.get()
+    return "" if handling is None else handling.refusal
 
 
 def to_hand_on() -> Handling | None:

@@ -13,13 +13,15 @@ from chatvitals.exporters.metrics_app import MetricsApp, MetricsRequest, respond
 from chatvitals.exporters.prometheus import VitalsCollector
 from chatvitals.integrations import apps, aws_lambda
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
+from chatvitals.pipeline.setup_advice import SetupAdvice
 from chatvitals.pipeline.store_advice import StoreAdvice
-from chatvitals.pipeline.webhook_sink import WebhookSink, warn_unsigned
+from chatvitals.pipeline.webhook_sink import WebhookSink
 from chatvitals.pipeline.worker import Pipeline
+from chatvitals.runtime import advice
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsKeywords
 from chatvitals.stores import open_store
-from chatvitals.tracking import threads
+from chatvitals.tracking import tagging, threads
 from chatvitals.tracking.assignments import Assignments
 from chatvitals.tracking.contact_lookup import ContactResolver
 from chatvitals.tracking.declarations import Declarations
@@ -63,12 +65,14 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     vitals = Vitals(Settings.load(settings))
     if vitals.settings.otlp:
         vitals.export_otlp()
-    warn_unsigned(vitals.settings)
+    if not vitals.settings.app_secret:
+        vitals.webhook_sink.advice.once(advice.UNPROTECTED)
     if vitals.settings.hooks:
         http_hooks.install(vitals._observer)
         vitals._undo_on_close(threads.install())
     atexit.register(vitals.close)
-    vitals.webhook_sink.tell_start(*vitals._shown())
+    vitals.webhook_sink.shown = vitals._shown
+    vitals.webhook_sink.tell_start()
     return vitals
 
 
@@ -117,7 +121,8 @@ class Vitals(Declarations):
             self.webhook_sink.before_receive.append(http_hooks.refresh)
         self._whose = ContactResolver(self._guard, self._default_number)
         self._assignments = Assignments(self.store, self._pipeline.hasher, settings.identity_key)
-        self._observer = http_hooks.SendObserver(self._emit, self._guard, clock, self._default_number)
+        self._observer = sends = http_hooks.SendObserver(self._emit, self._guard, clock, self._default_number)
+        self._pipeline.periodic_tasks.append(SetupAdvice(self.webhook_sink, lambda: sends.seen, self.store))
         self._poller: Poller | None = None
         self._otlp: OtlpPush | None = None
         self._undo: list[Callable[[], None]] = []
@@ -125,12 +130,13 @@ class Vitals(Declarations):
 
     def __repr__(self) -> str:
         """Show the store, the hooked HTTP clients and how many webhooks this process has seen."""
-        store, hooks = self._shown()
-        return f"<Vitals store={store} hooks={hooks} webhooks={self.webhook_sink.seen}>"
+        shown = " ".join(f"{name}={value}" for name, value in self._shown().items() if name != "poller")
+        return f"<Vitals {shown} webhooks={self.webhook_sink.seen}>"
 
-    def _shown(self) -> tuple[str, str]:
+    def _shown(self) -> dict[str, str]:
         hooks = ",".join(http_hooks.hooked()) if self.settings.hooks else "off"
-        return type(self.store).__name__.removesuffix("Store"), hooks or "none yet"
+        store = type(self.store).__name__.removesuffix("Store")
+        return {"store": store, "hooks": hooks or "none yet", "poller": "off" if self._poller is None else "on"}
 
     # Doors
 
@@ -190,9 +196,9 @@ class Vitals(Declarations):
     ) -> AbstractContextManager[None]:
         """Say what the sends of a `with` block are: replies, campaigns or notices, a bot's or a person's.
 
-        A notice ("one moment, please") answers nothing: the customer still waits.
+        A notice ("one moment, please") answers nothing: the customer still waits. An unknown word counts as none.
         """
-        return context.tagged(context.Tag(kind, actor))
+        return context.tagged(tagging.tag(self._guard, kind, actor))
 
     def record_reply(
         self,
@@ -283,6 +289,7 @@ class Vitals(Declarations):
             self.webhook_sink.before_receive.append(self._poller.ensure)  # the server may have forked since
         for target in targets:
             self._poller.add(target)
+        self.webhook_sink.tell_start()
 
     # OpenTelemetry
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.stores.base import Store
 
-logger = logging.getLogger("chatvitals")
+logger = logging.getLogger(__name__)
 
 _LEASE = "otlp"
 _LEASE_SECONDS = 60.0  # longer than an exporter tries
@@ -101,7 +101,7 @@ class OtlpPush:
         self._closed = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
         self._reset()
         if self._closed:
-            logger.info("chatvitals: OTEL_SDK_DISABLED is true. Nothing is pushed.")
+            logger.info("OTEL_SDK_DISABLED is true. Nothing is pushed.")
         fork_hooks.watch(self)
 
     def _reset(self) -> None:

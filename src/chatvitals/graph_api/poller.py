@@ -6,6 +6,7 @@ the lease is free.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from chatvitals.graph_api.client import GraphClient, GraphError
 from chatvitals.graph_api.schedule import Schedule
 from chatvitals.quality import state
 from chatvitals.runtime import fork_hooks
-from chatvitals.runtime.error_guard import logger
 from chatvitals.stores.base import Changes, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
 
 _T = TypeVar("_T")
+
+logger = logging.getLogger(__name__)
 
 NUMBER_FIELDS = (
     "id,display_phone_number,verified_name,quality_rating,status,name_status,code_verification_status,platform_type,"
@@ -275,7 +277,7 @@ class _Watch:
             if self._refused.get(edge) != str(error):
                 self._refused[edge] = str(error)
                 logger.warning(
-                    "chatvitals: the poller cannot read the %s of account %s: %s. Check the permissions of the token "
+                    "The poller cannot read the %s of account %s: %s. Check the permissions of the token "
                     "(`chatvitals doctor`). The rest is polled.", edge, self.target.waba, error
                 )  # fmt: skip
             return None

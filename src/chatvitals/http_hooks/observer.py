@@ -37,7 +37,7 @@ class SendObserver:
 
     """
 
-    __slots__ = ("clock", "default_number", "emit", "guard")
+    __slots__ = ("clock", "default_number", "emit", "guard", "seen")
 
     def __init__(
         self, emit: Callable[[Send], None], guard: ErrorGuard, clock: Callable[[], float], default_number: str = ""
@@ -46,6 +46,8 @@ class SendObserver:
         self.guard = guard
         self.clock = clock
         self.default_number = default_number
+        self.seen = 0
+        """How many sends this process has seen."""
 
     def begin(self, method: str, url: str, body: object) -> Pending | None:
         """Return the send that this request is, or None; call it where the bot makes the call, before it is made."""
@@ -111,6 +113,7 @@ class Pending:
         if self._done:
             return
         self._done = True
+        self._observer.seen += 1
         attempt, told = self._attempt, self._told
         received = self._observer.clock() if self._answered is None else self._answered
         phone, user, handled = _recipient(attempt, told, answer)

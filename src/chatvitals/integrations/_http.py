@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chatvitals import context
 from chatvitals.events import AccountEvent, Webhook
-from chatvitals.runtime.error_guard import logger
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from chatvitals.pipeline.raw_webhook import RawWebhook
     from chatvitals.pipeline.webhook_sink import WebhookSink
     from chatvitals.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 SEEN: Final = "chatvitals"
 """Key of an ASGI scope or a WSGI environ for the sinks that already count this request."""
@@ -228,7 +230,7 @@ def warn_if_open(sink: WebhookSink, path: str) -> None:
     """Warn that everybody who reaches the webhook can read the metrics, unless a token is set."""
     if sink.settings.metrics_token is None:
         logger.warning(
-            "chatvitals: %s is open to everyone who can reach the webhook. "
+            "%s is open to everyone who can reach the webhook. "
             "Set metrics_token (or CHATVITALS_METRICS_TOKEN) to ask for a bearer token.",
             path,
         )

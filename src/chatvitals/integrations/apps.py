@@ -76,7 +76,7 @@ def _quart(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: s
             return answer[2], answer[0], answer[1]
 
         app.add_url_rule(metrics_path, "chatvitals_metrics", metrics)
-        vitals.webhook_sink.metrics_paths.add(metrics_path)
+        vitals.webhook_sink.serves(metrics_path)
         _http.warn_if_open(vitals.webhook_sink, metrics_path)
     app.asgi_app = asgi.ChatVitalsMiddleware(app.asgi_app, vitals, webhook_path=webhook_path)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from chatvitals.integrations import _http
+from chatvitals.integrations import _http, lost_webhooks
 from chatvitals.integrations._http import SEEN, DoorVitals
-from chatvitals.runtime.error_guard import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 App = TypeVar("App")
+
+logger = logging.getLogger(__name__)
 
 
 class MountableVitals(DoorVitals, Protocol):
@@ -54,11 +56,15 @@ class ChatVitalsMiddleware:
         self.app = app
         self._sink = vitals.webhook_sink
         self._paths = _http.spellings("webhook_path", webhook_path)
-        self._sink.webhook_paths.add(webhook_path)
+        self._sink.watches(webhook_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and watch it if it is a webhook."""
-        if scope.get("type") != "http" or scope.get("method") != "POST" or not self._is_webhook(scope):
+        if scope.get("type") != "http" or scope.get("method") != "POST":
+            return await self.app(scope, receive, send)
+        if not self._is_webhook(scope):
+            if self._sink.expects_webhooks and SEEN not in scope and _is_json(scope):
+                receive = _looked_at(receive, lost_webhooks.Lookout(self._sink, scope.get("path")))
             return await self.app(scope, receive, send)
         return await _Delivery(self._sink, scope, receive, send).run(self.app)
 
@@ -68,6 +74,22 @@ class ChatVitalsMiddleware:
         if path not in self._paths and not _http.matches(self._paths, path, scope.get("root_path")):
             return False
         return not _http.is_seen(self._sink, scope.get(SEEN))
+
+
+def _is_json(scope: Scope) -> bool:
+    return any(b"json" in value for value in _values(scope.get("headers"), b"content-type"))
+
+
+def _looked_at(receive: Receive, lookout: lost_webhooks.Lookout) -> Receive:
+    """Return `receive` with a look at each message: has a webhook come to another path?"""
+
+    async def looking() -> Message:
+        message = await receive()
+        if lookout.is_copying and message.get("type") == "http.request":
+            lookout.copy(message.get("body") or b"", last=not message.get("more_body"))
+        return message
+
+    return looking
 
 
 def instrument_app(
@@ -107,7 +129,7 @@ def instrument_app(
     paths = _http.spellings("webhook_path", webhook_path)
     if not any(_watches(middleware, vitals, paths) for middleware in starlette.user_middleware):
         starlette.add_middleware(ChatVitalsMiddleware, vitals=vitals, webhook_path=webhook_path)
-        vitals.webhook_sink.webhook_paths.add(webhook_path)
+        vitals.webhook_sink.watches(webhook_path)
     if serve and metrics_path is not None:
         with vitals.webhook_sink.guard("asgi"):
             _serve_metrics(vitals, starlette, metrics_path)
@@ -234,7 +256,7 @@ class _Metrics:
                 others = [route for route in self._routes if getattr(route, "endpoint", None) is not self]
                 self._theirs = _taken(others, self.path)
                 if self._theirs is not None:
-                    logger.warning("chatvitals: its metrics are not shown: %s.", _http.taken_sentence(self.path))
+                    logger.warning("The metrics of chatvitals are not shown: %s.", _http.taken_sentence(self.path))
         if self._theirs is None:
             await self.app(scope, receive, send)
             return
@@ -249,7 +271,7 @@ def _serve_metrics(vitals: MountableVitals, app: Any, path: str) -> None:
     endpoint = _Metrics(vitals, app.router.routes, path)
     route = Route(path, endpoint, methods=["GET", "HEAD"], name="chatvitals_metrics", include_in_schema=False)
     app.router.routes.insert(0, route)
-    vitals.webhook_sink.metrics_paths.add(path)
+    vitals.webhook_sink.serves(path)
     _http.warn_if_open(vitals.webhook_sink, path)
 
 

@@ -8,6 +8,7 @@ CHATVITALS = {"app_secret": os.environ["WHATSAPP_APP_SECRET"], "metrics_path": "
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
 from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _http
+from chatvitals.integrations import _http, lost_webhooks
 from chatvitals.integrations.wsgi import InputWatch
-from chatvitals.runtime.error_guard import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chatvitals.pipeline.webhook_sink import WebhookSink
     from chatvitals.vitals import Vitals
 
+logger = logging.getLogger(__name__)
 _lock = threading.Lock()
 _started: list[Vitals] = []
 _PATHS = ("webhook_path", "metrics_path")
@@ -112,9 +113,9 @@ class Middleware:
         self._paths = _http.spellings("webhook_path", webhook_path)
         self._metrics = () if metrics_path is None else _http.spellings("metrics_path", metrics_path)
         self._taken: bool | None = None
-        self._sink.webhook_paths.add(webhook_path)
+        self._sink.watches(webhook_path)
         if metrics_path is not None:
-            self._sink.metrics_paths.add(metrics_path)
+            self._sink.serves(metrics_path)
             _http.warn_if_open(self._sink, metrics_path)
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
@@ -145,9 +146,12 @@ class Middleware:
             delivery.end()
 
     def _delivery(self, request: HttpRequest) -> _Delivery | None:
-        if request.method != "POST" or not _http.matches(
-            self._paths, request.path_info, request.META.get("SCRIPT_NAME")
-        ):
+        if request.method != "POST":
+            return None
+        if not _http.matches(self._paths, request.path_info, request.META.get("SCRIPT_NAME")):
+            if self._sink.expects_webhooks and _http.SEEN not in request.META and "json" in str(request.content_type):
+                lookout = lost_webhooks.Lookout(self._sink, request.path_info)
+                request._stream = InputWatch(request._stream, lookout)  # noqa: SLF001 - as below
             return None
         if _http.is_seen(self._sink, request.META.get(_http.SEEN)):
             return None
@@ -172,7 +176,7 @@ class Middleware:
             except Resolver404:
                 pass
             if self._taken:
-                logger.warning("chatvitals: its metrics are not shown: %s.", _http.taken_sentence(request.path_info))
+                logger.warning("The metrics of chatvitals are not shown: %s.", _http.taken_sentence(request.path_info))
         return not self._taken
 
     def _metrics_response(self, request: HttpRequest) -> HttpResponse:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chatvitals import context
 from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _http
+from chatvitals.integrations import _http, lost_webhooks
 from chatvitals.integrations._http import SEEN, DoorVitals
-from chatvitals.runtime.error_guard import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Environ: TypeAlias = dict[str, Any]
     StartResponse: TypeAlias = Callable[..., Any]
     WSGIApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+logger = logging.getLogger(__name__)
 
 
 class MountableVitals(DoorVitals, Protocol):
@@ -61,7 +63,7 @@ class ChatVitalsWSGIMiddleware:
         self._metrics: tuple[str, ...] = ()
         self._serves: Callable[[str], bool] | None = None
         self._taken: bool | None = None  # whether the application answers there itself, once somebody has asked
-        self._sink.webhook_paths.add(webhook_path)
+        self._sink.watches(webhook_path)
         self.serve_metrics(metrics_path)
 
     def serve_metrics(self, path: str | None, serves: Callable[[str], bool] | None = None) -> None:
@@ -83,7 +85,7 @@ class ChatVitalsWSGIMiddleware:
         if isinstance(mounts, dict) and not set(spelled).isdisjoint(mounts):
             raise ValueError(_http.taken_sentence(path))
         self._metrics, self._serves = spelled, serves
-        self._sink.metrics_paths.add(path)
+        self._sink.serves(path)
         _http.warn_if_open(self._sink, path)
 
     def watches(self, vitals: DoorVitals, webhook_path: str) -> bool:
@@ -96,6 +98,8 @@ class ChatVitalsWSGIMiddleware:
         if method == "POST":
             if self._is_webhook(environ):
                 return _Delivery(self._sink, environ, start_response).run(self.app)
+            if self._sink.expects_webhooks and SEEN not in environ:
+                watch_for_lost(self._sink, environ)
         elif self._metrics and method in {"GET", "HEAD"} and self._is_ours(environ.get("PATH_INFO")):
             return self._serve(environ, start_response)
         return self.app(environ, start_response)
@@ -115,7 +119,9 @@ class ChatVitalsWSGIMiddleware:
             with self._sink.guard("metrics"):
                 if self._serves is not None and self._serves(self._metrics[0]):
                     self._taken = True
-                    logger.warning("chatvitals: its metrics are not shown: %s.", _http.taken_sentence(self._metrics[0]))
+                    logger.warning(
+                        "The metrics of chatvitals are not shown: %s.", _http.taken_sentence(self._metrics[0])
+                    )
         return not self._taken
 
     def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -232,12 +238,19 @@ class _Delivery(_http.Delivery):
         return hasattr(response, "close") and not hasattr(response, "__len__")
 
 
+def watch_for_lost(sink: WebhookSink, environ: Environ) -> None:
+    """Look at the body of a POST on another path: is it a webhook?"""
+    bare = environ.get("wsgi.input")
+    if bare is not None and "json" in str(environ.get("CONTENT_TYPE")):
+        environ["wsgi.input"] = InputWatch(bare, lost_webhooks.Lookout(sink, environ.get("PATH_INFO")))
+
+
 class InputWatch:
     """A request's body as the application reads it, with a look at each piece."""
 
     __slots__ = ("_bare", "_delivery", "_lost")
 
-    def __init__(self, bare: Any, delivery: _http.Delivery) -> None:
+    def __init__(self, bare: Any, delivery: _http.Delivery | lost_webhooks.Lookout) -> None:
         self._bare = bare
         self._delivery = delivery
         self._lost = False  # somewhere in the body, after a move

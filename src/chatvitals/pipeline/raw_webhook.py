@@ -62,6 +62,12 @@ class RawWebhook:
             contacts = self._contacts = contacts_of(self.webhook.events)
         return contacts
 
+    @property
+    def refusal(self) -> str:
+        """Why it does not count; empty where it does."""
+        result = self.webhook.result
+        return "" if result == "accepted" else result
+
     def _first_read(self) -> Webhook:
         body = self._body
         if body is None and self._webhook is not None:  # another thread has read it meanwhile

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatvitals._version import __version__
 from chatvitals.events import Webhook
@@ -20,16 +19,7 @@ if TYPE_CHECKING:
     from chatvitals.settings import Settings
 
 
-logger = logging.getLogger("chatvitals")
-
-
-def warn_unsigned(settings: Settings) -> None:
-    """Log once, at the start, that webhooks are not checked where no app secret is set."""
-    if not settings.app_secret:
-        logger.warning(
-            "chatvitals: no app_secret is set, so that anybody who knows the webhook's address can change the numbers. "
-            "Set app_secret (or CHATVITALS_APP_SECRET) to the app secret of your Meta app."
-        )
+_MOST_LOOKS: Final = 1000  # at requests on other paths, before the first webhook
 
 
 class WebhookSink:
@@ -50,9 +40,12 @@ class WebhookSink:
         "before_receive",
         "clock",
         "guard",
+        "looks",
+        "lost_paths",
         "metrics_paths",
         "seen",
         "settings",
+        "shown",
         "webhook_paths",
     )
 
@@ -62,6 +55,8 @@ class WebhookSink:
         self.settings = settings
         self.guard = guard
         self.clock = clock
+        self.shown: Callable[[], dict[str, str]] | None = None
+        """Returns what else the start line shows; None where nothing is to be logged."""
         self.before_receive: list[Callable[[], object]] = []
         """Called before each webhook is taken in; they must be quick."""
         self.seen = 0
@@ -70,19 +65,52 @@ class WebhookSink:
         """The paths that doors watch."""
         self.metrics_paths: set[str] = set()
         """The paths at which doors serve the metrics."""
-        self.advice = advice.Advice()
+        self.lost_paths: set[str] = set()
+        """Other paths that got a webhook of WhatsApp before any came to a watched one."""
+        self.looks = 0
+        """How many requests on other paths were looked at."""
+        self.advice = guard.advice
         """What the log is told once."""
         self._put = put
         self._closings = ClosingRemarks(settings.closings)
 
-    def tell_start(self, store: str, hooks: str) -> None:
-        """Write the start line to the log."""
-        self.advice.started(
-            __version__,
-            store=store,
-            hooks=hooks,
-            signature="checked" if self.settings.app_secret else "not checked",
-            metrics="with a token" if self.settings.metrics_token else "open",
+    def tell_start(self) -> None:
+        """Write to the log how the bot is set up, once there is something to tell and whenever it changes."""
+        if self.shown is None:
+            return
+        token = "with a token" if self.settings.metrics_token else "open"
+        parts = {
+            "webhooks": " ".join(sorted(self.webhook_paths)) or "not watched yet",
+            "metrics": f"{' '.join(sorted(self.metrics_paths))} {token}" if self.metrics_paths else "not served here",
+            "signature": "checked" if self.settings.app_secret else "not checked",
+        }
+        self.advice.started(__version__, **self.shown(), **parts)
+
+    def watches(self, path: str) -> None:
+        """Note that a door watches `path` for webhooks."""
+        self.webhook_paths.add(path)
+        self.tell_start()
+
+    def serves(self, path: str) -> None:
+        """Note that a door serves the metrics at `path`."""
+        self.metrics_paths.add(path)
+        self.tell_start()
+
+    @property
+    def expects_webhooks(self) -> bool:
+        """Whether a door waits for its first webhook still, so that one on another path is worth a look."""
+        return not self.seen and self.looks < _MOST_LOOKS and bool(self.webhook_paths)
+
+    def lost(self, path: str) -> None:
+        """Warn that a webhook of WhatsApp came to a path that nobody watches."""
+        bare = path.rstrip("/")
+        if self.seen or bare in {watched.rstrip("/") for watched in self.webhook_paths} or not path.isprintable():
+            return
+        self.lost_paths.add(path[:200])
+        self.advice.once(
+            f"A webhook of WhatsApp came to {path[:200]}, which chatvitals does not watch; it watches "
+            f"{' '.join(sorted(self.webhook_paths))}. Set webhook_path={path[:200]!r}.",
+            topic=advice.NO_WEBHOOKS,
         )
 
     def receive(self, body: bytes, signature: str | None) -> RawWebhook:

@@ -8,11 +8,13 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
+from chatvitals.runtime.advice import Advice
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-logger = logging.getLogger("chatvitals")
+logger = logging.getLogger(__name__)
 
 _QUIET_SECONDS = 60.0
 
@@ -26,6 +28,8 @@ class ErrorGuard:
     def __init__(self, on_error: Callable[[str, Exception], None] | None = None) -> None:
         self.errors: Counter[str] = Counter()  # not yet handed to the store; see `take`
         self.on_error = on_error
+        self.advice = Advice()
+        """What the log is told once about the set-up of the bot."""
         self._logged: dict[str, float] = {}
         self._lock = threading.RLock()
 
@@ -44,17 +48,30 @@ class ErrorGuard:
         if not quiet:
             what = message or (_origin(error) if error is not None else "a problem")
             logger.warning(
-                "chatvitals: %s in %s. The bot is not affected; some numbers may be missing. "
+                "%s in %s. The bot is not affected; some numbers may be missing. "
                 "Further ones are counted in chatvitals_internal_errors_total and logged once a minute.",
                 what,
                 where,
+                extra={"chatvitals_where": where},
             )
         if error is not None and self.on_error is not None:
             self.on_error(where, error)
 
+    def mistake(self, where: str, sentence: str, *, topic: str = "") -> None:
+        """Count a mistake in the bot's code at `where`, and explain it once in a sentence."""
+        with self._lock:
+            self.errors[where] += 1
+        self.advice.once(sentence, topic=topic)
+
+    def count(self, where: str) -> None:
+        """Count one problem that the log has explained already."""
+        with self._lock:
+            self.errors[where] += 1
+
     def reset(self) -> None:
         """Begin with no counts, in a forked child: its parent has them."""
         self._lock = threading.RLock()
+        self.advice.reset()
         self.errors = Counter()
 
     def drain(self) -> Counter[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatvitals import context
 from chatvitals.context import ContactIds
+from chatvitals.runtime import advice
 from chatvitals.whatsapp.contact_matching import find
 from chatvitals.whatsapp.schema import text
 
@@ -20,7 +21,8 @@ class ContactResolver:
     """Finds the contact of a call; a call without any is counted, and never raises.
 
     Args:
-        guard: counts calls that name nobody, as `internal_errors_total{where="no_contact"}`.
+        guard: counts calls that name nobody, as `internal_errors_total{where="no_contact"}`, and calls made in a
+            webhook that does not count, as `refused_webhook`.
         default_number: the business number where neither caller nor context name one.
 
     """
@@ -76,6 +78,18 @@ class ContactResolver:
         return None
 
     def _nobody(self, what: str) -> None:
+        refusal = context.refusal()
+        if refusal in advice.EXPLAINED:
+            self._guard.count("refused_webhook")
+            return
+        if refusal:
+            self._guard.mistake(
+                "refused_webhook",
+                f"{what} was called while a webhook was handled that does not count ({refusal}); such calls do not "
+                "count either. Further ones are counted in chatvitals_internal_errors_total.",
+                topic=f"refused webhook {refusal}",
+            )
+            return
         self._guard.report(
             "no_contact", message=f"{what} could not tell which contact it is about. Pass contact= and phone_number_id="
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from chatvitals.events import RunEnd, Step
+from chatvitals.settings.declaration import did_you_mean
 from chatvitals.tracking.decorators import wrap
 from chatvitals.whatsapp.enums import OTHER
 
@@ -102,7 +103,10 @@ class Journey:
         with self._guard("journey"):
             person = self._whose.named(f"{self.plan.name}.reach()", contact, phone_number_id)
             if person is not None:
-                self._reach(name if name in self.plan.steps else OTHER, person)
+                if name not in self.plan.steps:
+                    self._undeclared(name)
+                    name = OTHER
+                self._reach(name, person)
 
     def complete(self, *, contact: str = "", phone_number_id: str = "") -> None:
         """Say that the contact's run is completed."""
@@ -132,6 +136,18 @@ class Journey:
                         outcome=outcome,
                     )
                 )
+
+    def _undeclared(self, name: object) -> None:
+        """Explain a step that is not declared; a name that is close to no step may be what a customer wrote."""
+        plan = self.plan
+        close = did_you_mean(name, plan.steps) if isinstance(name, str) else ""
+        given = f"the step {name!r}" if close else "a step"
+        self._guard.mistake(
+            "journey",
+            f"{plan.name}.reach() got {given} that journey {plan.name!r} does not declare, which counts as {OTHER!r}."
+            f"{close} Its steps are {', '.join(plan.steps)}.",
+            topic=f"step of {plan.name} {close}",
+        )
 
     def _reached_by(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         with self._guard("journey"):

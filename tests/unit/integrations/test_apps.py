@@ -140,7 +140,7 @@ def test_60_a_route_that_is_added_later_goes_on_answering(
     app.add_api_route("/metrics", own_metrics)
     with caplog.at_level(logging.WARNING):
         assert TestClient(app).get("/metrics").text == "own"
-    assert "its metrics are not shown" in caplog.text
+    assert "metrics of chatvitals are not shown" in caplog.text
 
 
 @pytest.mark.parametrize("app", [None, object(), lambda environ, start: []])

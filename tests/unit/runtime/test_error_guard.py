@@ -80,10 +80,7 @@ def test_the_log_says_what_happened_in_plain_words_and_nothing_personal(
     [record] = caplog.records
     line = record.getMessage()
     assert record.levelno == logging.WARNING
-    assert (
-        line.startswith("chatvitals: ValueError at tests.unit.runtime.test_error_guard:")
-        or "ValueError at test_guard:" in line
-    )
+    assert line.startswith("ValueError at tests.unit.runtime.test_error_guard:") or "ValueError at test_guard:" in line
     assert "in reducer. The bot is not affected" in line
     assert "393331234567" not in caplog.text
     assert record.exc_info is None
@@ -119,7 +116,7 @@ def test_a_report_needs_no_error(caplog: pytest.LogCaptureFixture) -> None:
 def test_an_error_that_was_never_raised_can_be_reported(swallowed: Swallowed, caplog: pytest.LogCaptureFixture) -> None:
     """It has no place in the code, and its type is named."""
     ErrorGuard().report("x", KeyError(PERSONAL))
-    assert "chatvitals: KeyError in x." in caplog.text
+    assert "KeyError in x." in caplog.text
     assert "393331234567" not in caplog.text
     swallowed.take("x")
 

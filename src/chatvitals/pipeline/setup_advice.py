@@ -1,0 +1,98 @@
+"""A look at what has come and what has not: a bot that is set up wrongly is told so after ten minutes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.metrics.conversation_families import RESPONSE_SECONDS, SENDS, TURNS_OPENED
+from chatvitals.metrics.service_families import WEBHOOKS
+from chatvitals.runtime import advice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.metrics.family import Family
+    from chatvitals.pipeline.webhook_sink import WebhookSink
+    from chatvitals.stores.base import Store
+
+PATIENCE: Final = 600.0
+"""Seconds that a bot has to show both webhooks and replies."""
+
+
+class SetupAdvice:
+    """A periodic task that warns of sends without webhooks, and of webhooks without replies. Each is said once.
+
+    Other workers may see what this process does not, so the store is asked before anything is said.
+
+    Args:
+        sink: knows the webhooks of this process, and writes to the log.
+        sends: returns how many sends this process has seen.
+        store: what all workers have seen.
+        clock: returns seconds of any origin.
+
+    """
+
+    def __init__(
+        self,
+        sink: WebhookSink,
+        sends: Callable[[], int],
+        store: Store,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sink = sink
+        self._sends = sends
+        self._store = store
+        self._clock = clock
+        self._first_send: float | None = None
+        self._first_webhook: float | None = None
+        self._webhooks_then = 0.0
+        self._done = False
+
+    def __call__(self) -> None:
+        """Look, about once a second; nothing is left to do when both a send and a webhook were seen."""
+        if self._done:
+            return
+        sends, webhooks, now = self._sends(), self._sink.seen, self._clock()
+        if sends and webhooks:
+            self._done = True
+        elif sends and self._sink.webhook_paths:
+            if self._first_send is None:
+                self._first_send, self._webhooks_then = now, self._total(WEBHOOKS)
+            elif now - self._first_send >= PATIENCE:
+                self._done = True
+                self._warn_of_no_webhooks()
+        elif webhooks:
+            if self._first_webhook is None:
+                self._first_webhook = now
+            elif now - self._first_webhook >= PATIENCE:
+                self._first_webhook = now  # who only gets statuses today may get messages tomorrow
+                self._warn_of_no_replies()
+
+    def _warn_of_no_webhooks(self) -> None:
+        if self._total(WEBHOOKS) > self._webhooks_then:
+            return
+        watched = " ".join(sorted(self._sink.webhook_paths))
+        self._sink.advice.once(
+            f"The bot has sent messages for ten minutes, but no webhook has come to {watched}, and none of WhatsApp's "
+            "to another path that passes through chatvitals. Check that webhook_path is the path that WhatsApp posts "
+            "to, and that the server runs the app that chatvitals instruments (`chatvitals doctor`).",
+            topic=advice.NO_WEBHOOKS,
+        )
+
+    def _warn_of_no_replies(self) -> None:
+        answered = self._total(RESPONSE_SECONDS) + self._total(SENDS)
+        if answered or not self._total(TURNS_OPENED):
+            return
+        self._done = True
+        self._sink.advice.once(
+            "Messages of customers have come for ten minutes, but no reply was ever seen. Either the bot does not "
+            "answer, or it sends with an HTTP client that chatvitals does not watch: call vitals.record_reply() after "
+            "each reply, or call chatvitals.init() before the first send.",
+            topic=advice.NO_REPLIES,
+        )
+
+    def _total(self, family: Family) -> float:
+        """Return the sum of a family's counts over all workers."""
+        cells = self._store.cells()
+        return sum(amount for (name, _, field), amount in cells.items() if name == family.name and field >= 0)

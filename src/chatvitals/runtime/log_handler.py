@@ -1,0 +1,36 @@
+"""The handler of the logger `chatvitals`: warnings reach somebody even where a bot has configured no logging."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+
+
+class UnconfiguredHandler(logging.NullHandler):
+    """A null handler, but for warnings that no other handler would get: these go to standard error.
+
+    Python itself writes such warnings there, unless a library has a null handler. Most bots configure no logging.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a warning, unless somebody else does; never raises."""
+        if record.levelno >= logging.WARNING and logging.lastResort is not None and not self._is_handled(record):
+            with suppress(Exception):
+                sys.stderr.write(f"chatvitals: {record.getMessage()}\n")
+        return True
+
+    def _is_handled(self, record: logging.LogRecord) -> bool:
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger is not None:
+            if any(handler is not self for handler in logger.handlers):
+                return True
+            logger = logger.parent if logger.propagate else None
+        return False
+
+
+def install() -> None:
+    """Give the logger `chatvitals` its handler; a second call does nothing."""
+    logger = logging.getLogger("chatvitals")
+    if not any(isinstance(handler, UnconfiguredHandler) for handler in logger.handlers):
+        logger.addHandler(UnconfiguredHandler())

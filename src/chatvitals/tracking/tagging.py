@@ -1,0 +1,38 @@
+"""What the code says about its sends: the words of `vitals.sending()`, checked while the bot runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from chatvitals.context import Tag
+from chatvitals.settings.declaration import did_you_mean
+
+if TYPE_CHECKING:
+    from chatvitals.runtime.error_guard import ErrorGuard
+
+KINDS: Final = ("reply", "campaign", "notice")
+ACTORS: Final = ("bot", "human")
+
+
+def tag(guard: ErrorGuard, kind: object, actor: object) -> Tag:
+    """Return what is said about sends; a word that is unknown says nothing, and the log explains it once.
+
+    Args:
+        guard: counts and explains mistakes, as `internal_errors_total{where="sending"}`.
+        kind: one of `KINDS`, or None.
+        actor: one of `ACTORS`, or None.
+
+    """
+    return Tag(_known(guard, "kind", kind, KINDS), _known(guard, "actor", actor, ACTORS))
+
+
+def _known(guard: ErrorGuard, what: str, word: Any, known: tuple[str, ...]) -> Any:
+    if word is None or word in known:
+        return word
+    close = did_you_mean(word, known) if isinstance(word, str) else ""
+    guard.mistake(
+        "sending",
+        f"sending() got the {what} {word!r:.80}, which it does not know; such sends count as if it said nothing."
+        f"{close} It takes {', '.join(known)}.",
+    )
+    return None
