@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chatvitals.pipeline.queue_items import Queued
     from tests.helpers.healthy_bot import Patient
     from tests.helpers.redis_servers import RedisServer
+    from tests.helpers.tracing import Traced
 
 SECRET = "the-app-secret"
 
@@ -276,6 +277,17 @@ def serve() -> Iterator[Callable[[ASGIApp], int]]:
 
     with serving() as start:
         yield start
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> Traced:
+    """A tracer provider of this test alone."""
+    from chatvitals.runtime import spans  # noqa: PLC0415 - most tests trace nothing
+    from tests.helpers.tracing import Traced  # noqa: PLC0415
+
+    made = Traced()
+    monkeypatch.setattr(spans, "_tracer", made.provider.get_tracer("chatvitals"))
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -55,11 +55,13 @@ class Handling:
     minutes after its end, and not in a worker that has gone on to the next (tests/safety/README.md 79).
     """
 
-    __slots__ = ("_contacts", "_ended", "_owner", "_serial", "source")
+    __slots__ = ("_contacts", "_ended", "_owner", "_serial", "source", "trace")
 
-    def __init__(self, contacts: tuple[ContactIds, ...] = ()) -> None:
+    def __init__(self, contacts: tuple[ContactIds, ...] = (), trace: bytes = b"") -> None:
         self.source: Source | None = None
         """What knows the contacts, once there is a body."""
+        self.trace = trace
+        """The context of the webhook's span, as `spans.packed` returns it; empty where nothing is traced."""
         self._contacts = contacts
         self._owner = _runner()
         self._serial = next(_serials)
@@ -147,6 +149,12 @@ def refusal() -> str:
     """Return why the webhook that is being handled does not count; empty where it does, or where there is none."""
     handling = _handling.get()
     return "" if handling is None else handling.refusal
+
+
+def handled_trace() -> bytes:
+    """Return the context of the span of the webhook that is being handled, or nothing."""
+    handling = _handling.get()
+    return handling.trace if handling is not None and handling.trace and handling.contacts else b""
 
 
 def to_hand_on() -> Handling | None:

@@ -40,6 +40,7 @@ class Message(_PersonEvent):
     closing: bool = False  # its text could be a closing remark such as "ok thanks"; the text itself is not kept
     own_number: bool = False  # one of the business's own numbers wrote it
     adds_nothing: bool = False  # its type says that it adds no message: an edit, a reaction, a vote …
+    trace: bytes = b""  # the context of the webhook's span, as `spans.packed` returns it
 
 
 class IdentityChange(_PersonEvent):
@@ -100,6 +101,7 @@ class Send(_PersonEvent):
     template: str = ""
     language: str = ""
     tagged: bool = False
+    trace: bytes = b""  # the context of its span
 
 
 class Reply(_PersonEvent):
@@ -148,6 +150,7 @@ class Handled(msgspec.Struct, gc=False, kw_only=True):
     handler: str
     seconds: float
     result: Literal["ok", "error", "cancelled"]
+    trace: bytes = b""  # the context of its span
 
 
 class AccountEvent(msgspec.Struct, gc=False, kw_only=True):
@@ -204,6 +207,7 @@ class Webhook(msgspec.Struct, gc=False, kw_only=True):
     fields: dict[tuple[str, bool], int] = {}
     numbers: dict[str, str] = {}
     malformed: int = 0
+    trace: bytes = b""  # the context of its span
 
 
 PersonEvent: TypeAlias = (

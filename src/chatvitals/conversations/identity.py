@@ -94,6 +94,7 @@ def merge(kept: ContactState, other: ContactState, measures: Measurements) -> No
             kept.exposures.append(exposure)
         else:  # each outcome counts once per contact, and this is one contact now
             same.outcomes += [outcome for outcome in exposure.outcomes if outcome not in same.outcomes]
+    kept.traces = {**other.traces, **kept.traces}
     kept.seen = message_log.merge_seen(kept.seen, other.seen)
     numbers = [0, *(kept.template_index(template) for template in other.templates)]
     kept.records = message_log.merge_records(kept.records, message_log.renumber_templates(other.records, numbers))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.conversations import message_log, outbound, preferences, timestamps
+from chatvitals.conversations import message_log, outbound, preferences, timestamps, traces
 from chatvitals.conversations.state import ContactState, Item, Kind
 from chatvitals.events import (
     Call,
@@ -105,6 +105,8 @@ def _message(contact: ContactState, event: Message, hasher: Hasher, measures: Me
     ):
         item = Item(Kind.MESSAGE, event.received, moment.at, key, moment.second, closing=event.closing)
         contact.pending.append(item)
+        if event.trace:
+            traces.keep(contact, key, event.trace)
 
 
 def _send(contact: ContactState, event: Send, hasher: Hasher, measures: Measurements) -> None:
@@ -112,14 +114,19 @@ def _send(contact: ContactState, event: Send, hasher: Hasher, measures: Measurem
     code = "" if event.accepted else enums.code_label(event.code)
     measures.count(catalogue.SENDS, (contact.phone_number_id, event.kind, result, code))
     if event.seconds is not None:
-        measures.observe(catalogue.SEND_SECONDS_FAMILY, (contact.phone_number_id,), event.seconds)
+        measures.observe(
+            catalogue.SEND_SECONDS_FAMILY, (contact.phone_number_id,), event.seconds, event.trace, event.received
+        )
     if not event.accepted and event.kind != "other":
         contact.pending.append(Item(Kind.SEND_FAILED, event.received, event.received))
         if event.kind == "reply":
             contact.pending.append(Item(Kind.FAILED_ATTEMPT, event.received, event.received))
     if event.accepted and (event.id or event.kind == "reply"):
         template = contact.template_index((event.template, event.language))
-        outbound.send(contact, event, _message_key(event, hasher), template)
+        key = _message_key(event, hasher)
+        outbound.send(contact, event, key, template)
+        if event.trace:
+            traces.keep(contact, key, event.trace)
 
 
 def _step(contact: ContactState, event: Step, *_: object) -> None:

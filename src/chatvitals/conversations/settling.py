@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from chatvitals.conversations import experiments, handovers, journeys, outbound, preferences, turns
+from chatvitals.conversations import experiments, handovers, journeys, outbound, preferences, traces, turns
 from chatvitals.conversations.state import FORGET_AFTER, FORGET_EXPOSED_AFTER, OPEN, ContactState, Item, Kind, Rules
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def advance(contact: ContactState, now: float, rules: Rules, measures: Measureme
         if timer is not None and timer + window < due:
             due, point = timer + window, timer
         if due > now:
+            if contact.traces:
+                traces.prune(contact)
             return
         known_by = max(known_by, due)
         _apply_up_to(contact, point, known_by, rules, measures)

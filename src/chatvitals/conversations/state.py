@@ -164,6 +164,7 @@ class ContactState(msgspec.Struct, array_like=True):
     resolved_at: float = 0.0  # by the latest resolve()
     handover_hours: list[int] = []  # indexes into HOURS_LABELS, one for each of `handovers`
     preferences: dict[str, int] = {}  # WhatsApp's second of the latest choice, by category
+    traces: dict[int, bytes] = {}  # contexts of spans, by message, of what is open or waits; see conversations.traces
 
     def oldest_open_turns(self) -> dict[tuple[str, str], float]:
         """Return when the oldest turn that waits for a reply began, by the labels `turn` and `in_hours`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from chatvitals.conversations import experiments
+from chatvitals.conversations import experiments, traces
 from chatvitals.conversations.state import (
     ACTOR_LABELS,
     ANSWERED,
@@ -23,9 +24,12 @@ from chatvitals.conversations.state import (
     Turn,
 )
 from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import SettledTurn
 
 if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Measurements
+
+_by_activity = attrgetter("active")
 
 
 def conversation(contact: ContactState, origin: int, measures: Measurements) -> None:
@@ -58,18 +62,18 @@ def answered(contact: ContactState, turn: Turn, item: Item, measures: Measuremen
         if seconds < 0.0:
             measures.count(catalogue.CLOCK_SKEWS)
             seconds = 0.0
-    _end(contact, turn, ANSWERED, item.at, measures)
+    trace = _end(contact, turn, ANSWERED, item.at, measures, contact.traces.get(item.key, b""))
     number, name, hours = _labels(contact, turn)
     labels = (number, name, ACTOR_LABELS[item.actor], EVIDENCE_LABELS[item.evidence], hours)
-    measures.observe(catalogue.RESPONSE_SECONDS, labels, seconds)
-    _observe_wait(contact, turn, seconds, measures)
+    measures.observe(catalogue.RESPONSE_SECONDS, labels, seconds, trace, item.at)
+    _observe_wait(contact, turn, seconds, measures, trace)
 
 
 def dismissed(contact: ContactState, turn: Turn, at: float, measures: Measurements) -> None:
     """End a turn as one that needs no reply; closing remarks have not waited."""
-    _end(contact, turn, DISMISSED, at, measures)
+    trace = _end(contact, turn, DISMISSED, at, measures)
     if not turn.closing:
-        _observe_wait(contact, turn, max(at - turn.start, 0.0), measures)
+        _observe_wait(contact, turn, max(at - turn.start, 0.0), measures, trace)
 
 
 def given_up(contact: ContactState, turn: Turn, at: float, measures: Measurements) -> None:
@@ -77,13 +81,17 @@ def given_up(contact: ContactState, turn: Turn, at: float, measures: Measurement
     if turn.closing:
         dismissed(contact, turn, at, measures)
         return
-    _end(contact, turn, FAILED if turn.failed else UNANSWERED, at, measures)
-    measures.observe_endless(catalogue.WAIT_SECONDS, _labels(contact, turn), at - turn.start)
+    trace = _end(contact, turn, FAILED if turn.failed else UNANSWERED, at, measures)
+    measures.observe_endless(catalogue.WAIT_SECONDS, _labels(contact, turn), at - turn.start, trace, at)
     experiments.observe_wait(contact, at - turn.start, measures, answered=False)
     experiments.outcome(contact, "unanswered", measures)
 
 
-def _end(contact: ContactState, turn: Turn, outcome: int, at: float, measures: Measurements) -> None:
+def _end(
+    contact: ContactState, turn: Turn, outcome: int, at: float, measures: Measurements, reply: bytes = b""
+) -> bytes:
+    """End a turn, and return the trace that it belongs to, or nothing."""
+    trace = traces.of_turn(contact, turn)
     turn.outcome, turn.ended, turn.burst = outcome, at, []
     number, name, hours = labels = _labels(contact, turn)
     if turn.closing:
@@ -92,10 +100,17 @@ def _end(contact: ContactState, turn: Turn, outcome: int, at: float, measures: M
     else:
         measures.count(catalogue.TURNS_OPEN, labels, -1.0)
     measures.count(catalogue.TURNS, (number, name, OUTCOME_LABELS[outcome], hours))
+    if trace:
+        run = max(contact.runs, key=_by_activity, default=None)
+        known = {"phone_number_id": number, "turn": name, "outcome": OUTCOME_LABELS[outcome], "in_hours": hours}
+        if run is not None:
+            known |= {"journey": run.journey, "step": run.step}
+        measures.turns.append(SettledTurn(trace, reply, turn.start, at, known))
+    return trace
 
 
-def _observe_wait(contact: ContactState, turn: Turn, seconds: float, measures: Measurements) -> None:
-    measures.observe(catalogue.WAIT_SECONDS, _labels(contact, turn), seconds)
+def _observe_wait(contact: ContactState, turn: Turn, seconds: float, measures: Measurements, trace: bytes) -> None:
+    measures.observe(catalogue.WAIT_SECONDS, _labels(contact, turn), seconds, trace, turn.ended)
     experiments.observe_wait(contact, seconds, measures)
 
 

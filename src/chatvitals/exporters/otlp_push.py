@@ -218,14 +218,14 @@ class OtlpPush:
         own_resource = self._resource
         if not self._own_instance:
             own_resource = own_resource.merge(Resource({"service.instance.id": self._instance}))
-        data = [resource_metrics(own_resource, own, Interval(now, now), {})]
+        data = [resource_metrics(own_resource, own, Interval(now, now), {}, {})]
         if shared and snapshot.birth is not None:
             resource = self._resource.merge(Resource({"service.instance.id": snapshot.birth.id}))
             start = snapshot.birth.at
             since = start if before is None or not before.at else before.at
             interval = Interval(start, now, since if delta[0] else None, since if delta[1] else None)
             last = {} if before is None else {name: dict(values) for name, values in before.values.items()}
-            data.insert(0, resource_metrics(resource, shared, interval, last))
+            data.insert(0, resource_metrics(resource, shared, interval, last, snapshot.exemplars))
         return data
 
     def _before(self) -> _Pushed | None:

@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as PrometheusExemplar
 
 from chatvitals.exporters import content_negotiation
 from chatvitals.exporters.snapshot import SnapshotReader, by_family
 from chatvitals.exporters.text_format import TextFormat, give_way
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
+from chatvitals.runtime import spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from chatvitals.exporters.leader_election import LeaderElection
-    from chatvitals.exporters.snapshot import Snapshot, Values
+    from chatvitals.exporters.snapshot import Exemplars, Snapshot, Values
     from chatvitals.metrics.catalogue import Family
-    from chatvitals.metrics.measurements import Cell
+    from chatvitals.metrics.measurements import Cell, Exemplar
     from chatvitals.pipeline.worker import Pipeline
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.settings import Settings
@@ -67,12 +69,12 @@ class VitalsCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families; never raise into a registry that may be the host's."""
-        values = self.snapshot().values
+        values, _, exemplars = self.snapshot()
         for family in catalogue.FAMILIES.values():
             found = values.get(family.name)
             if found:
                 with self._guard("metrics") as fence:
-                    metric = _filled(family, found)
+                    metric = _filled(family, found, exemplars.get(family.name, {}))
                 if not fence.failed:
                     yield metric
                 give_way()
@@ -127,7 +129,7 @@ def allows(token: str | None, given: list[bytes]) -> bool:
 def families(cells: Mapping[Cell, float]) -> Iterator[Metric]:
     """Yield what a store's cells alone say, without what only a running bot knows."""
     for name, values in by_family(cells).items():
-        yield _filled(catalogue.FAMILIES[name], values)
+        yield _filled(catalogue.FAMILIES[name], values, {})
 
 
 def _metric(family: Family) -> Metric:
@@ -138,23 +140,32 @@ def _metric(family: Family) -> Metric:
     return HistogramMetricFamily(family.name, family.help, unit=family.suffix)
 
 
-def _filled(family: Family, values: Values) -> Metric:
+def _filled(family: Family, values: Values, exemplars: Exemplars) -> Metric:
     metric = _metric(family)
     for values_of_labels in sorted(values):
         fields = values[values_of_labels]
         labels = {label: value for label, value in zip(family.all_labels, values_of_labels, strict=False) if value}
         if family.kind == "histogram":
-            _add_histogram(metric, family, labels, fields)
+            _add_histogram(metric, family, labels, fields, exemplars.get(values_of_labels, {}))
         else:
             metric.add_sample(family.name, labels, fields.get(0, 0.0))
     return metric
 
 
-def _add_histogram(metric: Metric, family: Family, labels: dict[str, str], fields: dict[int, float]) -> None:
+def _add_histogram(
+    metric: Metric, family: Family, labels: dict[str, str], fields: dict[int, float], exemplars: dict[int, Exemplar]
+) -> None:
     total = 0.0
     for index, bound in enumerate((*family.buckets, None)):
         total += fields.get(index, 0.0)
         le = "+Inf" if bound is None else repr(bound)
-        metric.add_sample(f"{family.name}_bucket", {**labels, "le": le}, total)
+        exemplar = exemplars.get(index)
+        marked = None if exemplar is None else _exemplar(exemplar)
+        metric.add_sample(f"{family.name}_bucket", {**labels, "le": le}, total, exemplar=marked)
     metric.add_sample(f"{family.name}_count", labels, total)
     metric.add_sample(f"{family.name}_sum", labels, fields.get(SUM, 0.0))
+
+
+def _exemplar(exemplar: Exemplar) -> PrometheusExemplar:
+    labels = {"trace_id": spans.trace_id(exemplar.trace), "span_id": spans.span_id(exemplar.trace)}
+    return PrometheusExemplar(labels, exemplar.value, exemplar.at)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
 
 from chatvitals._version import __version__
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.family import Bot
-from chatvitals.metrics.measurements import Measurements
+from chatvitals.metrics.measurements import Exemplar, Measurements
+from chatvitals.pipeline import exemplars
 from chatvitals.quality import gauges as quality_view
 from chatvitals.quality import state
 from chatvitals.runtime import fork_hooks
@@ -31,6 +35,10 @@ Values: TypeAlias = dict[tuple[str, ...], dict[int, float]]
 """Fields by label values, as in `Cell`; a series without any field is 0."""
 
 
+Exemplars: TypeAlias = dict[tuple[str, ...], dict[int, Exemplar]]
+"""Exemplars by label values and bucket."""
+
+
 class Snapshot(NamedTuple):
     """What all families are at one moment; nobody changes it."""
 
@@ -38,6 +46,8 @@ class Snapshot(NamedTuple):
     """By family name; a family without any series is absent."""
     birth: StoreBirth | None
     """When the store began; None where that is not known yet."""
+    exemplars: dict[str, Exemplars]
+    """By family name."""
 
 
 class SnapshotReader:
@@ -92,12 +102,13 @@ class SnapshotReader:
         with self._lock:
             try:
                 values = self._of_store()
+                found = self._exemplars()
             except StoreUnavailableError as error:
                 self._guard.report("store", message=str(error))
-                return Snapshot(self._without_store(own), self._birth)
+                return Snapshot(self._without_store(own), self._birth, {})
             self._keep_from_falling(values)
         values |= self._of_process(up=self._pipeline is None or self._pipeline.store_up)
-        return Snapshot(values, self._birth)
+        return Snapshot(values, self._birth, found)
 
     def read_process(self, *, up: bool | None = None) -> Snapshot:
         """Return what differs from process to process alone: for who shows the shared numbers not.
@@ -106,7 +117,7 @@ class SnapshotReader:
             up: whether the store can be used; None tries it.
 
         """
-        return Snapshot(self._of_process(up=self._is_up() if up is None else up), self._birth)
+        return Snapshot(self._of_process(up=self._is_up() if up is None else up), self._birth, {})
 
     def _of_store(self) -> dict[str, Values]:
         """Return the cells, and the gauges that are a view of marks and of what is known of the business."""
@@ -134,6 +145,15 @@ class SnapshotReader:
         bot = self._bot()
         self._start_at_zero(values, bot)
         return values | self._declared(bot)
+
+    def _exemplars(self) -> dict[str, Exemplars]:
+        """Return the exemplars that the workers have written; those that cannot be read are left out."""
+        document = self._store.document(exemplars.DOCUMENT)
+        found: dict[str, Exemplars] = {}
+        with suppress(msgspec.MsgspecError):  # a newer version may write what this one cannot read
+            for (family, labels, bucket), exemplar in exemplars.decode(document).items():
+                found.setdefault(family, {}).setdefault(labels, {})[bucket] = exemplar
+        return found
 
     def _cells(self) -> tuple[Measurements, Mapping[Cell, float]]:
         """Return what this process could not commit, and the cells.

@@ -10,10 +10,12 @@ from prometheus_client.utils import floatToGoString
 
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
+from chatvitals.runtime import spans
 
 if TYPE_CHECKING:
-    from chatvitals.exporters.snapshot import Snapshot, Values
+    from chatvitals.exporters.snapshot import Exemplars, Snapshot, Values
     from chatvitals.metrics.catalogue import Family
+    from chatvitals.metrics.measurements import Exemplar
 
 _GIVE_WAY_AFTER = 50  # label sets; of a histogram each is about a dozen lines
 
@@ -37,28 +39,30 @@ class TextFormat:
         for family in catalogue.FAMILIES.values():
             values = snapshot.values.get(family.name)
             if values:
-                pieces.append(self._family(family, values, born))
+                exemplars = snapshot.exemplars.get(family.name, {}) if self._openmetrics else {}
+                pieces.append(self._family(family, values, born, exemplars))
                 give_way()
         if self._openmetrics:
             pieces.append("# EOF\n")
         return "".join(pieces).encode()
 
-    def _family(self, family: Family, values: Values, born: str) -> str:
+    def _family(self, family: Family, values: Values, born: str, exemplars: Exemplars) -> str:
         before = self._written.get(family.name)
-        if before is not None and before.born == born and before.values == values:
+        if before is not None and before.born == born and before.exemplars == exemplars and before.values == values:
             return before.text
         known = before.series if before is not None and before.born == born else {}
         old = before.values if before is not None else {}
+        marked = before.exemplars if before is not None else {}
         series: dict[tuple[str, ...], str] = {}
         for count, labels in enumerate(sorted(values), 1):
             text = known.get(labels)
-            if text is None or old[labels] != values[labels]:
-                text = _series(family, labels, values[labels], born)
+            if text is None or old[labels] != values[labels] or marked.get(labels) != exemplars.get(labels):
+                text = _series(family, labels, values[labels], born, exemplars.get(labels))
             series[labels] = text
             if not count % _GIVE_WAY_AFTER:
                 give_way()
         text = self._head(family) + "".join(series.values())
-        self._written[family.name] = _Written(born, values, series, text)
+        self._written[family.name] = _Written(born, values, exemplars, series, text)
         return text
 
     def _head(self, family: Family) -> str:
@@ -73,6 +77,7 @@ class _Written(NamedTuple):
 
     born: str
     values: Values
+    exemplars: Exemplars
     series: dict[tuple[str, ...], str]
     text: str
 
@@ -93,7 +98,9 @@ def give_way() -> None:
         time.sleep(0)
 
 
-def _series(family: Family, values: tuple[str, ...], fields: dict[int, float], born: str) -> str:
+def _series(
+    family: Family, values: tuple[str, ...], fields: dict[int, float], born: str, exemplars: dict[int, Exemplar] | None
+) -> str:
     """Return the lines of one label set; a label without a value is left out."""
     pairs = [f'{name}="{escaped(value)}"' for name, value in zip(family.all_labels, values, strict=False) if value]
     inner = ",".join(sorted(pairs))
@@ -106,14 +113,20 @@ def _series(family: Family, values: tuple[str, ...], fields: dict[int, float], b
     lines = []
     total = 0.0
     before = inner + "," if inner else ""
-    for index, bound in enumerate(family.buckets):
+    for index, bound in enumerate((*family.buckets, "+Inf")):
         total += fields.get(index, 0.0)
-        lines.append(f'{family.name}_bucket{{{before}le="{bound!r}"}} {number_text(total)}\n')
-    total += fields.get(len(family.buckets), 0.0)
+        marked = _exemplar_text(exemplars[index]) if exemplars and index in exemplars else ""
+        lines.append(f'{family.name}_bucket{{{before}le="{bound}"}} {number_text(total)}{marked}\n')
     count = number_text(total)
-    lines.append(f'{family.name}_bucket{{{before}le="+Inf"}} {count}\n')
     lines.append(f"{family.name}_count{labels} {count}\n")
     lines.append(f"{family.name}_sum{labels} {number_text(fields.get(SUM, 0.0))}\n")
     if born:
         lines.append(f"{family.name}_created{labels} {born}\n")
     return "".join(lines)
+
+
+def _exemplar_text(exemplar: Exemplar) -> str:
+    """Return an exemplar as it stands behind a bucket's value."""
+    trace, span = spans.trace_id(exemplar.trace), spans.span_id(exemplar.trace)
+    value = number_text(exemplar.value)
+    return f' # {{trace_id="{trace}",span_id="{span}"}} {value} {exemplar.at:.3f}'

@@ -24,6 +24,8 @@ class SendContext(NamedTuple):
 
     tag: Tag
     contacts: tuple[ContactIds, ...]
+    trace: bytes = b""
+    """The context of the span of the webhook that is being handled."""
 
 
 class SendObserver:
@@ -54,7 +56,8 @@ class SendObserver:
         try:
             attempt = send_requests.recognise(method, url, body)
             if attempt is not None:
-                return Pending(self, attempt, SendContext(context.tag(), context.handled()), self.clock())
+                told = SendContext(context.tag(), context.handled(), context.handled_trace())
+                return Pending(self, attempt, told, self.clock())
         except Exception as error:  # noqa: BLE001 - a fence; `with guard` would cost every other request 0.3 µs
             self.guard.report("clients", error)
         return None
@@ -73,12 +76,22 @@ class Pending:
         self._answered: float | None = None
         self._done = False
         number = attempt.number or _number(attempt, told, None) or observer.default_number
-        self._span = spans.start_send(number, attempt.template)
+        self._span = spans.start_send(number, attempt.template, told.trace)
 
     @property
     def guard(self) -> ErrorGuard:
         """The guard of the observer."""
         return self._observer.guard
+
+    def enter(self) -> None:
+        """Make the span of the send current, so that the client's own span is its child."""
+        if self._span is not None:
+            self._span.enter()
+
+    def leave(self) -> None:
+        """Make current what was so before `enter`."""
+        if self._span is not None:
+            self._span.leave()
 
     def answered(self) -> None:
         """Note that the answer is in; for clients that give its body only later."""
@@ -134,6 +147,7 @@ class Pending:
                 template=attempt.template,
                 language=attempt.language,
                 tagged=tagged,
+                trace=b"" if self._span is None else spans.packed(self._span.span),
             )
         )
 

@@ -151,6 +151,7 @@ def _wrapper(
         pending, covers = begun
         before = _covered.get()
         _covered.set(covers)
+        pending.enter()
         try:
             response = bare(self)(*args, **kwargs)
         except BaseException as error:
@@ -158,6 +159,7 @@ def _wrapper(
             raise
         finally:
             _covered.set(before)
+            pending.leave()
         with pending.guard("clients"):
             method.answered(pending, self, response, kwargs)
         return response
@@ -169,6 +171,7 @@ def _wrapper(
         pending, covers = begun
         before = _covered.get()
         _covered.set(covers)
+        pending.enter()
         try:
             response = await bare(self)(*args, **kwargs)
         except BaseException as error:
@@ -176,6 +179,7 @@ def _wrapper(
             raise
         finally:
             _covered.set(before)
+            pending.leave()
         with pending.guard("clients"):
             method.answered(pending, self, response, kwargs)
         return response

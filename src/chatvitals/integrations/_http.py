@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chatvitals import context
 from chatvitals.events import AccountEvent, Webhook
+from chatvitals.pipeline import receive_span
+from chatvitals.runtime import spans
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
@@ -39,7 +41,18 @@ class Delivery:
     Each `except` here is the guard's fence without a context manager, whose calls cost as much as what they protect.
     """
 
-    __slots__ = ("_acknowledges", "_chunks", "_declared", "_sink", "_size", "_status", "_token", "_unread", "handling")
+    __slots__ = (
+        "_acknowledges",
+        "_chunks",
+        "_declared",
+        "_sink",
+        "_size",
+        "_span",
+        "_status",
+        "_token",
+        "_unread",
+        "handling",
+    )
 
     where = "door"
     """The place that errors are counted under."""
@@ -54,6 +67,7 @@ class Delivery:
         self._status: object = None  # of the response, once it has started
         self._acknowledges = False  # an error of the application becomes 200: a setting, for account events alone
         self._token: Token[context.Handling | None] | None = None
+        self._span: spans.ActiveSpan | None = None
 
     def signature(self) -> str | None:
         """Return the signature header; several are joined as HTTP joins them, so that none of them passes."""
@@ -66,6 +80,26 @@ class Delivery:
     def begin(self) -> None:
         """Bind the contacts of this webhook; may raise."""
         self._token = context.bind(self.handling)
+        self._span = spans.start_receive()
+        if self._span is not None:
+            self._span.enter()
+
+    def bind(self) -> None:
+        """Bind the contacts and the span of this webhook until `unbind`; may raise."""
+        self._token = context.bind(self.handling)
+        if self._span is not None:
+            self._span.enter()
+
+    def unbind(self) -> None:
+        """Bind what was bound before; never raises."""
+        try:
+            if self._span is not None:
+                self._span.leave()
+            if self._token is not None:
+                token, self._token = self._token, None
+                context.unbind(token)
+        except Exception as error:  # noqa: BLE001 - the fence
+            self._sink.guard.report(self.where, error)
 
     def end(self) -> None:
         """Emit what waits for a verdict that never came, and bind what was bound before; never raises."""
@@ -74,11 +108,11 @@ class Delivery:
                 self._emit()
         except Exception as error:  # noqa: BLE001 - the fence
             self._sink.guard.report(self.where, error)
+        self.unbind()
         try:
-            if self._token is not None:
-                token, self._token = self._token, None
-                context.unbind(token)
             self.handling.end()
+            if self._span is not None:
+                receive_span.end(self._span, self.handling.source)
         except Exception as error:  # noqa: BLE001 - the fence
             self._sink.guard.report(self.where, error)
 
@@ -132,6 +166,10 @@ class Delivery:
         """Take in the webhook; without an app secret its emission waits for the application's verdict."""
         settings = self._sink.settings
         unread = self._sink.receive(body, self.signature())
+        if self._span is None:
+            self._span = spans.start_receive()  # the tracing middleware is within this one; it knows its span by now
+        if self._span is not None:
+            unread.trace = self.handling.trace = spans.packed(self._span.span)
         self._unread = self.handling.source = unread
         if settings.acknowledge_account_events:
             self._acknowledges = about_account_only(unread.webhook)

@@ -33,6 +33,7 @@ class _Carried(msgspec.Struct, array_like=True):
 
     contacts: list[ContactIds]
     tag: Tag
+    trace: bytes = b""
 
 
 def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
@@ -79,7 +80,7 @@ class _Carrier:
             contacts, tag = context.handled(), context.tag()
             if headers is None or (not contacts and tag == Tag()):
                 return
-            carried = _Carried(list(contacts[:_MOST_CONTACTS]), tag)
+            carried = _Carried(list(contacts[:_MOST_CONTACTS]), tag, context.handled_trace())
             try:
                 key = self._vitals._pipeline.hasher().sealing_key
             except StoreUnavailableError:
@@ -94,7 +95,7 @@ class _Carrier:
             carried = self._read(task)
             if carried is not None:
                 stack = self._running[task_id] = ExitStack()
-                stack.enter_context(context.bound(Handling(tuple(carried.contacts))))
+                stack.enter_context(context.bound(Handling(tuple(carried.contacts), carried.trace)))
                 stack.enter_context(context.tagged(carried.tag))
 
     def end(self, task_id: str = "", **_: Any) -> None:

@@ -6,7 +6,6 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from chatvitals import context
 from chatvitals.exporters.metrics_app import MetricsRequest
 from chatvitals.integrations import _http, lost_webhooks
 from chatvitals.integrations._http import SEEN, DoorVitals
@@ -196,18 +195,13 @@ class _Delivery(_http.Delivery):
     def resume(self) -> None:
         """Bind the contacts again: the server asks for more of the response."""
         try:
-            self._token = context.bind(self.handling)
+            self.bind()
         except Exception as error:  # noqa: BLE001 - the fence
             self._sink.guard.report("wsgi", error)
 
     def pause(self) -> None:
         """Bind what was bound before, until the server asks for more."""
-        try:
-            if self._token is not None:
-                token, self._token = self._token, None
-                context.unbind(token)
-        except Exception as error:  # noqa: BLE001 - the fence
-            self._sink.guard.report("wsgi", error)
+        self.unbind()
 
     def _start(self, status: str, headers: list[tuple[str, str]], *more: Any, **keywords: Any) -> Any:
         """Start the response as the application does; only an error about account events may become a 200."""

@@ -26,7 +26,7 @@ class RawWebhook:
 
     """
 
-    __slots__ = ("_body", "_contacts", "_read", "_signature", "_webhook", "received", "rejected", "weight")
+    __slots__ = ("_body", "_contacts", "_read", "_signature", "_webhook", "received", "rejected", "trace", "weight")
 
     def __init__(
         self, read: Callable[[bytes, str | None, float], Webhook], body: bytes, signature: str | None, received: float
@@ -36,6 +36,8 @@ class RawWebhook:
         """Whether the application disowned what nobody else could tell to be forged."""
         self.weight = 1 + len(body) // _BYTES_AN_EVENT
         """About how many events it holds."""
+        self.trace = b""
+        """The context of the span in which it was received, as `spans.packed` returns it."""
         self._read = read
         self._body: bytes | None = body
         self._signature = signature
@@ -73,6 +75,7 @@ class RawWebhook:
         if body is None and self._webhook is not None:  # another thread has read it meanwhile
             return self._webhook
         webhook = self._read(body or b"", self._signature, self.received)
+        webhook.trace = self.trace
         self._webhook = webhook  # before the body goes: see above
         self._body = None
         return webhook

@@ -39,13 +39,14 @@ def sort(
     labels: CardinalityLimiter,
     measures: Measurements,
     give_way: Callable[[], None],
+    now: float,
 ) -> list[PersonEvent]:
     """Count what is about no person, hand on what is about the business, and return what is about people."""
     events: list[PersonEvent] = []
     for event in batch:
         give_way()
         if type(event) is Handled:
-            _count_handled(event, labels, measures)
+            _count_handled(event, labels, measures, now)
         elif type(event) is Webhook:
             _count_webhook(event, measures)
             business.add_webhook(event)
@@ -74,10 +75,11 @@ def _count_webhook(webhook: Webhook, measures: Measurements) -> None:
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",), webhook.malformed)
 
 
-def _count_handled(event: Handled, labels: CardinalityLimiter, measures: Measurements) -> None:
+def _count_handled(event: Handled, labels: CardinalityLimiter, measures: Measurements, now: float) -> None:
     """Count a handler's call; its number is empty where it is not known whose message it handled."""
     number = labels.limit(catalogue.NUMBER, event.phone_number_id)
-    measures.observe(catalogue.HANDLER_SECONDS_FAMILY, (number, event.handler, event.result), event.seconds)
+    handled = (number, event.handler, event.result)
+    measures.observe(catalogue.HANDLER_SECONDS_FAMILY, handled, event.seconds, event.trace, now)
 
 
 def _person_events(webhook: Webhook, business: QualityBatch, measures: Measurements) -> list[PersonEvent]:
@@ -91,5 +93,7 @@ def _person_events(webhook: Webhook, business: QualityBatch, measures: Measureme
         else:
             if type(event) is Message and event.wa_id and business.is_own(event.wa_id):
                 event.own_number = True
+            if webhook.trace and type(event) is Message:
+                event.trace = webhook.trace
             events.append(event)  # type: ignore[arg-type]
     return events

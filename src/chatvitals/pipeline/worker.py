@@ -18,6 +18,7 @@ from chatvitals.metrics.cardinality import CardinalityLimiter
 from chatvitals.metrics.measurements import Measurements
 from chatvitals.pipeline.contact_batch import DUE_GRAIN, ContactBatch
 from chatvitals.pipeline.dropped import DroppedEvents
+from chatvitals.pipeline.exemplars import ExemplarLog
 from chatvitals.pipeline.pacing import Pace, no_pace
 from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch
 from chatvitals.pipeline.queue_items import Decoded, Queued, decoded, event_count, split
@@ -76,11 +77,10 @@ class Pipeline:
         )
         self._hasher: Hasher | None = None
         self._named = NamedNumbers()
+        self._exemplars = ExemplarLog()
         self._give_way = no_pace
         self._inline = False  # no thread can be had here: whoever puts an event commits it
-        self.periodic_tasks: list[
-            Callable[[], None]
-        ] = []  # done by the thread in each of its rounds, about once a second
+        self.periodic_tasks: list[Callable[[], None]] = []  # done in each round of the thread, about once a second
         self._closing = False
         self._reset()
         fork_hooks.watch(self)
@@ -220,8 +220,7 @@ class Pipeline:
 
     def _run(self) -> None:
         self._give_way = Pace().give_way
-        pause = 0.0
-        last_sweep = 0.0
+        pause = last_sweep = 0.0
         while not self._closing:
             self._wake.wait(_SWEEP_EVERY)
             if self._asked == self._answered and not self._closing:
@@ -341,11 +340,10 @@ class Pipeline:
         try:
             with self._store.transaction() as transaction:
                 self._labels.begin(partial(transaction.document, cardinality.DOCUMENT), self.clock())
-                events = sort(batch, business, self._labels, measures, self._give_way)
-                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures, self._give_way)
-                if events:
-                    reduction.apply(events)
                 now = self.clock()
+                events = sort(batch, business, self._labels, measures, self._give_way, now)
+                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures, self._give_way)
+                reduction.apply(events)
                 due = reduction.settle(now + ahead, most_due) if most_due else 0
                 changes = reduction.changes(now)
                 business.fold(transaction, changes, self._labels.limit, hasher)
@@ -353,10 +351,12 @@ class Pipeline:
                 labels = self._labels.document()
                 if labels is not None:
                     changes.documents[cardinality.DOCUMENT] = labels
+                self._exemplars.write(transaction, measures, changes, now)
                 if changes.states or changes.removed or changes.increments or changes.documents:
                     transaction.commit(changes)
             business.committed()
             self._labels.committed()
+            self._exemplars.committed(measures)
         except UncertainError as error:
             self._unsure.append((error, batch, own))
             with self._lock:

@@ -50,6 +50,15 @@ def wrap(function: F, begin: Begin) -> F:
     return wrapped  # type: ignore[no-any-return]
 
 
+def is_generator(function: Any) -> bool:
+    """Return whether a call of `function` returns a generator, so that its caller runs between two values."""
+    target = getattr(function, "__func__", function)
+    if not callable(target):
+        return False
+    kind = _called(target)
+    return inspect.isgeneratorfunction(kind) or inspect.isasyncgenfunction(kind)
+
+
 def _called(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return what runs when `function` is called, below partials and callable objects."""
     while isinstance(function, functools.partial):

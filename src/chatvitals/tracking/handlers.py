@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chatvitals import context
 from chatvitals.events import Handled
-from chatvitals.tracking.decorators import wrap
+from chatvitals.runtime import spans
+from chatvitals.tracking.decorators import is_generator, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,23 +21,42 @@ if TYPE_CHECKING:
 
 
 def measured(function: F, name: str, emit: Callable[[Handled], None], whose: ContactResolver, guard: ErrorGuard) -> F:
-    """Return `function` wrapped so that each call is measured: seconds, and ok, error or cancelled."""
+    """Return `function` wrapped so that each call is measured: seconds, and ok, error or cancelled.
+
+    Inside a trace each call is a span, which is the current one meanwhile; not of a generator, whose caller runs
+    between two of its values.
+    """
+    stays = not is_generator(function)
+    qualified = _qualified_name(function)
 
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[BaseException | None], None]:
         number = ""
         with guard("handler"):
             person = context.current() or whose.in_arguments((*args, *kwargs.values()))
             number = person.phone_number_id if person is not None else ""
+        span = spans.start_handler(name, qualified)
+        if span is not None and stays:
+            span.enter()
         started = perf_counter()
 
         def finish(error: BaseException | None) -> None:
             with guard("handler"):
                 seconds = perf_counter() - started
-                emit(Handled(phone_number_id=number, handler=name, seconds=seconds, result=_result(error)))
+                trace = b"" if span is None else spans.packed(span.span)
+                result = _result(error)
+                emit(Handled(phone_number_id=number, handler=name, seconds=seconds, result=result, trace=trace))
+                spans.end_handler(span, error if result == "error" else None)
 
         return finish
 
     return wrap(function, begin)
+
+
+def _qualified_name(function: Any) -> str:
+    """Return the name of a function with its module, as tracing tools show it."""
+    target = getattr(function, "__func__", function)
+    name = getattr(target, "__qualname__", type(target).__qualname__)
+    return f"{getattr(target, '__module__', '')}.{name}"
 
 
 def _result(error: BaseException | None) -> Literal["ok", "error", "cancelled"]:

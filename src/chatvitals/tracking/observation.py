@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from chatvitals import context
 from chatvitals.events import Webhook
+from chatvitals.pipeline import receive_span
 from chatvitals.pipeline.raw_webhook import RawWebhook
+from chatvitals.runtime import spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +45,7 @@ class Observation:
 
     """
 
-    __slots__ = ("_bound", "_emit", "_handling", "_raw", "_waits")
+    __slots__ = ("_bound", "_emit", "_handling", "_raw", "_span", "_waits")
 
     def __init__(self, raw: RawWebhook, emit: Callable[[RawWebhook], None], *, waits: bool) -> None:
         self._raw = raw
@@ -52,6 +54,9 @@ class Observation:
         self._emit: Callable[[RawWebhook], None] | None = emit
         self._waits = waits
         self._bound: AbstractContextManager[None] | None = None
+        self._span = spans.start_receive()
+        if self._span is not None:
+            raw.trace = self._handling.trace = spans.packed(self._span.span)
 
     @property
     def result(self) -> WebhookResult:
@@ -72,17 +77,28 @@ class Observation:
     def __enter__(self) -> Self:
         self._bound = context.bound(self._handling)
         self._bound.__enter__()
+        if self._span is not None:
+            self._span.enter()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._span is not None:
+            self._span.leave()
         if self._bound is not None:
             self._bound.__exit__(None, None, None)  # the handler's exception is none of the binding's business
             self._bound = None
         self.count()
+        self._end_span()
         self._handling.end()
 
     def __del__(self) -> None:
         self.count()  # it was never entered
+        self._end_span()
+
+    def _end_span(self) -> None:
+        span, self._span = self._span, None
+        if span is not None:
+            receive_span.end(span, self._raw)
 
 
 def observe(sink: WebhookSink, body: bytes | str, headers: Headers | None) -> Observation:

@@ -96,7 +96,7 @@ def _take_along(thread: threading.Thread) -> None:
     if handling is None:
         return
     if isinstance(thread, threading.Timer):
-        thread.function = _with(Handling(handling.contacts), thread.function)
+        thread.function = _with(Handling(handling.contacts, handling.trace), thread.function)
         return
     bare = thread.run
 
@@ -132,7 +132,7 @@ def _add_job(bare: Callable[..., Any]) -> Callable[..., Any]:
                 handling = context.to_hand_on()
                 once = trigger in (None, "date") or type(trigger).__name__ == "DateTrigger"
                 if handling is not None and once and callable(func) and _in_memory(self, args, kwargs):
-                    func = _with(Handling(handling.contacts), func)
+                    func = _with(Handling(handling.contacts, handling.trace), func)
         return bare(self, func, trigger, *args, **kwargs)
 
     return add_job

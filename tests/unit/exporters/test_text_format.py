@@ -17,7 +17,7 @@ WAIT = catalogue.WAIT_SECONDS.name
 
 
 def snapshot(birth: StoreBirth | None = None, **values: Values) -> Snapshot:
-    return Snapshot({f"chatvitals_{name}": found for name, found in values.items()}, birth)
+    return Snapshot({f"chatvitals_{name}": found for name, found in values.items()}, birth, {})
 
 
 def test_a_family_without_a_change_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:

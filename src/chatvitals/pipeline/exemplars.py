@@ -1,0 +1,88 @@
+"""What a batch adds to traces: spans of settled turns, and exemplars in one document of the store.
+
+Of each bucket of a number's histogram, the latest observation that is part of a sampled trace is its exemplar.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import Cell, Exemplar
+from chatvitals.runtime import spans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatvitals.metrics.measurements import Measurements
+    from chatvitals.stores.base import Changes, Transaction
+
+DOCUMENT: Final = "exemplars"
+_WRITE_EVERY: Final = 10.0  # seconds
+_MOST_KEPT: Final = 1000  # about 120 bytes each; of a number there are at most 53, one for each bucket of four families
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[tuple[Cell, Exemplar]]).decode
+
+
+def decode(document: bytes | None) -> dict[Cell, Exemplar]:
+    """Return the exemplars of a document, by bucket.
+
+    Raises:
+        msgspec.MsgspecError: another version wrote it.
+
+    """
+    return {} if document is None else dict(_decode(document))
+
+
+class ExemplarLog:
+    """Gathers exemplars, and writes them with a commit once in ten seconds."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Cell, Exemplar] = {}
+        self._written: float | None = None
+        self._in_flight: float | None = None
+
+    def write(self, transaction: Transaction, measures: Measurements, changes: Changes, now: float) -> None:
+        """Take what a batch has observed, and add the document to its changes when it is time; a batch may come again.
+
+        Args:
+            transaction: the batch's.
+            measures: what the batch has measured.
+            changes: what the batch is about to commit.
+            now: Unix seconds.
+
+        """
+        if measures.exemplars:
+            self._waiting = _latest((*self._waiting.items(), *measures.exemplars.items()))
+        self._in_flight = None
+        if not self._waiting or (self._written is not None and 0.0 <= now - self._written < _WRITE_EVERY):
+            return
+        self._in_flight = now
+        try:
+            known = decode(transaction.document(DOCUMENT))
+        except msgspec.MsgspecError:
+            known = {}  # another version wrote it, and this one's are newer
+        latest = _latest((*known.items(), *self._waiting.items()))
+        changes.documents[DOCUMENT] = _encode(list(latest.items()))
+
+    def committed(self, measures: Measurements) -> None:
+        """Make the spans of what the batch has settled: its commit has taken effect."""
+        for turn in measures.turns:
+            known = {f"chatvitals.{name}": value for name, value in turn.labels.items()}
+            spans.record_turn(turn.trace, turn.reply, turn.start, turn.end, known)
+        if self._in_flight is not None:
+            self._written, self._in_flight = self._in_flight, None
+            self._waiting = {}
+
+
+def _latest(found: Iterable[tuple[Cell, Exemplar]]) -> dict[Cell, Exemplar]:
+    """Return the latest exemplar of each bucket of a number's family, of the latest ones altogether."""
+    latest: dict[tuple[str, str, int], tuple[Cell, Exemplar]] = {}
+    for cell, exemplar in sorted(found, key=lambda item: item[1].at)[-_MOST_KEPT:]:
+        family, labels, bucket = cell
+        number = labels[0] if catalogue.FAMILIES[family].per_number else ""
+        latest[family, number, bucket] = (cell, exemplar)
+    return dict(latest.values())

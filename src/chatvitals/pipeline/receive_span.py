@@ -1,0 +1,32 @@
+"""The span of a webhook: what it tells is decoded where the span is recorded, and only then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.events import Message
+from chatvitals.pipeline.raw_webhook import RawWebhook
+from chatvitals.runtime import spans
+
+if TYPE_CHECKING:
+    from chatvitals.context import Source
+    from chatvitals.runtime.spans import ActiveSpan
+
+_MOST_EVENTS: Final = 100  # by estimate: a longer webhook is decoded on the pipeline's thread alone
+
+
+def end(active: ActiveSpan, source: Source | None) -> None:
+    """End the span of a webhook.
+
+    Args:
+        active: what `spans.start_receive` returned.
+        source: the webhook; None where its body never came.
+
+    """
+    if type(source) is not RawWebhook or source.weight > _MOST_EVENTS or not active.span.is_recording():
+        spans.end_receive(active, set(), 0, "")
+        return
+    webhook = source.webhook
+    messages = [event for event in webhook.events if type(event) is Message]
+    numbers = {*webhook.numbers, *(message.phone_number_id for message in messages)}
+    spans.end_receive(active, numbers, len(messages), webhook.result)
