@@ -56,6 +56,7 @@ class Board:
                 _source(),
                 *_constants(),
                 _job(),
+                _business(),
                 _phone(),
                 _hours(),
                 _window(),
@@ -127,7 +128,8 @@ def _query(name: str, label: str, query: str) -> dashboard.QueryVariable:
 
 def _all(variable: dashboard.QueryVariable, text: str) -> dashboard.QueryVariable:
     current = models.VariableOption(selected=True, text=["All"], value=["$__all"])
-    return variable.multi(multi=True).include_all(include_all=True).all_value(text).current(current)
+    variable.multi(multi=True).include_all(include_all=True).current(current)
+    return variable.all_value(text) if text else variable
 
 
 def _job() -> dashboard.QueryVariable:
@@ -135,10 +137,25 @@ def _job() -> dashboard.QueryVariable:
     return _all(_query("job", "Job", "label_values(chatvitals_build_info, job)"), ".*")
 
 
+def _business() -> dashboard.QueryVariable:
+    # accounts by the name of one of their numbers, where a poll has told it
+    named = _known("waba_id, verified_name", 'verified_name!="",job=~"$job"')
+    plain = _known("waba_id", 'verified_name="",job=~"$job"')
+    query = f'query_result({named} or label_replace({plain}, "verified_name", "${{1}}", "waba_id", "(.*)"))'
+    regex = '/verified_name="(?<text>[^"]+)".*waba_id="(?<value>[^"]+)"/'
+    return _all(_query("business", "Business", query).regex(regex).sort(models.VariableSort.ALPHABETICAL_ASC), ".*")
+
+
 def _phone() -> dashboard.QueryVariable:
-    query = 'query_result(max by (phone_number_id, display_phone_number) (chatvitals_number_info{job=~"$job"}))'
+    query = f"query_result({_known('phone_number_id, display_phone_number', promql.BUSINESS)})"
     regex = '/display_phone_number="(?<text>[^"]+)".*phone_number_id="(?<value>[^"]+)"/'
-    return _all(_query("phone", "Number", query).regex(regex).sort(models.VariableSort.ALPHABETICAL_ASC), ".+")
+    # All stands for the numbers of the chosen business, so it has no pattern of its own
+    return _all(_query("phone", "Number", query).regex(regex).sort(models.VariableSort.ALPHABETICAL_ASC), "")
+
+
+def _known(labels: str, matchers: str) -> str:
+    """Return who was known at any time of the range: a bot that is down now has a history to look at."""
+    return f"max by ({labels}) (last_over_time(chatvitals_number_info{{{matchers}}}[{promql.RANGE}]))"
 
 
 def _hours() -> dashboard.QueryVariable:
@@ -188,7 +205,7 @@ def _deployed() -> dashboard.AnnotationQuery:
 
 def _template_changed() -> dashboard.AnnotationQuery:
     by = "max by (waba_id, template, language, status)"
-    series = 'chatvitals_template_status{job=~"$job"}'
+    series = f"chatvitals_template_status{{{promql.BUSINESS}}}"
     before = f"{by} ({series} offset $__interval)"
     expr = f"({by} ({series}) == 1) unless ({before} == 1) and on () count({before})"
     return _annotation("template status", "orange", expr, "Template status", "{{template}} is {{status}}")

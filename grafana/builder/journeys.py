@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel
 from builder.promql import FEWEST_RUNS, RANGE, WINDOW, count, of, own, points, ratio, total
+from chatvitals.analysis.experiment_comparison import FEWEST
+from chatvitals.analysis.statistics import ALPHA
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -16,12 +18,17 @@ _J = 'journey="$journey"'
 _E = 'experiment="$experiment"'
 _STEP = "by (step)"
 _VARIANT = "by (variant)"
-_ALPHA: Final = 0.05
-_RHO_SQUARED: Final = round((-2 * math.log(_ALPHA) + math.log(1 - 2 * math.log(_ALPHA))) / 1000, 6)
+_TUNING: Final = -2 * math.log(ALPHA) + math.log(1 - 2 * math.log(ALPHA))
+_CONTACTS = of("experiment_contacts_total", _E)
+_DECLARED = own("experiment_weight", f'index="1",{_E}')
+_CONTROL = f"max {_VARIANT} (last_over_time({_DECLARED}[{RANGE}]))"
+_SIZE = own("experiment_planned_contacts", _E)
+_PLANNED = f"scalar(max(last_over_time({_SIZE}[{RANGE}])))"
 _COMPLETED = of("journey_runs_total", f'outcome="completed",{_J}')
 _STARTED = of("journey_runs_started_total", _J)
 _DROPPED = of("journey_step_dropped_total", _J)
 _ENDED = of("journey_step_ended_total", _J)
+_ORDER = f"topk by (step) (1, max by (step, index) ({own('journey_step_info', _J)}))"  # a deploy may move one
 
 
 def board() -> Board:
@@ -36,7 +43,8 @@ def board() -> Board:
             row(7, (12, _moves()), (12, _confusion())),
             row(8, (12, _drop_off()), (12, _completion())),
             row(7, (8, _open()), (8, _ends()), (8, _time_in_step())),
-            row(7, (14, _variants()), (5, _outcome_shares()), (5, _variant_waits()), heading="Experiment $experiment"),
+            row(5, (24, _variants()), heading="Experiment $experiment"),
+            row(7, (12, _outcome_shares()), (12, _variant_waits())),
         ],
         variables=("journey", "experiment"),
     )
@@ -77,8 +85,7 @@ def _last_week(window: str) -> str:
 
 
 def _ordered(expr: str) -> str:
-    order = f"topk by (step) (1, max by (step, index) ({own('journey_step_info', _J)}))"  # a deploy may move one
-    return f"({expr}) * on (step) group_left (index) {order}"
+    return f"({expr}) * on (step) group_left (index) {_ORDER}"
 
 
 def _funnel() -> Panel:
@@ -116,12 +123,24 @@ def _moves() -> Panel:
     by = "by (from_step, to_step)"
     moves = count(of("journey_transitions_total", _J), RANGE, by)
     whole = count(of("journey_transitions_total", _J), RANGE, "by (from_step)")
+
+    def placed(expr: str) -> str:
+        """Return moves with the places of both steps in the declared order; an undeclared step has none."""
+        known = f"({expr})"
+        for end in ("from", "to"):
+            place = f'label_replace({_ORDER}, "{end}_step", "${{1}}", "step", "(.*)")'
+            place = f'label_replace({place}, "{end}_index", "${{1}}", "index", "(.*)")'
+            known = f"{known} * on ({end}_step) group_left ({end}_index) max by ({end}_step, {end}_index) ({place})"
+        return f"({known}) or on (from_step, to_step) ({expr})"
+
     return grid(
-        "Moves between steps", "Where people go from each step, in this time range. Moves back to an earlier step, or to "
-        "the same one, show where people go round.",
-        [Column("From", label="from_step"), Column("To", label="to_step"), Column("Moves", moves, decimals=0),
-         Column("Of all from there", f"{moves} / on (from_step) group_left () ({whole} > 0)", "percentunit", 1)],
-        sort="From", nothing="no run in this time range",
+        "Moves between steps", "Where people go from each step, in this time range. A move to the same or a smaller "
+        "number goes back: there people go round.",
+        [Column("#", label="from_index", width=40), Column("From", label="from_step"),
+         Column("To #", label="to_index", width=50), Column("To", label="to_step"),
+         Column("Moves", placed(moves), decimals=0),
+         Column("Of all from there", placed(f"{moves} / on (from_step) group_left () ({whole} > 0)"), "percentunit", 1)],
+        sort="#, To #", nothing="no run in this time range",
     )  # fmt: skip
 
 
@@ -185,34 +204,53 @@ def _time_in_step() -> Panel:
 
 
 def _variants() -> Panel:
-    contacts = of("experiment_contacts_total", _E)
+    contacts = f"({count(_CONTACTS, RANGE, _VARIANT)} > 0)"
 
     def share(outcome: str) -> str:
-        found = ratio(of("experiment_outcomes_total", f'outcome="{outcome}",{_E}'), contacts, RANGE, _VARIANT)
-        return f"({found}) or 0 * {count(contacts, RANGE, _VARIANT)}"
+        return f"{_reached(outcome)} / {contacts}"
 
-    goal = f"({share('goal')})"
-    half = _half_width(goal, f"({count(contacts, RANGE, _VARIANT)} > 0)")
-
+    difference = f"{share('goal')} - {_of_control(share('goal'))}"
+    half = _half_width(contacts)
+    enough = f"(clamp_max({contacts}, {_of_control(contacts)}) >= bool {FEWEST})"
+    direction = f"sgn({difference}) * (abs({difference}) > bool {half}) * {enough}"
     return grid(
-        "Variants", "Per contact, each outcome once. The interval of the goal may be looked at every day: while the "
-        "intervals overlap there is no conclusion yet. `chatvitals compare` gives the verdict.",
-        [Column("Variant", label="variant"), Column("Contacts", count(contacts, RANGE, _VARIANT), decimals=0),
+        "Variants", "Per contact, each outcome once. The goal's share minus that of the first variant, in points; the "
+        "interval around it may be looked at every day. `chatvitals compare` gives the verdict, and checks the split.",
+        [Column("Variant", label="variant"), Column("Contacts", contacts, decimals=0),
          Column("Goal", share("goal"), "percentunit", 1),
-         Column("from", f"clamp_min({goal} - {half}, 0)", "percentunit", 1),
-         Column("to", f"clamp_max({goal} + {half}, 1)", "percentunit", 1),
+         Column("Difference", f"100 * ({difference}) unless on (variant) {_CONTROL}", "suffix: points", 1),
+         Column("give or take", f"100 * {half} unless on (variant) {_CONTROL}", "suffix: points", 1),
+         Column("Conclusion", f"({direction} unless on (variant) {_CONTROL}) or 2 * {_CONTROL}", rated="conclusion",
+                width=190),
          Column("Opt-out", share("opt_out"), "percentunit", 2), Column("Unanswered", share("unanswered"), "percentunit", 1),
          Column("Wait p90", _wait(RANGE), "s", 1)],
         sort="Variant", nothing="no contact has seen a variant",
     )  # fmt: skip
 
 
-def _half_width(share: str, contacts: str) -> str:
-    """Return half of a share's interval that holds however often one looks (asymptotic confidence sequence, 95 %)."""
-    # rho² is chosen for 1,000 planned contacts: (-2 ln 0.05 + ln(1 - 2 ln 0.05)) / 1000
-    grown = f"({contacts} * {_RHO_SQUARED:g} + 1)"
-    spread = f"{share} * (1 - {share})"
-    return f"sqrt({spread} * 2 * {grown} / ({contacts} ^ 2 * {_RHO_SQUARED:g}) * ln(sqrt({grown}) / {_ALPHA:g}))"
+def _reached(outcome: str) -> str:
+    """Return the contacts with an outcome, 0 where none had it."""
+    found = count(of("experiment_outcomes_total", f'outcome="{outcome}",{_E}'), RANGE, _VARIANT)
+    return f"({found} or 0 * {count(_CONTACTS, RANGE, _VARIANT)})"
+
+
+def _of_control(measure: str) -> str:
+    """Return the value of the variant that is declared first."""
+    return f"scalar({measure} and on (variant) {_CONTROL})"
+
+
+def _half_width(contacts: str) -> str:
+    """Return half of the difference's interval that holds however often one looks.
+
+    It is that of `chatvitals compare`: an asymptotic confidence sequence (95 % for all variants together).
+    """
+    # one success and one failure more, so that 0 of 3 is not taken for certain
+    share = f"(({_reached('goal')} + 1) / ({contacts} + 2))"
+    variance = f"{share} * (1 - {share}) / {contacts}"
+    grown = f"(({contacts} + {_of_control(contacts)}) * {_TUNING:.6g} / {_PLANNED})"
+    others = f"clamp_min(count(count {_VARIANT} ({_CONTACTS})) - 1, 1)"
+    looks = f"2 * ({grown} + 1) / {grown} * ln(sqrt({grown} + 1) * scalar({others}) / {ALPHA:g})"
+    return f"sqrt(({variance} + {_of_control(variance)}) * {looks})"
 
 
 def _wait(window: str) -> str:

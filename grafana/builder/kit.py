@@ -101,6 +101,10 @@ MAPPINGS: Final = {
     "nobody": texts({"0": ("nobody", "green")}),
     "loaded": texts({"1": ("LOADED", "green")}),
     "limit": above(1e9, "unlimited"),
+    "conclusion": texts({
+        "0": ("no conclusion yet", GREY), "1": ("better: see compare", "green"), "-1": ("worse: see compare", "red"),
+        "2": ("compared with", "transparent"),
+    }),
 }  # fmt: skip
 
 

@@ -53,11 +53,13 @@ def board() -> Board:
 
 
 def _first_stats() -> list[tuple[int, Panel]]:
-    restricted = 'count(max by (waba_id, restriction) (chatvitals_restriction_expires_timestamp_seconds{job=~"$job"}))'
+    restricted = (
+        f"count(max by (waba_id, restriction) (chatvitals_restriction_expires_timestamp_seconds{{{promql.BUSINESS}}}))"
+    )
     flagged = gauge("number_flagged_timestamp_seconds", over="min")
     limit = (
         f"min({gauge('messaging_limit', 'by (phone_number_id, waba_id)')} or "
-        f'(max by (waba_id) (chatvitals_messaging_limit{{job=~"$job"}}) and on (waba_id) {promql.ACCOUNTS}))'
+        f"(max by (waba_id) (chatvitals_messaging_limit{{{promql.BUSINESS}}}) and on (waba_id) {promql.ACCOUNTS}))"
     )
     return [
         (8, stat_panel(

@@ -14,12 +14,15 @@ RATE: Final = "$__rate_interval"
 RANGE: Final = "$__range"
 WINDOW: Final = "$window"  # grows with the time range, so that a month is as calm as a day
 _FEWEST: Final = 10  # of fewer turns one slow answer would be more than 10 %
+BUSINESS: Final = 'waba_id=~"$business",job=~"$job"'
+"""What belongs to an account of a business."""
 NAMES: Final = f"max by (phone_number_id, display_phone_number) (chatvitals_number_info{{{NUMBER}}})"
 ACCOUNTS: Final = f"max by (waba_id) (chatvitals_number_info{{{NUMBER}}})"
 RATING: Final = f"max {P} (chatvitals_quality_rating{{{NUMBER}}})"
 RATING_AS_LABEL: Final = f'count_values {P} ("rating", {RATING})'
 IN_HOURS: Final = 'in_hours=~"$in_hours"'
 JOB: Final = 'job=~"$job"'
+VERSION: Final = f"max by (job, app_version) (chatvitals_build_info{{{JOB}}})"
 _FEWEST_HALF_HOURS: Final = 12
 FEWEST_RUNS: Final = 20  # of fewer runs a difference of shares is chance
 
@@ -106,6 +109,15 @@ def while_rated(expression: str) -> str:
     rated = f"({expression}) * on (phone_number_id) group_left (rating) {RATING_AS_LABEL}"
     enough = f"count_over_time(({RATING})[{RANGE}:30m]) >= {_FEWEST_HALF_HOURS}"
     return f"(sum_over_time(({rated})[{RANGE}:30m]) and on (phone_number_id) ({enough}))"
+
+
+def while_running(expression: str) -> str:
+    """Return counts of half an hour by job, summed over the range by the version that the bot had.
+
+    Half hours that end with two versions, as during a deploy, are left out.
+    """
+    alone = f"{VERSION} and on (job) count by (job) ({VERSION}) == 1"
+    return f"sum_over_time((({expression}) * on (job) group_left (app_version) ({alone}))[{RANGE}:30m])"
 
 
 def points(now: str, before: str, enough: str) -> str:

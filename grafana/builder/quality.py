@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder import promql
@@ -24,18 +25,21 @@ from builder.promql import (
     seen,
     where_enough,
     while_rated,
+    while_running,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from builder.kit import Panel
 
 _NAME = "{{display_phone_number}}"
 _READ = of("message_statuses_total", 'status="read"')
 _DELIVERED = of("message_statuses_total", 'status="delivered"')
 _OPT_OUTS = of("opt_outs_total")
-_TEMPLATES = 'max by (waba_id, template, language) (chatvitals_template_quality{job=~"$job"})'
+_TEMPLATES = f"max by (waba_id, template, language) (chatvitals_template_quality{{{promql.BUSINESS}}})"
 _AXIS = 87.0  # pixels, the same for all panels of the main picture, so that times stand below each other
-_RATED = "sum by (phone_number_id, rating)"
+_BUSINESS = 'waba_id=~"$business"'
 
 
 def board() -> Board:
@@ -54,6 +58,7 @@ def board() -> Board:
             row(5, (24, _troubles())),
             row(5, (24, _campaigns())),
             row(8, (24, _by_rating()), heading="What goes with which rating"),
+            row(5, (24, _by_version())),
             row(7, (12, _drop()), (12, _rolling())),
             row(7, (12, _codes()), (12, _events())),
         ],
@@ -126,31 +131,58 @@ def _campaigns() -> Panel:
 
 
 def _by_rating() -> Panel:
-    late, opened = count(OVERDUE, "30m"), count(OPENED, "30m")
-    seconds = count(of("response_seconds_sum"), "30m")
-    answers = count(of("response_seconds_count"), "30m")
-    waits = count(of("wait_seconds_bucket", 'turn="first"'), "30m", "by (le, phone_number_id)")
-    delivered = f"{_RATED} ({while_rated(count(_DELIVERED, '30m'))})"
-    read = f"{_RATED} ({while_rated(count(_READ, '30m'))})"
-
-    def over(part: str, whole: str) -> str:
-        return f"{_RATED} ({while_rated(part)}) / ({_RATED} ({while_rated(whole)}) > 0)"
-
-    p90 = f"histogram_quantile(0.9, sum by (le, phone_number_id, rating) ({while_rated(waits)}))"
+    measures = _measures("phone_number_id", "phone_number_id, rating", while_rated)
     return grid(
         "While the number was rated", "The same measures by the rating that the number had at the time, over the chosen "
         "range. If they differ, you know what to mend; ratings lag by days, so choose 30 days.",
         [Column("Number", label="display_phone_number"), Column("Id", label="phone_number_id", hidden=True),
          Column("Rating", label="rating", rated="rating"),
-         Column("Turns", named(f"{_RATED} ({while_rated(opened)})"), decimals=0),
-         Column("Late", named(over(late, opened)), "percentunit", 1),
-         Column("First p90", named(p90), "s", 1),
-         Column("Average", named(over(seconds, answers)), "s", 1),
-         Column("Read", named(f"{read} / ({delivered} > 0)"), "percentunit", 1),
-         Column("Opt-outs/1,000", named(f"1000 * {_RATED} ({while_rated(count(_OPT_OUTS, '30m'))}) / ({delivered} > 0)"),
-                "short", 1)],
+         *(replace(column, expr=named(column.expr)) for column in measures)],
         sort="Number, Rating", nothing="from six hours of ratings on",
     )  # fmt: skip
+
+
+def _by_version() -> Panel:
+    seen_first = f"min by (app_version) (min_over_time(timestamp({promql.VERSION})[{RANGE}:30m]))"
+    started = count(of("journey_runs_started_total"), "30m", "by (job)")
+    completed = count(of("journey_runs_total", 'outcome="completed"'), "30m", "by (job)")
+    per = "sum by (app_version)"
+    whole = f"({per} ({while_running(started)}) > 0)"
+    return grid(
+        "While this version of the bot ran", "The same measures by the setting app_version, so before and after a deploy. "
+        "The order in time is no proof: `chatvitals compare --version` gives intervals and the usual range.",
+        [Column("Version", label="app_version"), Column("Since", f"1000 * {seen_first}", "dateTimeAsIso", width=190),
+         *_measures("job", "app_version", while_running),
+         Column("Completed", f"{per} ({while_running(completed)}) / {whole}", "percentunit", 1)],
+        sort="Since", nothing="no bot in this time range",
+    )  # fmt: skip
+
+
+def _measures(counted_by: str, shown_by: str, during: Callable[[str], str]) -> list[Column]:
+    """Return what turns and messages were like, by something that the number or the bot had at the time.
+
+    Args:
+        counted_by: labels of a half hour's counts.
+        shown_by: labels of the sums over the range.
+        during: gives a half hour's counts that something, summed over the range.
+
+    """
+    by, per = f"by ({counted_by})", f"sum by ({shown_by})"
+
+    def total(series: str) -> str:
+        return f"{per} ({during(count(series, '30m', by))})"
+
+    waits = during(count(of("wait_seconds_bucket", 'turn="first"'), "30m", f"by (le, {counted_by})"))
+    delivered = f"({total(_DELIVERED)} > 0)"
+    answers = f"({total(of('response_seconds_count'))} > 0)"
+    return [
+        Column("Turns", total(OPENED), decimals=0),
+        Column("Late", f"{total(OVERDUE)} / ({total(OPENED)} > 0)", "percentunit", 1),
+        Column("First p90", f"histogram_quantile(0.9, sum by (le, {shown_by}) ({waits}))", "s", 1),
+        Column("Average", f"{total(of('response_seconds_sum'))} / {answers}", "s", 1),
+        Column("Read", f"{total(_READ)} / {delivered}", "percentunit", 1),
+        Column("Opt-outs/1,000", f"1000 * {total(_OPT_OUTS)} / {delivered}", "short", 1),
+    ]
 
 
 def _drop() -> Panel:
@@ -189,9 +221,7 @@ def _events() -> Panel:
     changes = (
         f'label_join({counted(of("quality_changes_total"), RANGE, "by (from, to)")}, "what", " to ", "from", "to")'
     )
-    account = (
-        f'label_join({counted(own("account_events_total"), RANGE, "by (field, event)")}, "what", " ", "field", "event")'
-    )
+    account = f'label_join({counted(own("account_events_total", _BUSINESS), RANGE, "by (field, event)")}, "what", " ", "field", "event")'
     number = f'label_join({counted(of("quality_events_total"), RANGE, "by (event)")}, "what", "", "event")'
     return grid(
         "Ratings changed, account and number events", "What changed or came from WhatsApp in this time range. Read "

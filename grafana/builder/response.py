@@ -104,7 +104,7 @@ def _heatmap() -> Panel:
     return buckets(
         "First response, all of them", "How many conversations waited how long: each row is a bucket, up to the bound "
         "beside it. A second band higher up is a slow path of the bot; +Inf had no answer.",
-        f"sum by (le) (max without (instance, pod) (increase({of('wait_seconds_bucket', _FIRST)}[{RATE}])))",
+        count(of("wait_seconds_bucket", _FIRST), RATE, "by (le)"),
     )  # fmt: skip
 
 

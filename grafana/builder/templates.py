@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from builder.kit import Panel
 
 _BY = "by (waba_id, template, language)"
-_QUALITY = f'max {_BY} (chatvitals_template_quality{{job=~"$job"}})'
-_STATUS = 'max by (waba_id, template, language, status) (chatvitals_template_status{job=~"$job"})'
+_QUALITY = f"max {_BY} (chatvitals_template_quality{{{promql.BUSINESS}}})"
+_STATUS = f"max by (waba_id, template, language, status) (chatvitals_template_status{{{promql.BUSINESS}}})"
 _MINE = f"and on (waba_id) {promql.ACCOUNTS}"
 
 
@@ -42,7 +42,8 @@ def board() -> Board:
 def _stats() -> list[tuple[int, Panel]]:
     delivered = of("message_statuses_total", 'status="delivered"')
     failed, ended = (of("message_statuses_total", f'status=~"{status}"') for status in ("failed", "failed|delivered"))
-    stopped = f'(max {_BY} (chatvitals_template_status{{job=~"$job",status!="APPROVED"}} == 1)) {_MINE}'
+    status = f'chatvitals_template_status{{{promql.BUSINESS},status!="APPROVED"}}'
+    stopped = f"(max {_BY} ({status} == 1)) {_MINE}"
     bad = f"({_QUALITY} < 3 > 0) {_MINE}"
     read = ratio(of("message_statuses_total", 'status="read"'), delivered, RANGE, "")
     return [
@@ -161,7 +162,9 @@ def _template_failures() -> Panel:
 
 
 def _changes() -> Panel:
-    changes = counted(own("template_status_changes_total"), RANGE, "by (template, language, status, reason)")
+    changes = counted(
+        own("template_status_changes_total", 'waba_id=~"$business"'), RANGE, "by (template, language, status, reason)"
+    )
     return grid(
         "Status changes that WhatsApp announced", "With its reason, in this time range. Reword for the reason, or appeal.",
         [Column("Template", label="template"), Column("Language", label="language"), Column("Status", label="status"),

@@ -15,7 +15,8 @@ GRAFANA: Final = Path(__file__).parents[2] / "grafana"
 PAGES: Final = sorted((GRAFANA / "dashboards").glob("*.json"))
 VALUES: Final = {
     "__rate_interval": "1h", "__range": "7d", "__interval": "1m", "phone": ".+", "job": ".*", "journey": "order",
-    "window": "1h", "in_hours": ".*", "slo": "0.95", "threshold": "60", "experiment": "greeting", "drop": "1795154400",
+    "window": "1h", "in_hours": ".*", "business": ".*", "slo": "0.95", "threshold": "60", "experiment": "greeting",
+    "drop": "1795154400",
 }  # fmt: skip
 
 

@@ -9,12 +9,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatvitals.cli import simulate
 from chatvitals.monitoring.alerts import alerts
 from chatvitals.monitoring.recording_rules import recordings
 from chatvitals.monitoring.slo import Objective
+from chatvitals.simulator.history import History
 from chatvitals.simulator.story import DAY, HOUR, STORIES
 from tests.helpers.grafana import GRAFANA
+from tests.helpers.openmetrics_history import write
 from tests.helpers.prometheus import Prometheus, prometheus
 from tests.helpers.services import require
 
@@ -60,7 +61,7 @@ def simulated_month(folder: Path) -> Iterator[Month]:
     """Simulate and backfill a month, and then what recording rules would have made of it."""
     end = (time.time() - 4 * HOUR - MONDAY) // WEEK * WEEK + MONDAY  # the same month whenever this runs
     history, data = folder / "history.om", folder / "data"
-    assert simulate.run(history, scenario=STORY.name, days=DAYS, seed=1, every=EVERY, end=end) == 0
+    write(History(STORY, start=end - DAYS * DAY, days=DAYS, seed=1, every=EVERY), history, job="whatsapp-bot")
     backfill("--max-block-duration=486h", "openmetrics", str(history), str(data))
     history.unlink()
     found = Month(Prometheus("", folder), end - DAYS * DAY, end)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chatvitals.analysis.statistics import ConfidenceSequence, Share
 from chatvitals.monitoring.alerts import alerts
 from chatvitals.monitoring.slo import Objective
 from chatvitals.simulator.story import DAY, HOUR
@@ -74,7 +75,7 @@ def _numbers(month: Month, query: Asked, values: dict[str, str]) -> int:
 
 def test_who_waits_is_told_before_whatsapp_acts(month: Month) -> None:
     """A few hours after the deploy the objective's alerts hold for the slow number alone; it is still GREEN."""
-    at = month.share(STORY.slow_from) + 5 * HOUR
+    at = month.share(STORY.slow_from) + 3 * HOUR
     assert month.holds("WhatsAppSlowAnswersBudgetBurn", at) == {SLOW}
     assert month.holds("WhatsAppOldestCustomerWaiting", at) == {SLOW}
     fell = month.first(f'chatvitals_quality_rating{{phone_number_id="{SLOW}"}} < 3')
@@ -119,3 +120,31 @@ def test_the_table_by_rating_shows_the_cause(month: Month, values: dict[str, str
     late = {(each["metric"]["phone_number_id"], each["metric"]["rating"]): float(each["value"][1]) for each in found}
     assert late[SLOW, "1"] > 5 * late[SLOW, "3"]
     assert late[WELL, "3"] < 0.03
+
+
+def test_variants_are_compared_as_the_command_does(month: Month, values: dict[str, str]) -> None:
+    """The table's interval is that of `chatvitals compare`; the month is A/A, so there is no conclusion yet."""
+    table = [query for query in asked(page(GRAFANA / "dashboards" / "chatvitals-journeys.json"))
+             if query.name == "Variants"]  # fmt: skip
+    contacts, goals, difference, half, conclusion = (_by(month, query, values, "variant") for query in table[:5])
+    ours, other = (Share(goals[variant] * contacts[variant], contacts[variant]) for variant in ("emoji", "plain"))
+    expected = ConfidenceSequence().difference(ours, other)
+    assert difference == {"emoji": pytest.approx(100 * expected.value)}
+    assert half == {"emoji": pytest.approx(50 * (expected.high - expected.low))}
+    assert conclusion == {"emoji": 0.0, "plain": 2.0}
+
+
+def test_each_version_has_its_row(month: Month, values: dict[str, str]) -> None:
+    """The slow deploy shows: many more turns were late while it ran."""
+    table = [query for query in asked(page(GRAFANA / "dashboards" / "chatvitals-quality.json"))
+             if query.name == "While this version of the bot ran"]  # fmt: skip
+    since, turns, late, *_ = (_by(month, query, values, "app_version") for query in table)
+    assert sorted(since, key=since.__getitem__) == ["1.3.2", "1.4.0", "1.4.1"]
+    assert min(turns.values()) > 1000
+    assert late["1.4.0"] > 5 * max(late["1.3.2"], late["1.4.1"])
+
+
+def _by(month: Month, query: Asked, values: dict[str, str], label: str) -> dict[str, float]:
+    """Return a table's numbers at the end of the month by a label."""
+    found = month.server.get("query", query=expanded(query.expr, values), time=f"{month.end}")["result"]
+    return {each["metric"][label]: float(each["value"][1]) for each in found}

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from chatvitals.exporters.openmetrics import Spool
+from chatvitals.metrics import catalogue
 from chatvitals.monitoring.alerts import alerts
 from chatvitals.monitoring.recording_rules import recordings
 from chatvitals.monitoring.slo import Objective
 from chatvitals.simulator.months import DAYS, MONTHS, Month
 from chatvitals.simulator.story import DAY
+from tests.helpers.openmetrics_history import write
 from tests.helpers.prometheus import Prometheus, prometheus
 from tests.helpers.services import require
 
@@ -26,14 +27,10 @@ START: Final = 1_790_553_600.0 // (7 * DAY) * (7 * DAY) + 4 * DAY
 EVERY: Final = 150.0
 STEP: Final = 300
 """Seconds between two evaluations of a rule."""
-_TARGET: Final = {"job": "bot", "instance": "simulated"}
 _BLOCKS: Final = "--max-block-duration=486h"
 _EXPRESSIONS: Final = [rule.expr for rule in recordings(Objective())] + [rule.expr for rule in alerts(Objective())]
-_READ: Final = frozenset(
-    re.sub(r"_(bucket|sum|count)$", "", name).removesuffix("_total")
-    for expr in _EXPRESSIONS
-    for name in re.findall(r"(?<![:\w])chatvitals_\w+", expr)
-)
+_NAMES: Final = {name for expr in _EXPRESSIONS for name in re.findall(r"(?<![:\w])chatvitals_\w+", expr)}
+_READ: Final = catalogue.FAMILIES.keys() & (_NAMES | {re.sub(r"_(bucket|sum|count)$", "", name) for name in _NAMES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +64,7 @@ def recorded(name: str, folder: Path, *, since: float = 0.0) -> Iterator[Recorde
     if not (folder / "done").exists():
         folder.mkdir(parents=True, exist_ok=True)
         raw, more = folder / "raw.om", folder / "recorded.om"
-        with Spool(raw, _TARGET) as spool:
-            for at, metrics in month.play():
-                for metric in metrics:
-                    if metric.name in _READ:
-                        spool.add(metric, at)
+        write(month, raw, job="bot", names=_READ)
         _backfill(raw, data)
         with prometheus(config, folder) as server:
             more.write_text("".join(_records(server, since)))

@@ -22,10 +22,11 @@ def _sources() -> list[Alert]:
         f"({_accepted(window)} == 0 and {_accepted(window, ' offset 1w')} > {usual})"
         for window, usual in (("30m", 200), ("3h", 200), ("1d", 50))
     )
-    # in a busy hour: webhooks came until half an hour ago, and a week ago they came in this half hour
+    # In a busy hour 40 minutes are long. What is usual is counted over two hours around that time a week ago,
+    # because a single half hour varies by half. Neither a closing hour nor a quieter week may alarm.
     suddenly = (
-        f"({_accepted('30m')} == 0 and {_accepted('30m', ' offset 1w')} > 100 "
-        f"and {_accepted('1h', ' offset 30m')} > 100)"
+        f"({_accepted('40m')} == 0 and {_accepted('2h', ' offset 6d23h20m')} > 360 "
+        f"and {_accepted('40m', ' offset 1w')} > 60 and {_accepted('1h', ' offset 40m')} > 100)"
     )
     builds = "count by (job) (%s)"
     known, now = builds % "last_over_time(chatvitals_build_info[1d])", builds % "chatvitals_build_info"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from chatvitals.events import PersonEvent
+    from chatvitals.exporters.prometheus import VitalsCollector
 
 NEVER: Final = 2 * DAY
 """Seconds after which an answer does not come any more."""
@@ -82,6 +83,11 @@ class History:
 
     def play(self) -> Iterator[tuple[float, list[Metric]]]:
         """Let the period pass; yield what `/metrics` shows at each sample's time."""
+        for at, collector in self.samples():
+            yield at, list(collector.collect())
+
+    def samples(self) -> Iterator[tuple[float, VitalsCollector]]:
+        """Let the period pass; yield the bot's collector at each sample's time."""
         at = self.start
         while at <= self.end:
             while self._agenda and self._agenda[0][0] <= at:
@@ -91,7 +97,7 @@ class History:
             self._deploy_if_due()
             self._commit()
             if self._is_scraped():
-                yield at, list(self._vitals.collector.collect())
+                yield at, self._vitals.collector
             at += self._until_next_sample(at)
 
     def _poll(self) -> None:

@@ -134,3 +134,42 @@ def test_an_objective_that_nothing_could_miss_is_refused(share: float, threshold
     """With a sentence that says what to choose."""
     with pytest.raises(ValueError, match=says):
         Objective(share, threshold)
+
+
+SUDDENLY = """
+rule_files: [RULE]
+evaluation_interval: 4m
+tests:
+  - interval: 4m
+    input_series: [{series: 'chatvitals_webhooks_total{job="bot",instance="a",result="accepted"}', values: 'VALUES'}]
+    promql_expr_test:
+      - {expr: 'count(ALERTS{alertstate="firing"}) or vector(0)', eval_time: MINUTEm, exp_samples: [{labels: '{}', value: FIRING}]}
+"""  # noqa: E501 - a promtool test
+
+
+@pytest.mark.parametrize(
+    ("week_ago", "now", "minutes_of_silence", "firing"),
+    [
+        ("0+16x60", "1000+16x74", 50, 1),
+        ("0+16x60", "1000+16x74", 30, 0),  # not yet
+        ("0+16x16 256x43", "1000+16x74", 50, 0),  # the hour at which it closes
+        ("0+5x60", "1000+5x74", 50, 0),  # a quiet hour: 40 minutes without a customer are no wonder
+    ],
+)
+def test_silence_in_a_busy_hour_pages_within_the_hour(
+    week_ago: str, now: str, minutes_of_silence: int, firing: int, tmp_path: Path
+) -> None:
+    """Four webhooks a minute, then none for so long; closing hours and quiet hours do not page."""
+    values = f"{week_ago} _x2400 {now} 5000x30"  # between the two nothing is looked at
+    rule = next(alert for alert in EVERY if alert.name == "WhatsAppWebhookSilent")
+    parts = {"alert": rule.name, "expr": rule.expr, "for": rule.hold, "keep_firing_for": rule.keep}
+    (tmp_path / "rule.yml").write_text(yaml.safe_dump({"groups": [{"name": "one", "rules": [parts]}]}))
+    minute = 4 * (61 + 2400 + 75) + minutes_of_silence
+    given = {"RULE": "rule.yml", "VALUES": values, "MINUTE": f"{minute}", "FIRING": f"{firing}"}
+    text = SUDDENLY
+    for name, value in given.items():
+        text = text.replace(name, value)
+    (tmp_path / "test.yml").write_text(text)
+    command = [require("promtool"), "test", "rules", tmp_path / "test.yml"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

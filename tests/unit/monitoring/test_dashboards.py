@@ -31,8 +31,6 @@ UNITS = {"short", "s", "percentunit", "locale", "suffix:s", "suffix:min", "suffi
 MAPPED = {"RED", "YELLOW", "GREEN", "UNKNOWN"}
 LEFT_OUT = {
     "chatvitals_number_status": "whether a number can send is shown by health_status; its status goes with FLAGGED",
-    "chatvitals_experiment_weight": "declares variants for `chatvitals compare`",
-    "chatvitals_experiment_planned_contacts": "declares the size for `chatvitals compare`",
 }
 every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 
