@@ -170,6 +170,6 @@ def test_silence_in_a_busy_hour_pages_within_the_hour(
     for name, value in given.items():
         text = text.replace(name, value)
     (tmp_path / "test.yml").write_text(text)
-    command = [require("promtool"), "test", "rules", tmp_path / "test.yml"]
+    command = [require("promtool"), "test", "rules", str(tmp_path / "test.yml")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
