@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from chatvitals.exporters.snapshot import Snapshot
 from chatvitals.exporters.text_format import TextFormat
 from chatvitals.metrics import catalogue
 
@@ -32,8 +31,9 @@ def write(history: History, file: Path, *, job: str, names: Collection[str] = tu
     (up,) = heads.values()
     for at, collector in history.samples():
         up.append(f"up{{{target}}} 1 {at:.3f}\n")
-        values = {name: found for name, found in collector.snapshot().values.items() if name in names}
-        for piece in text.render(Snapshot(values, None)).decode().split("# HELP ")[1:]:
+        snapshot = collector.snapshot()
+        values = {name: found for name, found in snapshot.values.items() if name in names}
+        for piece in text.render(snapshot._replace(values=values, birth=None)).decode().split("# HELP ")[1:]:
             head, body = _parted(piece, target)
             heads.setdefault(head, []).append(body.replace("\n", f" {at:.3f}\n"))
     with file.open("w", encoding="utf-8") as out:
