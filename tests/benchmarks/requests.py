@@ -55,7 +55,7 @@ def cpu(folder: Path, rounds: int, each: int) -> dict[str, Added]:
     Each of `each` messages a round has its reply and three statuses; 2,000 webhooks a second on the traffic's clock.
     What settles is in it: from the second round on, and in the last one all that is left.
     """
-    subjects = [apps.bare(), apps.with_chatvitals(folder), apps.with_chatvitals()]
+    subjects = [apps.bare(), apps.with_exporter(), apps.with_chatvitals(folder), apps.with_chatvitals()]
     spent: dict[str, list[float]] = {subject.name: [] for subject in subjects}
 
     events = traffic.conversations(0, (rounds + 1) * each, _CONTACTS, 500.0)

@@ -44,7 +44,7 @@ class Delivery:
 
 def phone(contact: int) -> str:
     """Return a contact's phone id."""
-    return f"1555{contact:07d}"
+    return f"1556{contact:07d}"  # the business itself displays 1555…: what it writes is no customer's message
 
 
 def user(contact: int) -> str:

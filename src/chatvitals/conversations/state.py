@@ -178,6 +178,8 @@ class ContactState(msgspec.Struct, array_like=True):
     def oldest_open_handovers(self) -> dict[tuple[str], float]:
         """Return when the oldest handover that waits for a person was made, by the label `in_hours`."""
         oldest: dict[tuple[str], float] = {}
+        if not self.handovers:  # as almost always, and this is hot
+            return oldest
         for since, hours in self.open_handovers():
             labels = (HOURS_LABELS[hours],)
             oldest[labels] = min(since, oldest.get(labels, since))
