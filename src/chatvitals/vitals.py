@@ -140,7 +140,7 @@ class Vitals(Declarations):
 
     # Doors
 
-    def instrument_app(self, app: App, *, webhook_path: str = "/webhook", metrics_path: str | None = None) -> App:
+    def instrument_app(self, app: App, *, webhook_path: str | None = None, metrics_path: str | None = None) -> App:
         """Watch the webhook of an application: see `chatvitals.integrations.apps.instrument_app`."""
         return apps.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
 

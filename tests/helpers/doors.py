@@ -42,6 +42,8 @@ class AsgiDoor:
     """The ASGI door."""
 
     where = "asgi"
+    reads_itself = False
+    """Whether the framework reads the body before the bot asks."""
 
     def app(self, handle: Handle, *, read: bool = True) -> Any:
         """Return the bot as an application."""
@@ -100,6 +102,7 @@ class WsgiDoor:
     """The WSGI door."""
 
     where = "wsgi"
+    reads_itself = False
 
     def app(self, handle: Handle, *, read: bool = True) -> Any:
         """Return the bot as an application."""

@@ -258,9 +258,17 @@ def unknown_sentence(app: object) -> str:
     """Say that nothing is known about applications like `app`, and which ways there are."""
     return (
         f"instrument_app does not know applications like {type(app).__name__!r}: it takes those of Starlette, "
-        "FastAPI, Flask, Quart and Django. Wrap another ASGI application as "
-        "ChatVitalsMiddleware(app, vitals) and another WSGI application as vitals.instrument_wsgi(app), or call "
+        "FastAPI, Flask, Quart, Django, aiohttp, Tornado and Sanic, and clients of pywa. Wrap another ASGI application "
+        "as ChatVitalsMiddleware(app, vitals) and another WSGI application as vitals.instrument_wsgi(app), or call "
         "vitals.observe_webhook(body, headers) in the handler"
+    )
+
+
+def started_sentence() -> str:
+    """Say that the application runs already, and what to do."""
+    return (
+        "instrument_app was called after the application had started: "
+        "call it at the place where the application is created, not in a request"
     )
 
 

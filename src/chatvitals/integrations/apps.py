@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _http, asgi, wsgi
+from chatvitals.integrations import _doorway, _http, asgi, wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,14 +18,15 @@ class MountableVitals(asgi.MountableVitals, wsgi.MountableVitals, Protocol):
 
 
 def instrument_app(
-    vitals: MountableVitals, app: App, *, webhook_path: str = "/webhook", metrics_path: str | None = None
+    vitals: MountableVitals, app: App, *, webhook_path: str | None = None, metrics_path: str | None = None
 ) -> App:
     """Watch the webhook of an application, before it starts, and serve `/metrics` if asked.
 
     Args:
         vitals: What `chatvitals.init` returned.
-        app: The application of a framework; it is changed in place. Calling this twice counts nothing twice.
-        webhook_path: The path that WhatsApp posts to.
+        app: The application of a framework, or a client of pywa; it is changed in place. Calling this twice counts
+            nothing twice.
+        webhook_path: The path that WhatsApp posts to; by default pywa's own endpoint, and `/webhook` for all others.
         metrics_path: Where to serve the metrics, for GET and HEAD; None serves them nowhere.
 
     Returns:
@@ -35,24 +35,35 @@ def instrument_app(
     Raises:
         TypeError: nothing is known about applications of this kind; the message names the ways that exist.
         RuntimeError: the application has started already.
-        ValueError: a path is not a fixed path that starts with `/`, both are the same, or the application serves
-            `metrics_path` itself.
+        ValueError: a path is not a fixed path that starts with `/`, both are the same, the application serves
+            `metrics_path` itself, or pywa listens at another path.
 
     """
+    if _is(app, "pywa.client", "WhatsApp"):
+        from chatvitals.integrations import pywa  # noqa: PLC0415 - most bots do not use it
+
+        pywa.instrument(vitals, app, webhook_path, metrics_path, instrument_app)
+        return app
+    webhook_path = "/webhook" if webhook_path is None else webhook_path
     _http.check_paths(webhook_path, metrics_path)
     if asgi.is_starlette(app):
         return asgi.instrument_app(vitals, app, webhook_path=webhook_path, metrics_path=metrics_path)
     for module, name, instrument in _KINDS:
-        kind = getattr(sys.modules.get(module), name, None)  # an app of it cannot exist before its import
-        if isinstance(kind, type) and isinstance(app, kind):
+        if _is(app, module, name):
             instrument(vitals, app, webhook_path, metrics_path)
             return app
     raise TypeError(_http.unknown_sentence(app))
 
 
+def _is(app: object, module: str, name: str) -> bool:
+    """Return whether `app` is an instance of a class whose module may not be imported."""
+    kind = getattr(sys.modules.get(module), name, None)  # an app of it cannot exist before its import
+    return isinstance(kind, type) and isinstance(app, kind)
+
+
 def _flask(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:
     if getattr(app, "_got_first_request", False):
-        raise RuntimeError(_started())
+        raise RuntimeError(_http.started_sentence())
 
     def serves(path: str) -> bool:
         return _rules_serve(app.url_map.iter_rules(), path)
@@ -66,18 +77,14 @@ def _quart(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: s
     if metrics_path is not None:
         if _rules_serve(app.url_map.iter_rules(), metrics_path):
             raise ValueError(_http.taken_sentence(metrics_path))
+        door = _doorway.Doorway(vitals, webhook_path, metrics_path)
 
         async def metrics() -> tuple[bytes, int, dict[str, str]]:
             request = sys.modules["quart"].request
-            names = ("accept", "authorization", "accept-encoding")
-            answer = vitals.metrics_response(
-                MetricsRequest(request.method, *(request.headers.get(name, "") for name in names))
-            )
-            return answer[2], answer[0], answer[1]
+            status, headers, body = await door.metrics(request.method, request.headers.getlist)
+            return body, status, headers
 
         app.add_url_rule(metrics_path, "chatvitals_metrics", metrics)
-        vitals.webhook_sink.serves(metrics_path)
-        _http.warn_if_open(vitals.webhook_sink, metrics_path)
     app.asgi_app = asgi.ChatVitalsMiddleware(app.asgi_app, vitals, webhook_path=webhook_path)
 
 
@@ -85,6 +92,24 @@ def _django(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: 
     from chatvitals.integrations import django  # noqa: PLC0415 - the framework is imported already
 
     django.instrument_handler(vitals, app, webhook_path, metrics_path)
+
+
+def _aiohttp(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:
+    from chatvitals.integrations import aiohttp  # noqa: PLC0415 - as above
+
+    aiohttp.instrument(vitals, app, webhook_path, metrics_path)
+
+
+def _tornado(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:
+    from chatvitals.integrations import tornado  # noqa: PLC0415 - as above
+
+    tornado.instrument(vitals, app, webhook_path, metrics_path)
+
+
+def _sanic(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:
+    from chatvitals.integrations import sanic  # noqa: PLC0415 - as above
+
+    sanic.instrument(vitals, app, webhook_path, metrics_path)
 
 
 def _wrapped(
@@ -112,15 +137,11 @@ def _rules_serve(rules: Iterable[Any], path: str) -> bool:
     )
 
 
-def _started() -> str:
-    return (
-        "instrument_app was called after the application had started: "
-        "call it at the place where the application is created, not in a request"
-    )
-
-
 _KINDS: tuple[tuple[str, str, Callable[[MountableVitals, Any, str, str | None], None]], ...] = (
     ("flask", "Flask", _flask),
     ("quart", "Quart", _quart),
     ("django.core.handlers.base", "BaseHandler", _django),
+    ("aiohttp.web_app", "Application", _aiohttp),
+    ("tornado.web", "Application", _tornado),
+    ("sanic.app", "Sanic", _sanic),
 )

@@ -1,0 +1,118 @@
+"""What the doors of asynchronous servers share: their paths, a request's headers, and the answer about the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeAlias
+
+from chatvitals.exporters.metrics_app import MetricsRequest
+from chatvitals.integrations import _http
+from chatvitals.integrations.lost_webhooks import Lookout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chatvitals.integrations.wsgi import MountableVitals
+    from chatvitals.pipeline.webhook_sink import WebhookSink
+
+    Values: TypeAlias = Callable[[str], Sequence[str]]
+
+_SIGNATURE = "X-Hub-Signature-256"
+
+
+class Doorway:
+    """The paths of one door.
+
+    Args:
+        vitals: What `chatvitals.init` returned.
+        webhook_path: The path that WhatsApp posts to.
+        metrics_path: Where to serve the metrics; None serves them nowhere.
+
+    Raises:
+        ValueError: a path is not a fixed path that starts with `/`, or both are the same.
+
+    """
+
+    def __init__(self, vitals: MountableVitals, webhook_path: str, metrics_path: str | None) -> None:
+        _http.check_paths(webhook_path, metrics_path)
+        self.vitals = vitals
+        self.sink = vitals.webhook_sink
+        self.webhook_paths = _http.spellings("webhook_path", webhook_path)
+        self._metrics = () if metrics_path is None else _http.spellings("metrics_path", metrics_path)
+        self.sink.watches(webhook_path)
+        if metrics_path is not None:
+            self.sink.serves(metrics_path)
+            _http.warn_if_open(self.sink, metrics_path)
+
+    def watches(self, method: object, path: object, seen: object = None) -> bool:
+        """Return whether a request is a webhook that nobody further out counts for the same sink.
+
+        Args:
+            method: The method of the request.
+            path: Its path.
+            seen: The sinks that count this request already.
+
+        """
+        return method == "POST" and path in self.webhook_paths and not _http.is_seen(self.sink, seen)
+
+    def lookout(self, method: object, path: object, values: Values) -> Lookout | None:
+        """Return what looks for a webhook on a path that nobody watches, until the first one has come."""
+        if method != "POST" or path in self.webhook_paths or not self.sink.expects_webhooks:
+            return None
+        return Lookout(self.sink, path) if any("json" in value for value in values("Content-Type")) else None
+
+    def serves(self, method: object, path: object) -> bool:
+        """Return whether a request asks for our metrics; the bot's own routes go first."""
+        return path in self._metrics and method in {"GET", "HEAD"}
+
+    async def metrics(self, method: str, values: Values) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body of the answer; it is rendered off the event loop."""
+        names = ("Accept", "Authorization", "Accept-Encoding")
+        request = MetricsRequest(method, *(", ".join(values(name)) for name in names))
+        return await asyncio.to_thread(self.vitals.metrics_response, request)
+
+
+class HeaderDelivery(_http.Delivery):
+    """One POST on the webhook path, of a framework that has an object for the headers."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, sink: WebhookSink, values: Values) -> None:
+        super().__init__(sink)
+        self._values = values
+
+    def signature(self) -> str | None:
+        """Return the signature header; several are joined as HTTP joins them, so that none of them passes."""
+        values = self._values(_SIGNATURE)
+        return ", ".join(values) if values else None
+
+    def declared_length(self) -> int:
+        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        try:
+            return max(map(int, self._values("Content-Length")), default=0)
+        except ValueError:
+            return 0
+
+    def start(self) -> None:
+        """Bind the contacts of this webhook; never raises."""
+        try:
+            self.begin()
+        except Exception as error:  # noqa: BLE001 - the fence
+            self.report(error)
+
+    def copy(self, piece: bytes, *, last: bool) -> None:
+        """Copy a piece of the body; never raises."""
+        if self.is_copying:
+            try:
+                super().copy(piece, last=last)
+            except Exception as error:  # noqa: BLE001 - the fence
+                self.forget()
+                self.report(error)
+
+    def becomes_200(self, status: object) -> bool:
+        """Note the status of the answer; return whether 200 goes out in its place; never raises."""
+        try:
+            return self.answered(status)
+        except Exception as error:  # noqa: BLE001 - the fence
+            self.report(error)
+            return False

@@ -1,0 +1,153 @@
+"""The door of Sanic, on its own server and on ASGI: webhooks are copied once Sanic has read them."""
+
+from __future__ import annotations
+
+from functools import partial, wraps
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from sanic import response as responses
+
+from chatvitals.integrations import _http
+from chatvitals.integrations._doorway import Doorway, HeaderDelivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sanic import HTTPResponse, Request, Sanic
+
+    from chatvitals.integrations._doorway import Values
+    from chatvitals.integrations.wsgi import MountableVitals
+    from chatvitals.pipeline.webhook_sink import WebhookSink
+
+_FIRST = 1_000_000  # the priority of our middleware: Sanic runs those with a high one first
+
+
+def instrument(vitals: MountableVitals, app: Sanic, webhook_path: str, metrics_path: str | None) -> None:
+    """Watch the webhook of a Sanic application.
+
+    A handler with `stream=True` reads the body by itself: use `vitals.observe_webhook` there.
+
+    Raises:
+        RuntimeError: the application has started already.
+        ValueError: the application answers `metrics_path` itself.
+
+    """
+    if app.router.finalized:
+        raise RuntimeError(_http.started_sentence())
+    if metrics_path is not None and any(_serves(route, metrics_path, "GET") for route in app.router.routes):
+        raise ValueError(_http.taken_sentence(metrics_path))
+    hooks = _Hooks(Doorway(vitals, webhook_path, metrics_path))
+    app.register_listener(hooks.before_start, "before_server_start")
+    app.register_middleware(hooks.take, "request", priority=_FIRST)
+    app.register_middleware(hooks.judge, "response", priority=-_FIRST)
+    if metrics_path is not None:
+        app.add_route(hooks.metrics, metrics_path, methods=["GET", "HEAD"], name="chatvitals_metrics")
+
+
+class _Hooks:
+    """What Sanic calls of ours."""
+
+    def __init__(self, door: Doorway) -> None:
+        self._door = door
+
+    async def before_start(self, app: Sanic, *_: Any) -> None:
+        """Wrap the handlers of the webhook once all routes are there."""
+        with self._door.sink.guard(_Delivery.where):
+            for route in app.router.routes:
+                if _serves(route, self._door.webhook_paths[1], "POST"):
+                    route.handler = self._handler(route.handler)
+
+    async def take(self, request: Request) -> None:
+        """Take in a webhook, whose body is there, before any other middleware and the handler."""
+        door, values = self._door, partial(_values, request)
+        seen: tuple[_Delivery, ...] = getattr(request.ctx, "chatvitals", ())
+        sinks = tuple(each.sink for each in seen)
+        if door.watches(request.method, request.path, sinks):
+            delivery = _Delivery(door.sink, values)
+            request.ctx.chatvitals = (*seen, delivery)
+            delivery.copy(request.body or b"", last=True)
+            return
+        with door.sink.guard(_Delivery.where):
+            lookout = door.lookout(request.method, request.path, values)
+            if lookout is not None:
+                lookout.copy(request.body or b"", last=True)
+
+    async def judge(self, request: Request, response: HTTPResponse) -> None:
+        """Note the answer; only an error about account events may become a 200."""
+        delivery = self._delivery(request)
+        if delivery is not None:
+            if delivery.becomes_200(getattr(response, "status", None)):
+                response.status = 200
+            if not delivery.is_handled:
+                delivery.end()  # a middleware of the bot has answered, or nobody
+
+    async def metrics(self, request: Request) -> HTTPResponse:
+        """Answer with the metrics."""
+        status, headers, body = await self._door.metrics(request.method, partial(_values, request))
+        kind = headers.pop("Content-Type")
+        return responses.raw(body, status=status, headers=headers, content_type=kind)
+
+    def _handler(self, bare: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a handler in which the contacts of the webhook are bound."""
+
+        @wraps(bare)
+        async def handler(request: Request, *args: Any, **kwargs: Any) -> Any:
+            delivery = self._delivery(request)
+            if delivery is None or delivery.is_handled:
+                response = bare(request, *args, **kwargs)
+                return await response if isawaitable(response) else response
+            return await delivery.run(bare, request, *args, **kwargs)
+
+        return handler
+
+    def _delivery(self, request: Request) -> _Delivery | None:
+        """Return what this door has taken in of a request."""
+        for delivery in getattr(request.ctx, "chatvitals", ()):
+            if delivery.sink is self._door.sink:
+                found: _Delivery = delivery
+                return found
+        return None
+
+
+class _Delivery(HeaderDelivery):
+    """One POST on the webhook path of a Sanic application."""
+
+    __slots__ = ("is_handled",)
+
+    where = "sanic"
+
+    def __init__(self, sink: WebhookSink, values: Values) -> None:
+        super().__init__(sink, values)
+        self.is_handled = False
+
+    @property
+    def sink(self) -> WebhookSink:
+        """Where the webhook goes."""
+        return self._sink
+
+    async def run(self, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call the bot's handler with the contacts of this webhook bound."""
+        self.is_handled = True
+        self.start()
+        try:
+            response = handler(*args, **kwargs)
+            if isawaitable(response):
+                response = await response
+        except Exception as error:
+            self.becomes_200(getattr(error, "status_code", None))
+            raise
+        else:
+            self.becomes_200(getattr(response, "status", None))
+            return response
+        finally:
+            self.end()
+
+
+def _values(request: Request, name: str) -> list[str]:
+    return list(request.headers.getall(name, ()))
+
+
+def _serves(route: Any, path: str, method: str) -> bool:
+    """Return whether a route answers a method on exactly this path."""
+    return f"/{route.path}".rstrip("/") == path.rstrip("/") and method in route.methods
