@@ -1,4 +1,4 @@
-"""Whose message is being handled now: context variables that follow handlers, tasks and threads of asyncio."""
+"""Context variables with the contact that is being handled. They follow handlers, tasks and threads of asyncio."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ContactIds(NamedTuple):
-    """One person on one business number, by the raw ids that are known (empty where not)."""
+    """One person on one business number. An unknown id is the empty string."""
 
     phone_number_id: str
     wa_id: str
@@ -27,32 +27,32 @@ class ContactIds(NamedTuple):
 
 
 def named(number: str, person_id: str) -> ContactIds:
-    """Return the contact that one id names: a business-scoped user id (`US.…`) or a phone id."""
+    """Return the contact of one id, which is a business-scoped user id (`US.…`) or a phone id."""
     if person_id[2:3] == "." and person_id[:2].isalpha():
         return ContactIds(number, "", person_id)
     return ContactIds(number, person_id, "")
 
 
 class Source(Protocol):
-    """What knows whose messages a webhook brought."""
+    """An object that knows the contacts of a webhook."""
 
     @property
     def contacts(self) -> tuple[ContactIds, ...]:
-        """Who they are."""
+        """The contacts whose messages the webhook brought."""
 
     @property
     def refusal(self) -> str:
-        """Why the webhook does not count, such as `bad_signature`; empty where it does."""
+        """The reason why the webhook does not count, such as `bad_signature`. It is empty where it counts."""
 
 
 class Handling:
-    """The contacts whose messages the current webhook brought: one, except in batches.
+    """The contacts whose messages the current webhook brought. There is one contact, except in batches.
 
-    It is bound before the body has come and given its source afterwards, so that whichever task receives the body,
-    every task of the request sees the same contacts. Who they are is looked up when it is first asked.
+    It is bound before the body has arrived and gets its source afterwards. So every task of the request sees the same
+    contacts, whichever task receives the body. The contacts are looked up on first use.
 
-    Tasks and threads that were started meanwhile keep it. It is theirs as long as they work for this webhook: for ten
-    minutes after its end, and not in a worker that has gone on to the next (tests/safety/README.md 79).
+    Tasks and threads that were started meanwhile keep it as long as they work for this webhook. That is until ten
+    minutes after its end, and not in a worker that has gone on to the next webhook (tests/safety/README.md 79).
     """
 
     __slots__ = ("_contacts", "_ended", "_owner", "_serial", "source", "trace")
@@ -69,7 +69,7 @@ class Handling:
 
     @property
     def contacts(self) -> tuple[ContactIds, ...]:
-        """Who they are; nobody where it cannot be known whom the caller works for."""
+        """The contacts. The tuple is empty where it is not certain which webhook the caller works for."""
         if self._serial != _serials.last and self._is_elsewhere() and not self._is_ours():
             return ()
         source = self.source
@@ -77,7 +77,7 @@ class Handling:
 
     @property
     def refusal(self) -> str:
-        """Why the webhook does not count; empty where it does."""
+        """The reason why the webhook does not count. It is empty where it counts."""
         return "" if self.source is None else self.source.refusal
 
     @property
@@ -86,11 +86,11 @@ class Handling:
         return self._ended is not None
 
     def end(self) -> None:
-        """Note that the webhook has been handled."""
+        """Record that the webhook has been handled."""
         self._ended = time.monotonic()
 
     def _is_elsewhere(self) -> bool:
-        """Return whether the caller is another task or thread than the one that handled the webhook."""
+        """Return whether the caller is not the task or thread that handled the webhook."""
         return self._ended is not None or self._owner != _runner()
 
     def _is_ours(self) -> bool:
@@ -99,7 +99,7 @@ class Handling:
 
 
 class _Serials:
-    """Numbers handlings in the order in which they begin."""
+    """Serial numbers for handlings, in the order in which they begin."""
 
     __slots__ = ("last",)
 
@@ -107,25 +107,25 @@ class _Serials:
         self.last = 0
 
     def __next__(self) -> int:
-        self.last += 1  # two threads may get the same number: then each takes the other's for its own
+        self.last += 1  # two threads may get the same number, and then each takes the other's for its own
         return self.last
 
 
 class Tag(NamedTuple):
-    """What the code says about the sends of a block; None leaves it to detection."""
+    """The tag that the bot's code sets on the sends of a block. None leaves the value to detection."""
 
     kind: Literal["reply", "campaign", "notice"] | None = None
     actor: Literal["bot", "human"] | None = None
 
 
-_OUTLIVES: Final = 600.0  # seconds; a task may wait for a language model, and not for days
+_OUTLIVES: Final = 600.0  # seconds; a task may wait for a language model, but not for days
 _serials = _Serials()
 _handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", default=None)
 _tag: ContextVar[Tag] = ContextVar("chatvitals_tag", default=Tag())  # noqa: B039 - a NamedTuple is immutable
 
 
 def contacts_of(events: Iterable[Event]) -> tuple[ContactIds, ...]:
-    """Return the distinct contacts whose messages are among `events`, in order; group messages name none."""
+    """Return the distinct contacts whose messages are among `events`, in order. Group messages are ignored."""
     found: dict[ContactIds, None] = {}
     for event in events:
         if type(event) is Message and not event.group and (event.wa_id or event.user_id):
@@ -134,7 +134,7 @@ def contacts_of(events: Iterable[Event]) -> tuple[ContactIds, ...]:
 
 
 def current() -> ContactIds | None:
-    """Return the contact being handled, or None where there is none or a batch leaves it open."""
+    """Return the contact being handled, or None where there is no contact or a batch has several."""
     contacts = handled()
     return contacts[0] if len(contacts) == 1 else None
 
@@ -146,7 +146,7 @@ def handled() -> tuple[ContactIds, ...]:
 
 
 def refusal() -> str:
-    """Return why the webhook that is being handled does not count; empty where it does, or where there is none."""
+    """Return the reason why the webhook that is being handled does not count, or the empty string."""
     handling = _handling.get()
     return "" if handling is None else handling.refusal
 
@@ -158,9 +158,9 @@ def handled_trace() -> bytes:
 
 
 def to_hand_on() -> Handling | None:
-    """Return what a thread or job that is started here takes over, or None.
+    """Return the handling that a thread or job started here takes over, or None.
 
-    A thread that has outlived its webhook hands nothing on: it may belong to a pool or scheduler.
+    A thread that has outlived its webhook hands nothing on, because it may belong to a pool or scheduler.
     """
     handling = _handling.get()
     if handling is None or (handling.ended and not _in_task()) or not handling.contacts:
@@ -179,24 +179,24 @@ def bound(handling: Handling | None) -> Iterator[None]:
 
 
 def bind(handling: Handling | None) -> Token[Handling | None]:
-    """Bind `handling` until `unbind` is called with what this returns, as `bound` does at less cost."""
+    """Bind `handling` until `unbind` is called with the returned token. It costs less than `bound`."""
     return _handling.set(handling)
 
 
 def unbind(token: Token[Handling | None]) -> None:
-    """Bind what was bound before."""
-    with suppress(ValueError):  # left in another context than it was entered in: that one ends with its task
+    """Bind the previous value again."""
+    with suppress(ValueError):  # the token belongs to another context, which ends with its task
         _handling.reset(token)
 
 
 def tag() -> Tag:
-    """Return what the code says about sends made here."""
+    """Return the tag for sends made here."""
     return _tag.get()
 
 
 @contextmanager
 def tagged(tag: Tag) -> Iterator[None]:
-    """Say `tag` about the sends made in the body of the `with` statement."""
+    """Apply `tag` to the sends in the body of the `with` statement."""
     token = _tag.set(tag)
     try:
         yield
@@ -205,11 +205,11 @@ def tagged(tag: Tag) -> Iterator[None]:
 
 
 def _runner() -> int:
-    """Return what tells the running task, or the thread where there is none, from others."""
+    """Return an id of the running task, or of the thread where there is no task."""
     return id(sys.modules["asyncio"].current_task()) if _in_task() else threading.get_ident()
 
 
 def _in_task() -> bool:
     asyncio = sys.modules.get("asyncio")
-    # `get_running_loop` would raise where there is none, which costs more
+    # `get_running_loop` raises where there is no loop, which costs more
     return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001

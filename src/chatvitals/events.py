@@ -1,7 +1,7 @@
-"""What can happen: the only things that doors, hooks and calls hand to the pipeline.
+"""The events that integrations, hooks and calls hand to the pipeline.
 
-Every event tells when we received it (`received`, seconds of the local clock). Person ids are raw here and live in
-memory only; the pipeline hashes them before anything is stored (conversations/README.md 1).
+Every event has the time of its arrival (`received`, seconds of the local clock). Person ids are raw here and exist in
+memory only. The pipeline hashes them before anything is stored (conversations/README.md 1).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Actor: TypeAlias = Literal["bot", "human", "unknown"]
 
 
 class _PersonEvent(msgspec.Struct, gc=False, kw_only=True):
-    """Something about one person on one business number; an id that is not known is the empty string."""
+    """An event about one person on one business number. An unknown id is the empty string."""
 
     phone_number_id: str
     wa_id: str = ""
@@ -29,24 +29,24 @@ class _PersonEvent(msgspec.Struct, gc=False, kw_only=True):
 
 
 class Message(_PersonEvent):
-    """An inbound message: one item of `value.messages[]`."""
+    """An inbound message, which is one item of `value.messages[]`."""
 
     id: str
     type: str
     timestamp: int | None = None  # whole seconds on Meta's clock; None where missing or not a number
     of: str = ""  # the message that a reaction, an edit or a deletion is about
     group: bool = False
-    only_errors: bool = False  # no content: the item holds nothing but errors
-    closing: bool = False  # its text could be a closing remark such as "ok thanks"; the text itself is not kept
+    only_errors: bool = False  # the item has no content, only errors
+    closing: bool = False  # the text could be a closing remark such as "ok thanks"; the text itself is not kept
     own_number: bool = False  # one of the business's own numbers wrote it
     adds_nothing: bool = False  # its type says that it adds no message: an edit, a reaction, a vote …
     trace: bytes = b""  # the context of the webhook's span, as `spans.packed` returns it
 
 
 class IdentityChange(_PersonEvent):
-    """Another phone or business-scoped id of a person; it comes beside the `Message` that shows it.
+    """Another phone or business-scoped id of a person. It comes beside the `Message` that shows it.
 
-    A `system` message told of it, or a message's sender and the only contact beside it have different ids.
+    It comes from a `system` message, or from a sender and an only contact with different ids.
     """
 
     new_wa_id: str = ""
@@ -73,7 +73,7 @@ class Echo(_PersonEvent):
     id: str
     type: str
     timestamp: int | None = None
-    adds_nothing: bool = False  # its type says that it adds no message: an edit, a reaction …
+    adds_nothing: bool = False  # the type adds no message, such as an edit or a reaction
     actor: Actor = "human"
 
 
@@ -86,10 +86,11 @@ class Preference(_PersonEvent):
 
 
 class Send(_PersonEvent):
-    """A call of the bot's HTTP client that sends, marks or reacts; `received` is when the API answered.
+    """A call of the bot's HTTP client that sends, marks or reacts. `received` is the time of the API's answer.
 
-    `id` is empty where the API gave none. `tagged` says that the code itself named the kind. `seconds` is how long the
-    call took. `code` is Meta's error code or the HTTP status of a rejected call, or the name of a transport error.
+    `id` is empty where the API gave none. `tagged` is true where the code itself named the kind. `seconds` is the
+    duration of the call. `code` is Meta's error code or the HTTP status of a rejected call, or the name of a transport
+    error.
     """
 
     kind: SendKind
@@ -105,20 +106,20 @@ class Send(_PersonEvent):
 
 
 class Reply(_PersonEvent):
-    """A reply that the bot's code tells us about; `id` is the message id where it is known."""
+    """A reply that the bot's code reports. `id` is the message id where it is known."""
 
     id: str = ""
     actor: Actor = "bot"
 
 
 class Call(_PersonEvent):
-    """One of the library's functions about the contact's turn or conversation."""
+    """A call of one of the library's functions about the contact's turn or conversation."""
 
     name: CallName
 
 
 class Step(_PersonEvent):
-    """A step of a journey was reached; the times are the journey's, in seconds."""
+    """A contact reached a step of a journey. The times are the journey's settings, in seconds."""
 
     journey: str
     step: str
@@ -129,14 +130,14 @@ class Step(_PersonEvent):
 
 
 class RunEnd(_PersonEvent):
-    """The code ended the contact's open run of a journey."""
+    """The bot's code ended the contact's open run of a journey."""
 
     journey: str
     outcome: RunOutcome
 
 
 class Exposed(_PersonEvent):
-    """The contact was given a variant of an experiment; `goal` is the journey that it is about, or empty."""
+    """The contact got a variant of an experiment. `goal` is the journey that is the goal, or empty."""
 
     experiment: str
     variant: str
@@ -144,7 +145,7 @@ class Exposed(_PersonEvent):
 
 
 class Handled(msgspec.Struct, gc=False, kw_only=True):
-    """A handler of the bot ran; `number` is empty where it is not known whose message it handled."""
+    """A handler of the bot ran. `phone_number_id` is empty where the handled message is not known."""
 
     phone_number_id: str
     handler: str
@@ -154,7 +155,7 @@ class Handled(msgspec.Struct, gc=False, kw_only=True):
 
 
 class AccountEvent(msgspec.Struct, gc=False, kw_only=True):
-    """A change that is about a number, a template or an account, as Meta sent it; time is `entry.time` in seconds."""
+    """A change about a number, a template or an account, as Meta sent it. `time` is `entry.time` in seconds."""
 
     field: str
     entry: str
@@ -164,12 +165,12 @@ class AccountEvent(msgspec.Struct, gc=False, kw_only=True):
 
 
 class Poll(msgspec.Struct, gc=False, kw_only=True):
-    """What one poll of the Graph API found for one WABA.
+    """The result of one poll of the Graph API for one WABA.
 
     `numbers` are rows of the edge `phone_numbers`, as Meta sent them (id, display_phone_number, verified_name,
     quality_rating, status, whatsapp_business_manager_messaging_limit, messaging_limit_tier, throughput, health_status
     and so on). `templates` is the complete list of `message_templates` (name, language, status, quality_score),
-    `account` the WABA's node (id, health_status). None: not asked this time.
+    `account` the WABA's node (id, health_status). None means that this poll did not request it.
     """
 
     waba_id: str
@@ -180,14 +181,14 @@ class Poll(msgspec.Struct, gc=False, kw_only=True):
 
 
 class GraphCall(msgspec.Struct, gc=False, kw_only=True):
-    """One request of ours to the Graph API, answered or not; `result` is one of `vocabulary.GRAPH_RESULTS`."""
+    """One request of the poller to the Graph API. `result` is one of `enums.GRAPH_RESULTS`."""
 
     waba_id: str
     result: str
 
 
 class PollerState(msgspec.Struct, gc=False, kw_only=True):
-    """How the poller is set: seconds between two polls; `last_success` where one succeeded that found no rows."""
+    """The poller's configuration: seconds between two polls. `last_success` is the time of a poll without rows."""
 
     interval: float
     last_success: float = 0.0
@@ -195,10 +196,10 @@ class PollerState(msgspec.Struct, gc=False, kw_only=True):
 
 
 class Webhook(msgspec.Struct, gc=False, kw_only=True):
-    """One POST on the webhook path, with what became of it; `foreign` is one of another product of Meta.
+    """One POST on the webhook path with its result. `foreign` is a webhook of another product of Meta.
 
-    `fields` counts its changes by (field, known); `malformed` counts items that could not be read; `numbers` gives the
-    display number (digits) of each `phone_number_id` that a value named.
+    `fields` counts its changes by (field, known). `malformed` counts items that could not be read. `numbers` gives the
+    display number (digits) of each `phone_number_id` in the body.
     """
 
     result: WebhookResult

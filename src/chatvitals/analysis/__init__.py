@@ -1,1 +1,1 @@
-"""From numbers to decisions: comparisons, reports, and what is worth doing now."""
+"""Comparisons, reports and a list of the most useful things to do now."""

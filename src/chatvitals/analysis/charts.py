@@ -1,5 +1,6 @@
-"""Charts of a report as SVG: rating, waits, opt-outs, reads and campaigns on one time axis.
+"""SVG charts of a report on one time axis.
 
+The charts show the rating, waits, opt-outs, reads and campaigns.
 Colours are CSS variables, so that the page decides on light or dark. Text stays text.
 """
 
@@ -47,10 +48,10 @@ class Daily:
     """One measure by day.
 
     Args:
-        title: what it is, with its unit.
-        values: the day's start and the value; NaN where nothing was counted.
+        title: name of the measure, with its unit.
+        values: start of each day and its value. The value is NaN where nothing was counted.
         low: lower end of the usual range before the fall.
-        high: its upper end.
+        high: upper end of the usual range.
 
     """
 
@@ -154,7 +155,7 @@ def _draw_rating(axis: Axes, report: DropReport, calendar: Calendar, api: Promet
 
 def _draw_events(axes: list[Axes], report: DropReport, calendar: Calendar) -> None:
     events = [entry for entry in report.log if entry.kind in {"deploy", "template", "account"}]
-    # deploys first where there are too many: they are what the bot's authors can change
+    # deploys come first where there are too many events: the bot's authors can change deploys
     events = sorted(sorted(events, key=lambda entry: entry.kind != "deploy")[:_MOST_LABELS], key=lambda entry: entry.at)
     top = axes[1]
     top.set_yticks([])

@@ -1,4 +1,4 @@
-"""Which version of the bot ran when."""
+"""The times at which each version of the bot ran."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Deploy:
     """A version that began to run.
 
     Args:
-        version: the new `app_version`; the version of chatvitals where the bot sets none.
-        before: the one that ran before; empty for the first.
+        version: the new `app_version`, or the version of chatvitals where the bot sets no `app_version`.
+        before: the version that ran before. It is empty for the first version.
         at: when it was first seen, in Unix seconds.
 
     """
@@ -31,11 +31,11 @@ class Deploy:
 
 
 def version_spans(api: PrometheusApi, over: Grid) -> dict[str, list[Period]]:
-    """Return when each version ran; where two run at once, the time belongs to both.
+    """Return the periods in which each version ran. Where two versions run at once, the time belongs to both.
 
     Args:
-        api: where to ask.
-        over: the moments at which to look.
+        api: the Prometheus to query.
+        over: the grid of times to look at.
 
     """
     query = f"max by (version, app_version) ({catalogue.BUILD_INFO.name})"
@@ -57,7 +57,7 @@ def version_spans(api: PrometheusApi, over: Grid) -> dict[str, list[Period]]:
 
 
 def deploys(spans: dict[str, list[Period]], over: Grid) -> list[Deploy]:
-    """Return each change of the version, the earliest first; restarts of the same version are none."""
+    """Return each change of the version, the earliest first. A restart of the same version is not a change."""
     found: list[Deploy] = []
     latest = ""
     for period in sorted((each for known in spans.values() for each in known), key=lambda each: each.start):
@@ -68,10 +68,10 @@ def deploys(spans: dict[str, list[Period]], over: Grid) -> list[Deploy]:
 
 
 def periods_of(spans: dict[str, list[Period]], version: str, option: str) -> list[Period]:
-    """Return when a version ran.
+    """Return the periods in which a version ran.
 
     Raises:
-        WrongNameError: it did not run in this time.
+        WrongNameError: the version did not run in this time.
 
     """
     if version not in spans:

@@ -1,4 +1,4 @@
-"""What an analysis says: sentences and tables, written as text, Markdown, CSV or JSON."""
+"""The result of an analysis as sentences and tables, written as text, Markdown, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Table:
     """A table of ready texts.
 
     Args:
-        columns: the heads; the first column is text, the others are numbers.
+        columns: the headings. The first column is text, the others are numbers.
         rows: the cells, row by row.
-        title: what it shows.
+        title: the heading of the table.
         text_columns: further columns that are text.
 
     """
@@ -48,13 +48,13 @@ class Section:
 
 @dataclass(slots=True)
 class Document:
-    """Everything that one command says.
+    """The whole output of one command.
 
     Args:
         title: the first line.
         verdict: the answer in one or two sentences.
         sections: the evidence.
-        data: the same in numbers, for `--json`.
+        data: the same results as numbers, for `--json`.
 
     """
 
@@ -116,13 +116,13 @@ def as_csv(document: Document) -> str:
 
 
 def as_json(document: Document) -> str:
-    """Return title, answer and numbers as JSON; what is not a finite number is null."""
+    """Return title, answer and numbers as JSON. A number that is not finite becomes null."""
     found = {"title": document.title, "answer": document.verdict, **document.data}
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
 
 
 def _safe(cell: str) -> str:
-    """Keep a spreadsheet from taking a name for a formula."""
+    """Prefix a cell that a spreadsheet would take for a formula."""
     return f"'{cell}" if cell[:1] in {"=", "@"} else cell
 
 

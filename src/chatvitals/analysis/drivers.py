@@ -1,4 +1,4 @@
-"""Eight drivers of a rating, fixed in advance: did they move before it fell?
+"""Eight drivers of a rating, chosen in advance, and whether each moved before the rating fell.
 
 A rating has three levels and falls a few times a year, so no correlation is reported. Each driver's value just before
 the fall stands against the same number's own earlier values (analysis/README.md).
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from chatvitals.analysis.figures import FigureReader
 
 FALSE_DISCOVERIES: Final = 0.05
-"""The share of false ones among the drivers that are said to have moved, at most."""
+"""The highest allowed share of false discoveries among the drivers that are reported as moved."""
 MOST_DAYS: Final = 56
 ENOUGH_DAYS: Final = 21
-"""From this many known days on, values of seven days are compared, which hold each weekday once."""
+"""From this number of known days, windows of seven days are compared. Each of them holds every weekday once."""
 FEWEST_DAYS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """One of the eight.
+    """One of the eight drivers.
 
     Args:
-        name: what people call it.
-        parts: gives count and total between two moments.
-        write: writes the value.
-        late: whether it becomes known a day later; then it is counted a day later, too.
+        name: name in reports.
+        parts: function that returns count and total between two times.
+        write: function that formats the value.
+        late: whether the value becomes known a day later. Its window then also ends a day later.
         volume: whether the count itself is the value.
 
     """
@@ -48,7 +48,7 @@ class Driver:
     volume: bool = False
 
     def value(self, reader: FigureReader, number: str, end: float, seconds: float) -> tuple[float, float]:
-        """Return the value of a window that ends at `end`, and the standard deviation that chance gives it."""
+        """Return the value of a window that ends at `end`, and its standard deviation by chance."""
         counted, total = self.parts(reader, number, end - seconds, end)
         if self.volume:
             return counted, math.sqrt(max(counted, 1.0))
@@ -60,20 +60,20 @@ class Driver:
 
 @dataclass(slots=True)
 class Moved:
-    """How a driver stood before the fall.
+    """The value of a driver before the fall, and its usual range.
 
     Args:
-        driver: its name.
-        value: over the window before the fall.
-        low: lower end of its usual range.
-        high: upper end.
-        z: distance from its median in robust standard deviations.
-        rank: the place of this distance among all windows; 1 is the farthest.
-        windows: how many windows there are, with the one before the fall.
+        driver: name of the driver.
+        value: value over the window before the fall.
+        low: lower end of the usual range.
+        high: upper end of the usual range.
+        z: distance from the driver's median in robust standard deviations.
+        rank: place of this distance among all windows. 1 is the farthest.
+        windows: number of windows, including the window before the fall.
         adjusted: p-value, adjusted for eight drivers.
-        verdict: whether it moved.
-        shown: value and usual range as people read them.
-        late: whether it became known a day later only.
+        verdict: whether the driver moved.
+        shown: value and usual range as text.
+        late: whether the value became known only a day later.
 
     """
 
@@ -154,15 +154,18 @@ DRIVERS: Final = (
 
 
 def window_seconds(known_days: float) -> float:
-    """Return how long a window is: seven days, or one while fewer than three weeks are known."""
+    """Return the length of a window in seconds.
+
+    A window is seven days, or one day while fewer than three weeks are known.
+    """
     return 7 * DAY if known_days >= ENOUGH_DAYS else DAY
 
 
 def moved(reader: FigureReader, number: str, at: float, first: float) -> list[Moved]:
-    """Return how each driver stood just before a moment, against its own past.
+    """Return how each driver stood just before a time, compared with its own past.
 
     Args:
-        reader: its history covers the past.
+        reader: figures whose history covers the past.
         number: the `phone_number_id`.
         at: when the rating fell, in Unix seconds.
         first: when the history begins.
@@ -170,7 +173,7 @@ def moved(reader: FigureReader, number: str, at: float, first: float) -> list[Mo
     """
     known = (at - first) / DAY
     seconds = window_seconds(known)
-    # windows of the past that hold nothing of the one before the fall; a window of one day is followed by the next
+    # no past window overlaps the window before the fall
     ends = [at - back * DAY for back in range(round(seconds / DAY), min(math.floor(known), MOST_DAYS) + 1)]
     ends = [end for end in ends if end - seconds >= first - 1]
     found = [_compared(driver, reader, number, (at, *ends), seconds) for driver in DRIVERS]

@@ -1,4 +1,4 @@
-"""The report on a fall in sentences and tables."""
+"""The report on a fall of the rating, in sentences and tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_ENTRIES: Final = 12
 
 
 def document(report: DropReport, calendar: Calendar) -> Document:
-    """Return the report as people read it."""
+    """Return the report as a document."""
     episode = report.episode
     made = Document(f"What moved before the rating fell: {episode.number}")
     path = ", ".join(f"{change.before} → {change.after} {calendar.write(change.at)}" for change in episode.changes)
@@ -53,7 +53,7 @@ def document(report: DropReport, calendar: Calendar) -> Document:
 
 
 def no_fall(days: float, numbers: int) -> Document:
-    """Return the honest answer where nothing fell."""
+    """Return the answer for the case that no rating fell."""
     made = Document("What moved before the rating fell")
     where = counted(numbers, "number")
     made.verdict = f"No rating fell in the last {counted(days, 'day')}, at {where}. There is nothing to explain."

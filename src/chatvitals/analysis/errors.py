@@ -1,4 +1,4 @@
-"""What can keep an analysis from an answer; each has an exit status of its own."""
+"""Errors that keep an analysis from an answer. Each error has its own exit status."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class AnalysisError(Exception):
-    """There is no answer; the message is a sentence that says why and what to do."""
+    """There is no answer. The message says why and what to do."""
 
     status = 1
 
 
 class SourceUnavailableError(AnalysisError):
-    """The numbers cannot be read, or not in time."""
+    """The numbers cannot be read, or not within the time limit."""
 
     status = 1
 
@@ -27,16 +27,16 @@ class WrongNameError(AnalysisError):
 
 
 class TooLittleDataError(AnalysisError):
-    """The numbers do not reach far enough."""
+    """The known history is too short, or holds too few numbers."""
 
     status = 3
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names for a sentence; `none yet` where there are none."""
+    """Return names as a list for a sentence, or `none yet` where there are no names."""
     return ", ".join(printable(name) for name in sorted(set(names)) if name) or "none yet"
 
 
 def printable(text: str) -> str:
-    """Return a text as a terminal may get it: names come from whatever answers."""
+    """Return a text that is safe for a terminal. Unprintable characters become `?`, because names come from outside."""
     return "".join(char if char.isprintable() else "?" for char in text)

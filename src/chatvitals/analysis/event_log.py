@@ -1,4 +1,4 @@
-"""What happened when: events that Meta sent, and dated changes of the bot."""
+"""Dated events: events that Meta sent, and changes of the bot."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from chatvitals.analysis.prometheus_api import PrometheusApi
 
 OUTAGE_SECONDS: Final = 900.0
-"""A gap of all metrics that is at least as long is an outage."""
+"""A gap in all metrics of at least this many seconds is an outage."""
 BURST: Final = 5
-"""So many customers who wait over an hour within one hour are a burst."""
+"""This many customers that pass an hour of waiting within one hour are a burst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class LogEntry:
 
     Args:
         at: Unix seconds.
-        what: a sentence without its full stop.
+        what: the event as a sentence without a full stop.
         kind: `deploy`, `template`, `account`, `journey`, `outage` or `burst`.
 
     """
@@ -41,11 +41,11 @@ class LogEntry:
 
 
 class EventLog:
-    """Reads dated events on a fine grid.
+    """Reader of dated events on a fine grid.
 
     Args:
-        api: where to ask.
-        over: the moments, at most 10,000.
+        api: the Prometheus to query.
+        over: the times to look at, at most 10,000.
 
     """
 
@@ -114,7 +114,7 @@ class EventLog:
         counts = self._history.counts(catalogue.TEMPLATE_MESSAGES, by, 'status="sent"', whole=True)
         for (owner, template, _), values in counts.grown.items():
             first = next((index for index, value in enumerate(values) if value > 0), 0)
-            if owner == number and first * self._grid.step > DAY:  # before that, it may have been sent earlier, too
+            if owner == number and first * self._grid.step > DAY:  # an earlier send may lie before the known history
                 at = self._grid.start + first * self._grid.step
                 yield LogEntry(at, f"template {printable(template)} sent for the first time", "template")
 

@@ -1,4 +1,4 @@
-"""Which variant is better, and whether that may be concluded yet (analysis/README.md)."""
+"""Comparison of an experiment's variants, and whether a conclusion is allowed yet (analysis/README.md)."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 Verdict = Literal["better", "worse", "no difference", "no conclusion", "split broken"]
 
 MARGIN: Final = 0.02
-"""The largest difference of shares that is too small to matter, by default."""
+"""The default for the largest difference of shares that is too small to matter."""
 GUARDRAILS: Final = {"opt_out": "opt-outs", "unanswered": "no answer", "send_failed": "failed sends"}
 FEWEST: Final = 50
-"""Contacts that each variant needs before anything is concluded: the intervals hold for larger samples only."""
+"""Contacts that each variant needs before anything is concluded. The intervals hold only for larger samples."""
 _RECENT_DAYS: Final = 8
 
 
 @dataclass(slots=True)
 class Guardrail:
-    """Whether a variant does harm: one-sided, safe to look at daily."""
+    """A check whether a variant does harm. It is one-sided and safe to look at daily."""
 
     outcome: str
     ours: float
     control: float
     least: float
-    """The difference is at least this, in shares; above 0 the variant is worse."""
+    """The difference is at least this share. Above 0, the variant is worse."""
 
     @property
     def worse(self) -> bool:
@@ -41,36 +41,36 @@ class Guardrail:
 
 @dataclass(slots=True)
 class Against:
-    """One variant against the control."""
+    """One variant compared with the control."""
 
     variant: str
     goal: Estimate
     p_value: float
-    """Adjusted for the number of variants, and valid under daily looks."""
+    """P-value, adjusted for the number of variants and valid under daily looks."""
     verdict: Verdict
     guardrails: list[Guardrail]
     waits: Estimate
-    """Chance that a wait of this variant is the longer one, minus one half."""
+    """Chance that a wait of this variant is longer than a wait of the control, minus one half."""
     needed: float = math.nan
-    """Contacts of all variants together that could show a difference of this size."""
+    """Contacts of all variants together that are needed to show a difference of this size."""
 
 
 @dataclass(slots=True)
 class ExperimentResult:
-    """What an experiment has shown so far.
+    """The result of an experiment so far.
 
     Args:
         name: the experiment.
         goal: the journey that is the goal.
-        days: how long it has run; NaN where that is not known.
-        planned: contacts that it is planned for.
+        days: days that the experiment has run. NaN where that is not known.
+        planned: planned number of contacts.
         variants: contacts and share of the goal by variant, the control first.
         split: p-value of the split check.
-        against: each variant against the control.
+        against: each variant compared with the control.
         verdict: the verdict on the best variant.
         best: the variant that the verdict is about.
         margin: the largest difference that does not matter.
-        naive: p-value of a simple test at the end of each of the last days, of the best variant.
+        naive: p-value of a simple test of the best variant, at the end of each of the last days.
 
     """
 
@@ -98,11 +98,11 @@ class ExperimentResult:
 
 
 def judge(counts: ExperimentCounts, *, planned: float | None = None, margin: float = MARGIN) -> ExperimentResult:
-    """Return what may be concluded from the counts of an experiment.
+    """Return the conclusion that the counts of an experiment allow.
 
     Args:
-        counts: what was counted, the control first.
-        planned: contacts that the experiment is planned for; by default what it says, else 6,000.
+        counts: the counts, with the control first.
+        planned: planned number of contacts. The default is the experiment's own declaration, or 6,000.
         margin: the largest difference of shares that does not matter, 0 to 1.
 
     Example:
@@ -168,10 +168,10 @@ def _verdict(goal: Estimate, p_value: float, margin: float, *, enough: bool, spl
 
 
 def _waits(control: VariantCounts, variant: VariantCounts) -> Estimate:
-    """Compare waits, the unanswered as the worst rank.
+    """Compare waits, with unanswered turns as the worst rank.
 
-    Waits are counted per turn, contacts were randomised. So the variance is that of as many waits as there are
-    contacts, which is right even where all waits of a contact are alike.
+    Waits are counted per turn, but contacts were randomised. So the variance is that of as many waits as there
+    are contacts. This is right even where all waits of a contact are alike.
     """
     ranked = [[side.waits.get(bound, 0.0) for bound in BOUNDS] for side in (control, variant)]
     found = statistics.superiority(*ranked)

@@ -1,4 +1,4 @@
-"""What an experiment counted: contacts, outcomes and waits by variant, from Prometheus or a store."""
+"""The counts of an experiment by variant, from Prometheus or a store."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ OUTCOMES: Final = ("goal", "opt_out", "unanswered", "send_failed", "handover")
 
 @dataclass(slots=True)
 class VariantCounts:
-    """What one variant counted.
+    """The counts of one variant.
 
     Args:
-        name: the variant.
-        contacts: contacts that have seen it.
-        outcomes: contacts by outcome, once each.
-        waits: ended turns by the upper bound of their wait in seconds, not added up.
-        weight: its declared share of contacts; the others' weights are on the same scale.
+        name: name of the variant.
+        contacts: contacts that have seen the variant.
+        outcomes: contacts by outcome. A contact counts once per outcome.
+        waits: ended turns by the upper bound of their wait in seconds, not cumulative.
+        weight: declared share of contacts, on the same scale as the weights of the other variants.
 
     """
 
@@ -43,16 +43,16 @@ class VariantCounts:
 
 @dataclass(slots=True)
 class ExperimentCounts:
-    """What a whole experiment counted.
+    """The counts of a whole experiment.
 
     Args:
-        name: the experiment.
+        name: name of the experiment.
         variants: the control first.
-        goal: the journey whose completion is the goal; empty where that is not known.
-        planned: planned contacts of all variants; None where the experiment does not say.
-        days: how long it has run; NaN where that is not known.
-        at: when this was so, in Unix seconds; NaN for now.
-        daily: at the end of each day, contacts and contacts with the goal by variant.
+        goal: the journey whose completion is the goal. It is empty where that is not known.
+        planned: planned contacts of all variants, or None where the experiment declares no number.
+        days: days that the experiment has run. NaN where that is not known.
+        at: time of the counts, in Unix seconds. NaN stands for now.
+        daily: contacts and contacts with the goal by variant, at the end of each day.
 
     """
 
@@ -73,18 +73,18 @@ class ExperimentCounts:
 def from_prometheus(
     api: PrometheusApi, name: str, at: float, *, control: str | None = None, number: str | None = None
 ) -> ExperimentCounts:
-    """Return what an experiment had counted at a time.
+    """Return the counts of an experiment at a time.
 
     Args:
-        api: where to ask.
+        api: the Prometheus to query.
         name: the experiment.
         at: Unix seconds.
-        control: the variant that the others are compared with; by default the declared one.
-        number: the `phone_number_id` to count; by default all.
+        control: the variant that the others are compared with. The default is the declared control.
+        number: the `phone_number_id` to count. The default is all numbers.
 
     Raises:
         SourceUnavailableError: Prometheus cannot be read.
-        TooLittleDataError: nobody has seen a variant yet.
+        TooLittleDataError: no contact has seen a variant yet.
         WrongNameError: there is no such experiment or variant.
 
     """
@@ -130,10 +130,10 @@ def from_prometheus(
 def from_samples(
     samples: Iterable[Sample], name: str, *, control: str | None = None, number: str | None = None
 ) -> ExperimentCounts:
-    """Return what a store says of an experiment; it does not know how long it has run.
+    """Return the counts of an experiment from a store's samples. The duration is not known there.
 
     Raises:
-        TooLittleDataError: nobody has seen a variant yet.
+        TooLittleDataError: no contact has seen a variant yet.
         WrongNameError: there is no such experiment or variant.
 
     """
@@ -174,7 +174,7 @@ def from_samples(
 def _declare(
     found: ExperimentCounts, infos: list[tuple[dict[str, str], float]], planned: list[float], control: str | None
 ) -> None:
-    """Bring in what was declared: order, weights, goal and planned size."""
+    """Add the declared order, weights, goal and planned size."""
     order: dict[str, float] = {}
     for labels, weight in infos:
         order[labels["variant"]] = float(labels.get("index", "inf"))
@@ -205,7 +205,7 @@ def _check_name(name: str, names: Iterable[str]) -> None:
 
 
 def _began(contacts: Counts) -> float:
-    """Return when the first contact saw a variant, as far as the grid reaches."""
+    """Return when the first contact saw a variant, within the grid."""
     firsts = [
         next(index for index, value in enumerate(values) if value > 0)
         for values in contacts.grown.values()

@@ -1,4 +1,4 @@
-"""An experiment's result in sentences and a table."""
+"""The result of an experiment as sentences and a table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _YEAR_DAYS: Final = 365
 
 
 def document(result: ExperimentResult) -> Document:
-    """Return the result as people read it."""
+    """Return the result as a document."""
     days = f"{counted(math.floor(result.days), 'day')}, " if result.days >= 1 else ""
     goal = result.goal or "not declared"
     made = Document(
@@ -57,7 +57,7 @@ def document(result: ExperimentResult) -> Document:
 
 
 def sentences(result: ExperimentResult) -> list[str]:
-    """Return the verdict and what to do about it."""
+    """Return the verdict and the advice as sentences."""
     best = next(each for each in result.against if each.variant == result.best)
     worse = [GUARDRAILS[rail.outcome] for rail in best.guardrails if rail.worse]
     said = [f"{_HEADS[result.verdict]}."]

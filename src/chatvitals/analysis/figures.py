@@ -22,32 +22,32 @@ ABANDONED: Final = ("abandoned_by_user", "abandoned_by_business")
 
 @dataclass(slots=True)
 class Figures:
-    """What was counted; shares are NaN where nothing was."""
+    """Counts and shares over some periods. A share is NaN where nothing was counted."""
 
     turns: float = 0.0
     responses: Share = field(default_factory=lambda: Share(0, 0))
-    """Seconds of all first responses of turns, and their number: the value is the average."""
+    """Sum of seconds of the first response of each turn, and their number. The value is the average."""
     first_waits: dict[float, float] = field(default_factory=dict)
-    """First turns of conversations by the upper bound of their wait in seconds; unanswered ones are infinite."""
+    """First turns of conversations by the upper bound of their wait in seconds. Unanswered turns are infinite."""
     over_minute: Share = field(default_factory=lambda: Share(0, 0))
     no_answer: Share = field(default_factory=lambda: Share(0, 0))
     not_understood: Share = field(default_factory=lambda: Share(0, 0))
     completed: dict[str, Share] = field(default_factory=dict)
-    """Completed of ended runs by journey."""
+    """Completed runs of all ended runs, by journey."""
     left_at: dict[tuple[str, str], Share] = field(default_factory=dict)
-    """Abandoned of ended runs that reached a step, by journey and step."""
+    """Abandoned runs of all ended runs that reached a step, by journey and step."""
     read: Share = field(default_factory=lambda: Share(0, 0))
     opt_outs: Share = field(default_factory=lambda: Share(0, 0))
-    """Opt-outs of delivered messages."""
+    """Opt-outs per delivered message."""
     failed: Share = field(default_factory=lambda: Share(0, 0))
     campaigns: float = 0.0
 
 
 class FigureReader:
-    """Reads figures from a history; each counter is asked for once, for all numbers and periods.
+    """Reader of figures from a history. Each counter is queried once, for all numbers and periods.
 
     Args:
-        history: covers all periods.
+        history: a history that covers all periods.
 
     """
 
@@ -73,7 +73,7 @@ class FigureReader:
         self.sends = counts(catalogue.SENDS, f"{number} kind", 'result="accepted"')
 
     def figures(self, number: str, periods: Sequence[Period]) -> Figures:
-        """Return what a number counted in some periods together."""
+        """Return the figures of a number over some periods together."""
 
         def total(counts: Counts, **where: str | Sequence[str]) -> float:
             return sum(counts.between(each.start, each.end, phone_number_id=number, **where) for each in periods)
@@ -120,7 +120,7 @@ def step_order(history: History) -> dict[tuple[str, ...], float]:
 
 
 def apart(upto: dict[float, float]) -> dict[float, float]:
-    """Return a histogram's counts by bucket, not added up."""
+    """Return the counts of each bucket from the cumulative counts of a histogram."""
     found, below = {}, 0.0
     for bound in sorted(upto):
         found[bound] = max(upto[bound] - below, 0.0)
@@ -129,5 +129,5 @@ def apart(upto: dict[float, float]) -> dict[float, float]:
 
 
 def _share(count: float, total: float) -> Share:
-    """Return a share of at most 1: what is counted may have begun before the period."""
+    """Return a share of at most 1. A counted event may belong to a turn from before the period."""
     return Share(min(count, total), total)

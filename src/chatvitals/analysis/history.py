@@ -1,4 +1,4 @@
-"""Counters over time: what each counted between two moments, over restarts and gaps."""
+"""Growth of counters between two times, across restarts and gaps."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 DAY: Final = 86_400.0
 HOUR: Final = 3_600.0
 FINEST: Final = 300.0
-"""Seconds between two points at least: what Prometheus looks back for a value."""
+"""The smallest distance between two points, in seconds. Prometheus looks back this far for a value."""
 LONGEST_DAYS: Final = 90
 _COARSEST: Final = HOUR
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Moments at equal distances.
+    """Times at equal distances.
 
     Args:
-        start: the first one, in Unix seconds.
-        step: seconds between two.
-        count: how many there are.
+        start: the first time, in Unix seconds.
+        step: seconds between two times.
+        count: number of times.
 
     """
 
@@ -42,16 +42,19 @@ class Grid:
 
     @property
     def end(self) -> float:
-        """The last moment."""
+        """The last time of the grid."""
         return self.start + self.step * (self.count - 1)
 
     def index(self, at: float) -> int:
-        """Return the index of the last moment at or before `at`, within the grid."""
+        """Return the index of the last grid time at or before `at`. The result is always within the grid."""
         return min(max(math.floor((at - self.start) / self.step + 1e-6), 0), self.count - 1)
 
 
 def grid(bounds: Iterable[float]) -> Grid:
-    """Return a grid on which all bounds lie, or lie within 5 minutes where they share no larger step."""
+    """Return a grid that holds all bounds.
+
+    Bounds that share no larger step lie within 5 minutes of a grid time.
+    """
     moments = sorted({round(bound) for bound in bounds})
     span = moments[-1] - moments[0]
     common = math.gcd(*(moment - moments[0] for moment in moments)) or round(HOUR)
@@ -61,7 +64,7 @@ def grid(bounds: Iterable[float]) -> Grid:
 
 
 def fine_grid(start: float, end: float) -> Grid:
-    """Return the finest grid that Prometheus answers between two moments."""
+    """Return the finest grid between two times that Prometheus can answer."""
     step = FINEST * max(1, math.ceil((end - start) / FINEST / MOST_POINTS))
     return Grid(start, step, math.floor((end - start) / step) + 1)
 
@@ -71,9 +74,9 @@ class Counts:
     """A counter's growth since the grid's start, by label values.
 
     Args:
-        grid: the moments.
+        grid: the times.
         by: names of the labels.
-        grown: growth up to each moment, by the labels' values.
+        grown: growth up to each time, by the labels' values.
 
     """
 
@@ -82,17 +85,17 @@ class Counts:
     grown: dict[tuple[str, ...], list[float]]
 
     def until(self, end: float, **where: str | Sequence[str]) -> float:
-        """Return what was counted up to `end`."""
+        """Return the growth up to `end`."""
         last = self.grid.index(end)
         return sum(values[last] for labels, values in self.grown.items() if self._fits(labels, where))
 
     def between(self, start: float, end: float, **where: str | Sequence[str]) -> float:
-        """Return what was counted from `start` to `end`.
+        """Return the growth from `start` to `end`.
 
         Args:
             start: Unix seconds.
             end: Unix seconds.
-            where: a label's value, or the values of which any fits.
+            where: the value of a label, or several values of which any may match.
 
         Example:
             >>> counts.between(monday, tuesday, phone_number_id="1055", turn="first")  # doctest: +SKIP
@@ -102,7 +105,7 @@ class Counts:
         return sum(values[last] - values[first] for labels, values in self.grown.items() if self._fits(labels, where))
 
     def each(self, start: float, end: float, label: str, **where: str | Sequence[str]) -> dict[str, float]:
-        """Return what was counted from `start` to `end`, by the values of one label."""
+        """Return the growth from `start` to `end` by the values of one label."""
         first, last = self.grid.index(start), self.grid.index(end)
         place, found = self.by.index(label), dict[str, float]()
         for labels, values in self.grown.items():
@@ -125,12 +128,12 @@ class Counts:
 class History:
     """The counters of a Prometheus on one grid.
 
-    A counter that falls was restarted and counts from 0. A series that appears while its job was known counts from 0,
-    too. A gap keeps the last value.
+    A counter that falls was restarted and counts from 0. A series that appears while its job is already known also
+    counts from 0. A gap keeps the last value.
 
     Args:
-        api: where to ask.
-        over: the moments.
+        api: the Prometheus to query.
+        over: the grid.
 
     """
 
@@ -146,10 +149,10 @@ class History:
         """Return a counter, or a histogram's buckets or sum, added up by labels.
 
         Args:
-            family: of the catalogue.
-            by: names of labels with spaces between them; `le` gives the buckets of a histogram, added up.
+            family: a family of the catalogue.
+            by: names of labels, separated by spaces. `le` gives the buckets of a histogram, cumulative.
             matching: further matchers of PromQL, such as `turn="first"`.
-            whole: whether what was counted before the first sample belongs to it.
+            whole: whether the count before the first sample is included.
 
         """
         names = tuple(by.split())
@@ -164,7 +167,7 @@ class History:
         return self._read[key]
 
     def gauge(self, expression: str) -> list[Series]:
-        """Return an expression's series on the grid."""
+        """Return the series of an expression on the grid."""
         return self.api.query_range(expression, self.grid.start, self.grid.end, self.grid.step)
 
     def _first_moments(self) -> dict[str, int]:
@@ -195,15 +198,15 @@ def _add_steps(total: list[float], steps: dict[int, float]) -> None:
 
 
 def known_span(api: PrometheusApi, until: float, days: float = LONGEST_DAYS) -> tuple[float, float]:
-    """Return when the first and the last sample of chatvitals were taken, to half an hour.
+    """Return the times of the first and the last sample of chatvitals, to half an hour.
 
     Args:
-        api: where to ask.
-        until: Unix seconds; later samples are left out.
+        api: the Prometheus to query.
+        until: Unix seconds. Later samples are left out.
         days: how far back to look.
 
     Raises:
-        TooLittleDataError: there is none in that time.
+        TooLittleDataError: there is no sample in that time.
 
     """
     step = max(FINEST, math.ceil(days * DAY / MOST_POINTS / FINEST) * FINEST)

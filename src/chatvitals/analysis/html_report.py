@@ -1,4 +1,4 @@
-"""The report on a fall as one HTML file: no network, dark and light, two pages of A4."""
+"""The report on a fall as one HTML file: no network access, dark and light, two pages of A4."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def check(target: Path) -> None:
-    """Refuse a file that cannot be written before minutes of questions to Prometheus.
+    """Refuse a file that cannot be written, before Prometheus is queried for minutes.
 
     Raises:
         AnalysisError: the file cannot be written.
@@ -47,11 +47,11 @@ def write(target: Path, report: DropReport, document: Document, calendar: Calend
     """Write the file.
 
     Args:
-        target: where to; an older file is replaced.
-        report: what is known.
-        document: the same in sentences.
+        target: path of the file. An older file is replaced.
+        report: the report to write.
+        document: the same report in sentences.
         calendar: the time zone.
-        api: where the ratings come from.
+        api: the Prometheus that holds the ratings.
 
     Raises:
         AnalysisError: the file cannot be written.
@@ -93,7 +93,7 @@ def render(report: DropReport, document: Document, calendar: Calendar, api: Prom
         title=f"{report.episode.number}: what moved before WhatsApp lowered the rating",
         when=_when(report, calendar),
         verdict=document.verdict,
-        # the SVG is made here from numbers and escaped names alone
+        # the SVG is made here, only from numbers and escaped names
         chart=markupsafe.Markup(charts.draw(report, measures, calendar, api)),  # noqa: S704
         cost=_lines(sections["What"]),
         moved=driver_table(clearly, "What moved before the fall"),

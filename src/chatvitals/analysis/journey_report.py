@@ -1,4 +1,4 @@
-"""Where customers get stuck in a journey: drop-off, confusing steps, ways in circles, completion."""
+"""Report on a journey: drop-off, confusing steps, moves back, completion."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from chatvitals.analysis.scope import Scope
 
 _MOST_WAYS: Final = 6
-_OFTEN: Final = 0.02  # of all moves, from which on a way back is worth a line
+_OFTEN: Final = 0.02  # share of all moves from which a move back is listed
 
 
 @dataclass(slots=True)
 class Step:
-    """One step in one period; NaN is not measured."""
+    """One step in one period. NaN means not measured."""
 
     name: str
     ended: float
@@ -42,9 +42,9 @@ class JourneyCounts:
     """The counters of one journey.
 
     Args:
-        scope: what the report is about.
-        journey: its name.
-        periods: the periods that will be asked for.
+        scope: time and numbers of the report.
+        journey: name of the journey.
+        periods: all periods that are going to be queried.
 
     Raises:
         WrongNameError: there is no such journey.
@@ -73,7 +73,7 @@ class JourneyCounts:
         self.transitions = self._of("journey_transitions_total", " to_step", step="from_step")
 
     def completed(self, period: Period) -> Share:
-        """Return completed of ended runs."""
+        """Return the share of completed runs among all ended runs."""
         where = {"phone_number_id": self._ids, "journey": self.journey}
         return Share(
             self.runs.between(period.start, period.end, outcome="completed", **where),
@@ -81,11 +81,11 @@ class JourneyCounts:
         )
 
     def owed(self, period: Period) -> float:
-        """Return runs that were left while the business owed an answer."""
+        """Return the number of runs that customers left while the business owed an answer."""
         return self._count(self._dropped, period, outcome="abandoned_by_business")
 
     def step(self, name: str, period: Period) -> Step:
-        """Return what is known of a step."""
+        """Return the counts of a step in a period."""
         ended = self._count(self._ended, period, step=name)
         dropped = self._count(self._dropped, period, step=name)
         upto = {} if self._seconds is None else {
@@ -103,7 +103,7 @@ class JourneyCounts:
         )
 
     def moves(self, period: Period) -> dict[tuple[str, str], float]:
-        """Return moves by the steps before and after; empty where they are not measured."""
+        """Return moves by the steps before and after. The result is empty where moves are not measured."""
         if self.transitions is None:
             return {}
         pairs = {labels[1:] for labels in self.transitions.grown}
@@ -131,7 +131,7 @@ def document(scope: Scope, journey: str, against: str | None) -> Document:
     Args:
         scope: time and numbers.
         journey: the journey.
-        against: the period to compare with, as people write it; by default as long as the period and just before it.
+        against: the period to compare with, as text. The default has the same length and ends where the period starts.
 
     Raises:
         TooLittleDataError: no run ended in the period, or the other period is not known.

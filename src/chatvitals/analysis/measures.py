@@ -1,4 +1,4 @@
-"""The measures that two sides are compared by, and which direction is better."""
+"""The measures that two sides are compared by, and the better direction of each."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Measure:
     """One measure.
 
     Args:
-        label: what people call it; `{}` stands for the key.
-        of: gives the shares by key, such as journey and step; without keys the key is empty.
-        good: whether more of it is better.
-        number: writes a share.
-        scale: what shares are multiplied with in differences.
+        label: name in reports. `{}` stands for the key.
+        of: function that returns the shares by key, such as journey and step. A measure without keys has the empty key.
+        good: whether a larger value is better.
+        number: function that formats a share.
+        scale: factor for differences of shares.
 
     """
 
@@ -38,14 +38,14 @@ class Measure:
     counted: bool = False
 
     def write(self, share: Share) -> str:
-        """Return a share, with its count where that says more."""
+        """Return a share as text, with its count where the measure asks for it."""
         text = self.number(share.value)
         return f"{text} ({count(share.count)})" if self.counted and share.total else text
 
     def difference(self, change: Change) -> str:
-        """Return a difference with its interval."""
+        """Return a difference with its interval as text."""
         found = change.difference
-        if found.value != found.value:  # NaN: a side has nothing
+        if found.value != found.value:  # NaN: one side has no data
             return ""
         scaled = [value * self.scale for value in (found.value, found.low, found.high)]
         return f"{points(scaled[0])} ({interval(scaled[1], scaled[2])})"
@@ -53,7 +53,7 @@ class Measure:
 
 @dataclass(slots=True)
 class Change:
-    """How one measure differs between two sides."""
+    """The difference of one measure between two sides."""
 
     measure: str
     key: Key
@@ -79,9 +79,10 @@ MEASURES: Final[dict[str, Measure]] = {
 
 
 def changes(ours: Figures, other: Figures) -> list[Change]:
-    """Return how each measure differs; intervals are Newcombe's, for one look.
+    """Return the difference of each measure. Intervals are Newcombe's, for one look.
 
-    The unit is what is counted, such as a turn or a run. People who write often make the intervals a little too narrow.
+    The unit is the counted thing, such as a turn or a run. Customers who write often make the intervals a little too
+    narrow.
     """
     found = []
     for name, measure in MEASURES.items():

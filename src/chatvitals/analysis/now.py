@@ -1,4 +1,4 @@
-"""What is going on now, and at most five things worth doing, ranked by the customers that they cost in a week."""
+"""The situation now, and at most five useful things to do, ranked by the customers that each costs in a week."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from chatvitals.analysis.prometheus_api import PrometheusApi
 
 OBJECTIVE: Final = 0.95
-"""The share of turns that shall be answered within a minute; the default of `chatvitals assets`."""
+"""The share of turns that should be answered within a minute. It is the default of `chatvitals assets`."""
 MOST_TODOS: Final = 5
 STALE_SECONDS: Final = 900.0
 LATE_SECONDS: Final = 300.0
-"""A customer who waits longer than this now is worth an answer at once."""
+"""A customer who waits longer than this should get an answer at once."""
 _WEEK: Final = 7 * DAY
 _BUDGET_DAYS: Final = 30
 _URGENT: Final = 1e6
@@ -35,11 +35,11 @@ _URGENT: Final = 1e6
 
 @dataclass(slots=True)
 class Todo:
-    """One thing worth doing.
+    """One useful thing to do.
 
     Args:
-        what: a sentence that says what to do.
-        cost: customers that it costs in a week, about; only the order counts.
+        what: the advice as a sentence.
+        cost: approximate number of customers that it costs in a week. Only the order matters.
 
     """
 
@@ -49,18 +49,18 @@ class Todo:
 
 @dataclass(slots=True)
 class Situation:
-    """What is going on.
+    """The situation at one time.
 
     Args:
-        at: when the numbers were taken, in Unix seconds.
-        age: seconds since then.
-        ratings: rating by number; `UNKNOWN` where nothing is known.
-        polled: seconds since a rating was last confirmed; NaN where none ever was.
-        waiting: customers who wait.
-        oldest: seconds that the longest of them has waited; NaN where nobody waits.
-        firing: names of alerts that fire; None where no rules are loaded, or a store was read.
-        todos: what is worth doing, the most useful first.
-        missing: what is not measured.
+        at: time of the numbers, in Unix seconds.
+        age: age of the numbers in seconds.
+        ratings: rating by number. `UNKNOWN` where the rating is not known.
+        polled: seconds since a rating was last confirmed. NaN where no rating was ever confirmed.
+        waiting: number of customers who wait.
+        oldest: the longest wait in seconds. NaN where nobody waits.
+        firing: names of alerts that fire. None where no rules are loaded, or a store was read.
+        todos: things to do, the most useful first.
+        missing: data that is not measured.
 
     """
 
@@ -75,11 +75,11 @@ class Situation:
     missing: list[str] = field(default_factory=list)
 
     def add(self, what: str, cost: float) -> None:
-        """Add something worth doing."""
+        """Add one useful thing to do."""
         self.todos.append(Todo(what, cost))
 
     def ranked(self) -> list[Todo]:
-        """Return the five that cost most."""
+        """Return the five things to do that cost most."""
         return sorted(self.todos, key=lambda todo: -todo.cost)[:MOST_TODOS]
 
 
@@ -108,7 +108,7 @@ def from_prometheus(api: PrometheusApi, now: float) -> Situation:
     for name in _experiments(api, at):
         try:
             result = experiment_comparison.judge(experiment_counts.from_prometheus(api, name, at))
-        except AnalysisError:  # nobody has seen two variants yet
+        except AnalysisError:  # no contact has seen two variants yet
             continue
         add_experiment(found, result)
     if found.firing is None:
@@ -146,7 +146,7 @@ def _lights(found: Situation, api: PrometheusApi, numbers: list[Number]) -> None
 
 
 def add_lights(found: Situation) -> None:
-    """Add what the lights themselves ask for, and what they do not know."""
+    """Add the things to do that follow from rating, waits and alerts, and list the missing data."""
     if found.waiting and found.oldest > LATE_SECONDS:
         who = counted(found.waiting, "customer waits", "customers wait")
         found.add(f"Answer now: {who}, the longest for {span(found.oldest)}.", _URGENT * 3)
@@ -199,7 +199,7 @@ def _from_figures(found: Situation, number: str, sides: tuple[Figures, Figures],
 
 
 def _worst_step(recent: Figures, before: Figures) -> tuple[tuple[str, str], float, float, float] | None:
-    """Return the step that lost most runs beyond the usual, where that is clear."""
+    """Return the step that clearly lost more runs than usual. With several, the largest loss counts."""
     found = []
     for key, share in recent.left_at.items():
         usual = before.left_at.get(key)
@@ -227,7 +227,7 @@ def _experiments(api: PrometheusApi, at: float) -> list[str]:
 
 
 def add_experiment(found: Situation, result: ExperimentResult) -> None:
-    """Add what an experiment asks for."""
+    """Add the advice that follows from an experiment."""
     name = printable(result.name)
     see = f"(chatvitals compare {name})"
     best = next(each for each in result.against if each.variant == result.best)
@@ -251,7 +251,7 @@ def add_experiment(found: Situation, result: ExperimentResult) -> None:
 
 
 def lights(found: Situation) -> list[str]:
-    """Return the three lights as sentences."""
+    """Return rating, waits and alerts as sentences."""
     ratings = sorted(set(found.ratings.values())) or ["UNKNOWN"]
     if len(ratings) == 1:
         rating = f"Rating: {ratings[0]}" + (" (all numbers)" if len(found.ratings) > 1 else "")

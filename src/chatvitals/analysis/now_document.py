@@ -1,4 +1,4 @@
-"""The situation as a document, from Prometheus or from a store."""
+"""The situation now as a document, from Prometheus or from a store."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def from_samples(samples: Iterable[Sample], now: float) -> Situation:
-    """Return the situation that a store's numbers show; they hold no history and no alerts.
+    """Return the situation from a store's samples. A store holds no history and no alerts.
 
     Args:
-        samples: what the store shows now.
+        samples: current samples of the store.
         now: Unix seconds.
 
     """
@@ -58,7 +58,7 @@ def from_samples(samples: Iterable[Sample], now: float) -> Situation:
     for name in sorted(experiments):
         try:
             result = experiment_comparison.judge(experiment_counts.from_samples(kept, name))
-        except AnalysisError:  # nobody has seen two variants yet
+        except AnalysisError:  # no contact has seen two variants yet
             continue
         add_experiment(found, result)
     return found
@@ -69,7 +69,7 @@ def _values(samples: list[Sample], name: str) -> list[float]:
 
 
 def document(found: Situation) -> Document:
-    """Return the situation as people read it."""
+    """Return the situation as a document."""
     made = Document("Now")
     made.section("", *lights(found))
     todos = found.ranked()

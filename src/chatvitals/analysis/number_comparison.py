@@ -1,4 +1,4 @@
-"""Two business numbers side by side, at the same time or day by day since each one's first message."""
+"""Comparison of two business numbers, at the same time or by days since each number's first message."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from chatvitals.analysis.prometheus_api import PrometheusApi
 
 _TWO_PEOPLE: Final = "This is no experiment: the two numbers write to different people."
-_CLEARLY: Final = 0.02  # of turns over a minute, from which on a version is worth leaving out
+_CLEARLY: Final = 0.02  # difference in the share of turns over a minute from which a version is left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which two business numbers to compare.
+    """The two business numbers to compare.
 
     Attributes:
-        ours: the number that the answer is about: its id, its digits or its name.
+        ours: the number that the answer is about, given as its id, its digits or its name.
         other: the number to compare it with.
-        tz: the time zone in which days begin; None takes the machine's.
-        days: how far to look back.
+        tz: the time zone in which days begin. None takes the machine's time zone.
+        days: number of days to look back.
         since_first_message: whether to compare day by day since each number's first message.
 
     """
@@ -54,7 +54,7 @@ def compare(api: PrometheusApi, question: Question, now: float) -> Document:
         now: Unix seconds.
 
     Raises:
-        TooLittleDataError: the two have no common time.
+        TooLittleDataError: the two numbers have no common time.
         WrongNameError: there is no such number, or both are the same.
 
     """
@@ -129,7 +129,10 @@ def _figures(reader: FigureReader, number: Number, period: Period) -> Figures:
 def _worth_leaving_out(
     reader: FigureReader, numbers: tuple[Number, Number], spans: dict[str, list[Period]]
 ) -> str | None:
-    """Return the version during which the two numbers differed most, if they clearly did; never the only one."""
+    """Return the version during which the two numbers clearly differed most.
+
+    The result is None where no version differs clearly, or only one version ran.
+    """
     gaps = {}
     for version, periods in spans.items():
         ours, other = (reader.figures(number.id, periods).over_minute.value for number in numbers)

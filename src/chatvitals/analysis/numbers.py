@@ -20,9 +20,9 @@ class Number:
     """A business number.
 
     Args:
-        id: its `phone_number_id`.
-        display: the number as people write it; empty where nothing told.
-        name: the verified name of the business; empty where nothing told.
+        id: the `phone_number_id`.
+        display: the number as people write it. It is empty where it is not known.
+        name: the verified name of the business. It is empty where it is not known.
 
     """
 
@@ -39,7 +39,7 @@ def known_numbers(api: PrometheusApi, start: float, end: float) -> list[Number]:
     """Return the business numbers that had turns or a name between two moments, the busiest first.
 
     Raises:
-        TooLittleDataError: there is none.
+        TooLittleDataError: there is no such number.
 
     """
     window = f"[{max(int(end - start), 600)}s]"
@@ -55,10 +55,10 @@ def known_numbers(api: PrometheusApi, start: float, end: float) -> list[Number]:
 
 
 def chosen(numbers: Iterable[Number], wanted: str, option: str = "--number") -> Number:
-    """Return the number that is meant by its id, its digits or its name.
+    """Return the number that an id, digits or a name stand for.
 
     Raises:
-        WrongNameError: there is none, or several have this name.
+        WrongNameError: there is no such number, or several numbers have this name.
 
     """
     known = list(numbers)

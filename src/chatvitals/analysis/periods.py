@@ -1,4 +1,4 @@
-"""Moments and periods as people write them, in their own time zone."""
+"""Times and periods as people write them, in their own time zone."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from chatvitals.analysis.history import DAY, HOUR
 
 _LENGTH: Final = re.compile(r"(\d+(?:\.\d+)?)(m|h|d|w)")
 _SECONDS: Final = {"m": 60.0, "h": HOUR, "d": DAY, "w": 7 * DAY}
-_EARLIEST_YEAR, _LATEST_YEAR = 1971, 9000  # far enough from the ends of what dates can hold
+_EARLIEST_YEAR, _LATEST_YEAR = 1971, 9000  # far from the limits of `datetime`
 _MOMENTS: Final = "2026-11-10, 2026-11-10T22:28 or 2026-11-10T22:28+01:00"
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of time in Unix seconds, with the words for it.
+    """A period in Unix seconds, with its name.
 
     Args:
-        start: its first moment.
-        end: the first moment after it.
-        name: what people call it, such as `Tue 10 Nov`.
+        start: the first second of the period.
+        end: the first second after the period.
+        name: the period as text, such as `Tue 10 Nov`.
 
     """
 
@@ -34,7 +34,7 @@ class Period:
 
     @property
     def days(self) -> float:
-        """Its length."""
+        """The length in days."""
         return (self.end - self.start) / DAY
 
     def shifted(self, seconds: float) -> Period:
@@ -43,10 +43,10 @@ class Period:
 
 
 class Calendar:
-    """Reads and writes moments in one time zone.
+    """Reader and writer of times in one time zone.
 
     Args:
-        zone: the name of a time zone such as `Europe/Rome`; None is the machine's.
+        zone: the name of a time zone, such as `Europe/Rome`. None is the machine's time zone.
         now: Unix seconds.
 
     Raises:
@@ -71,14 +71,14 @@ class Calendar:
         return str(self._zone) if self._zone is not None else (self._local(self.now).tzname() or "local time")
 
     def moment(self, text: str, option: str) -> float:
-        """Return a moment as Unix seconds.
+        """Return a time as Unix seconds.
 
         Args:
-            text: a day, which stands for its start, a date and time, or `now`.
-            option: who asks, for the error.
+            text: a day (its start is meant), a date and time, or `now`.
+            option: name of the option, for the error.
 
         Raises:
-            WrongNameError: it cannot be understood.
+            WrongNameError: the text cannot be understood.
 
         """
         if text == "now":
@@ -98,7 +98,7 @@ class Calendar:
         """Return a whole day, from midnight to midnight.
 
         Raises:
-            WrongNameError: it is no day.
+            WrongNameError: the text is not a day.
 
         """
         try:
@@ -113,11 +113,11 @@ class Calendar:
 
         Args:
             text: `FROM..TO`, a day, or a length such as `8d` that ends where `other` starts.
-            option: who asks, for the error.
-            other: the period that a length comes before.
+            option: name of the option, for the error.
+            other: the period that a length precedes.
 
         Raises:
-            WrongNameError: it cannot be understood, or it is empty.
+            WrongNameError: the text cannot be understood, or the period is empty.
 
         """
         length = _LENGTH.fullmatch(text)
@@ -134,26 +134,26 @@ class Calendar:
         return Period(start, end, f"{self.write(start)} to {self.write(end)}")
 
     def write(self, at: float) -> str:
-        """Return a moment such as `9 Nov 18:20`."""
+        """Return a time as text, such as `9 Nov 18:20`."""
         local = self._local(at)
         return f"{local.day} {local:%b %H:%M}"
 
     def write_day(self, at: float) -> str:
-        """Return a day such as `Tue 10 Nov`."""
+        """Return a day as text, such as `Tue 10 Nov`."""
         local = self._local(at)
         return f"{local:%a} {local.day} {local:%b}"
 
     def write_date(self, at: float) -> str:
-        """Return a date with its year."""
+        """Return a date with its year as text."""
         local = self._local(at)
         return f"{local.day} {local:%b %Y}"
 
     def midnight(self, at: float) -> float:
-        """Return the start of the day of a moment, as Unix seconds."""
+        """Return the start of a time's day, as Unix seconds."""
         return self._local(at).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
     def local(self, at: float) -> datetime:
-        """Return a moment as a date and time of this zone."""
+        """Return a time as a `datetime` in this zone."""
         return self._local(at)
 
     def _local(self, at: float) -> datetime:

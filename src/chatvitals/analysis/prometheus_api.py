@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIMIT_SECONDS: Final = 60.0
-"""Seconds that all queries of one analysis may take together, by default."""
+"""Default time limit in seconds for all queries of one analysis together."""
 MOST_POINTS: Final = 10_000
-"""Points of one series that Prometheus answers at most, with some room below its 11,000."""
+"""Most points of one series in one answer of Prometheus, a little below its limit of 11,000."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _CHUNK: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series: its labels, and its values by Unix time."""
+    """One series with its labels, and its values by Unix time."""
 
     labels: dict[str, str]
     points: list[tuple[float, float]]
@@ -39,17 +39,17 @@ class Series:
 
 
 class PrometheusApi:
-    """A Prometheus, or whatever speaks its HTTP API.
+    """A Prometheus, or another server with the same HTTP API.
 
     Args:
-        url: its address, with any prefix of its path. A user and password in it are sent as basic authentication.
+        url: the address, with any prefix of its path. A user and password in it are sent as basic authentication.
         token: a bearer token.
         seconds: how long all queries may take together.
         progress: called before each query with the number of queries so far and the seconds since the start.
-        clock: gives monotonic seconds.
+        clock: function that returns monotonic seconds.
 
     Raises:
-        WrongNameError: `url` is no address.
+        WrongNameError: `url` is not an address.
 
     Example:
         >>> api = PrometheusApi("http://localhost:9090")
@@ -76,13 +76,13 @@ class PrometheusApi:
         self._start = clock()
         self._queries = 0
         self.asked: list[str] = []
-        """The queries so far, each once."""
+        """All different queries so far."""
 
     def query(self, expression: str, at: float) -> list[Series]:
         """Return the value of each series at one time.
 
         Raises:
-            SourceUnavailableError: it cannot be reached, refuses, or does not answer in time.
+            SourceUnavailableError: the server cannot be reached, refuses, or does not answer in time.
 
         """
         found = self._data("query", query=expression, time=f"{at:.3f}")
@@ -92,7 +92,7 @@ class PrometheusApi:
         """Return the values of each series from `start` to `end`, `step` seconds apart.
 
         Raises:
-            SourceUnavailableError: it cannot be reached, refuses, or does not answer in time.
+            SourceUnavailableError: the server cannot be reached, refuses, or does not answer in time.
 
         """
         found = self._data("query_range", query=expression, start=f"{start:.3f}", end=f"{end:.3f}", step=f"{step:.3f}")
@@ -111,7 +111,7 @@ class PrometheusApi:
             request.add_header("Authorization", self._authorization)
         handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
         if urlsplit(self.url).hostname in _LOOPBACK:
-            handlers.append(urllib.request.ProxyHandler({}))  # a proxy would look on its own machine
+            handlers.append(urllib.request.ProxyHandler({}))  # a proxy would look for the address on its own machine
         try:
             with urllib.request.build_opener(*handlers).open(request, timeout=left) as answer:
                 return _decoded(self._read(answer), self.url)
@@ -129,7 +129,7 @@ class PrometheusApi:
             ) from None
 
     def _read(self, answer: Any) -> bytes:
-        """Read an answer in pieces: a server that sends a byte now and then must not exceed the limit."""
+        """Read an answer in pieces. A server that sends a byte now and then must not exceed the limit."""
         pieces = []
         while piece := answer.read1(_CHUNK):
             pieces.append(piece)
@@ -153,7 +153,7 @@ def _address(url: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url)
         good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none, or half an IPv6 address
+    except ValueError:  # an invalid port, or half an IPv6 address
         good = False
     if not good:
         raise WrongNameError("--prometheus must be an address such as http://localhost:9090")
@@ -199,4 +199,4 @@ def _refused(url: str, error: urllib.error.HTTPError) -> str:
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object, **__: object) -> None:
-        """Follow nowhere: the login is for one address."""
+        """Follow no redirect, because the login belongs to one address."""

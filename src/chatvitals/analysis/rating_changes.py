@@ -1,4 +1,4 @@
-"""When WhatsApp changed a number's rating, as episodes: from the first fall until the number is back."""
+"""Changes of a number's rating, grouped in episodes. An episode lasts from the first fall until the rating is back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATINGS: Final = {3: "GREEN", 2: "YELLOW", 1: "RED", 0: "UNKNOWN"}
 
 @dataclass(frozen=True, slots=True)
 class RatingChange:
-    """A rating that changed at a time in Unix seconds."""
+    """A change of a rating, at a time in Unix seconds."""
 
     at: float
     before: str
@@ -27,12 +27,12 @@ class RatingChange:
 
 @dataclass(slots=True)
 class Episode:
-    """A number whose rating fell, with all changes until it was as good as before.
+    """A number whose rating fell, with all changes until the rating was as good as before.
 
     Args:
-        number: whose rating.
-        changes: the first one is the fall.
-        back: when the rating was as before; None where it is not.
+        number: the business number.
+        changes: the changes, with the fall first.
+        back: when the rating was as good as before. None where that has not happened yet.
 
     """
 
@@ -42,12 +42,12 @@ class Episode:
 
     @property
     def at(self) -> float:
-        """When it fell first."""
+        """The time of the first fall, in Unix seconds."""
         return self.changes[0].at
 
 
 def episodes(api: PrometheusApi, numbers: list[Number], over: Grid) -> list[Episode]:
-    """Return all episodes, the latest last; unknown ratings are neither better nor worse."""
+    """Return all episodes, the latest last. An unknown rating counts neither as better nor as worse."""
     found = []
     for number, points in ratings(api, numbers, over):
         open_episode: Episode | None = None
@@ -68,7 +68,7 @@ def episodes(api: PrometheusApi, numbers: list[Number], over: Grid) -> list[Epis
 
 
 def ratings(api: PrometheusApi, numbers: list[Number], over: Grid) -> list[tuple[Number, list[tuple[float, int]]]]:
-    """Return the known ratings of each number over time, 1 for RED to 3 for GREEN."""
+    """Return the known ratings of each number over time, from 1 for RED to 3 for GREEN."""
     query = f"max by (phone_number_id) ({catalogue.QUALITY_RATING.name})"
     found = {
         series.labels.get(catalogue.NUMBER, ""): [(at, round(value)) for at, value in series.points if value > 0]

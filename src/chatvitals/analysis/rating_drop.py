@@ -1,4 +1,4 @@
-"""What moved before a rating fell: Meta's own words, experiments, a timeline, eight drivers and a control."""
+"""Report on what moved before a rating fell: events from Meta, experiments, a timeline, drivers and a control."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from chatvitals.analysis.prometheus_api import PrometheusApi
 
 EVENT_DAYS: Final = 14
-"""Days before the fall in which events are listed."""
+"""Days before the fall for which events are listed."""
 _OUTCOMES: Final = {"opt_out": "opt-outs", "goal": "the goal", "unanswered": "no answer", "send_failed": "failed sends"}
 _DEPLOY_DAYS: Final = 7
 
 
 @dataclass(slots=True)
 class Cost:
-    """What the time around the fall cost, against the same number's usual rates before it.
+    """The cost of the time around the fall, compared with the same number's usual rates before it.
 
     Args:
-        span: the time.
-        reason: why this time was taken.
-        runs_lost: runs that the usual rate would have completed; NaN where nothing usual is known.
-        opt_outs: opt-outs in that time.
+        span: the period.
+        reason: why this period was taken.
+        runs_lost: runs that the usual rate would have completed in addition. NaN where no usual rate is known.
+        opt_outs: opt-outs in that period.
         usual_opt_outs: opt-outs at the usual rate.
         no_answer: turns that ended without an answer.
 
@@ -53,18 +53,18 @@ class Cost:
 
 @dataclass(slots=True)
 class DropReport:
-    """Everything that is known around one fall.
+    """All known facts about one fall.
 
     Args:
         episode: the fall.
-        known: what the history covers.
-        meta: events that Meta sent in the 14 days before.
+        known: the period that the history covers.
+        meta: events that Meta sent in the 14 days before the fall.
         experiments: sentences on experiments whose variants differ.
         running: names of the experiments that ran.
         timeline: dated changes of the bot in the same days.
         drivers: the eight drivers.
         controls: the drivers of every other number at the same time.
-        cost: what it cost.
+        cost: the cost of the fall.
         log: all events of the whole history, for charts.
         reader: all counters, for charts.
 
@@ -86,14 +86,14 @@ class DropReport:
 def find(
     api: PrometheusApi, calendar: Calendar, wanted: str, *, days: float = LONGEST_DAYS, number: str | None = None
 ) -> DropReport | None:
-    """Return the report on a fall; None where no rating fell in the known time.
+    """Return the report on a fall, or None where no rating fell in the known time.
 
     Args:
-        api: where to ask.
+        api: the Prometheus to query.
         calendar: the time zone.
         wanted: `last`, or the day of a fall.
-        days: how far back to look.
-        number: the number that is meant; by default any.
+        days: number of days to look back.
+        number: the business number. The default is any number.
 
     Raises:
         SourceUnavailableError: Prometheus cannot be read.
@@ -145,7 +145,7 @@ def _report(api: PrometheusApi, episode: Episode, numbers: list[Number], known: 
 
 
 def _experiments(api: PrometheusApi, at: float) -> tuple[list[str], list[str]]:
-    """Return what randomised evidence there was when the rating fell, and the experiments that ran."""
+    """Return the experiments' evidence at the time of the fall, and the experiments that ran."""
     name = catalogue.EXPERIMENT_CONTACTS.name
     names = sorted(
         series.labels["experiment"]
@@ -156,7 +156,7 @@ def _experiments(api: PrometheusApi, at: float) -> tuple[list[str], list[str]]:
     for experiment in names:
         try:
             counts = experiment_counts.from_prometheus(api, experiment, at)
-        except AnalysisError:  # nobody had seen a variant, or all had seen the same one
+        except AnalysisError:  # no contact had seen a variant, or all had seen the same variant
             continue
         control, *others = counts.variants
         for variant in others:

@@ -1,4 +1,4 @@
-"""The time and the numbers that a report is about, with their counters."""
+"""The time and the numbers of a report, with their counters."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Scope:
-    """What a report is about.
+    """The time, the numbers and the data of a report.
 
     Args:
-        api: where to ask.
+        api: the Prometheus to query.
         calendar: the time zone.
         numbers: the business numbers.
-        period: the time.
-        known: what the history covers.
-        history: counters over the whole known time that is asked for.
-        versions: when each version of the bot ran within the period.
+        period: the period of the report.
+        known: the period that the history covers.
+        history: counters over the whole known time that the report needs.
+        versions: periods in which each version of the bot ran, within the report's period.
 
     """
 
@@ -47,7 +47,10 @@ class Scope:
         return tuple(number.id for number in self.numbers)
 
     def counts(self, name: str, by: str, matching: str = "") -> Counts | None:
-        """Return a counter by its name without the prefix; None where this version or the bot does not measure it."""
+        """Return a counter by its name without the prefix, or None where it is not measured.
+
+        A counter is not measured where this version or the bot does not know it.
+        """
         family = catalogue.FAMILIES.get(f"chatvitals_{name}")
         if family is None:
             return None
@@ -55,7 +58,7 @@ class Scope:
         return found if found.grown else None
 
     def versions_in_order(self) -> list[tuple[str, list[Period]]]:
-        """Return the versions by their first appearance."""
+        """Return the versions in the order of their first appearance."""
         return sorted(self.versions.items(), key=lambda item: item[1][0].start)
 
 
@@ -68,15 +71,15 @@ def scope(
     days: float = 30.0,
     number: str | None = None,
 ) -> Scope:
-    """Return the scope that options name.
+    """Return the scope for the given options.
 
     Args:
-        api: where to ask.
+        api: the Prometheus to query.
         calendar: the time zone.
-        start: start of the period, as people write it; by default `days` before the end.
-        end: its end; by default now.
-        days: its length where it has no start.
-        number: the number that is meant; by default all.
+        start: start of the period, as text. The default is `days` before the end.
+        end: end of the period. The default is now.
+        days: length of a period without a start.
+        number: the business number. The default is all numbers.
 
     Raises:
         SourceUnavailableError: Prometheus cannot be read.

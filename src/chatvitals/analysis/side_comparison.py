@@ -1,4 +1,4 @@
-"""Two periods, days, versions or numbers side by side. That is no experiment, and it says so."""
+"""Comparison of two periods, days, versions or numbers. The result states that it is not an experiment."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ BY_TURNS: Final = (
 )
 _MOST_USUAL: Final = 28
 _FEWEST_USUAL: Final = 3
-_CLEARLY: Final = 0.05  # beyond one half: how often a wait must be the longer one, to be called slower
+_CLEARLY: Final = 0.05  # excess over one half in the chance of the longer wait, to be called slower
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which two sides to compare.
+    """The two sides to compare.
 
     Attributes:
         kind: two periods (`before`), two days (`on`) or two versions of the bot (`version`).
         ours: the period, day or version that the answer is about.
-        other: the one to compare it with.
-        tz: the time zone in which days begin; None takes the machine's.
-        days: how far to look back for versions.
-        number: the business number to show; None shows all.
+        other: the period, day or version to compare it with.
+        tz: the time zone in which days begin. None takes the machine's time zone.
+        days: number of days to look back for versions.
+        number: the business number to show. None shows all.
 
     """
 
@@ -56,7 +56,7 @@ class Question:
 
 @dataclass(slots=True)
 class Side:
-    """One side of a comparison: a name, and its periods."""
+    """One side of a comparison, with its name and its periods."""
 
     name: str
     periods: list[Period]
@@ -77,7 +77,7 @@ def compare(api: PrometheusApi, question: Question, now: float) -> Document:
 
     Raises:
         SourceUnavailableError: Prometheus cannot be read.
-        TooLittleDataError: its history does not reach far enough.
+        TooLittleDataError: the history does not reach far enough.
         WrongNameError: an option cannot be understood.
 
     """
@@ -136,7 +136,7 @@ def add_number(
     figures: tuple[Figures, Figures],
     usual: Sequence[Figures] = (),
 ) -> None:
-    """Add a table that holds two sides beside each other."""
+    """Add a table that shows two sides beside each other."""
     ours, other = figures
     head = ("", names[0], names[1], "difference (95 %)", "", *(("usual range",) if usual else ()))
     table = Table(head, title=title, text_columns=frozenset({4}))
@@ -234,7 +234,7 @@ def _usual(other: Side, ours: Side, first: float) -> list[Period]:
 def _conclusions(
     numbers: list[Number], shown: list[Number], found: dict[str, tuple[Figures, Figures]], ours: Side
 ) -> list[str]:
-    """Say which numbers changed and which serve as control."""
+    """Return sentences on the numbers that changed and the numbers that serve as control."""
     worse = {
         number.id: [c.label.strip() for c in changes(*found[number.id]) if c.verdict == "worse" and not c.key]
         for number in numbers
@@ -256,12 +256,15 @@ def _conclusions(
 
 
 def _superiority(ours: Figures, other: Figures) -> statistics.Superiority:
-    """Return how often a first wait of ours is the longer one."""
+    """Return how often a first wait of our side is longer."""
     return statistics.superiority(*([side.first_waits.get(bound, 0.0) for bound in BOUNDS] for side in (other, ours)))
 
 
 def _is_slower(ours: Figures, other: Figures) -> bool:
-    """Return whether answers are clearly slower: by ranks and late turns, never by means, which one outlier moves."""
+    """Return whether answers are clearly slower.
+
+    Ranks and late turns decide. The mean does not, because one outlier moves it.
+    """
     late = any(change.measure == "over_minute" and change.verdict == "worse" for change in changes(ours, other))
     waits = _superiority(ours, other).interval()
     return late or (waits.low > 0 and waits.value > _CLEARLY)

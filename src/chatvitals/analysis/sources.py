@@ -1,4 +1,4 @@
-"""Where the numbers of an analysis are: a store, for what needs no history."""
+"""Reading of a store, for analyses that need no history."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def store_samples(url: str | None, environ: Mapping[str, str] | None = None) -> list[Sample]:
-    """Return what a store shows now, without changing it.
+    """Return the samples of a store, without a change to it.
 
     Args:
-        url: the store's URL; None takes the setting `store`.
-        environ: the variables that hold other settings, by default the process's.
+        url: the store's URL. None takes the setting `store`.
+        environ: environment variables with other settings. The default is those of the process.
 
     Raises:
         SourceUnavailableError: the store cannot be read.
-        TooLittleDataError: it ends with its process.
+        TooLittleDataError: the store lives in memory and ends with its process.
         WrongNameError: the URL is not allowed.
 
     """
@@ -37,7 +37,7 @@ def store_samples(url: str | None, environ: Mapping[str, str] | None = None) -> 
         raise TooLittleDataError("A store in memory ends with its process. Give --prometheus, or the bot's --store.")
     opened = open_store(settings.store, create=False)
     try:
-        opened.cells()  # says why it cannot be read, where the collector would show less
+        opened.cells()  # raises with the reason where the store cannot be read; the collector would only show less
         collector = VitalsCollector(settings, opened, None, ErrorGuard(), {})
         return [
             Sample(sample.name, dict(sample.labels), sample.value)

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ALPHA: Final = 0.05
-"""How often a conclusion may be wrong where there is no difference, 0 to 1."""
+"""The allowed rate of wrong conclusions where there is no difference, 0 to 1."""
 PLANNED: Final = 6000
-"""Contacts of all variants together at which intervals are narrowest, where the experiment does not say."""
+"""Contacts of all variants together at which intervals are narrowest. It is the default for the planned size."""
 SPLIT_ALPHA: Final = 0.001
-"""Below this p-value of the split check nothing may be concluded."""
+"""Nothing is concluded where the p-value of the split check is below this."""
 
 _NORMAL: Final = NormalDist()
-_ENDLESS: Final = 10**9  # contacts; an effect that needs more cannot be shown
+_ENDLESS: Final = 10**9  # contacts; a larger experiment is not feasible
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of how many.
+    """A count and its total.
 
     Example:
         >>> Share(30, 120).value
@@ -40,7 +40,7 @@ class Share:
 
     @property
     def value(self) -> float:
-        """The share, 0 to 1; NaN of nothing."""
+        """The share, 0 to 1, or NaN where the total is 0."""
         return self.count / self.total if self.total > 0 else math.nan
 
     @property
@@ -60,7 +60,7 @@ class Estimate:
 
     @property
     def direction(self) -> int:
-        """1 where the interval lies above 0, -1 where it lies below, 0 where it holds 0."""
+        """The sign of an interval: 1 above 0, -1 below 0, and 0 where the interval contains 0."""
         return (self.low > 0) - (self.high < 0)
 
 
@@ -70,7 +70,7 @@ def p_of_z(z: float) -> float:
 
 
 def wilson(share: Share, alpha: float = ALPHA) -> tuple[float, float]:
-    """Return Wilson's interval of a share; 0 to 1 where nothing was counted."""
+    """Return Wilson's interval of a share, or 0 to 1 where nothing was counted."""
     if share.total <= 0:
         return 0.0, 1.0
     z = _NORMAL.inv_cdf(1 - alpha / 2)
@@ -99,7 +99,7 @@ def newcombe(ours: Share, other: Share, alpha: float = ALPHA) -> Estimate:
 
 
 def z_test(ours: Share, other: Share) -> float:
-    """Return the p-value of the pooled z-test, which is right for a single look only."""
+    """Return the p-value of the pooled z-test. It is valid for a single look only."""
     total = ours.total + other.total
     pooled = (ours.count + other.count) / total if total else 0.0
     if min(ours.total, other.total) <= 0 or not 0 < pooled < 1:
@@ -110,11 +110,11 @@ def z_test(ours: Share, other: Share) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceSequence:
-    """An asymptotic confidence sequence: intervals that hold at all looks together.
+    """An asymptotic confidence sequence, with intervals that hold at all looks together.
 
     Args:
         planned: units of both sides together at which the intervals are narrowest.
-        alpha: how often any of the looks may be wrong.
+        alpha: the allowed rate at which any of the looks is wrong.
 
     """
 
@@ -123,7 +123,7 @@ class ConfidenceSequence:
 
     @property
     def rho2(self) -> float:
-        """The tuning of the sequence to its planned size."""
+        """The parameter that tunes the sequence to its planned size."""
         logarithm = -2 * math.log(self.alpha)
         return (logarithm + math.log(1 + logarithm)) / self.planned
 
@@ -142,7 +142,7 @@ class ConfidenceSequence:
         return math.sqrt(units * variance * looks)
 
     def p_value(self, estimate: float, variance: float, units: float) -> float:
-        """Return the smallest alpha at which the sequence leaves 0 out; it stays valid under daily looks."""
+        """Return the smallest alpha at which the sequence excludes 0. It stays valid under daily looks."""
         if units <= 0 or math.isinf(variance) or math.isnan(estimate):
             return 1.0
         scaled = units * self.rho2
@@ -156,10 +156,10 @@ class ConfidenceSequence:
         return Estimate(value, max(value - half, -1.0), min(value + half, 1.0))
 
     def units_needed(self, effect: float, deviation2: float) -> float:
-        """Return at how many units an effect of this size could be shown; infinite beyond 10^9.
+        """Return the number of units that can show an effect of this size. It is infinite beyond 10^9.
 
         Args:
-            effect: the difference that is looked for, not 0.
+            effect: the difference to show, not 0.
             deviation2: units times the variance of the estimate, which does not depend on the units.
 
         """
@@ -182,9 +182,9 @@ def fixed_sample_size(share: float, effect: float, *, alpha: float = ALPHA, powe
 
 
 def split_check(counts: Sequence[float], weights: Sequence[float]) -> float:
-    """Return the p-value that contacts were split by the weights; below `SPLIT_ALPHA` something is broken.
+    """Return the p-value of a split by the weights. Below `SPLIT_ALPHA` the split is broken.
 
-    Variants without a weight that hold contacts give 0: the split cannot be right.
+    Variants without a weight that hold contacts give 0, because such a split cannot be right.
     """
     total, weight = sum(counts), sum(weights)
     pairs = [(count, total * share / weight) for count, share in zip(counts, weights, strict=True) if weight > 0]
@@ -213,7 +213,7 @@ def chi2_tail(statistic: float, degrees: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Superiority:
-    """How often a unit of the second side lies above one of the first, equal ones counted half."""
+    """The chance that a unit of the second side lies above a unit of the first. Ties count half."""
 
     value: float
     variance: float
@@ -225,14 +225,16 @@ class Superiority:
 
 
 def superiority(first: Sequence[float], second: Sequence[float]) -> Superiority:
-    """Compare two groups of ranked buckets: P(first < second) + P(equal) / 2, with Brunner and Munzel's variance.
+    """Compare two groups of ranked buckets.
+
+    The value is P(first < second) + P(equal) / 2, with Brunner and Munzel's variance.
 
     Args:
-        first: counts by bucket, the shortest wait first and the unanswered last.
+        first: counts by bucket, with the shortest wait first and the unanswered turns last.
         second: counts of the other side in the same buckets.
 
     Returns:
-        NaN with an infinite variance where a side holds fewer than two.
+        NaN with an infinite variance where a side holds fewer than two units.
 
     Example:
         >>> superiority([10, 0], [0, 10]).value
@@ -247,7 +249,7 @@ def superiority(first: Sequence[float], second: Sequence[float]) -> Superiority:
     other_mean, other_spread = _placement(second, pooled)
     value = (other_mean - mean) / (ours + others) + 0.5
     variance = (ours * spread + others * other_spread) / (ours * others) ** 2
-    # apart in every pair: no variance is seen, but one more pair could differ
+    # the groups are apart in every pair: the variance would be 0, but another pair could differ
     return Superiority(value, max(variance, 1 / (4 * ours * others)))
 
 
@@ -283,7 +285,7 @@ def ratio_variance(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's adjusted p-values: compare each with alpha, whatever their number."""
+    """Return Holm's adjusted p-values. Compare each with alpha, for any number of p-values."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted, least = [1.0] * len(p_values), 0.0
     for place, index in enumerate(order):
@@ -303,15 +305,15 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def robust_z(value: float, usual: Sequence[float], noise: float = 0.0) -> float:
-    """Return how far a value lies from usual ones, in robust standard deviations.
+    """Return the distance of a value from the usual values, in robust standard deviations.
 
     Args:
-        value: the value in question.
+        value: the value to judge.
         usual: values of other times.
-        noise: standard deviation that chance alone gives the value; the measure of spread is never below it.
+        noise: standard deviation by chance alone. The measure of spread is never below it.
 
     Returns:
-        0 where nothing usual is known. Infinite where nothing ever varied and the value differs.
+        0 where no usual value is known. Infinite where the usual values never varied and the value differs.
 
     """
     if not usual or math.isnan(value):
@@ -324,7 +326,7 @@ def robust_z(value: float, usual: Sequence[float], noise: float = 0.0) -> float:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return a quantile of values, interpolated; NaN of none."""
+    """Return an interpolated quantile of values, or NaN where there are no values."""
     ranked = sorted(values)
     if not ranked:
         return math.nan
@@ -335,14 +337,14 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def bucket_of(counts: Mapping[float, float], share: float) -> tuple[float, float]:
-    """Return the bounds of the histogram bucket that holds a quantile; no finer answer is known.
+    """Return the bounds of the histogram bucket that holds a quantile.
 
     Args:
-        counts: observations by the upper bound of their bucket, not added up.
+        counts: observations by the upper bound of their bucket, not cumulative.
         share: the quantile, 0 to 1.
 
     Returns:
-        lower and upper bound in seconds; NaN for both of an empty histogram.
+        lower and upper bound in seconds. Both are NaN for an empty histogram.
 
     """
     wanted, seen, lower = share * sum(counts.values()), 0.0, 0.0
@@ -355,7 +357,7 @@ def bucket_of(counts: Mapping[float, float], share: float) -> tuple[float, float
 
 
 def histogram_quantile(counts: Mapping[float, float], share: float) -> float:
-    """Return a quantile, interpolated in its bucket as Prometheus does; infinite beyond the last bound."""
+    """Return a quantile, interpolated in its bucket like in Prometheus. It is infinite beyond the last bound."""
     lower, upper = bucket_of(counts, share)
     if math.isnan(lower) or math.isinf(upper):
         return upper

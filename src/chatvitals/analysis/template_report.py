@@ -1,4 +1,4 @@
-"""How each template did: quality, read share by version of the bot, failures, opt-outs."""
+"""Report on each template: quality, read share by version of the bot, failures, opt-outs."""
 
 from __future__ import annotations
 

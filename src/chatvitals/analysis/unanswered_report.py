@@ -1,4 +1,4 @@
-"""Who got no answer: how many, when, at which step, and who waits now."""
+"""Report on unanswered turns: their number, time and step, and the customers that wait now."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def document(scope: Scope) -> Document:
 
 
 def waiting_now(scope: Scope) -> str:
-    """Return who waits at the end of the period, and for how long."""
+    """Return the number of customers that wait at the end of the period, and the longest wait."""
     at = scope.period.end
     ids = "|".join(scope.ids)
     matching = f'{{phone_number_id=~"{ids}"}}'

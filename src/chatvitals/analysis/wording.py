@@ -1,4 +1,4 @@
-"""Numbers with their units, as people read them."""
+"""Numbers with their units, as text."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from typing import Final
 
 NOTHING: Final = "-"
-"""Stands where nothing was measured."""
+"""Text for a value that was not measured."""
 
 
 def count(value: float) -> str:
-    """Return a count such as `1,537`."""
+    """Return a count as text, such as `1,537`."""
     return NOTHING if math.isnan(value) else f"{value:,.0f}"
 
 
@@ -20,7 +20,7 @@ def counted(value: float, one: str, many: str = "") -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share such as `0.27 %`, `3.4 %` or `36 %`."""
+    """Return a share as text, such as `0.27 %`, `3.4 %` or `36 %`."""
     if math.isnan(share):
         return NOTHING
     value = share * 100
@@ -57,14 +57,14 @@ def seconds(value: float) -> str:
 
 
 def span(value: float) -> str:
-    """Return how long something lasted or lies back, such as `26 h` or `4 days`."""
+    """Return a duration or an age as text, such as `26 h` or `4 days`."""
     if value >= 2 * 86_400:
         return counted(value / 86_400, "day")
     return counted(value / 3600, "hour") if value >= 3600 else counted(value / 60, "minute")
 
 
 def times(ratio: float) -> str:
-    """Return a ratio such as `26 times`, `2.4 times`."""
+    """Return a ratio as text, such as `26 times` or `2.4 times`."""
     return f"{ratio:.0f} times" if ratio >= 10 else f"{ratio:.1f} times"
 
 
@@ -78,7 +78,7 @@ def between(low: float, high: float) -> str:
 
 
 def phone(display: str) -> str:
-    """Return a display number as people write it; one that is written already stays as it is."""
+    """Return a display number as people write it. A number that is already formatted stays as it is."""
     digits = display.removeprefix("+")
     if not digits.isdecimal():
         return display

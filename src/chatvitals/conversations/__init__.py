@@ -1,1 +1,1 @@
-"""The rules of conversations/README.md as pure functions: values in, values out; no clock, no store, no logging."""
+"""The rules of conversations/README.md as pure functions, without clock, store and logging."""

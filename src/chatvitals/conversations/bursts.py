@@ -1,4 +1,4 @@
-"""The messages of one turn: where it starts, and what of it is left when an answer becomes known late."""
+"""The messages of one turn: its start, and the messages that remain when an answer becomes known late."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MESSAGES_KEPT: Final = 256
-"""Of a longer burst, the first message and the latest ones are kept."""
+"""Most messages of a turn that are kept. Of a longer burst, the first message and the latest messages are kept."""
 
 _by_time = attrgetter("at")
 
 
 def message_of(item: Item, *, closing: bool) -> TurnMessage:
-    """Return an inbound message as its turn keeps it."""
+    """Return an inbound message in the form that its turn stores."""
     return TurnMessage(item.key, item.at, item.second, closing)
 
 
 def begin(messages: Sequence[TurnMessage], label: int, rules: Rules) -> Turn:
-    """Return a turn of these messages; where all are closing remarks, it waits for nobody."""
+    """Return a turn of these messages. A turn of closing remarks alone waits for no reply."""
     ordinary = [message for message in messages if not message.closing]
     first = min(ordinary or messages, key=_by_time)
     return Turn(
@@ -37,7 +37,7 @@ def begin(messages: Sequence[TurnMessage], label: int, rules: Rules) -> Turn:
 
 
 def join(contact: ContactState, turn: Turn, message: TurnMessage) -> None:
-    """Add a message to an open turn; a late one of the same conversation moves its start back."""
+    """Add a message to an open turn. A late message of the same conversation moves the turn's start back."""
     same_conversation = _is_same_conversation(contact, turn, message.at)
     turn.last = max(turn.last, message.at)
     if len(turn.burst) >= MESSAGES_KEPT:
@@ -49,7 +49,7 @@ def join(contact: ContactState, turn: Turn, message: TurnMessage) -> None:
 
 
 def make_ordinary(turn: Turn, message: TurnMessage, label: int, rules: Rules) -> None:
-    """Let a turn of closing remarks start with a message that is none, and take its labels from it."""
+    """Make a turn of closing remarks an ordinary turn. It starts with `message` and takes its labels from it."""
     turn.closing = False
     turn.start, turn.second = message.at, message.second
     turn.label, turn.hours = label, rules.hours_index(message.at)

@@ -1,4 +1,4 @@
-"""Experiments: outcomes of the contacts that have seen a variant, per contact (conversations/README.md 7)."""
+"""Outcomes of experiments, counted per contact that has seen a variant (conversations/README.md 7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def expose(contact: ContactState, item: Item, measures: Measurements) -> None:
-    """Count a contact's first use of a variant; from now on its outcomes count."""
+    """Count a contact's first use of a variant. Outcomes count from now on."""
     if any(exposure.experiment == item.name for exposure in contact.exposures):
         return
     contact.exposures.append(Exposure(experiment=item.name, variant=item.code, goal=item.journey))
@@ -20,7 +20,7 @@ def expose(contact: ContactState, item: Item, measures: Measurements) -> None:
 
 
 def outcome(contact: ContactState, name: str, measures: Measurements) -> None:
-    """Count an outcome, once per contact and experiment."""
+    """Count an outcome once per contact and experiment."""
     for exposure in contact.exposures:
         _count(contact, exposure, name, measures)
 
@@ -31,14 +31,14 @@ def send_failed(contact: ContactState, _: Item, measures: Measurements) -> None:
 
 
 def goal(contact: ContactState, journey: str, measures: Measurements) -> None:
-    """Count the goal of those experiments whose goal is this journey, which has just been completed."""
+    """Count a completed journey for each experiment with this journey as its goal."""
     for exposure in contact.exposures:
         if exposure.goal == journey:
             _count(contact, exposure, "goal", measures)
 
 
 def observe_wait(contact: ContactState, seconds: float, measures: Measurements, *, answered: bool = True) -> None:
-    """Observe the wait of a turn that ended; one without an answer lies in `+Inf` alone, as in `wait_seconds`."""
+    """Observe the wait of an ended turn. Without an answer it lies in `+Inf` alone, like in `wait_seconds`."""
     observe = measures.observe if answered else measures.observe_endless
     for exposure in contact.exposures:
         observe(catalogue.EXPERIMENT_WAIT, (contact.phone_number_id, exposure.experiment, exposure.variant), seconds)

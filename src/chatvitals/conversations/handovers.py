@@ -1,4 +1,4 @@
-"""Handovers: a contact waits for a person, until one replies (conversations/README.md 4)."""
+"""Handovers, in which a contact waits until a person replies (conversations/README.md 4)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def hand_over(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
-    """Start waiting for a person, unless the contact does already; open runs end in either case."""
+    """Start a wait for a person, unless the contact waits already. Open runs end in either case."""
     journeys.hand_over(contact, item.at, measures)
     experiments.outcome(contact, "handover", measures)
     if contact.handovers:
@@ -40,7 +40,7 @@ def answer(contact: ContactState, at: float, measures: Measurements) -> None:
 
 
 def drop(contact: ContactState, measures: Measurements) -> None:
-    """Stop waiting for a person: a new conversation began, or the contact is forgotten."""
+    """End all waits for a person, because a new conversation began or the contact is deleted."""
     for _, hours in contact.open_handovers():
         measures.count(catalogue.HANDOVERS_OPEN, (contact.phone_number_id, HOURS_LABELS[hours]), -1.0)
     contact.set_handovers([])

@@ -1,4 +1,4 @@
-"""Who is who: keyed hashes instead of ids, and several ids that are one person (conversations/README.md 1)."""
+"""Keyed hashes in place of ids, and the merge of contacts that are one person (conversations/README.md 1)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Measurements
 
 _ONCE_A_MESSAGE = frozenset({Kind.MESSAGE, Kind.REPLY})
-_KEYS_KEPT = 10_000  # of people, and as many of messages: a hash costs as much as all else about a status
+_KEYS_KEPT = 10_000  # for people, and as many for messages: a hash costs as much as all other work on a status
 
 
 class Hasher:
-    """Turns ids into 64-bit keys with BLAKE2b; without the key `secret` nobody can tell whose they are."""
+    """Converter of ids to 64-bit keys with BLAKE2b. Without `secret` the keys cannot be traced back to people."""
 
     __slots__ = ("_keys", "_message", "_messages", "_person", "sealing_key")
 
@@ -30,14 +30,14 @@ class Hasher:
         self.sealing_key = blake2b(digest_size=32, key=secret, person=b"sealing").digest()
 
     def person(self, number: str, person_id: str) -> int:
-        """Return the key of a person id on a business number; all spellings of a phone number have one key."""
+        """Return the key of a person id on a business number. All spellings of a phone number have one key."""
         digest = self._person.copy()
         digest.update(f"{number}\0{canonical(person_id)}".encode("utf-8", "surrogatepass"))
         return int.from_bytes(digest.digest(), "little", signed=True)
 
     def message(self, message_id: str) -> int:
-        """Return the key of a message id, which holds the phone number in base64 and is as personal as it."""
-        key = self._messages.get(message_id)  # a message's statuses come within seconds
+        """Return the key of a message id, which is personal because it holds the phone number in base64."""
+        key = self._messages.get(message_id)  # all statuses of a message come within seconds
         if key is None:
             digest = self._message.copy()
             digest.update(message_id.encode("utf-8", "surrogatepass"))
@@ -48,12 +48,12 @@ class Hasher:
         return key
 
     def keys(self, event: PersonEvent) -> tuple[int, ...]:
-        """Return the keys of the person an event is about, the business-scoped id first.
+        """Return the keys of the person that an event is about, the business-scoped id first.
 
-        A status that names nobody still belongs with the other statuses of its message: that is its contact then.
+        A status without a person id gets a key from its message id, so that it belongs to the message's other statuses.
         """
         ids = (event.phone_number_id, event.user_id, event.wa_id)
-        keys = self._keys.get(ids)  # one message brings a handful of events about the same person
+        keys = self._keys.get(ids)  # one message brings several events about the same person
         if keys is None:
             keys = self._compute(event)
             if event.user_id or event.wa_id:
@@ -73,7 +73,7 @@ class Hasher:
 
 
 def merge(kept: ContactState, other: ContactState, measures: Measurements) -> None:
-    """Take `other` into `kept`: what is open stays open, what was counted stays counted (conversations/README.md 5)."""
+    """Merge `other` into `kept`. Open turns stay open, and counts stay counted (conversations/README.md 5)."""
     latest = max((kept, other), key=lambda contact: contact.last_message_at)
     turns = sorted([*kept.turns, *other.turns], key=lambda turn: turn.start)
     kept.turns = [turn for turn in turns[:-1] if turn.outcome == OPEN] + turns[-1:]
@@ -102,7 +102,7 @@ def merge(kept: ContactState, other: ContactState, measures: Measurements) -> No
 
 
 def _without_copies(pending: list[Item]) -> list[Item]:
-    """Return the items less what two contacts knew of one message: the richest evidence, then the first copy, stays."""
+    """Return the items without second copies of a message. The richest evidence stays, then the first copy."""
     best: dict[tuple[int, int], Item] = {}
     for item in pending:
         if item.kind in _ONCE_A_MESSAGE:

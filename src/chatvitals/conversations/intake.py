@@ -1,4 +1,4 @@
-"""What receiving an event does at once: duplicates, counts of arrival, and the items that wait for their window."""
+"""Immediate effects of an event: duplicates, counts of arrival, and the items that wait for their window."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OPT_INS = frozenset({"resume", "signup"})
 
 
 def apply_event(contact: ContactState, event: PersonEvent, hasher: Hasher, measures: Measurements) -> None:
-    """Take one event into the contact's state."""
+    """Apply one event to the contact's state."""
     if event.received > contact.last_received_at:  # noqa: PLR1730 - `max` is a call, and this is hot
         contact.last_received_at = event.received
     _FOLD[type(event)](contact, event, hasher, measures)
@@ -80,7 +80,7 @@ def _exposed(contact: ContactState, event: Exposed, *_: object) -> None:
 
 
 def _identity_change(*_: object) -> None:
-    """Do nothing: its aliases are all that it says, and the identities have taken them in."""
+    """Do nothing, because the identities have already taken in the aliases."""
 
 
 def _message(contact: ContactState, event: Message, hasher: Hasher, measures: Measurements) -> None:
@@ -152,7 +152,7 @@ def _preference(contact: ContactState, event: Preference, hasher: Hasher, measur
 
 
 def _message_key(event: Send | Reply, hasher: Hasher) -> int:
-    """Return the key of a reply; one whose message id is not known is known by when it was made."""
+    """Return the key of a reply. Without a message id, the key comes from the contact and the time of the reply."""
     return hasher.message(event.id or f"at\0{event.wa_id}\0{event.user_id}\0{event.received!r}")
 
 

@@ -1,4 +1,4 @@
-"""Journeys: how far a contact gets along a planned path, and how the run ends (conversations/README.md 6)."""
+"""Rules for the progress of a contact through a journey, and for the end of a run (conversations/README.md 6)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Measurements
 
 _LOOP_VISITS = 3
-_START = "start"  # where a run's first transition comes from
+_START = "start"  # the step before a run's first step
 _END_OF_STEP = {
     "completed": "completed",
     "handed_over": "handed_over",
@@ -24,7 +24,7 @@ _END_OF_STEP = {
 
 
 def next_timer(contact: ContactState) -> float | None:
-    """Return when the earliest timer of a run strikes: it stalls, is abandoned or expires."""
+    """Return the time of the next timer of any run: stalled, abandoned or expired."""
     earliest: float | None = None
     for run in contact.runs:
         point = min(run.active + run.abandoned_after, run.started + run.expires_after)
@@ -36,7 +36,7 @@ def next_timer(contact: ContactState) -> float | None:
 
 
 def fire_timers(contact: ContactState, at: float, measures: Measurements) -> None:
-    """Apply the timers of runs that strike at `at`."""
+    """Apply the timers of runs that are due at `at`."""
     for run in list(contact.runs):
         if run.started + run.expires_after <= at:
             _end(contact, run, "expired", run.active, measures)
@@ -48,7 +48,7 @@ def fire_timers(contact: ContactState, at: float, measures: Measurements) -> Non
 
 
 def activity(contact: ContactState, at: float, measures: Measurements) -> None:
-    """Note that the contact wrote: a stalled run resumes."""
+    """Record that the contact wrote a message. A stalled run resumes."""
     for run in contact.runs:
         if at > run.active:
             _resume(contact, run, measures)
@@ -56,26 +56,26 @@ def activity(contact: ContactState, at: float, measures: Measurements) -> None:
 
 
 def count_message(contact: ContactState, at: float, measures: Measurements) -> None:
-    """Count a message that opens or joins a turn at the step at which each run stood when it was written."""
+    """Count a message of a turn at the step of each run at the time of writing."""
     for run in contact.runs:
         if at >= run.entered:
             measures.count(catalogue.JOURNEY_STEP_MESSAGES, _labels(contact, run))
 
 
 def count_fallback(contact: ContactState, measures: Measurements) -> None:
-    """Count that the contact was not understood, at the current step of each open run."""
+    """Count a fallback at the current step of each open run."""
     for run in contact.runs:
         measures.count(catalogue.JOURNEY_STEP_FALLBACKS, _labels(contact, run))
 
 
 def step(contact: ContactState, item: Item, measures: Measurements) -> None:
-    """Enter a step; the first one of a journey begins a run, the completing one ends it."""
+    """Enter a step. The first step of a journey begins a run, and the completing step ends it."""
     run = _open_run(contact, item.journey)
     before = _START if run is None else run.step
     measures.count(catalogue.JOURNEY_TRANSITIONS, (contact.phone_number_id, item.journey, before, item.name))
     if run is None:
         run = _begin(contact, item, measures)
-    elif item.at >= run.entered:  # one that comes late counts as a visit and does not turn the run back
+    elif item.at >= run.entered:  # a late step counts as a visit and does not move the run back
         _resume(contact, run, measures)
         measures.observe(catalogue.JOURNEY_STEP_SECONDS, (*_labels(contact, run), "advanced"), item.at - run.entered)
         measures.count(catalogue.JOURNEY_RUNS_OPEN, _labels(contact, run), -1.0)
@@ -93,20 +93,20 @@ def step(contact: ContactState, item: Item, measures: Measurements) -> None:
 
 
 def end(contact: ContactState, item: Item, measures: Measurements) -> None:
-    """End the open run of a journey because the code says so; `item.name` is the outcome."""
+    """End the open run of a journey at the code's request. `item.name` is the outcome."""
     run = _open_run(contact, item.journey)
     if run is not None:
         _end(contact, run, item.name, max(item.at, run.entered), measures)
 
 
 def hand_over(contact: ContactState, at: float, measures: Measurements) -> None:
-    """End all open runs: a person goes on from here."""
+    """End all open runs, because a person goes on from here."""
     for run in list(contact.runs):
         _end(contact, run, "handed_over", max(at, run.entered), measures)
 
 
 def end_second_runs(contact: ContactState, measures: Measurements) -> None:
-    """End all runs of a journey but the latest active one: two contacts turned out to be one person."""
+    """Keep the latest active run of each journey and end the others. It follows a merge of two contacts."""
     latest = {run.journey: run for run in sorted(contact.runs, key=lambda run: run.active)}
     for run in contact.runs.copy():
         if run is not latest[run.journey]:
@@ -145,9 +145,9 @@ def _resume(contact: ContactState, run: Run, measures: Measurements) -> None:
 
 
 def _abandoned(contact: ContactState, run: Run) -> str:
-    """Return the outcome of an abandoned run: by the business where a turn waits or was not answered, else by the user.
+    """Return the outcome of an abandoned run.
 
-    Only a turn that ended after the run's start is the business's fault.
+    The business abandoned it if a turn waits, or if the latest turn got no answer and ended after the run's start.
     """
     latest = contact.turns[-1] if contact.turns else None
     silent = latest is not None and latest.outcome in {UNANSWERED, FAILED} and latest.ended > run.started
@@ -156,7 +156,7 @@ def _abandoned(contact: ContactState, run: Run) -> str:
 
 
 def _end(contact: ContactState, run: Run, outcome: str, until: float, measures: Measurements) -> None:
-    """End a run; the time in its last step runs to `until`, for an abandoned or expired one the last activity."""
+    """End a run. The time in its last step ends at `until`, which is the last activity where a timer ended the run."""
     _resume(contact, run, measures)
     contact.runs.remove(run)
     labels = _labels(contact, run)

@@ -1,7 +1,7 @@
-"""What a contact's state remembers of message ids, for 7 days and bounded (conversations/README.md 5).
+"""Memory of message ids in a contact's state, for 7 days and bounded (conversations/README.md 5).
 
-Both memories are plain bytes of fixed-width entries, oldest first: statuses outnumber messages three to one, and a
-status must cost a substring search and a splice, not the decoding of everything that the contact ever received.
+Both memories are plain bytes of fixed-width entries, oldest first. Statuses outnumber messages three to one, so a
+status must cost a substring search and a splice, not the decoding of all that the contact ever received.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ _API, _COUNTED, _FAILED, _APPLIED, _ANSWERED = 1, 2, 4, 8, 16  # above them two 
 
 
 class Record:
-    """One outbound message as far as it is known: whichever evidence comes first creates it, later ones fill it."""
+    """The known facts about one outbound message. The first evidence creates it, and later evidence fills blanks."""
 
     __slots__ = ("answered", "api", "applied", "category", "counted", "failed", "key", "kind", "level", "position",
                  "seen", "template", "time")  # fmt: skip
 
     def __init__(self, key: int, time: int, bits: int = 0, seen: int = 0, category: int = 0, template: int = 0) -> None:
         self.key = key
-        self.time = time  # received, whole seconds
+        self.time = time  # time of arrival in whole seconds
         self.position = -1
-        self.seen = seen  # bit i: status i of vocabulary.STATUSES came
-        self.level = bits >> 7 & 7  # how many of sent, delivered, read, played are counted
+        self.seen = seen  # bit i: status i of enums.STATUSES was received
+        self.level = bits >> 7 & 7  # number of counted statuses among sent, delivered, read, played
         self.kind = bits >> 5 & 3  # UNKNOWN, REPLY, CAMPAIGN or OTHER
-        self.category = category  # 0 not known yet, else 1 + index into the categories
-        self.template = template  # 0 none, else 1 + index into the contact's templates
+        self.category = category  # 0 is unknown, otherwise 1 + index into the categories
+        self.template = template  # 0 is none, otherwise 1 + index into the contact's templates
         self.api = bits & _API > 0  # a watched client sent it
-        self.counted = bits & _COUNTED > 0  # a status of it has been counted after its window: the labels are final
+        self.counted = bits & _COUNTED > 0  # a status has been counted after its window, so the labels are final
         self.failed = bits & _FAILED > 0
-        self.applied = bits & _APPLIED > 0  # as a reply or a failed one: what comes later changes no turn
-        self.answered = bits & _ANSWERED > 0  # and it ended a turn
+        self.applied = bits & _APPLIED > 0  # applied as a reply or a failed reply; later evidence changes no turn
+        self.answered = bits & _ANSWERED > 0  # the reply ended a turn
 
     @property
     def is_reply(self) -> bool:
-        """Whether it is a reply; where only statuses are known of it, their price tells it from a campaign."""
+        """Whether it is a reply. Where only statuses are known, the price category separates replies from campaigns."""
         return self.kind == REPLY or (self.kind == UNKNOWN and self.category not in _TEMPLATE_CATEGORIES)
 
     def fill(self, other: Record) -> None:
-        """Take over what another record of the same message knows and this one does not."""
+        """Fill blanks from another record of the same message."""
         if self.kind == UNKNOWN or (other.api and not self.api):
             self.kind = other.kind or self.kind
         for name in ("api", "counted", "failed", "applied", "answered"):
@@ -73,14 +73,14 @@ class Record:
         self.template = self.template or other.template
 
     def pack(self) -> bytes:
-        """Return the entry as it is kept."""
+        """Return the entry as bytes."""
         bits = self.api * _API | self.counted * _COUNTED | self.failed * _FAILED
         bits |= self.applied * _APPLIED | self.answered * _ANSWERED | self.kind << 5 | self.level << 7
         return _RECORD.pack(self.key, self.time, bits, self.seen, self.category, self.template)
 
 
 def _position(entries: bytes, key: int, width: int) -> int:
-    """Return where the entry of `key` begins, or -1."""
+    """Return the offset of the entry of `key`, or -1."""
     wanted = _KEY.pack(key)
     position = entries.find(wanted)
     while position >= 0 and position % width:
@@ -94,7 +94,7 @@ def has_seen(seen: bytes, key: int) -> bool:
 
 
 def add_seen(seen: bytes, key: int, received: float, most: int = REMEMBER_ENTRIES) -> bytes:
-    """Return `seen` with `key`, less what is too old or more than `most` entries."""
+    """Return `seen` with `key`, without entries that are too old or exceed `most`."""
     return _pruned(seen, _SEEN.size, received, most) + _SEEN.pack(key, int(received))
 
 
@@ -109,7 +109,7 @@ def find_record(records: bytes, key: int) -> Record | None:
 
 
 def put_record(records: bytes, record: Record) -> bytes:
-    """Return `records` with `record` in its place, or at the end where it is new."""
+    """Return `records` with `record` at its offset, or at the end where it is new."""
     if record.position < 0:
         records = _pruned(records, _RECORD.size, record.time)
         record.position = len(records)
@@ -132,7 +132,7 @@ def merge_seen(one: bytes, two: bytes) -> bytes:
 
 
 def merge_records(one: bytes, two: bytes) -> bytes:
-    """Return the records of both, oldest first; what both know of one message becomes one record."""
+    """Return the records of both, oldest first. Two records of one message become one record."""
     merged = _merged(one, two, _RECORD.size)
     for entry in _RECORD.iter_unpack(two):
         known = find_record(one, entry[0])
@@ -145,7 +145,7 @@ def merge_records(one: bytes, two: bytes) -> bytes:
 
 
 def renumber_templates(records: bytes, numbers: Sequence[int]) -> bytes:
-    """Return `records` with each template number replaced by the one that `numbers` has in its place."""
+    """Return `records` with each template number replaced by `numbers[number]`."""
     renumbered = bytearray(records)
     for last in range(_RECORD.size - 1, len(records), _RECORD.size):
         renumbered[last] = numbers[renumbered[last]]
@@ -154,7 +154,7 @@ def renumber_templates(records: bytes, numbers: Sequence[int]) -> bytes:
 
 def _merged(one: bytes, two: bytes, width: int) -> bytes:
     entries: dict[bytes, bytes] = {}
-    for blob in (two, one):  # where both know an id, the first one's entry stays
+    for blob in (two, one):  # where both know an id, the entry of `one` stays
         for position in range(0, len(blob), width):
             entries[blob[position : position + 8]] = blob[position : position + width]
     ordered = sorted(entries.values(), key=lambda entry: _U32.unpack_from(entry, 8))

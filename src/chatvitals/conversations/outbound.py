@@ -1,4 +1,4 @@
-"""Outbound messages: all evidence of one message folds into one record (conversations/README.md 2 and 5)."""
+"""Outbound messages, with all evidence of one message in one record (conversations/README.md 2 and 5)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NO_REPLY_ECHOES = frozenset({"edit", "revoke", "reaction", "system"})
 
 
 def status(contact: ContactState, event: Status, key: int, measures: Measurements) -> None:
-    """Fold one status in; it counts at once where nothing that may still come could change its labels."""
+    """Apply one status. It counts at once where no later event can change its labels."""
     if timestamps.is_stale(event.received, event.timestamp):
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return
@@ -39,7 +39,7 @@ def status(contact: ContactState, event: Status, key: int, measures: Measurement
     record = message_log.find_record(contact.records, key) or Record(key, int(event.received))
     moment = timestamps.moment(event.received, event.timestamp)
     if record.seen >> index & 1:
-        if not event.group:  # in a group, each participant's copy of a status has the same id
+        if not event.group:  # in a group, all participants' copies of a status have the same id
             measures.count(catalogue.DUPLICATES, ("status",))
             if index == _SENT:
                 take_earlier_copy(contact, Kind.REPLY, key, event.received, moment, Evidence.STATUS)
@@ -53,7 +53,7 @@ def status(contact: ContactState, event: Status, key: int, measures: Measurement
     if index == _FAILED:
         _failed(contact, event, record, item, measures)
     elif index == _SENT and not event.group:
-        # only `sent` tells when a message left; `read` and `delivered` of an unknown one tell nothing
+        # only `sent` shows when a message left; `read` and `delivered` of an unknown message do not
         evidence = Item(Kind.REPLY, event.received, moment.at, key, moment.second, Evidence.STATUS,
                         ACTOR_LABELS.index("unknown"))  # fmt: skip
         _add_evidence(contact, record, evidence)
@@ -65,7 +65,7 @@ def status(contact: ContactState, event: Status, key: int, measures: Measurement
 
 
 def _failed(contact: ContactState, event: Status, record: Record, item: Item, measures: Measurements) -> None:
-    """Note a failure: a late one of a reply that has answered, else a failed attempt to reply."""
+    """Record a failure: a late failure where the reply had answered a turn, otherwise a failed attempt to reply."""
     item.code = enums.code_label(event.code)
     record.failed = True
     if record.answered:
@@ -78,7 +78,7 @@ def _failed(contact: ContactState, event: Status, record: Record, item: Item, me
 def take_earlier_copy(
     contact: ContactState, kind: int, key: int, received: float, moment: EventTime, evidence: int = 0
 ) -> None:
-    """Let the copy that was received first count, as long as none has been applied (conversations/README.md 4)."""
+    """Replace a waiting item by an earlier copy of it (conversations/README.md 4)."""
     for item in contact.pending:
         if item.key == key and item.kind == kind and item.evidence == evidence:
             if received < item.received:
@@ -95,7 +95,7 @@ def count_status(contact: ContactState, item: Item, measures: Measurements) -> N
 
 
 def send(contact: ContactState, event: Send, key: int, template: int) -> None:
-    """Fold an accepted call of the bot's client in: the richest evidence, and the last word on what it was."""
+    """Apply an accepted call of the bot's client. It is the richest evidence and decides the kind of the message."""
     record = message_log.find_record(contact.records, key) or Record(key, int(event.received))
     record.api = True
     record.template = record.template or template
@@ -110,7 +110,7 @@ def send(contact: ContactState, event: Send, key: int, template: int) -> None:
 
 
 def echo(contact: ContactState, event: Echo, key: int, measures: Measurements) -> None:
-    """Fold in a message that a person typed in the WhatsApp Business app, or that another responder sent."""
+    """Apply a message that a person typed in the WhatsApp Business app, or that another responder sent."""
     if timestamps.is_stale(event.received, event.timestamp):
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return
@@ -131,7 +131,7 @@ def echo(contact: ContactState, event: Echo, key: int, measures: Measurements) -
 
 
 def reply(contact: ContactState, event: Reply, key: int) -> None:
-    """Fold in a reply that the bot's code tells us about."""
+    """Apply a reply that the bot's code reports."""
     evidence = Item(Kind.REPLY, event.received, event.received, key, int(event.received), Evidence.CODE,
                     ACTOR_LABELS.index(event.actor))  # fmt: skip
     _told(contact, key, evidence)
@@ -154,7 +154,7 @@ def _told(contact: ContactState, key: int, evidence: Item) -> None:
 
 
 def _add_evidence(contact: ContactState, record: Record, evidence: Item) -> None:
-    """Let `evidence` wait for its window, in the place of poorer evidence of the same reply."""
+    """Let `evidence` wait for its window, in place of poorer evidence of the same reply."""
     if record.applied or record.kind not in _MAY_BE_REPLY:
         return
     for position, item in enumerate(contact.pending):
@@ -170,7 +170,7 @@ def _drop_evidence(contact: ContactState, key: int) -> None:
 
 
 def _count(contact: ContactState, record: Record, item: Item, measures: Measurements) -> None:
-    """Count a status and those that it implies and that had not come; a lower one that comes later counts nothing."""
+    """Count a status and the lower statuses that it implies, unless they have been counted."""
     category = _category_label(record.category)
     if item.status > _PLAYED:
         levels = range(item.status, item.status + 1)

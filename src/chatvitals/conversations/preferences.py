@@ -1,4 +1,4 @@
-"""A contact's choices about categories of messages, and the template that led to them (conversations/README.md 8)."""
+"""A contact's preferences for categories of messages, and the templates before them (conversations/README.md 8)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 STOP: Final = 0
 RESUME: Final = 1
-_AFTER_TEMPLATE: Final = 72 * 3600.0  # an opt-out counts for the latest template message within this many seconds
+_AFTER_TEMPLATE: Final = 72 * 3600.0  # an opt-out counts for a template message at most this many seconds before
 _CATEGORIES_KEPT: Final = 16
 
 
 def apply(contact: ContactState, item: Item, measures: Measurements) -> None:
-    """Count a choice; one that is older than what is known of its category changes nothing."""
+    """Count a preference. A preference that is older than the known preference of its category changes nothing."""
     known = contact.preferences.get(item.code)
     if known is not None and item.second < known:
         measures.count(catalogue.DUPLICATES, ("preference",))
         return
-    if timestamps.is_stale(item.received, item.second):  # sent again later than what is known of a contact is kept
+    if timestamps.is_stale(item.received, item.second):  # a redelivery after the contact's state was deleted
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return
     if known is not None or len(contact.preferences) < _CATEGORIES_KEPT:

@@ -1,7 +1,7 @@
-"""The one rule of order (conversations/README.md 4).
+"""The rule of order (conversations/README.md 4).
 
-Everything is applied one settling window after it was received, in the order in which it happened, with whatever
-earlier is known by then.
+Each item is applied one settling window after it was received, in the order in which things happened, together with
+all earlier items that are known by then.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def advance(contact: ContactState, now: float, rules: Rules, measures: Measurements) -> None:
     """Apply everything that is due by `now`.
 
-    What becomes due is replayed in the order of its due times, each seeing only what had been received by then, so the
-    result does not depend on when or how often this is called.
+    Due items are replayed in the order of their due times. Each sees only items that had been received by then, so the
+    result does not depend on when or how often this function is called.
     """
     window = rules.settle_after
     known_by = -inf
@@ -43,7 +43,7 @@ def advance(contact: ContactState, now: float, rules: Rules, measures: Measureme
 
 
 def next_due(contact: ContactState, rules: Rules) -> float:
-    """Return when `advance` has something to do again; at the latest, when the contact may be forgotten."""
+    """Return the next time at which `advance` has work, or at which the contact may be deleted."""
     due = forgotten_at(contact)
     for item in contact.pending:
         settled = item.received + rules.settle_after
@@ -56,12 +56,12 @@ def next_due(contact: ContactState, rules: Rules) -> float:
 
 
 def forgotten_at(contact: ContactState) -> float:
-    """Return when a contact that stays silent is forgotten, in Unix seconds."""
+    """Return the time at which a silent contact is deleted, in Unix seconds."""
     return contact.last_received_at + (FORGET_EXPOSED_AFTER if contact.exposures else FORGET_AFTER)
 
 
 def is_forgotten(contact: ContactState, now: float) -> bool:
-    """Return whether nothing has been received for long and nothing is open."""
+    """Return whether the contact has been silent for long and nothing is open."""
     return (
         contact.last_received_at > 0.0
         and now >= forgotten_at(contact)
@@ -72,7 +72,7 @@ def is_forgotten(contact: ContactState, now: float) -> bool:
 
 
 def _apply_up_to(contact: ContactState, point: float, known_by: float, rules: Rules, measures: Measurements) -> None:
-    """Apply items and timers at or before `point`, in order, of those that are known by `known_by`."""
+    """Apply items and timers at or before `point`, in order. Only those known by `known_by` are applied."""
     while True:
         first: Item | None = None
         for item in contact.pending:

@@ -1,4 +1,4 @@
-"""The state of one contact: what the store keeps between two events, about 100 bytes for most."""
+"""The state of one contact in the store, about 100 bytes for most contacts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FORGET_EXPOSED_AFTER = 90 * DAY  # an exposure counts once per contact, and an e
 
 
 class Kind:
-    """What a pending item is; at one point in time, lower ones are applied first.
+    """The kind of a pending item. At one point in time, lower kinds are applied first.
 
-    Whole numbers, since looking up an enum's member takes four times as long, and every event does so ten times.
+    The values are whole numbers, since access to an enum's member takes four times as long, ten times per event.
     """
 
     MESSAGE: Final = 0
@@ -40,7 +40,7 @@ class Kind:
 
 
 class Evidence:
-    """How a reply became known, from the poorest to the richest (conversations/README.md 2)."""
+    """The source of a reply's evidence, from the poorest to the richest (conversations/README.md 2)."""
 
     STATUS: Final = 0
     ECHO: Final = 1
@@ -59,26 +59,26 @@ ORIGIN_LABELS = ("", "new", "returning")
 
 
 class Item(msgspec.Struct, array_like=True, gc=False):
-    """Something received and not yet applied: it waits for its settling window (conversations/README.md 4)."""
+    """A received item that waits for its settling window (conversations/README.md 4)."""
 
     kind: int
     received: float
     at: float
-    key: int = 0  # hash of the message id that it is about
+    key: int = 0  # hash of the message id
     second: int = 0  # WhatsApp's whole second
     evidence: int = 0
     actor: int = 0
     status: int = 0
-    code: str = ""  # of a failure; the variant of an exposure; the category of a preference
-    name: str = ""  # of a step, an experiment, or the outcome that ends a run
-    journey: str = ""  # of a step or a run; the goal of an experiment
-    completes: bool = False  # reaching this step completes the run
-    spans: tuple[float, ...] = ()  # of a step: after which a run stalls, is abandoned, expires
+    code: str = ""  # code of a failure, variant of an exposure, or category of a preference
+    name: str = ""  # name of a step or an experiment, or the outcome that ends a run
+    journey: str = ""  # journey of a step or a run, or the goal of an experiment
+    completes: bool = False  # this step completes the run
+    spans: tuple[float, ...] = ()  # of a step: seconds until a run stalls, is abandoned, expires
     closing: bool = False  # the text of this message could be a closing remark
 
 
 class TurnMessage(msgspec.Struct, array_like=True, gc=False):
-    """One message of an open turn: late evidence may split the burst at any of them."""
+    """One message of an open turn. Late evidence may split the burst at any message."""
 
     key: int  # hash of its id
     at: float
@@ -89,26 +89,26 @@ class TurnMessage(msgspec.Struct, array_like=True, gc=False):
 class Turn(msgspec.Struct, array_like=True, gc=False):
     """A burst of inbound messages up to the first real reply."""
 
-    start: float  # of its first message that is no closing remark; of its first message where all are
-    second: int  # of that message, on WhatsApp's clock
-    last: float  # of its last message
+    start: float  # time of its first message that is not a closing remark, or of its first message where all are
+    second: int  # the same on WhatsApp's clock
+    last: float  # time of its last message
     label: int  # index into TURN_LABELS, fixed when it opens
     hours: int  # index into HOURS_LABELS, fixed when it opens
     outcome: int = OPEN
-    overdue: int = 0  # how many thresholds its age has crossed
+    overdue: int = 0  # number of thresholds that its age has crossed
     failed: bool = False  # an attempt to reply failed
     fallback: bool = False
-    old_messages: list[int] = []  # of stores before `burst`
+    old_messages: list[int] = []  # used by stores from before `burst`
     more: bool = False  # it had more messages than are kept
-    burst: list[TurnMessage] = []  # while it is open; see bursts.MESSAGES_KEPT
-    closing: bool = False  # only closing remarks so far: it waits for nobody and is counted when it ends
+    burst: list[TurnMessage] = []  # messages while it is open, see bursts.MESSAGES_KEPT
+    closing: bool = False  # it has only closing remarks so far, needs no reply, and is counted when it ends
     origin: int = 0  # index into ORIGIN_LABELS, of the conversation that closing remarks begin
-    failed_at: float = 0.0  # when the latest attempt failed
+    failed_at: float = 0.0  # time of the latest failed attempt
     ended: float = 0.0
 
     @property
     def waits(self) -> bool:
-        """Whether somebody waits in it."""
+        """Whether the contact waits for a reply."""
         return self.outcome == OPEN and not self.closing
 
 
@@ -119,10 +119,10 @@ class Run(msgspec.Struct, array_like=True, gc=False):
     """
 
     journey: str
-    step: str  # the current one
+    step: str  # the current step
     started: float
-    entered: float  # the current step
-    active: float  # last step or message
+    entered: float  # time at which the current step was entered
+    active: float  # time of the last step or message
     stalled_after: float
     abandoned_after: float
     expires_after: float
@@ -139,35 +139,35 @@ class Exposure(msgspec.Struct, array_like=True, gc=False):
     outcomes: list[str] = []
 
 
-_TEMPLATES_KEPT = 250  # a record numbers its template in one byte
+_TEMPLATES_KEPT = 250  # a record stores the number of its template in one byte
 
 
 class ContactState(msgspec.Struct, array_like=True):
     """One person on one business number."""
 
     phone_number_id: str  # label value of the business number
-    last_received_at: float = 0.0  # when something was last received
-    last_message_at: float = 0.0  # `at` of the latest message of any turn; 0: none yet
+    last_received_at: float = 0.0  # arrival of the latest event
+    last_message_at: float = 0.0  # `at` of the latest message of any turn, or 0
     last_reply_at: float = 0.0  # messages up to here are silent
     resolved: bool = False  # the conversation was resolved
-    was_handed_over: bool = False  # of stores before `handover_hours`
-    handovers: list[float] = []  # handed over and no person has replied yet; several only after a merge
-    turns: list[Turn] = []  # the latest, and before it any other that is open
+    was_handed_over: bool = False  # used by stores from before `handover_hours`
+    handovers: list[float] = []  # times of open handovers; there are several only after a merge
+    turns: list[Turn] = []  # the latest turn, and before it all others that are open
     pending: list[Item] = []
     seen: bytes = b""  # inbound messages and echoes
     records: bytes = b""  # outbound messages
     templates: list[tuple[str, str]] = []
-    aliases: list[int] = []  # other keys that lead here
-    runs: list[Run] = []  # open ones
+    aliases: list[int] = []  # other keys of this contact
+    runs: list[Run] = []  # open runs
     exposures: list[Exposure] = []
-    due: float = 0.0  # as it is kept: when something is to be applied next, in Unix seconds
-    resolved_at: float = 0.0  # by the latest resolve()
-    handover_hours: list[int] = []  # indexes into HOURS_LABELS, one for each of `handovers`
+    due: float = 0.0  # time of the next work as stored, in Unix seconds
+    resolved_at: float = 0.0  # time of the latest resolve()
+    handover_hours: list[int] = []  # index into HOURS_LABELS for each of `handovers`
     preferences: dict[str, int] = {}  # WhatsApp's second of the latest choice, by category
     traces: dict[int, bytes] = {}  # contexts of spans, by message, of what is open or waits; see conversations.traces
 
     def oldest_open_turns(self) -> dict[tuple[str, str], float]:
-        """Return when the oldest turn that waits for a reply began, by the labels `turn` and `in_hours`."""
+        """Return the start of the oldest turn that waits for a reply, by the labels `turn` and `in_hours`."""
         oldest: dict[tuple[str, str], float] = {}
         for turn in self.turns:
             if turn.waits:
@@ -176,7 +176,7 @@ class ContactState(msgspec.Struct, array_like=True):
         return oldest
 
     def oldest_open_handovers(self) -> dict[tuple[str], float]:
-        """Return when the oldest handover that waits for a person was made, by the label `in_hours`."""
+        """Return the time of the oldest handover that waits for a person, by the label `in_hours`."""
         oldest: dict[tuple[str], float] = {}
         if not self.handovers:  # as almost always, and this is hot
             return oldest
@@ -186,7 +186,7 @@ class ContactState(msgspec.Struct, array_like=True):
         return oldest
 
     def open_handovers(self) -> list[tuple[float, int]]:
-        """Return when each open handover was made, and its index into HOURS_LABELS."""
+        """Return the time of each open handover, and its index into HOURS_LABELS."""
         return list(zip_longest(self.handovers, self.handover_hours[: len(self.handovers)], fillvalue=0))
 
     def set_handovers(self, handovers: list[tuple[float, int]]) -> None:
@@ -195,7 +195,7 @@ class ContactState(msgspec.Struct, array_like=True):
         self.handover_hours = [hours for _, hours in handovers]
 
     def template_index(self, template: tuple[str, str]) -> int:
-        """Return the number under which records name a template; 0 where there is none or no room for more."""
+        """Return the number of a template in records, or 0 where there is no template or no room for more."""
         if not template[0]:
             return 0
         if template not in self.templates:
@@ -207,7 +207,7 @@ class ContactState(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The settings that the reducer follows, in seconds."""
+    """The settings of the rules, in seconds."""
 
     settle_after: float = 10.0
     unanswered_after: float = DAY
@@ -228,6 +228,6 @@ decode = msgspec.msgpack.Decoder(ContactState).decode
 
 
 def to_builtins(contact: ContactState) -> dict[str, object]:
-    """Return a contact as plain values by name, with bytes in base64; for people, not for reading back."""
+    """Return a contact as plain values by name, with bytes in base64. It is for people and cannot be read back."""
     values: list[object] = msgspec.to_builtins(contact)
     return dict(zip(contact.__struct_fields__, values, strict=True))

@@ -1,4 +1,4 @@
-"""One axis of time for WhatsApp's whole seconds and our finer clock (conversations/README.md 3)."""
+"""One time axis for WhatsApp's whole seconds and the finer local clock (conversations/README.md 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STALE_AFTER = 7 * DAY
 
 
 class EventTime(NamedTuple):
-    """When something happened: on our clock, and in WhatsApp's whole seconds."""
+    """The time of an event on the local clock, and in WhatsApp's whole seconds."""
 
     at: float
     second: int
@@ -19,7 +19,7 @@ class EventTime(NamedTuple):
 
 
 def moment(received: float, timestamp: int | None) -> EventTime:
-    """Return `at = min(received, timestamp + 1 s)`; a timestamp missing or over 5 s ahead counts as a skew."""
+    """Return `at = min(received, timestamp + 1 s)`. A timestamp that is missing or over 5 s ahead counts as a skew."""
     if timestamp is None or timestamp > received + FUTURE_TOLERANCE:
         return EventTime(received, int(received), True)
     at = timestamp + 1.0
@@ -27,5 +27,5 @@ def moment(received: float, timestamp: int | None) -> EventTime:
 
 
 def is_stale(received: float, timestamp: int | None) -> bool:
-    """Return whether a timestamp is more than 7 days old: a dashboard's test message, or old history."""
+    """Return whether a timestamp is over 7 days old, as in a dashboard's test message or old history."""
     return timestamp is not None and received - timestamp > STALE_AFTER

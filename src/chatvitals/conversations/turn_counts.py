@@ -1,4 +1,4 @@
-"""What is counted about turns and conversations as they begin and end (conversations/README.md 4)."""
+"""Counts of turns and conversations at their start and end (conversations/README.md 4)."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _by_activity = attrgetter("active")
 
 
 def conversation(contact: ContactState, origin: int, measures: Measurements) -> None:
-    """Count a conversation that has begun; `origin` 0 stands for none."""
+    """Count a conversation that has begun. `origin` 0 counts nothing."""
     if origin:
         measures.count(catalogue.CONVERSATIONS_STARTED, (contact.phone_number_id, ORIGIN_LABELS[origin]))
 
 
 def opened(contact: ContactState, turn: Turn, measures: Measurements) -> None:
-    """Count a turn in which somebody waits from now on; one of closing remarks alone is counted when it ends."""
+    """Count a turn that waits from now on. A turn of closing remarks alone is counted when it ends."""
     if not turn.closing:
         labels = _labels(contact, turn)
         measures.count(catalogue.TURNS_OPENED, labels)
@@ -47,7 +47,7 @@ def opened(contact: ContactState, turn: Turn, measures: Measurements) -> None:
 
 
 def overdue(contact: ContactState, turn: Turn, rules: Rules, measures: Measurements) -> None:
-    """Count that the age of a turn crosses its next threshold."""
+    """Count that the age of a turn crossed its next threshold."""
     number, name, hours = _labels(contact, turn)
     measures.count(catalogue.TURNS_OVERDUE, (number, name, rules.threshold_label(turn.overdue), hours))
     turn.overdue += 1

@@ -1,4 +1,4 @@
-"""Turns and conversations: apply an item or a timer when it is due (conversations/README.md 4)."""
+"""Rules for turns and conversations, applied when an item or a timer is due (conversations/README.md 4)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NEW, _RETURNING = map(ORIGIN_LABELS.index, ("new", "returning"))
 
 
 def next_timer(contact: ContactState, rules: Rules) -> float | None:
-    """Return when the earliest timer of an open turn strikes: an overdue threshold or the deadline."""
+    """Return the time of the next timer of any open turn: an overdue threshold or the deadline."""
     earliest: float | None = None
     for turn in contact.turns:
         if turn.outcome == OPEN:
@@ -45,7 +45,7 @@ def next_timer(contact: ContactState, rules: Rules) -> float | None:
 
 
 def fire_timers(contact: ContactState, at: float, rules: Rules, measures: Measurements) -> None:
-    """Apply the timers of open turns that strike at `at`: the age crosses a threshold, or the deadline has come."""
+    """Apply the timers of open turns that are due at `at`: overdue thresholds and deadlines."""
     for turn in contact.turns:
         if turn.outcome != OPEN:
             continue
@@ -61,7 +61,7 @@ def fire_timers(contact: ContactState, at: float, rules: Rules, measures: Measur
 
 
 def message(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
-    """Open a turn, join the open one, or join a closed one silently (it was written before the last reply)."""
+    """Open a turn or join the open turn. A message from before the last reply joins a closed turn silently."""
     measures.observe(catalogue.WEBHOOK_LAG, (contact.phone_number_id,), item.received - item.at)
     journeys.activity(contact, item.at, measures)
     last_message_at = contact.last_message_at
@@ -77,7 +77,7 @@ def message(contact: ContactState, item: Item, rules: Rules, measures: Measureme
         contact.resolved = False
         handovers.drop(contact, measures)
         if turn is not None and not (turn.closing and item.at - turn.last < DAY):
-            # a turn never crosses a conversation boundary; its deadline is at or before this message
+            # a turn never crosses a conversation boundary, and its deadline is at or before this message
             turn_counts.given_up(contact, turn, min(item.at, turn.last + rules.unanswered_after), measures)
             turn = None
         if not closing:
@@ -99,15 +99,15 @@ def message(contact: ContactState, item: Item, rules: Rules, measures: Measureme
 
 
 def reply(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
-    """Close what is open with a reply, unless it failed within its window or is none after all."""
+    """Close open turns with a reply, unless it failed within its window or is not a reply after all."""
     record = message_log.find_record(contact.records, item.key)
     if record is not None:
-        if record.applied or not record.is_reply:  # applied: two contacts that knew of it have become one
+        if record.applied or not record.is_reply:  # applied already: two contacts with this record were merged
             return
         record.applied = True
         record.answered = not record.failed and any(_is_open_at(turn, item.at) for turn in contact.turns)
         contact.records = message_log.put_record(contact.records, record)
-        if record.failed:  # it never was a reply: the turn stays open with its start
+        if record.failed:  # a failed reply does not count, so the turn stays open with its start
             _mark_failed(contact, item.at)
             return
     for turn in contact.turns.copy():
@@ -120,14 +120,14 @@ def reply(contact: ContactState, item: Item, rules: Rules, measures: Measurement
 
 
 def failed_attempt(contact: ContactState, item: Item, *_: object) -> None:
-    """Note that a reply was refused or failed; of a message that is known by its failure alone, the price decides."""
+    """Record a refused or failed reply. Where only the failure is known, the price category decides."""
     record = message_log.find_record(contact.records, item.key) if item.key else None
     if record is None or (record.is_reply and not record.applied):
         _mark_failed(contact, item.at)
 
 
 def dismiss(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
-    """End what is open as needing no reply."""
+    """End open turns that need no reply."""
     for turn in contact.turns.copy():
         if _is_open_at(turn, item.at):
             _close(contact, turn, item, DISMISSED, rules, measures)
@@ -135,15 +135,15 @@ def dismiss(contact: ContactState, item: Item, rules: Rules, measures: Measureme
 
 
 def resolve(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
-    """Dismiss what is open and end the conversation: the next message starts another one."""
+    """Dismiss open turns and end the conversation. The next message starts another conversation."""
     dismiss(contact, item, rules, measures)
     contact.resolved_at = max(contact.resolved_at, item.at)
-    if contact.last_message_at <= item.at:  # else it is known late, and the conversation has gone on
+    if contact.last_message_at <= item.at:  # otherwise the call is known late, and the conversation has gone on
         contact.resolved = True
 
 
 def revoke(contact: ContactState, item: Item, _: Rules, measures: Measurements) -> None:
-    """Forget a deleted message; a turn that has none left is dismissed."""
+    """Remove a deleted message. A turn without any message left is dismissed."""
     for turn in contact.turns:
         left = [message for message in turn.burst if message.key != item.key]
         if len(left) < len(turn.burst):
@@ -185,7 +185,7 @@ def _begins_conversation(contact: ContactState, at: float, last_message_at: floa
 
 
 def _close(contact: ContactState, turn: Turn, item: Item, outcome: int, rules: Rules, measures: Measurements) -> None:
-    """End a turn with its messages up to `item`; what was written later is a turn that waits on."""
+    """End a turn with its messages up to `item`. Later messages form a new turn that waits on."""
     left = bursts.later_than(turn, item.at)
     if outcome == ANSWERED:
         turn_counts.answered(contact, turn, item, measures)
@@ -206,7 +206,7 @@ def _mark_failed(contact: ContactState, at: float) -> None:
 
 
 def _drop_ended(contact: ContactState) -> None:
-    """Keep the latest turn, and others only while they are open."""
+    """Keep the latest turn, and other turns only while they are open."""
     if len(contact.turns) > 1:
         latest = contact.turns[-1]
         contact.turns = [turn for turn in contact.turns if turn.outcome == OPEN or turn is latest]

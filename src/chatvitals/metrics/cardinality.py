@@ -1,4 +1,4 @@
-"""A cap on the distinct values of a label, so that nothing from outside can grow the number of series for ever."""
+"""A cap on the distinct values of a label, so that outside data cannot grow the number of series for ever."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Cell, Measurements
 
 DOCUMENT = "labels"
-"""The document of the store that holds the admitted values of all workers, each with the day of its last use."""
+"""The store's document of the admitted values of all workers, each with the day of its last use."""
 
 SERIES_CAP = 5_000
-"""Series of one family at most where several of its labels come from outside: their product has no other bound."""
+"""Most series of one family with several labels from outside, because their product has no other bound."""
 
-_LONGEST = 512  # Meta's longest template name; anything longer is no name
+_LONGEST = 512  # length of Meta's longest template name; a longer value is not a name
 _FORGEABLE = 20  # each business number starts some 170 series
 _FORGEABLE_BESIDE_NAMED = 5
-_LEARN_AFTER = 500  # new series of this process, after which those of the other workers are read again
+_LEARN_AFTER = 500  # new series in this process, after which the other workers' series are read again
 _DAY = 86_400.0
 _decode = msgspec.msgpack.Decoder(dict[str, dict[str, int]]).decode
 
 
 class CardinalityLimiter:
-    """Lets each label have its first `cap` values; others are `other` and are counted.
+    """A limiter that admits the first `cap` values of each label. Other values become `other` and are counted.
 
-    What is admitted stands in a document of the store, which is read when a value is new. It is part of the same
+    The admitted values are in a document of the store, which is read when a value is new. It belongs to the same
     transaction as the cells, so that the cap holds for all workers together.
 
     Args:
         cap: values of each label.
         numbers: business numbers that are always admitted.
-        signed: whether only signed webhooks count. Else anybody may name numbers, and only few others are admitted.
+        signed: whether only signed webhooks count. Otherwise anybody may name numbers, and few others are admitted.
         series_cap: series of one family with several labels from outside.
 
     """
@@ -58,7 +58,7 @@ class CardinalityLimiter:
         self._most_numbers = min(cap, len(self._named) + others)
         self._admitted: dict[str, dict[str, int]] = {catalogue.NUMBER: dict.fromkeys(self._named, 0)}
         self._series: dict[str, set[tuple[str, ...]]] = {}
-        self._new_series = 0  # since the store's were learned
+        self._new_series = 0  # since the store's series were learned
         self.overflow: Counter[str] = Counter()
         self._read: Callable[[], bytes | None] | None = None
         self._today = 0
@@ -79,14 +79,14 @@ class CardinalityLimiter:
 
     @property
     def wants_to_learn(self) -> bool:
-        """Whether enough series are new that those of other workers should be learned again."""
+        """Whether there are enough new series to learn the other workers' series again."""
         return self._new_series >= _LEARN_AFTER
 
     def begin(self, read: Callable[[], bytes | None], now: float) -> None:
         """Begin a transaction.
 
         Args:
-            read: returns the document, as part of the transaction.
+            read: function that returns the document, as part of the transaction.
             now: Unix seconds.
 
         """
@@ -96,7 +96,7 @@ class CardinalityLimiter:
         self._pending_series = []
 
     def limit(self, label: str, value: str) -> str:
-        """Return `value`, or `other` where the label has reached its cap or the value can be no name."""
+        """Return `value`, or `other` where the label has reached its cap or the value cannot be a name."""
         admitted = self._admitted.setdefault(label, {})
         if value in admitted:
             if label == catalogue.NUMBER and admitted[value] < self._today and value not in self._named:
@@ -120,7 +120,7 @@ class CardinalityLimiter:
         return value
 
     def limit_series(self, measures: Measurements) -> None:
-        """Move amounts of series beyond the cap of their family to the series whose open labels are `other`."""
+        """Merge series beyond the cap of their family into the series whose open labels are `other`."""
         for amounts in (measures.increments, measures.maxima):
             for cell in [cell for cell in amounts if cell[0] in _OPEN_POSITIONS]:
                 family, labels, field = cell
@@ -140,7 +140,7 @@ class CardinalityLimiter:
                 self.overflow["series"] += 1
 
     def document(self) -> bytes | None:
-        """Return the document that the transaction must write, or None where nothing in it is new."""
+        """Return the document that the transaction must write, or None where nothing is new."""
         if not any(self._pending.values()):
             return None
         self._learn_document()
@@ -153,29 +153,29 @@ class CardinalityLimiter:
         return msgspec.msgpack.encode(document)
 
     def committed(self) -> None:
-        """Note that the transaction has taken effect."""
+        """Record that the transaction has taken effect."""
         for label, values in self._pending.items():
             self._admitted.setdefault(label, {}).update(values)
         self._new_series += len(self._pending_series)
         self._pending, self._pending_series, self._read = {}, [], None
 
     def undone(self) -> None:
-        """Note that the transaction has not taken effect."""
+        """Record that the transaction has not taken effect."""
         for family, labels in self._pending_series:
             self._series[family].discard(labels)
         self._pending, self._pending_series, self._read = {}, [], None
 
     def forget_number(self, number: str) -> None:
-        """Give the place of a business number back."""
+        """Free the place of a business number."""
         self._admitted[catalogue.NUMBER].pop(number, None)
 
     def drain_overflow(self) -> Counter[str]:
-        """Return the counts since the last call and start again at nothing."""
+        """Return the overflow counts since the last call, and reset them."""
         taken, self.overflow = self.overflow, Counter()
         return taken
 
     def _learn_document(self) -> None:
-        read, self._read = self._read, None  # once a transaction
+        read, self._read = self._read, None  # once per transaction
         if read is not None:
             for label, values in decode(read()).items():
                 self._admitted.setdefault(label, {}).update(values)

@@ -1,6 +1,6 @@
-"""Every metric, declared once (conversations/README.md 10). Outputs, documents and tests derive from it.
+"""All metrics (conversations/README.md 10). Outputs, documents and tests derive from them.
 
-A family is declared in one of three modules, and this one is where all of them are found.
+Each family is declared once, in one of three modules. This module gives access to all of them.
 """
 
 from __future__ import annotations
@@ -11,4 +11,7 @@ from chatvitals.metrics.quality_families import *  # noqa: F403
 from chatvitals.metrics.service_families import *  # noqa: F403
 
 OWN_HEALTH = frozenset(family.name for family in FAMILIES.values() if family.scope == "health")  # noqa: F405
-"""Counted in each process and carried to the store by its next commit; shown even while the store is away."""
+"""Names of metrics that each process counts and its next commit carries to the store.
+
+They are shown even while the store is away.
+"""

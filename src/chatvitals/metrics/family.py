@@ -1,4 +1,4 @@
-"""What a metric family is, and the register of all of them."""
+"""The declaration of a metric family, and the register of all families."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """What a bot declares and label values come from: series of these start at 0."""
+    """The declarations of a bot. Series with label values from here start at 0."""
 
     thresholds: tuple[str, ...] = ()
     """Values of the label `threshold`."""
@@ -41,7 +41,7 @@ Scope: TypeAlias = Literal["store", "health", "process"]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric family; names and buckets are final, in seconds where the name says so."""
+    """One metric family. Names and buckets are final, in seconds where the name says so."""
 
     name: str
     kind: Kind
@@ -51,14 +51,15 @@ class Family:
     starts: Starts = ()
     """Label values (after `phone_number_id`, where the family has it) whose series start at 0."""
     hours: bool = False
-    """Whether the label `in_hours` follows, empty where no opening hours are set."""
+    """Whether the label `in_hours` follows. It is empty where no opening hours are set."""
     capped: tuple[str, ...] = ()
     """Labels whose values come from outside, so that the setting `label_cap` limits them."""
     scope: Scope = "store"
-    """`store`: all workers share it. `process`: each process has its own, in no store. `health`: each process counts
-    it, its next commit carries it to the store, and it is shown even while the store is away."""
+    """`store` is shared by all workers. `process` is counted by each process and not stored. `health` is counted by
+    each process, stored by its next commit, and shown even while the store is away.
+    """
     unit: str = ""
-    """Unit in UCUM, such as `s` or `{turn}`; empty where the number is a code."""
+    """Unit in UCUM, such as `s` or `{turn}`. It is empty where the number is a code."""
 
     @property
     def per_number(self) -> bool:
@@ -72,12 +73,12 @@ class Family:
 
     @property
     def suffix(self) -> str:
-        """The unit as Prometheus writes it at the end of the name: `seconds`, or empty."""
+        """The unit at the end of a Prometheus name, either `seconds` or empty."""
         return "seconds" if self.unit == "s" else ""
 
     @property
     def otel_name(self) -> str:
-        """The name in OpenTelemetry, which becomes `name` again on its way to Prometheus."""
+        """The name in OpenTelemetry. Prometheus converts it back to `name`."""
         bare = self.name.removeprefix(PREFIX).removesuffix("_total").removesuffix("_seconds")
         return f"chatvitals.{bare}"
 
@@ -85,7 +86,7 @@ class Family:
         """Return the label values whose series start at 0, without the number.
 
         Args:
-            bot: what settings and code declare.
+            bot: the declarations of settings and code.
 
         """
         starts = self.starts(bot) if callable(self.starts) else self.starts
@@ -98,7 +99,7 @@ class Family:
 FAMILIES: dict[str, Family] = {}
 
 
-def declare(  # noqa: PLR0913 - a declaration names all there is
+def declare(  # noqa: PLR0913 - a declaration names all properties of a family
     name: str,
     kind: Kind,
     help_text: str,
@@ -112,23 +113,23 @@ def declare(  # noqa: PLR0913 - a declaration names all there is
     scope: Scope = "store",
     unit: str = "",
 ) -> Family:
-    """Declare a family, once.
+    """Declare a family. Each family is declared once.
 
     Args:
-        name: without the prefix.
-        kind: its type.
-        help_text: what it means, in a sentence.
-        labels: names with spaces between them.
+        name: name without the prefix.
+        kind: type of the metric.
+        help_text: meaning of the metric, in a sentence.
+        labels: names of the labels, separated by spaces.
         number: whether `phone_number_id` comes first.
         buckets: upper bounds of a histogram, without `+Inf`.
-        starts: values by label, the combinations, or a function of what the bot declares; these series start at 0.
+        starts: label values whose series start at 0: by label, as combinations, or as a function of the bot.
         hours: whether the label `in_hours` follows.
         capped: labels whose values `label_cap` limits, beside `phone_number_id`.
-        scope: who counts it: see `Family.scope`.
-        unit: what is counted, in the singular, such as `turn`; a name in seconds needs none.
+        scope: the place where the metric is counted. See `Family.scope`.
+        unit: the counted thing in the singular, such as `turn`. A name in seconds needs no unit.
 
     Raises:
-        ValueError: the name is declared already.
+        ValueError: a family with this name exists already.
 
     """
     own = tuple(labels.split())
@@ -150,7 +151,7 @@ def declare(  # noqa: PLR0913 - a declaration names all there is
 
 
 def markdown() -> str:
-    """Return the catalogue as a Markdown table, as it stands in conversations/README.md."""
+    """Return the catalogue as a Markdown table for conversations/README.md."""
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     for family in FAMILIES.values():
         labels = ", ".join(f"`{label}`" for label in family.all_labels)

@@ -1,4 +1,4 @@
-"""What the reducer measured: amounts to add to metric cells, gathered over a batch."""
+"""Increments of metric cells, collected over a batch."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from chatvitals.metrics.catalogue import Family
 
 Cell: TypeAlias = tuple[str, tuple[str, ...], int]
-"""(family name, label values, field). Field 0 is the value of a counter or gauge; of a histogram, field i is the count
-of observations in bucket i alone (the last one is +Inf) and field -1 the sum."""
+"""(family name, label values, field). Field 0 is the value of a counter or gauge. For a histogram, field i is the
+count of observations in bucket i alone (the last bucket is +Inf) and field -1 is the sum.
+"""
 
 SUM = -1
 NO_LABELS: tuple[str, ...] = ()
@@ -106,7 +107,7 @@ class Measurements:
             self.maxima[cell] = value
 
     def merge(self, adds: Mapping[Cell, float]) -> None:
-        """Add another batch's amounts."""
+        """Add the amounts of another batch."""
         for cell, amount in adds.items():
             self.increments[cell] += amount
 

@@ -1,1 +1,1 @@
-"""How WhatsApp rates the business: the rules for webhooks and polls about numbers, templates and accounts."""
+"""Rules for webhooks and polls about numbers, templates and accounts."""

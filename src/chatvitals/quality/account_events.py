@@ -1,4 +1,4 @@
-"""Account events: count them by WABA, field and event, and keep restrictions (conversations/README.md 8)."""
+"""Rules for account events: counts by WABA, field and event, and restrictions (conversations/README.md 8)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     Admit: TypeAlias = Callable[[str, str], str]
 
-_NO_ACCOUNT: Final = frozenset({"", "0"})  # what calling events and dashboard tests have in `entry.id`
-_PORTFOLIO_FIELDS: Final = frozenset({"partner_solutions"})  # whose `entry.id` is a portfolio's, and no WABA is named
+_NO_ACCOUNT: Final = frozenset({"", "0"})  # `entry.id` of calling events and dashboard tests
+_PORTFOLIO_FIELDS: Final = frozenset({"partner_solutions"})  # `entry.id` is a portfolio here, and no WABA is named
 _LIFTS: Final = ("_UNBAN", "_RATE_LIMIT_RECOVERY")
-_NAMES: Final = ("event", "decision", "alert_type")  # where the event's name stands
+_NAMES: Final = ("event", "decision", "alert_type")  # keys that hold the event's name
 _LIMITS: Final = ("max_daily_conversations_per_business", "max_daily_conversation_per_phone")
 
 
 def apply_account_event(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measurements) -> None:
-    """Count an account event, and let restrictions and limits take effect."""
+    """Count an account event, and apply its restrictions and limits."""
     waba = _waba(quality, event, admit)
     for name in _names(event):
         measures.count(catalogue.ACCOUNT_EVENTS, (waba, event.field, name))
@@ -40,17 +40,17 @@ def apply_account_event(quality: Quality, event: AccountEvent, at: float, admit:
 
 
 def upper(value: object) -> str:
-    """Return a word of Meta's in the upper case that most pages print, or nothing where it is no word."""
+    """Return a word of Meta's in upper case, or the empty string where the value is not a word."""
     return value[:64].upper() if isinstance(value, str) else ""
 
 
 def waba_label(waba: str, admit: Admit) -> str:
-    """Return a WABA's id as a label value, or nothing where it cannot be one."""
+    """Return a WABA's id as a label value, or the empty string where it is not a valid id."""
     return admit("waba_id", waba) if waba not in _NO_ACCOUNT else ""
 
 
 def _waba(quality: Quality, event: AccountEvent, admit: Admit) -> str:
-    """Return the WABA that an event is about: the one inside the value before the entry's, which may be a portfolio."""
+    """Return the WABA of an event. An id inside the value goes before the entry's id, which may be a portfolio."""
     inside = next((schema.text(info.get("waba_id")) for info in schema.objects(event.value.get("waba_info"))), "")
     if inside:
         return waba_label(inside, admit)
@@ -63,7 +63,7 @@ def _waba(quality: Quality, event: AccountEvent, admit: Admit) -> str:
 
 
 def _names(event: AccountEvent) -> Iterator[str]:
-    """Give the event's name as a label value, several where the value is a list of groups."""
+    """Yield the event's name as a label value. A list of groups yields several names."""
     known = enums.ACCOUNT_EVENTS[event.field]
     if known == {"UPDATE"}:
         yield "UPDATE"
@@ -88,7 +88,7 @@ def _account_update(quality: Quality, waba: str, event: AccountEvent, at: float,
 
 
 def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measurements) -> None:
-    """Tell a restriction, a warning and a lift apart: all three come under one event name."""
+    """Apply a restriction or a lift. Restrictions, warnings and lifts share one event name."""
     items = event.value.get("restriction_info")
     account = quality.account(waba)
     if items:
@@ -108,7 +108,7 @@ def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, me
 
 
 def _ban(quality: Quality, waba: str, info: object, at: float) -> None:
-    """Read a ban or its end; one that is only scheduled restricts nothing yet, and its date is prose."""
+    """Apply a ban or its end. A scheduled ban restricts nothing yet, and its date is free text."""
     states: set[str] = set()
     for ban in schema.objects(info):
         state = ban.get("waba_ban_state")

@@ -1,4 +1,4 @@
-"""The gauges of what is known of the business: computed when they are shown, so that they survive every restart."""
+"""The gauges of the business. They are computed from the stored state, so they survive every restart."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NUMBER_ENTITY = "number"
 
 
 def gauges(quality: Quality, now: float, numbers: Iterable[str] = ()) -> Iterator[Gauge]:
-    """Yield (family, label values, value) of everything that is known.
+    """Yield (family, label values, value) for everything that is known.
 
     Args:
-        quality: what is known.
-        now: in Unix seconds; restrictions that ended before it are not shown.
-        numbers: ids of business numbers to show even where nothing is known of them: their rating is unknown.
+        quality: the known state of the business.
+        now: Unix seconds. Restrictions that ended before it are not shown.
+        numbers: ids of business numbers to show even where nothing is known about them. Their rating is unknown.
 
     """
     for number_id in numbers:
@@ -66,7 +66,7 @@ def _number(number_id: str, number: Number, account: Account | None) -> Iterator
 
 
 def _health(number: Number, account: Account | None) -> dict[str, Reading]:
-    """Return the health of the whole chain: what the account was last asked tells of all its numbers."""
+    """Return the health of the whole chain. The latest poll of the account counts for all its numbers."""
     found = dict(number.health)
     if account is not None:
         for entity, reading in account.health.items():
@@ -76,7 +76,7 @@ def _health(number: Number, account: Account | None) -> dict[str, Reading]:
 
 
 def _templates(templates: Iterable[Template]) -> Iterator[Gauge]:
-    """Yield quality and status of each template; those that share `other` show the worst rating of them."""
+    """Yield quality and status of each template. Templates that share the label `other` show their worst rating."""
     ratings: dict[tuple[str, str, str], float] = {}
     statuses: dict[tuple[str, str, str], set[str]] = {}
     for template in templates:

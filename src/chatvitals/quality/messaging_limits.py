@@ -29,13 +29,13 @@ _LONGEST = 64
 
 
 class Users(NamedTuple):
-    """A limit that could be read; None: said not to be set."""
+    """A readable limit. None means that Meta reports no limit as set."""
 
     users: float | None
 
 
 def normal(spelling: object) -> Users | None:
-    """Return a limit in people per 24 h, +Inf where unlimited; None for a tier that is not known: never guess."""
+    """Return a limit in people per 24 h, or None for an unknown spelling. Unlimited is +Inf."""
     if isinstance(spelling, float) and spelling.is_integer():
         spelling = int(spelling)
     if isinstance(spelling, bool) or not isinstance(spelling, (int, str)):
@@ -47,9 +47,9 @@ def normal(spelling: object) -> Users | None:
 
 
 def apply_limit(limit: Limit, spelling: object, at: float, measures: Measurements, *, polled: bool = False) -> None:
-    """Take a limit as Meta spells it; one that cannot be read keeps the last value and is counted.
+    """Apply a limit in Meta's spelling. An unreadable limit keeps the last value and is counted.
 
-    A poll repeats what the last one said, and the same unreadable tier counts once.
+    A poll repeats the value of the poll before, so an unreadable limit counts once there.
     """
     found = normal(spelling)
     if found is not None:
@@ -62,7 +62,7 @@ def apply_limit(limit: Limit, spelling: object, at: float, measures: Measurement
 
 
 def _text(spelling: object) -> str:
-    """Return the spelling as text; a number that is no limit is too long to be read as one."""
+    """Return the spelling as text. A number that is too large becomes a fixed text."""
     if isinstance(spelling, int) and not -1 <= spelling < 10**12:
         return "a number out of range"
     return str(spelling)[:_LONGEST].strip().upper()

@@ -1,4 +1,4 @@
-"""What a poll of the Graph API found: the only source of a number's rating (conversations/README.md 8)."""
+"""Rules for polls of the Graph API, the only source of a number's rating (conversations/README.md 8)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OLD_LIMIT: Final = "messaging_limit_tier"
 
 
 def apply_poll(quality: Quality, poll: Poll, admit: Admit, measures: Measurements) -> None:
-    """Take a poll in; one that is older than what is known changes nothing of it."""
+    """Apply a poll. A poll that is older than the known state changes nothing."""
     quality.polled = max(quality.polled, poll.received)
     waba = waba_label(poll.waba_id, admit)
     for row in poll.numbers or ():
@@ -46,7 +46,7 @@ def apply_poll(quality: Quality, poll: Poll, admit: Admit, measures: Measurement
 
 
 def name(quality: Quality, number_id: str, display: str, at: float) -> Number:
-    """Return a number after it was named; its digits are the ones last heard."""
+    """Record that a number was named, and return the number. The latest display number counts."""
     number = quality.numbers.setdefault(number_id, Number())
     if display and at >= number.named:
         number.display, number.named = display, at
@@ -54,7 +54,7 @@ def name(quality: Quality, number_id: str, display: str, at: float) -> Number:
 
 
 def rating(score: object, measures: Measurements) -> str:
-    """Return a rating; what is no rating is unknown, never green, and what is on no list of Meta's is counted."""
+    """Return a rating. An invalid value is unknown, never green, and an unlisted value is also counted."""
     if isinstance(score, dict):
         score = score.get("score")
     found = upper(score)
@@ -66,15 +66,15 @@ def rating(score: object, measures: Measurements) -> str:
 
 
 def template_status(word: str) -> str:
-    """Return a template's status as a label value; what was reinstated is approved."""
+    """Return a template's status as a label value. A reinstated template is approved."""
     status = "APPROVED" if word == "REINSTATED" else word
     return status if status in enums.TEMPLATE_STATUSES else enums.OTHER
 
 
 def template(quality: Quality, key: tuple[str, str, str], at: float, admit: Admit, measures: Measurements) -> Template:
-    """Return what is known of a template; beyond the label's cap it is `other`.
+    """Return the state of a template. Beyond the label's cap its label is `other`.
 
-    Nothing is kept of one too many, nor of one that a complete poll after `at` did not list: it is gone.
+    Nothing is stored for a template beyond the limit, nor for a template that a later complete poll did not list.
     """
     known = quality.templates.get(key)
     if known is None:
@@ -84,7 +84,7 @@ def template(quality: Quality, key: tuple[str, str, str], at: float, admit: Admi
         if account is not None and at < account.listed:
             return known
         if max(map(len, key)) > _LONGEST_NAME:
-            return known  # no name of WhatsApp's is as long: it is forged
+            return known  # WhatsApp allows no name of this length, so it is forged
         if len(quality.templates) < _MOST_TEMPLATES:
             quality.templates[key] = known
         else:
@@ -133,14 +133,14 @@ def _rate(number_id: str, number: Number, found: str, at: float, measures: Measu
 
 
 def _forget_numbers(quality: Quality, waba: str, now: float) -> None:
-    """Forget numbers that the polls of their account have not listed for a week: they were moved or deleted."""
+    """Delete numbers that the polls of their account have not listed for a week. They were moved or deleted."""
     gone = [i for i, n in quality.numbers.items() if n.waba == waba and 0 < n.rated < now - FORGET_AFTER]
     for number_id in gone:
         del quality.numbers[number_id]
 
 
 def _take_health(known: dict[str, Reading], node: dict[str, object], at: float, measures: Measurements) -> None:
-    """Read whether each link of the chain may send; of several of one kind the worst counts."""
+    """Record whether each entity of the chain may send. Of several entities of one kind the worst counts."""
     worst: dict[str, str] = {}
     for entity, can_send in _entities(node):
         if can_send not in enums.HEALTH:
@@ -162,7 +162,7 @@ def _entities(node: dict[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def _lift(quality: Quality, waba: str, health: dict[str, Reading], at: float) -> None:
-    """End the account's restrictions where this poll finds the account available: no webhook tells most lifts."""
+    """End the account's restrictions if this poll finds the account available. Most lifts come without a webhook."""
     reading = health.get("waba")
     if reading is not None and reading.at == at and reading.value == "AVAILABLE":
         account = quality.account(waba)
@@ -170,7 +170,7 @@ def _lift(quality: Quality, waba: str, health: dict[str, Reading], at: float) ->
 
 
 def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: Measurements) -> None:
-    """Take the complete list: templates that it lacks and of which nothing newer was heard are gone."""
+    """Apply the complete list of templates. Delete unlisted templates without newer events."""
     listed = set()
     for row in poll.templates or ():
         key = (waba, row.get("name"), row.get("language"))
@@ -183,7 +183,7 @@ def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: 
         status = upper(row.get("status"))
         if status:
             known.status.update(template_status(status), poll.received)
-    if waba in _SHARED_LABELS:  # several accounts have it, and each poll lists the templates of one
+    if waba in _SHARED_LABELS:  # several accounts share this label, and each poll lists the templates of one account
         return
     account = quality.account(waba)
     account.listed = max(account.listed, poll.received)

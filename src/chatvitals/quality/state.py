@@ -1,7 +1,7 @@
-"""What is known of the business itself: its numbers, templates and accounts, as one document in the store.
+"""The known state of the business: numbers, templates and accounts, as one document in the store.
 
-Everything carries the time at which it was true, so that an older event never overwrites a newer one
-(conversations/README.md 8), and the gauges are a view of it (`quality_view`), so that they survive restarts.
+Each value has the time at which it was true, so that an older event never overwrites a newer one
+(conversations/README.md 8). The gauges are computed from this state, so they survive restarts (`quality.gauges`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DIRECT_SEND: Final = "DIRECT_SEND"
 
 
 class Reading(msgspec.Struct, array_like=True, gc=False):
-    """A value and since when it holds; 0 where nothing has been heard."""
+    """A value and the time since which it holds. The time is 0 where nothing is known."""
 
     value: str = ""
     at: float = 0.0
@@ -35,11 +35,11 @@ class Reading(msgspec.Struct, array_like=True, gc=False):
 
 
 class Limit(msgspec.Struct, array_like=True, gc=False):
-    """A messaging limit in people per 24 h; None where none is set or known."""
+    """A messaging limit in people per 24 h, or None where no limit is set or known."""
 
     users: float | None = None
     at: float = 0.0
-    unknown: str = ""  # the last spelling that could not be read, so that a poll does not count it each time
+    unknown: str = ""  # the last unreadable spelling, so that a poll does not count it each time
 
     def update(self, users: float | None, at: float) -> None:
         """Replace the limit unless a newer one is known."""
@@ -48,25 +48,25 @@ class Limit(msgspec.Struct, array_like=True, gc=False):
 
 
 class Flags(msgspec.Struct, array_like=True):
-    """Since when a number is flagged: a second flag keeps the first one's time, and only what is newer ends it."""
+    """The time since which a number is flagged. A second flag keeps the first time, and only a newer event ends it."""
 
-    times: list[float] = []  # of flags since the last time that it was cleared, ascending
+    times: list[float] = []  # times of flags since the number was last cleared, ascending
     cleared: float = 0.0
 
     @property
     def since(self) -> float | None:
-        """Return when the oldest flag in force was raised, or None."""
+        """The time of the oldest flag in force, or None."""
         return self.times[0] if self.times else None
 
     def raise_(self, at: float) -> None:
-        """Note a flag; beyond a number of them the first and the latest ones matter."""
+        """Record a flag. Beyond the limit, only the first and the latest flags are kept."""
         if at > self.cleared and at not in self.times:
             self.times = sorted([*self.times, at])
             if len(self.times) > _FLAGS_KEPT:
                 del self.times[1]
 
     def clear(self, at: float) -> None:
-        """End what was flagged up to `at`."""
+        """End all flags up to `at`."""
         self.cleared = max(self.cleared, at)
         self.times = [time for time in self.times if time > self.cleared]
 
@@ -75,12 +75,12 @@ class Number(msgspec.Struct, array_like=True):
     """One business number."""
 
     display: str = ""  # digits only
-    named: float = 0.0  # when `display` was last heard
+    named: float = 0.0  # time of the last event with `display`
     waba: str = ""
     name: str = ""
     rating: str = UNKNOWN
-    rated: float = 0.0  # when a poll last listed the number; 0: never
-    changed: float = 0.0  # when the rating last changed; 0: never
+    rated: float = 0.0  # time of the last poll that listed the number, or 0
+    changed: float = 0.0  # time of the last change of the rating, or 0
     status: Reading = msgspec.field(default_factory=Reading)
     flags: Flags = msgspec.field(default_factory=Flags)
     limit: Limit = msgspec.field(default_factory=Limit)
@@ -92,18 +92,18 @@ class Account(msgspec.Struct, array_like=True):
 
     limit: Limit = msgspec.field(default_factory=Limit)  # of its portfolio
     health: dict[str, Reading] = {}
-    restrictions: dict[str, tuple[float, float]] = {}  # by type: when imposed, when it ends
-    lifted: float = 0.0  # all imposed up to then are over
-    lifted_direct: float = 0.0  # and those of Direct Send
-    listed: float = 0.0  # when a poll last listed all templates
+    restrictions: dict[str, tuple[float, float]] = {}  # by type: start and end
+    lifted: float = 0.0  # all restrictions that started up to then are over
+    lifted_direct: float = 0.0  # the same for restrictions of Direct Send
+    listed: float = 0.0  # time of the last poll that listed all templates
 
     def restrict(self, restriction: str, at: float, expires: float) -> None:
-        """Note a restriction unless a newer one of its type is known."""
+        """Record a restriction unless a newer restriction of its type is known."""
         if at >= self.restrictions.get(restriction, (-inf, 0.0))[0]:
             self.restrictions[restriction] = (at, expires)
 
     def in_force(self, now: float) -> dict[str, float]:
-        """Return when each restriction that holds at `now` ends."""
+        """Return the end of each restriction that is in force at `now`, by type."""
         found = {}
         for restriction, (at, expires) in self.restrictions.items():
             lifted = max(self.lifted, self.lifted_direct) if DIRECT_SEND in restriction else self.lifted
@@ -113,7 +113,7 @@ class Account(msgspec.Struct, array_like=True):
 
 
 class Template(msgspec.Struct, array_like=True):
-    """One template in one language, under the label values that it was admitted with."""
+    """One template in one language, with its admitted label values."""
 
     waba: str
     template: str
@@ -123,12 +123,12 @@ class Template(msgspec.Struct, array_like=True):
 
     @property
     def heard(self) -> float:
-        """Return when something was last heard about it."""
+        """The time of the latest event about the template."""
         return max(self.quality.at, self.status.at)
 
 
 class Waiting(msgspec.Struct, array_like=True, gc=False):
-    """A webhook about a number of which only the display number is known: nothing has said yet which one it is."""
+    """A webhook about a number that waits until the id of its display number is known."""
 
     display: str
     event: str
@@ -139,20 +139,20 @@ class Waiting(msgspec.Struct, array_like=True, gc=False):
 
 
 class Quality(msgspec.Struct, array_like=True):
-    """The whole document."""
+    """The whole state of the business."""
 
     numbers: dict[str, Number] = {}  # by phone_number_id
     accounts: dict[str, Account] = {}  # by waba_id
     templates: dict[tuple[str, str, str], Template] = {}  # by waba_id, name, language, in full
     waiting: list[Waiting] = []
-    seen: bytes = b""  # account events, see `memory`
-    heard: float = 0.0  # when the last new webhook about the business came: the reason to poll again at once
-    polled: float = 0.0  # when a poll last succeeded
-    interval: float = 0.0  # of the poller, in seconds; 0: none has told
+    seen: bytes = b""  # account events, see `message_log`
+    heard: float = 0.0  # time of the last new webhook about the business, after which the poller polls at once
+    polled: float = 0.0  # time of the last successful poll
+    interval: float = 0.0  # seconds between two polls, or 0 where no poller has reported
     interval_told: float = 0.0
 
     def number_of(self, display: str) -> str | None:
-        """Return the id of the number that displays these digits, the one last so named, or None."""
+        """Return the id of the number that displays these digits, or None. The latest naming counts."""
         digits = canonical(display)
         ids = [
             number_id for number_id, number in self.numbers.items() if digits and canonical(number.display) == digits
@@ -160,7 +160,7 @@ class Quality(msgspec.Struct, array_like=True):
         return max(ids, key=lambda number_id: self.numbers[number_id].named, default=None)
 
     def account(self, waba: str) -> Account:
-        """Return the account of a WABA, a new one where nothing is known of it."""
+        """Return the account of a WABA, or a new account where none is known."""
         return self.accounts.setdefault(waba, Account())
 
 
@@ -169,9 +169,9 @@ _decoder = msgspec.msgpack.Decoder(Quality)
 
 
 def decode(document: bytes | None) -> Quality:
-    """Return what a document of the store says; an absent one says nothing.
+    """Return the state from a document of the store. An absent document gives an empty state.
 
-    Nor does one that cannot be read: the next poll tells most of it again, and messages must not wait for that.
+    An unreadable document gives an empty state, too. The next poll brings most of it again, and messages must not wait.
     """
     if document is None:
         return Quality()

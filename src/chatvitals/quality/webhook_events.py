@@ -1,7 +1,7 @@
-"""What WhatsApp thinks of the business: webhooks about numbers and templates, and what is common to all of them.
+"""Rules for webhooks about the business, its numbers and its templates.
 
-Polls are the truth about a number's rating; webhooks are events (conversations/README.md 8). Everything here changes
-a `Quality` in place and counts into `Measurements`. The time of an event decides, not the time of its arrival.
+Polls decide a number's rating, and webhooks are events (conversations/README.md 8). All functions here change a
+`Quality` in place and count into `Measurements`. The time of an event decides, not the time of its arrival.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 _EVENTS_KEPT: Final = 4096
 _MOST_WAITING: Final = 256
 _LIMIT_EVENTS: Final = frozenset({"FLAGGED", "UNFLAGGED", "UPGRADE", "DOWNGRADE"})
-_THROUGHPUT: Final = "TIER_UNLIMITED"  # here it means the higher throughput (whatsapp/README.md 0.4)
+_THROUGHPUT: Final = "TIER_UNLIMITED"  # in these webhooks it means higher throughput (whatsapp/README.md 0.4)
 
 
 def apply_event(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Hasher, measures: Measurements) -> None:
-    """Take one event into what is known of the business.
+    """Apply one event to the state of the business.
 
     Args:
-        quality: what is known; it is changed.
-        event: a webhook's change, a poll, or how the poller is set.
-        admit: returns the label value to use for a label and a value (`Labels.admit`).
-        hasher: gives the key by which a copy of a webhook is known.
-        measures: where it is counted.
+        quality: the state to change.
+        event: a webhook's change, a poll, or the poller's configuration.
+        admit: function that returns the label value for a label and a value (`CardinalityLimiter.limit`).
+        hasher: computes the key that identifies copies of a webhook.
+        measures: receives the counts.
 
     """
     match event:
@@ -56,14 +56,14 @@ def apply_event(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Ha
 
 
 def name_number(quality: Quality, number_id: str, display: str, received: float, admit: Admit) -> None:
-    """Learn from a webhook's metadata which digits a number displays; beyond the label's cap nothing is learnt."""
+    """Record a number's display number from a webhook's metadata. Numbers beyond the label's cap are ignored."""
     if admit(catalogue.NUMBER, number_id) != number_id:
         return
     polls.name(quality, number_id, display, received)
 
 
 def release(quality: Quality, now: float, measures: Measurements) -> None:
-    """Apply webhooks that waited for their number to be named; drop those that waited longer than Meta repeats them."""
+    """Apply webhooks whose number is now named. Drop webhooks that are older than Meta's retries."""
     waiting, quality.waiting = quality.waiting, []
     for item in sorted(waiting, key=lambda item: item.at):
         number_id = quality.number_of(item.display)
@@ -99,13 +99,16 @@ def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher
 
 
 def _key(event: AccountEvent, hasher: Hasher) -> int:
-    """Return what a copy of the webhook has in common with it (conversations/README.md 5)."""
+    """Return the key that all copies of a webhook share (conversations/README.md 5)."""
     value = json.dumps(event.value, sort_keys=True)
     return hasher.message(f"{event.field}\0{event.entry}\0{event.time}\0{value}")
 
 
 def _at(event: AccountEvent, measures: Measurements) -> float:
-    """Return when it happened: `entry.time`, which some fields lack; one from the future would block all others."""
+    """Return the time of an event from `entry.time`.
+
+    Some fields lack it. A time from the future would block all later events, so the time of arrival replaces it.
+    """
     if event.time is None:
         return event.received
     if event.time > event.received + timestamps.FUTURE_TOLERANCE:
@@ -148,7 +151,7 @@ def _number_event(quality: Quality, event: AccountEvent, at: float, admit: Admit
 
 
 def _apply(quality: Quality, number_id: str, item: Waiting, measures: Measurements) -> None:
-    """Let an event about a number take effect; none ever sets the rating."""
+    """Apply an event about a number. No event ever sets the rating."""
     number = quality.numbers[number_id]
     measures.count(catalogue.QUALITY_EVENTS, (number_id, item.event))
     if item.event == "FLAGGED":
@@ -163,7 +166,7 @@ def _apply(quality: Quality, number_id: str, item: Waiting, measures: Measuremen
 
 
 def _template_event(quality: Quality, event: AccountEvent, at: float, admit: Admit, measures: Measurements) -> None:
-    """Read the status or the quality of a template, whichever of the two field names it came under."""
+    """Apply the status or the quality of a template. Both field names may carry either."""
     value = event.value
     score = value.get("new_quality_score")
     name = account_events.upper(value.get("event"))

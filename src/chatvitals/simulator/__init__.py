@@ -1,4 +1,4 @@
-"""A WhatsApp to try things on: a Cloud API stand-in, customers who measure their own waiting time, scenarios.
+"""A simulated WhatsApp: a stand-in for the Cloud API, customers that measure their waits, and scenarios.
 
 Everything runs on this machine, over real HTTP on loopback, with made-up people and numbers.
 """

@@ -1,4 +1,4 @@
-"""A stand-in for WhatsApp's Cloud API: takes sends as Meta does, and reports their statuses to the bot's webhook."""
+"""A stand-in for WhatsApp's Cloud API, which accepts sends and reports their statuses to the bot's webhook."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _UNDELIVERABLE = 131026
 
 
 class Chat:
-    """One customer's chat with the business, as WhatsApp keeps it; `on_reply` is called when the phone shows one."""
+    """One customer's chat with the business. `on_reply` is called when the phone shows a reply."""
 
     def __init__(self, person: Person, on_reply: Callable[[], None]) -> None:
         self.person = person
@@ -45,23 +45,23 @@ class Chat:
 
 
 class CloudApi:
-    """The stand-in: `app` is its HTTP side, `join` and `hand_over` are what customers' phones do.
+    """The stand-in. `app` is its HTTP side, `join` and `hand_over` are the actions of customers' phones.
 
-    Whoever writes while a reply is on its way meets it in one order on both sides: a send to a customer waits until
-    the customer's messages have reached the bot (at most 4 s), as a chat shows one order to everybody.
+    A message and a reply that cross meet in one order on both sides. A send to a customer waits until the customer's
+    messages have reached the bot (at most 4 s), because a chat shows one order to both sides.
 
     Args:
-        number: the business number that it serves.
-        access_token: the bearer token that it asks for.
-        delivery: takes the webhooks to the bot.
-        rng: the source of chance.
-        conditions: gives what WhatsApp is like at the moment.
-        clock: gives the time of messages and statuses, Unix seconds.
-        edges: routes that it serves besides.
+        number: the business number of the stand-in.
+        access_token: the bearer token that it requires.
+        delivery: carries the webhooks to the bot.
+        rng: the random generator.
+        conditions: function that returns the current state of WhatsApp.
+        clock: function that returns the time of messages and statuses, in Unix seconds.
+        edges: further routes.
 
     """
 
-    def __init__(  # noqa: PLR0913 - it is what makes up a stand-in
+    def __init__(  # noqa: PLR0913 - all parts of a stand-in
         self,
         number: BusinessNumber,
         access_token: str,
@@ -75,9 +75,9 @@ class CloudApi:
         self.accepted = 0
         self.refused = 0
         self.open = True
-        """Whether it takes sends; when closed, it refuses them all."""
+        """Whether it accepts sends. A closed stand-in refuses them all."""
         self.departures: deque[bool] = deque(maxlen=RECENT)
-        """The customers who left lately; True stands for one who blocked the number."""
+        """The customers that left lately. True means that the customer blocked the number."""
         self.app = Starlette(
             routes=[
                 Route("/{version}/{number}/messages", self._messages, methods=["POST"]),
@@ -95,7 +95,7 @@ class CloudApi:
         self._serial = itertools.count(1)
 
     def join(self, person: Person, on_reply: Callable[[], None]) -> Chat:
-        """Add a customer, who can be reached by each id that is known of them."""
+        """Add a customer, reachable under each known id."""
         chat = Chat(person, on_reply)
         for known in (person.phone, person.user):
             if known:
@@ -103,11 +103,11 @@ class CloudApi:
         return chat
 
     def hand_over(self, chat: Chat, content: Json, arrived: Callable[[], None] | None = None) -> str:
-        """Take a customer's message and start its way to the bot.
+        """Accept a customer's message and start its delivery to the bot.
 
         Args:
-            chat: whose message it is.
-            content: the item's `type` and the key named like it.
+            chat: the customer's chat.
+            content: the item's `type`, and the key with the name of this type.
             arrived: called when the bot has answered the webhook with 200.
 
         Returns:
@@ -130,13 +130,13 @@ class CloudApi:
         return message_id
 
     def leave(self, chat: Chat, *, blocking: bool) -> None:
-        """Let a customer go; whoever blocks the number gets nothing from it any more."""
+        """Remove a customer. A customer that blocks the number gets no more messages."""
         chat.blocked = blocking
         self.departures.append(blocking)
 
     @property
     def delivering(self) -> bool:
-        """Whether any message of a customer has not reached the bot yet."""
+        """Whether any customer's message has not reached the bot yet."""
         return any(chat.in_flight for chat in self._chats.values())
 
     async def _messages(self, request: Request) -> Response:
@@ -164,7 +164,7 @@ class CloudApi:
         kind = call.get("type", "text")
         if kind not in call:
             return self._refusal(400, 100, f"The parameter {kind} is required.")
-        # No longer than this: a bot that answers inside its webhook handler acknowledges the message after its answer.
+        # Not longer: a bot that answers inside its webhook handler acknowledges the message only after its answer.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HOLD_SECONDS):
                 while chat.in_flight:
@@ -176,10 +176,10 @@ class CloudApi:
         return self._accept(chat, asked_for, is_reply=kind != "reaction", now=now)
 
     def _accept(self, chat: Chat, asked_for: str, *, is_reply: bool, now: Conditions) -> Response:
-        # Nothing is awaited here: the moment of acceptance is one moment for customer and bot.
+        # No `await` here, so that customer and bot see the same time of acceptance.
         self.accepted += 1
         message_id = payloads.wamid(chat.person, next(self._serial), inbound=False)
-        # Meta does not say what becomes of a send to somebody who blocked us; this code is the likely one.
+        # Meta does not document the result of a send to a customer that blocked the number; this code is likely.
         if chat.blocked or self._rng.random() < now.undelivered:
             update = payloads.status(chat.person, message_id, "failed", at=self._clock(), code=_UNDELIVERABLE)
             self._delivery.put(update, prompt=True)
@@ -190,7 +190,7 @@ class CloudApi:
         return JSONResponse(payloads.accepted(chat.person, asked_for, message_id))
 
     async def _report(self, person: Person, message_id: str, now: Conditions) -> None:
-        """Send the statuses of an accepted message, each in its time."""
+        """Send the statuses of an accepted message, each at its time."""
         steps = [("sent", self._rng.uniform(*now.sent)), ("delivered", self._rng.uniform(*now.delivered))]
         if self._rng.random() >= now.unread:
             steps.append(("read", self._rng.uniform(*now.read)))

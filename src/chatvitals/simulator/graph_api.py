@@ -1,4 +1,4 @@
-"""The stand-in's Graph edges: numbers, templates, accounts, subscriptions (whatsapp/README.md 6)."""
+"""The Graph edges of the stand-in: numbers, templates, accounts, subscriptions (whatsapp/README.md 6)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEMPLATE_NAME = "order_update"
 
 
 class Fault(NamedTuple):
-    """An answer that is not what was asked for."""
+    """An answer that replaces the regular answer."""
 
     status: int
     body: str
@@ -38,7 +38,7 @@ class Fault(NamedTuple):
 
     @classmethod
     def refusal(cls, status: int, code: int, text: str, **headers: str) -> Fault:
-        """Return an error as the API writes it."""
+        """Return an error in the form of the API."""
         names = tuple((name.replace("_", "-"), value) for name, value in headers.items())
         return cls(status, json.dumps(payloads.error(code, text, trace="A0")), headers=names)
 
@@ -49,7 +49,7 @@ HTML = Fault(200, "<html><title>Sorry</title>Something went wrong</html>", "text
 
 
 def number_row(number: BusinessNumber, rating: str = "GREEN") -> Json:
-    """Return a row of the edge `phone_numbers`, with every field that the stand-in knows."""
+    """Return a row of the edge `phone_numbers`, with all fields that the stand-in knows."""
     digits = number.display
     return {
         "id": number.phone_number_id,
@@ -82,7 +82,7 @@ def template_row(name: str = TEMPLATE_NAME, score: str = "GREEN", status: str = 
 
 
 def health(waba: str, number: str | None = None, can_send: str = "AVAILABLE") -> Json:
-    """Return a `health_status`: of the account, and of the number where one is given."""
+    """Return the `health_status` of the account, with the number where one is given."""
     entities = [{"entity_type": "WABA", "id": waba, "can_send_message": can_send}]
     if number is not None:
         entities.insert(0, {"entity_type": "PHONE_NUMBER", "id": number, "can_send_message": "AVAILABLE"})
@@ -91,7 +91,7 @@ def health(waba: str, number: str | None = None, can_send: str = "AVAILABLE") ->
 
 @dataclass
 class GraphEdges:
-    """What the edges answer with; every attribute may be changed while it runs."""
+    """The answers of the edges. Every attribute may be changed while it runs."""
 
     access_token: str
     waba_id: str = BusinessNumber().waba_id
@@ -101,18 +101,18 @@ class GraphEdges:
     templates: list[Json] = field(default_factory=lambda: [template_row()])
     health: str = "AVAILABLE"
     page_size: int = 100
-    """Rows on a page at most, whatever was asked for."""
+    """Most rows of a page, whatever limit the request has."""
     subscribed: bool = True
     refuses_subscribing: bool = False
-    """Whether the token may read subscriptions and not make them."""
+    """Whether the token may read subscriptions but not create them."""
     succeeds: bool = True
-    """Whether subscribing has success."""
+    """Whether a subscription request succeeds."""
     subscribed_as: str = ""
-    """The app that is subscribed; by default the one of `app_id`."""
+    """The subscribed app. The default is `app_id`."""
     override: str = ""
     callback: str = "https://bot.example/webhook"
     active: bool = True
-    """Whether webhooks are sent there."""
+    """Whether webhooks are sent to the callback."""
     fields: list[str] = field(default_factory=lambda: list(enums.WANTED_FIELDS))
     token: Json = field(
         default_factory=lambda: {
@@ -128,17 +128,17 @@ class GraphEdges:
     delay: float = 0.0
     """Seconds before each answer."""
     faults: deque[Fault] = field(default_factory=deque)
-    """Answers for the next requests, one each."""
+    """Answers for the next requests, each used once."""
     always: Fault | None = None
     """Answer for all requests."""
     refusals: dict[str, Fault] = field(default_factory=dict)
     """Answers for all requests to an edge, by the last part of its path, such as `debug_token`."""
     clock: float | None = None
-    """Seconds by which the clock that the answers' header `Date` shows is ahead; None leaves it to the server."""
+    """Seconds by which the answers' header `Date` is ahead. None leaves the header to the server."""
     forgets_cursors: int = 0
-    """How many of the next cursors it does not know any more."""
+    """How many of the next cursors are rejected as unknown."""
     calls: list[str] = field(default_factory=list)
-    """Method and path of each request that came, without the version."""
+    """Method and path of each request, without the version."""
 
     def routes(self) -> list[Route]:
         """Return the routes of these edges."""
@@ -253,7 +253,7 @@ class GraphEdges:
 
 
 def refusal(status: int, code: int, text: str) -> Response:
-    """Return the API's answer to a call that it refuses."""
+    """Return the API's answer to a refused call."""
     return JSONResponse(payloads.error(code, text, trace="A0"), status_code=status)
 
 
@@ -262,7 +262,7 @@ def _wanted(request: Request, default: list[str]) -> list[str]:
 
 
 def _unknown(wanted: list[str], rows: Iterable[Json]) -> str:
-    """Return a field that no row has; without rows any field will do."""
+    """Return the name of a field that no row has. Without rows, any field is accepted."""
     known = {name for row in rows for name in row}
     return next((name for name in wanted if known and name not in known), "")
 

@@ -1,4 +1,4 @@
-"""Months in minutes: customers, bot and platform on a virtual clock, through the real reducer."""
+"""Simulation of months in minutes: customers, bot and platform on a virtual clock, with the real rules."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from chatvitals.exporters.prometheus import VitalsCollector
 
 NEVER: Final = 2 * DAY
-"""Seconds after which an answer does not come any more."""
+"""Seconds after which a missing answer will not come any more."""
 _RATE_HOLDS: Final = 900.0  # seconds
 _USUAL_GOAL: Final = 0.53  # of contacts
 _STEPS: Final = ("menu", "item", "address", "payment")
@@ -45,15 +45,15 @@ _SPANS: Final = {"stalled_after": 1800.0, "abandoned_after": DAY, "expires_after
 
 
 class History:
-    """One simulated period.
+    """A simulated period.
 
     Args:
-        story: what happens.
-        start: when it begins, in Unix seconds.
-        days: how long it lasts.
-        seed: the same one gives the same history.
+        story: the events of the period.
+        start: start of the period, in Unix seconds.
+        days: length of the period.
+        seed: random seed. The same seed gives the same history.
         every: seconds between two samples.
-        effect: how much more often the variant "emoji" of the experiment reaches its goal, as a share of contacts.
+        effect: excess of the variant "emoji" in the experiment's goal, as a share of contacts.
 
     """
 
@@ -108,7 +108,7 @@ class History:
     # Customers and bot
 
     def _arrive(self, line: StoryLine) -> None:
-        """A customer writes; the next one comes by the hour's rate."""
+        """Let a customer write, and plan the next customer by the hourly rate."""
         self._await_next(line)
         person = self._person(line)
         self._platform.feedback[line.number].met(self.now)
@@ -117,7 +117,7 @@ class History:
         self._ask(line, person, 0)
 
     def _await_next(self, line: StoryLine) -> None:
-        """Wait for the next customer. The rate is looked at again after a while, because a night's would last."""
+        """Plan the next customer. The rate is checked again after a while, because a low rate would last too long."""
         rate = self._arrivals_per_hour(line) / HOUR
         gap = self._random.expovariate(rate) if rate > 0.0 else math.inf
         if gap <= _RATE_HOLDS:
@@ -126,7 +126,7 @@ class History:
             self._at(self.now + _RATE_HOLDS, partial(self._await_next, line))
 
     def _ask(self, line: StoryLine, person: dict[str, str], step: int) -> None:
-        """The customer writes once or twice and waits; the bot answers, unless the customer has given up before."""
+        """Let the customer write and wait. The bot answers, and a customer may leave before the answer."""
         slow = self._story.is_slow(line, self._share())
         self._write(person)
         wait = self._answer_after(step, slow=slow)
@@ -143,7 +143,7 @@ class History:
             self._at(self.now + wait + 30.0, partial(self._give_up, line, person))
 
     def _give_up(self, line: StoryLine, person: dict[str, str]) -> None:
-        """A customer who is tired of waiting leaves; some block the number, some opt out."""
+        """Let an impatient customer leave. Some of them block the number, some opt out."""
         if self._random.random() < 0.35:
             self._platform.feedback[line.number].blocked(self.now)
         if self._random.random() < 0.2:
@@ -170,7 +170,7 @@ class History:
         self._at(self.now + self._random.uniform(8.0, 90.0), partial(self._go_on, line, person, again))
 
     def _leaving(self, person: dict[str, str], step: int) -> float:
-        """Return how likely this customer leaves after a step."""
+        """Return the probability that this customer leaves after a step."""
         usual = self._leaves(step)
         return 1 - min((1 - usual) * self._stay, 1.0) if _variant(person) == "emoji" else usual
 
@@ -179,7 +179,7 @@ class History:
             self._ask(line, person, step)
 
     def _hand_over(self, person: dict[str, str]) -> None:
-        """A person takes over: the customer explains, the answer comes minutes later."""
+        """Hand a customer over to a person. The customer explains, and the answer comes minutes later."""
         self._send(person, Call, name="handover")
         explains = self.now + self._random.uniform(20.0, 120.0)
         self._at(explains, partial(self._write, person))
@@ -189,7 +189,7 @@ class History:
         self._send(person, Echo, id=self._id(), type="text", timestamp=int(self.now))
 
     def _campaign(self, line: StoryLine) -> None:
-        """Every morning an offer goes to customers; who waited badly reads less."""
+        """Send the daily offer to customers. A number with slow answers has a lower read rate."""
         slow = self._story.is_slow(line, self._share())
         target = 0.42 if slow else 0.72
         self._read_rate[line.number] += 0.3 * (target - self._read_rate[line.number])
@@ -246,7 +246,7 @@ class History:
 
         self._at(self.now + after, report)
 
-    # What other histories change
+    # Extension points of other histories
 
     _settings: ClassVar[dict[str, object]] = {}
     _handed_over = 0.015
@@ -255,28 +255,28 @@ class History:
     def _arrivals_per_hour(self, line: StoryLine) -> float:
         return the_story.arrivals_per_hour(line.busiest, self.now)
 
-    def _answer_after(self, step: int, *, slow: bool) -> float:  # noqa: ARG002 - of a step, in other histories
+    def _answer_after(self, step: int, *, slow: bool) -> float:  # noqa: ARG002 - other histories use the step
         return the_story.answer_seconds(self._random, slow=slow)
 
-    def _leaves(self, step: int) -> float:  # noqa: ARG002 - of a step, in other histories
-        """Return the share of customers who leave after a step."""
+    def _leaves(self, step: int) -> float:  # noqa: ARG002 - other histories use the step
+        """Return the share of customers that leave after a step."""
         return 0.14
 
     def _person_at(self, explained: float) -> float:
-        """Return when a person answers a customer who has explained the matter."""
+        """Return the time at which a person answers a customer that has explained the matter."""
         return explained + self._random.lognormvariate(5.0, 0.6)
 
     def _campaign_size(self) -> int:
         return self._story.campaign_size
 
-    def _until_next_sample(self, at: float) -> float:  # noqa: ARG002 - of a time, in other histories
+    def _until_next_sample(self, at: float) -> float:  # noqa: ARG002 - other histories use the time
         return self._every
 
     def _is_scraped(self) -> bool:
         return True
 
     def _refusal(self) -> str:
-        """Return the code with which WhatsApp refuses every send, if it does."""
+        """Return the code with which WhatsApp refuses every send, or the empty string."""
         return ""
 
     # Machinery
@@ -295,7 +295,7 @@ class History:
         return "error" if self._random.random() < 0.004 else "ok"
 
     def _person(self, line: StoryLine) -> dict[str, str]:
-        """Most customers are new; some have written before."""
+        """Return a customer. Most customers are new, and some have written before."""
         latest = next(self._people)
         index = self._random.randint(max(1, latest - 3000), latest) if self._random.random() < 0.3 else latest
         return {"number": line.number, "phone": f"1555{index:07d}"}
@@ -335,5 +335,5 @@ class History:
 
 
 def _variant(person: dict[str, str]) -> str:
-    """Return the variant of a customer: always the same one."""
+    """Return the variant of a customer, which is always the same."""
     return "emoji" if int(person["phone"]) % 2 else "plain"

@@ -1,6 +1,6 @@
-"""Months for alerts: quiet ones, in which nothing should alarm, and ones with an incident.
+"""Simulated months for alert tests: quiet months without alerts, and months with an incident.
 
-`MONTHS` has them by name. They are short months of eleven days: alerts compare with a week before.
+`MONTHS` holds them by name. They are short months of eleven days, because alerts compare with the week before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chatvitals.events import PersonEvent
 
 DAYS: Final = 11.0
-_TURNS_PER_BUSIEST: Final = 29.0  # a day's turns, of one conversation in the busiest hour
+_TURNS_PER_BUSIEST: Final = 29.0  # turns of a day, per conversation in the busiest hour
 _NUMBER: Final = ("990005556667778", "15550001234", "Corner Bakery")
 
 Fault = Literal["bot", "webhooks", "store", "slow", "step", "answers", "token", "leavers", "deploy"]
@@ -31,18 +31,18 @@ Fault = Literal["bot", "webhooks", "store", "slow", "step", "answers", "token", 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What goes wrong, when it begins (days after the start) and for how many hours it lasts."""
+    """A fault with its start (days after the start of the month) and its length in hours."""
 
     fault: Fault
     day: float
     hours: float
     pages: bool = False
-    """Whether somebody should be paged within the hour."""
+    """Whether the incident should page somebody within the hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class MonthPlan:
-    """How one month differs from an ordinary one."""
+    """The differences of one month from an ordinary month."""
 
     name: str
     about: str
@@ -50,23 +50,23 @@ class MonthPlan:
     """Turns of an ordinary day."""
     incident: Incident | None = None
     open_from: float = 0.0
-    """Customers write from this hour of the day on, until `open_to` (before it: over midnight)."""
+    """The hour of the day from which customers write, until `open_to`. A lower `open_to` means over midnight."""
     open_to: float = 24.0
     sundays_closed: bool = False
     growth: float = 1.0
-    """How many times as many customers write at the end."""
+    """Factor of the number of customers at the end of the month."""
     restarts: bool = False
-    """Whether every hour the process is killed and loses what it had not committed."""
+    """Whether the process is killed every hour and loses its uncommitted events."""
     slower: float = 1.0
     people: float = 0.015
     """The share of answers after which a person takes over."""
     opening_hours: bool = False
-    """Whether people work from 8 to 20 only, which the bot knows."""
+    """Whether people work from 8 to 20 only, with the bot's opening hours set."""
     thanks: float = 0.0
-    """The share of completed journeys after which the customer says thanks and the bot says nothing."""
+    """The share of completed journeys after which the customer says thanks and the bot does not reply."""
     campaign: int = 20
     big_campaign: int = 0
-    """The size of one more campaign on the tenth day."""
+    """The size of an additional campaign on the tenth day."""
 
 
 def _plans() -> Iterator[MonthPlan]:
@@ -99,19 +99,19 @@ def _plans() -> Iterator[MonthPlan]:
 
 
 MONTHS: Final = {plan.name: plan for plan in _plans()}
-"""The 18 months: nine quiet ones, nine with an incident."""
+"""The 18 months: nine quiet months and nine with an incident."""
 
 
 class Month(History):
-    """One of the months.
+    """One simulated month.
 
     Args:
-        plan: how it differs from an ordinary one.
-        start: when it begins, in Unix seconds; a midnight.
+        plan: the differences from an ordinary month.
+        start: start of the month in Unix seconds. It must be a midnight.
         seed: the same seed gives the same month.
         every: seconds between two samples.
-        days: how long it lasts.
-        fine_after: days with four times as many seconds between two samples at first, which saves time.
+        days: length of the month.
+        fine_after: days at the start with four times the distance between samples, which saves time.
 
     Example:
         >>> month = Month(MONTHS["small"], start=1_790_553_600.0, days=0.01)
@@ -155,23 +155,23 @@ class Month(History):
 
     @property
     def begins(self) -> float:
-        """When the incident begins, Unix seconds."""
+        """The start of the incident, in Unix seconds."""
         return self.start + self.incident.day * DAY if self.incident else math.inf
 
     @property
     def ends(self) -> float:
-        """When the incident ends, Unix seconds."""
+        """The end of the incident, in Unix seconds."""
         return self.begins + self.incident.hours * HOUR if self.incident else math.inf
 
     def _has(self, *faults: Fault) -> bool:
-        """Return whether one of these faults is there now."""
+        """Return whether any of these faults is active now."""
         return self.incident is not None and self.incident.fault in faults and self.begins <= self.now < self.ends
 
     def _begin(self) -> None:
         self._store.away = self._has("store")  # type: ignore[attr-defined]
 
     def _end(self) -> None:
-        """What WhatsApp could not deliver comes now."""
+        """End the incident, and deliver the webhooks that WhatsApp could not deliver before."""
         self._store.away = False  # type: ignore[attr-defined]
         held, self._held = self._held, []
         for event, field in held:
@@ -231,7 +231,7 @@ class Month(History):
         return not self._has("bot")
 
     def _answer(self, line: StoryLine, person: dict[str, str], step: int, *, seconds: float) -> None:
-        if self._has("bot", "webhooks"):  # the bot hears of the customer when the webhook comes
+        if self._has("bot", "webhooks"):  # the bot gets the message when the webhook comes
             again = self.ends + self._random.uniform(1.0, 120.0)
             self._at(again, lambda: self._answer(line, person, step, seconds=seconds))
             return
@@ -257,7 +257,7 @@ class Month(History):
 
 
 class _Unreliable:
-    """A store that can be away."""
+    """A store that can be unavailable."""
 
     def __init__(self, store: object) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Bodies as WhatsApp writes them (whatsapp/README.md 1 to 3, 7). Simulator, scenarios and tests all build them here."""
+"""Builders of bodies in WhatsApp's format, for simulator, scenarios and tests (whatsapp/README.md 1 to 3, 7)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class Update(NamedTuple):
-    """One item of a webhook: which list of the value it belongs to, the item, and whom it is about."""
+    """One item of a webhook, with the name of its list and its person."""
 
     list_name: str  # "messages" or "statuses"
     item: Json
@@ -25,13 +25,13 @@ class Update(NamedTuple):
 
 
 def wamid(person: Person, serial: int, *, inbound: bool) -> str:
-    """Return a message id that, like a real one, holds the person's number in base64."""
+    """Return a message id that holds the person's number in base64, like a real id."""
     unique = f"FA4E{serial:016X}" if inbound else f"FA4E{serial:014X}"
     return named_wamid(person.phone or person.user, unique, inbound=inbound)
 
 
 def named_wamid(number: str, name: str, *, inbound: bool) -> str:
-    """Return the message id of a name: the same number and name give the same id."""
+    """Return the message id of a name. The same number and name give the same id."""
     owner, unique = number.encode(), name.encode()
     direction = b"\x12" if inbound else b"\x11"
     head = b"\x1c\x18" + bytes([len(owner)]) + owner + b"\x15\x02\x00"
@@ -39,7 +39,7 @@ def named_wamid(number: str, name: str, *, inbound: bool) -> str:
 
 
 def message(person: Person, message_id: str, content: Json, *, at: float) -> Update:
-    """Return an inbound message; `content` holds its `type` and the key named like it, `at` is Unix seconds."""
+    """Return an inbound message. `content` holds its `type` and the key of this name. `at` is Unix seconds."""
     item: Json = {"id": message_id, "timestamp": str(int(at)), **content, **ids(person, "from", "from_user_id")}
     return Update("messages", item, person)
 
@@ -51,11 +51,11 @@ def status(
 
     Args:
         person: the recipient.
-        message_id: the message that it is about.
+        message_id: id of the message.
         name: `sent`, `delivered`, `read`, `played` or `failed`.
-        at: its time, Unix seconds.
-        category: the category of its price; none where it names no price.
-        code: the error of a failed message.
+        at: time of the status, in Unix seconds.
+        category: price category. The empty string leaves the price out.
+        code: error code of a failed message.
 
     """
     item: Json = {"id": message_id, "status": name, "timestamp": str(int(at))}
@@ -85,13 +85,13 @@ def envelope(changes: Sequence[tuple[str, str, Json]]) -> Json:
 
 
 def value_of(phone_number_id: str, display: str) -> Json:
-    """Return the head of a value: the business number that it is about."""
+    """Return the start of a value with the business number that it is about."""
     metadata = {"display_phone_number": display, "phone_number_id": phone_number_id}
     return {"messaging_product": "whatsapp", "metadata": metadata}
 
 
 def template_quality(number: BusinessNumber, row: Json, *, previous: str, at: float) -> bytes:
-    """Return the body of a POST about a changed template: `row` is that of the edge, `at` is Unix seconds."""
+    """Return the body of a POST about a changed template. `row` is a row of the edge, `at` is Unix seconds."""
     value: Json = {
         "previous_quality_score": previous,
         "new_quality_score": row["quality_score"]["score"],
@@ -105,17 +105,17 @@ def template_quality(number: BusinessNumber, row: Json, *, previous: str, at: fl
 
 
 def signature(app_secret: str, body: bytes) -> str:
-    """Return the value of `X-Hub-Signature-256` for these very bytes."""
+    """Return the value of `X-Hub-Signature-256` for exactly these bytes."""
     return "sha256=" + hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def accepted(person: Person, asked_for: str, message_id: str) -> Json:
-    """Return the API's answer to a send that it took.
+    """Return the API's answer to an accepted send.
 
     Args:
         person: the recipient.
-        asked_for: the recipient as the sender wrote it.
-        message_id: the id of the message; the empty string leaves the list of messages empty.
+        asked_for: the recipient in the sender's spelling.
+        message_id: the id of the message. The empty string leaves the list of messages empty.
 
     """
     found = {"input": asked_for, **ids(person, "wa_id", "user_id")}
@@ -124,16 +124,16 @@ def accepted(person: Person, asked_for: str, message_id: str) -> Json:
 
 
 def error(code: int, text: str, *, trace: str) -> Json:
-    """Return the API's answer to a call that it refused."""
+    """Return the API's answer to a refused call."""
     return {"error": {"message": f"(#{code}) {text}", "type": "OAuthException", "code": code, "fbtrace_id": trace}}
 
 
 def contact(person: Person) -> Json:
-    """Return a person as the list `contacts` of a value shows them."""
+    """Return a person in the form of the list `contacts`."""
     return {"profile": {"name": person.name}, **ids(person, "wa_id", "user_id")}
 
 
 def ids(person: Person, phone_key: str, user_key: str) -> Json:
-    """Return the ids that WhatsApp shows of a person, under the keys of the object that they stand in."""
+    """Return the ids of a person under the given keys. Ids that WhatsApp does not show are left out."""
     shown = {phone_key: person.phone, user_key: person.user}
     return {key: value for key, value in shown.items() if value}

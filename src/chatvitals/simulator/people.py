@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class BusinessNumber(NamedTuple):
-    """A business number with the ids that WhatsApp shows of it."""
+    """A business number with the ids that WhatsApp shows."""
 
     phone_number_id: str = "990005556667778"
     waba_id: str = "990001112223334"
@@ -14,7 +14,7 @@ class BusinessNumber(NamedTuple):
 
 
 class Person(NamedTuple):
-    """A customer as WhatsApp shows them to the business; an id that it does not show is the empty string."""
+    """A customer with the ids that WhatsApp shows to the business. A hidden id is the empty string."""
 
     name: str
     phone: str = ""
@@ -22,7 +22,7 @@ class Person(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The person id of conversations/README.md 1: the business-scoped user id, else the phone id."""
+        """The person id of conversations/README.md 1, which is the business-scoped user id or else the phone id."""
         return self.user or self.phone
 
 
@@ -30,7 +30,7 @@ _NAMES = ("Ada", "Benno", "Chiara", "Dana", "Emil", "Fatima", "Gusti", "Hana", "
 
 
 def person(index: int) -> Person:
-    """Return the customer number `index` (from 0): of five, three show both ids, one the phone, one the BSUID alone."""
+    """Return customer number `index` (from 0). Of five, three show both ids, one only the phone, one only the BSUID."""
     name = f"{_NAMES[index % len(_NAMES)]} Example"
     phone = f"1555{index + 1:07d}"
     user = f"US.9{index + 1:019d}"

@@ -1,7 +1,7 @@
-"""WhatsApp in a simulated month: what it makes of customers who block, and how the business hears of it.
+"""WhatsApp in a simulated month: ratings from customers that block, and the events that the bot receives.
 
-Meta does not say how it rates; here it is the share of customers who blocked, over seven days and weighted to the
-recent.
+Meta does not document how it rates. Here the rating follows the share of customers that blocked the number within
+seven days, weighted towards the recent past.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from chatvitals.simulator.story import Story
 
 OFFER: Final = "lunch_deal"
-"""The template of campaigns to the troubled number's customers."""
+"""The template of campaigns to customers of the troubled number."""
 NEWS: Final = "pickup"
-"""The template of all others."""
+"""The template of campaigns to all other customers."""
 POLL_SECONDS: Final = 300.0
 _WEEK: Final = 7 * DAY
-_FEWEST: Final = 150.0  # conversations; of fewer a single block would be too much
-_CLEARLY: Final = 0.7  # a score gets better once the share is this far below its limit, so that it does not flutter
+_FEWEST: Final = 150.0  # conversations; with fewer, a single block would weigh too much
+_CLEARLY: Final = 0.7  # a score improves once the share is this far below its limit, so that it does not flutter
 
 
 @dataclass(slots=True)
 class Score:
-    """GREEN, YELLOW or RED, by the share of customers who blocked."""
+    """A score of GREEN, YELLOW or RED, by the share of customers that blocked."""
 
     yellow: float
     red: float
     now: str = "GREEN"
 
     def review(self, share: float) -> None:
-        """Judge anew."""
+        """Update the score."""
         limits = {"GREEN": 0.0, "YELLOW": self.yellow, "RED": self.red}
         fits = max((name for name in limits if share >= limits[name]), key=limits.__getitem__)
         if limits[fits] > limits[self.now] or share < _CLEARLY * limits[self.now]:
@@ -48,17 +48,17 @@ class Score:
 
 @dataclass(slots=True)
 class Feedback:
-    """What the customers of a number did in the last seven days."""
+    """Blocks and conversations of a number's customers in the last seven days."""
 
     contacts: deque[float] = field(default_factory=deque)
     blocks: deque[float] = field(default_factory=deque)
 
     def met(self, at: float) -> None:
-        """Note a conversation."""
+        """Record a conversation."""
         self.contacts.append(at)
 
     def blocked(self, at: float) -> None:
-        """Note that a customer blocked the number."""
+        """Record that a customer blocked the number."""
         self.blocks.append(at)
 
     def share(self, at: float) -> float:
@@ -70,11 +70,11 @@ class Feedback:
 
 
 class Platform:
-    """Rates the story's numbers and the troubled one's template; the template, judged on less, falls first."""
+    """Rating of the story's numbers and of the troubled number's template. The template falls first."""
 
     def __init__(self, story: Story, start: float) -> None:
         self.feedback = {line.number: Feedback() for line in story.lines}
-        """Of each number's customers."""
+        """Feedback of each number's customers."""
         self._story = story
         self._start = start
         self._ratings = {line.number: Score(yellow=0.04, red=0.1) for line in story.lines}
@@ -82,11 +82,11 @@ class Platform:
         self._troubled = next(line.number for line in story.lines if line.troubled)
 
     def rating(self, number: str) -> str:
-        """Return how it rates a number."""
+        """Return the rating of a number."""
         return self._ratings[number].now
 
     def heard(self, now: float) -> Iterator[BusinessEvent | Webhook | GraphCall]:
-        """Yield what a bot hears that polls every five minutes, and every hour for templates."""
+        """Yield the events of a bot that polls every five minutes, and every hour for templates."""
         for number, score in self._ratings.items():
             score.review(self.feedback[number].share(now))
         hourly = (now - self._start) % HOUR < POLL_SECONDS
@@ -98,7 +98,7 @@ class Platform:
         yield PollerState(interval=POLL_SECONDS, last_success=now, received=now)
 
     def _judge_template(self, now: float) -> Iterator[Webhook]:
-        """Tell of changes; at RED the template is paused, after that it comes back."""
+        """Yield webhooks about the template's changes. At RED the template is paused, and later it comes back."""
         before = self._offer.now
         self._offer.review(self.feedback[self._troubled].share(now))
         after = self._offer.now

@@ -1,6 +1,6 @@
-"""The stand-in's judgement: how many of the customers who left have blocked the number, and what follows from it.
+"""Ratings by the stand-in, based on the share of blocks among the customers that left.
 
-Meta publishes neither its window nor its thresholds; these make a minute long enough to watch a rating fall.
+Meta publishes neither its window nor its thresholds. The values here let a rating fall within a minute.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from chatvitals.simulator.people import BusinessNumber
 
 SCORES: Final = ("GREEN", "YELLOW", "RED")
-"""From the best to the worst."""
+"""Scores from the best to the worst."""
 RECENT: Final = 20
-"""How many of the customers who left last count."""
-_FEWEST: Final = 8  # of fewer nothing is concluded
+"""How many of the last departures count."""
+_FEWEST: Final = 8  # departures; with fewer, nothing is concluded
 _YELLOW_SHARE, _RED_SHARE = 0.15, 0.3
 
 
 def score(departures: Collection[bool]) -> str:
-    """Return the score that customers give who left lately; True stands for one who blocked the number."""
+    """Return the score from the recent departures. True means that the customer blocked the number."""
     if len(departures) < _FEWEST:
         return SCORES[0]
     share = sum(departures) / len(departures)
@@ -34,19 +34,19 @@ def score(departures: Collection[bool]) -> str:
 
 
 class Ratings:
-    """Rates number and template at regular reviews, and tells of it as WhatsApp does.
+    """Regular reviews of number and template, reported in WhatsApp's way.
 
-    A review moves a score by one step at most. The template's goes towards what customers say, the number's towards
-    what the template's was before: it falls one review later. The edges tell of both; of the template's changes there
-    is a webhook too, of the number's there is none (whatsapp/README.md 4).
+    A review moves a score by at most one step. The template's score follows the customers. The number's score follows
+    the template's previous score, so it falls one review later. The edges report both scores. A webhook reports changes
+    of the template, but there is none for the number (whatsapp/README.md 4).
 
     Args:
-        number: whom it is about.
-        edges: the Graph edges, whose rows it writes.
-        departures: the customers who left lately; True stands for one who blocked the number.
+        number: the business number.
+        edges: the Graph edges whose rows are updated.
+        departures: the customers that left lately. True means that the customer blocked the number.
         every: seconds between two reviews.
-        tell: takes the body of a webhook.
-        clock: gives the time of webhooks, Unix seconds.
+        tell: function that sends the body of a webhook.
+        clock: function that returns the time of webhooks, in Unix seconds.
 
     """
 
@@ -61,9 +61,9 @@ class Ratings:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.rating = SCORES[0]
-        """The number's."""
+        """The score of the number."""
         self.template = SCORES[0]
-        """The template's."""
+        """The score of the template."""
         self._number = number
         self._edges = edges
         self._departures = departures
@@ -73,7 +73,7 @@ class Ratings:
         self._next = every
 
     def look(self, elapsed: float) -> None:
-        """Review if it is time, `elapsed` seconds after the start; may be called as often as one likes."""
+        """Review if it is time, `elapsed` seconds after the start. It may be called at any rate."""
         if elapsed < self._next:
             return
         self._next += self._every

@@ -1,4 +1,4 @@
-"""A month in the life of two business numbers: what happens when, and how long bot and customers take."""
+"""Stories of two business numbers over a month: the time of each event, and the speed of bot and customers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUR: Final = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class StoryLine:
-    """A business number of the story: its ids, and how many customers write to it in its busiest hour."""
+    """A business number of the story, with its ids and its number of customers in the busiest hour."""
 
     number: str
     display: str
@@ -26,7 +26,7 @@ class StoryLine:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """When what happens, as shares of the whole period, and how bad it gets."""
+    """The times of a story's events, as shares of the whole period, and the severity."""
 
     name: str
     about: str
@@ -62,7 +62,7 @@ STORIES: Final = {
 
 
 def arrivals_per_hour(busiest: float, at: float) -> float:
-    """Return how many customers an hour write at `at`: a day has a noon and an evening peak, a Sunday is quiet."""
+    """Return the number of customers per hour at `at`. A day has a noon and an evening peak, and Sundays are quiet."""
     hour = at % DAY / HOUR
     daily = 0.08 + 0.62 * math.exp(-(((hour - 12.5) / 2.6) ** 2)) + 0.92 * math.exp(-(((hour - 19.0) / 2.2) ** 2))
     weekday = int(at // DAY + 3) % 7  # the epoch was a Thursday
@@ -70,12 +70,12 @@ def arrivals_per_hour(busiest: float, at: float) -> float:
 
 
 def answer_seconds(random: Random, *, slow: bool) -> float:
-    """Return how long the bot takes for an answer, in seconds."""
+    """Return the bot's time for an answer, in seconds."""
     if slow and random.random() < 0.45:
         return random.lognormvariate(math.log(150.0), 0.9)
     return random.lognormvariate(math.log(2.2), 0.7)
 
 
 def patience_seconds(random: Random) -> float:
-    """Return after how long a customer gives up on an answer, in seconds."""
+    """Return the time after which a customer stops waiting for an answer, in seconds."""
     return random.lognormvariate(math.log(240.0), 0.8)

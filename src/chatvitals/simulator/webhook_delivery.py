@@ -1,4 +1,4 @@
-"""Webhooks on their way to the bot: signed, retried until it answers 200; late, twice, out of order where told."""
+"""Delivery of webhooks to the bot: signed, retried until a 200, and if configured late, twice or out of order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ATTEMPTS = 30
 
 
 class WebhookTarget(NamedTuple):
-    """Where webhooks go, and the secret that signs them."""
+    """The URL of webhooks, and the secret that signs them."""
 
     url: str
     app_secret: str
@@ -36,14 +36,14 @@ class _Item(NamedTuple):
 
 
 class Delivery:
-    """Posts updates to the bot's webhook, concurrently and at least once.
+    """A client that posts updates to the bot's webhook, concurrently and at least once.
 
     Args:
-        address: where to post, and the app secret.
+        address: URL and app secret.
         number: the business number that the webhooks are about.
         client: the HTTP client that posts; it is closed with this object.
-        rng: the source of chance.
-        conditions: gives what WhatsApp is like at the moment.
+        rng: the random generator.
+        conditions: function that returns the current state of WhatsApp.
 
     """
 
@@ -69,21 +69,21 @@ class Delivery:
         self._error: BaseException | None = None
 
     def put(self, update: Update, *, arrived: Callable[[], None] | None = None, prompt: bool = False) -> None:
-        """Take an update on; `arrived` is called when the bot has answered 200, `prompt` spares it all delays."""
+        """Accept an update. `arrived` is called when the bot has answered 200, and `prompt` skips all delays."""
         self.spawn(self._carry(_Item(update, arrived), prompt=prompt))
 
     def tell(self, body: bytes) -> None:
-        """Take on a webhook that is about no customer."""
+        """Accept a webhook that is not about a customer."""
         self.spawn(self._tell(body))
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
-        """Run `work` beside everything else; `close` ends it and raises what it raised."""
+        """Run `work` in the background. `close` cancels it and raises its exception."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
     async def close(self) -> None:
-        """Stop everything that is under way and close the client."""
+        """Stop all background work and close the client."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -109,7 +109,7 @@ class Delivery:
             await asyncio.sleep(wait)
         self._gathered.append(item)
         if len(self._gathered) > 1:
-            return  # whoever came first takes this one along
+            return  # the first item of the batch takes this item along
         if now.batch:
             await asyncio.sleep(now.batch)
         while self._gathered:
@@ -128,7 +128,7 @@ class Delivery:
         }
 
     async def _push(self, body: bytes, headers: dict[str, str]) -> bool:
-        """Post until the bot answers 200, and say whether it did."""
+        """Post until the bot answers 200. Return whether it did."""
         pause = _FIRST_RETRY
         for _ in range(_ATTEMPTS):
             if await self._attempt(body, headers):
@@ -157,4 +157,4 @@ class Delivery:
             answer = await self._client.post(self._address.url, content=body, headers=headers)
         except httpx.TransportError:
             return False
-        return answer.status_code == 200  # anything else is a failure: whatsapp/README.md 1.2
+        return answer.status_code == 200  # all other statuses are failures: whatsapp/README.md 1.2

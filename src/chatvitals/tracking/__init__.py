@@ -1,1 +1,1 @@
-"""What a bot's code reports: journeys, experiments, handlers, and the contact that a call is about."""
+"""Reports from a bot's code: journeys, experiments, handlers, and the contact of a call."""

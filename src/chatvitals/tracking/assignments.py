@@ -1,4 +1,4 @@
-"""Who has which variant: decided by a keyed hash of the contact, and kept by the contact's state."""
+"""Assignment of variants by a keyed hash of the contact, stored in the contact's state."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _KEPT = 20_000
 
 
 class Assignments:
-    """Looks a contact up in the store once, then remembers; a contact that is new to the store is drawn by its key.
+    """A cached look-up of variants in the store. A contact that is new to the store is drawn by its key.
 
     Args:
-        store: where contacts keep what they have seen.
-        first_hasher: makes the identity key of a store that has none yet, and returns its hasher; this may wait.
-        identity_key: the key of the settings, or empty where it is in the store.
+        store: the store of contacts.
+        first_hasher: function that creates the identity key of a new store and returns its hasher. It may block.
+        identity_key: the key from the settings, or empty where it is in the store.
 
     """
 
@@ -40,14 +40,14 @@ class Assignments:
         self._identity_key = identity_key
         self._hasher: Hasher | None = None
         self._known: dict[tuple[str, int], str] = {}
-        self._patience = LookupDeadline()  # the first one that asks has the identity key fetched
+        self._patience = LookupDeadline()  # the first call fetches the identity key
         self._lock = threading.Lock()
 
     def variant(self, plan: ExperimentPlan, person: ContactIds) -> str | None:
-        """Return the variant of `person`, or None where the store cannot tell who that is."""
+        """Return the variant of `person`, or None where the store cannot identify the contact."""
         try:
             keys = self._patience.run(partial(self._keys, person)) if self._is_far() else self._keys(person)
-            # by key and not by person: the next call may name the same contact by its other id, before any commit
+            # by key and not by person: the next call may use the contact's other id, before any commit
             known = [self._known.get((plan.name, key)) for key in keys]
             if known[0] is not None and len(set(known)) == 1:
                 return known[0]
@@ -55,7 +55,7 @@ class Assignments:
         except StoreUnavailableError:
             return None
         variant = _given(contact, plan.name) if contact is not None else None
-        if variant not in plan.variants:  # none yet, or one that is no longer declared, which the bot may not know
+        if variant not in plan.variants:  # None, or a variant that is no longer declared, which the bot may not know
             variant = next(filter(None, known), None) or plan.draw(key)
         with self._lock:
             if len(self._known) >= _KEPT:
@@ -69,7 +69,7 @@ class Assignments:
 
     def _keys(self, person: ContactIds) -> tuple[int, ...]:
         if self._hasher is None:
-            # reading waits for nobody; making the key takes the store's lock, but once in the store's life
+            # reading never waits; creating the key takes the store's lock, but only once in the store's life
             secret = self._identity_key or self._store.document("identity_key")
             self._hasher = Hasher(secret) if secret else self._first_hasher()
         return self._hasher.keys(
@@ -77,7 +77,7 @@ class Assignments:
         )
 
     def _find(self, keys: tuple[int, ...]) -> tuple[int, ContactState | None]:
-        """Return the key and state of the contact that the store has under these keys; a new one is its first key."""
+        """Return key and state of the contact under these keys. A new contact has the first key and no state."""
         rows = self._store.rows(keys)
         for key in keys:
             row = rows.get(key)
@@ -90,7 +90,7 @@ class Assignments:
 
 
 def _given(contact: ContactState, experiment: str) -> str | None:
-    """Return the variant that the contact has seen already, or is about to have seen."""
+    """Return the variant that the contact has seen or is about to see, or None."""
     for exposure in contact.exposures:
         if exposure.experiment == experiment:
             return exposure.variant

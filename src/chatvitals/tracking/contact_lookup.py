@@ -1,4 +1,4 @@
-"""Whose message a call is about: named by the caller, found in the context, or in a handler's arguments."""
+"""Resolution of the contact that a call is about, from the caller, the context, or a handler's arguments."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class ContactResolver:
-    """Finds the contact of a call; a call without any is counted, and never raises.
+    """A resolver of contacts. A call without a contact is counted, and never raises.
 
     Args:
-        guard: counts calls that name nobody, as `internal_errors_total{where="no_contact"}`, and calls made in a
-            webhook that does not count, as `refused_webhook`.
-        default_number: the business number where neither caller nor context name one.
+        guard: counts calls without a contact as `internal_errors_total{where="no_contact"}`, and calls in a webhook
+            that does not count as `refused_webhook`.
+        default_number: the business number where neither caller nor context give one.
 
     """
 
@@ -34,18 +34,18 @@ class ContactResolver:
         self._default_number = default_number
 
     def named(self, what: str, contact: str, phone_number_id: str) -> ContactIds | None:
-        """Return the contact that the caller names, else the one whose message is being handled.
+        """Return the contact that the caller names, or the contact whose message is being handled.
 
         Args:
-            what: the call, for the message when nobody is found.
+            what: the call, for the message where no contact is found.
             contact: phone or business-scoped user id, or empty.
             phone_number_id: the business number, or empty.
 
         """
         current = context.current()
         if contact:
-            person = context.named(text(phone_number_id), text(contact))  # people pass ids as numbers, too
-            handled = current or find(context.handled(), *person)  # of a batch, the one that is named
+            person = context.named(text(phone_number_id), text(contact))  # callers may pass ids as numbers, too
+            handled = current or find(context.handled(), *person)  # in a batch, the contact that is named
             number = person.phone_number_id or (
                 handled.phone_number_id if handled is not None else self._default_number
             )
@@ -57,17 +57,17 @@ class ContactResolver:
         return None
 
     def handled(self, what: str, args: Iterable[Any], kwargs: Mapping[str, Any]) -> ContactIds | None:
-        """Return whom a handler's call is about: its arguments decide where the context names none, or several."""
+        """Return the contact of a handler's call. Its arguments decide where the context gives no single contact."""
         found = context.current() or self.in_arguments((*args, *kwargs.values()))
         if found is None:
             self._nobody(what)
         return found
 
     def in_arguments(self, arguments: Iterable[Any]) -> ContactIds | None:
-        """Return the contact that a pywa update or an item of a webhook among `arguments` is from."""
+        """Return the sender of a pywa update or a webhook item among `arguments`, or None."""
         for argument in arguments:
             number = phone = user = ""
-            with suppress(Exception):  # a foreign object, such as a proxy outside its request: then it is no update
+            with suppress(Exception):  # a foreign object may raise, such as a proxy outside its request
                 number, phone, user = _of_mapping(argument) if isinstance(argument, dict) else _of_update(argument)
             if phone or user:
                 handled = find(context.handled(), number, phone, user)
@@ -85,8 +85,8 @@ class ContactResolver:
         if refusal:
             self._guard.mistake(
                 "refused_webhook",
-                f"{what} was called while a webhook was handled that does not count ({refusal}); such calls do not "
-                "count either. Further ones are counted in chatvitals_internal_errors_total.",
+                f"{what} was called in a webhook that does not count ({refusal}). Such calls do not count either. "
+                "Further calls are counted in chatvitals_internal_errors_total.",
                 topic=f"refused webhook {refusal}",
             )
             return
@@ -96,7 +96,7 @@ class ContactResolver:
 
 
 def _of_mapping(item: dict[Any, Any]) -> tuple[str, str, str]:
-    """Read an item of `messages[]` as plain JSON, or a value, change, entry or body with messages of one person."""
+    """Return the ids in a webhook's plain JSON: an item of `messages[]`, or any level above with one sender."""
     number = ""
     for level in ("entry", "changes", "value", "messages"):
         metadata = item.get("metadata")
@@ -116,7 +116,7 @@ def _ids(message: Any) -> tuple[str, str]:
 
 
 def _of_update(update: Any) -> tuple[str, str, str]:
-    """Read an update of pywa: `update.from_user.wa_id`, `.bsuid`, `update.metadata.phone_number_id`."""
+    """Return the ids in an update of pywa: `from_user.wa_id`, `.bsuid` and `metadata.phone_number_id`."""
     person = getattr(update, "from_user", None)
     if person is None:
         return "", "", ""

@@ -1,4 +1,4 @@
-"""What a bot's code declares about itself: journeys, experiments and handlers."""
+"""Declarations of a bot's code: journeys, experiments and handlers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Declarations:
-    """The part of `Vitals` that declares; `Vitals` sets the attributes."""
+    """The part of `Vitals` with the declaring methods. `Vitals` sets the attributes."""
 
     journeys: dict[str, Journey]
     experiments: dict[str, Experiment]
@@ -42,18 +42,18 @@ class Declarations:
         abandoned_after: float = 86_400.0,
         expires_after: float = 604_800.0,
     ) -> Journey:
-        """Declare a journey: a planned path through the bot, whose steps may branch and repeat.
+        """Declare a journey, which is a planned path through the bot. Its steps may branch and repeat.
 
         Args:
-            name: 1 to 64 characters; a label value.
-            steps: their names, in the order in which dashboards show them.
-            completed_by: the step that completes a run; without it, `journey.complete()` does.
+            name: label value of 1 to 64 characters.
+            steps: names of the steps, in the order in which dashboards show them.
+            completed_by: the step that completes a run. Without it, only `journey.complete()` completes a run.
             stalled_after: seconds of silence after which a run is stalled.
-            abandoned_after: seconds of silence after which it ends as abandoned.
-            expires_after: seconds after which it ends in any case; at most 7 days.
+            abandoned_after: seconds of silence after which a run ends as abandoned.
+            expires_after: seconds after which a run ends in any case, at most 7 days.
 
         Raises:
-            ValueError: a name or time is not allowed, or the name stands for another journey already.
+            ValueError: a name or time is not allowed, or another journey has this name already.
 
         """
         if isinstance(steps, str) or not isinstance(steps, Iterable):
@@ -72,22 +72,22 @@ class Declarations:
         goal: Journey | None = None,
         planned_contacts: int = PLANNED_CONTACTS,
     ) -> Experiment:
-        """Declare an experiment: each contact gets one of the variants, always the same.
+        """Declare an experiment. Each contact gets one variant and keeps it.
 
         Args:
-            name: 1 to 64 characters; a label value.
-            variants: weight by name, such as `{"plain": 1, "emoji": 1}`; the first is the control.
+            name: label value of 1 to 64 characters.
+            variants: weight by name, such as `{"plain": 1, "emoji": 1}`. The first variant is the control.
             goal: the journey whose completion counts as success.
             planned_contacts: contacts of all variants together at which `chatvitals compare` is most precise.
 
         Raises:
-            ValueError: a name, weight or size is not allowed, or the name stands for another experiment already.
+            ValueError: a name, weight or size is not allowed, or another experiment has this name already.
 
         """
         if not isinstance(variants, Mapping):
             raise ValueError(f"experiment {name!r}: variants must be weights by name, not {variants!r}")  # noqa: TRY004 - as documented
         if goal is not None and not isinstance(goal, Journey):
-            raise ValueError(f"experiment {name!r}: goal must be what vitals.journey() returned, not {goal!r}")
+            raise ValueError(f"experiment {name!r}: goal must be a journey from vitals.journey(), not {goal!r}")
         plan = ExperimentPlan(name, dict(variants), "" if goal is None else goal.plan.name, planned_contacts)
         known = self.experiments.get(name)
         if known is not None and known.plan != plan:
@@ -96,7 +96,7 @@ class Declarations:
         return self.experiments.setdefault(name, made)
 
     def handler(self, name: str) -> Callable[[F], F]:
-        """Return a decorator that measures a handler: seconds per call, and whether it ended ok, in error or cancelled.
+        """Return a decorator that measures a handler: seconds per call, and the result ok, error or cancelled.
 
         Raises:
             ValueError: the name cannot be a label value.

@@ -1,4 +1,4 @@
-"""Wrapping a callable of any kind so that it stays what it was: signature, annotations, async-ness, exceptions."""
+"""Wrappers for any kind of callable that keep its signature, annotations, async-ness and exceptions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
     Finish: TypeAlias = Callable[[BaseException | None], None]
     Begin: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Finish]
-    """Called with the arguments of a call; returns what to call with its exception, or None, when it is over.
-    What either raises is lost: the function is then as bare."""
+    """Called with the arguments of a call. It returns a function for the end of the call, which gets its exception or
+    None. Exceptions from either are dropped, and the function runs as if it were not wrapped.
+    """
 
 F = TypeVar("F")
 
 
 def wrap(function: F, begin: Begin) -> F:
-    """Return `function` wrapped so that `begin` sees each call, and what it returns sees the end of it.
+    """Return `function` wrapped, so that `begin` sees each call and its result sees the call's end.
 
     Coroutine functions end when they have been awaited, generators when they are exhausted or closed. Methods, class
     and static methods, partials and callable objects keep working as what they are.
@@ -37,7 +38,7 @@ def wrap(function: F, begin: Begin) -> F:
         raise TypeError(f"a decorator of chatvitals takes a function or another callable, not {function!r}")
     target: Callable[..., Any] = function
     kind = _called(target)
-    if inspect.iscoroutinefunction(kind) or inspect.iscoroutinefunction(target):  # an object may be marked as one
+    if inspect.iscoroutinefunction(kind) or inspect.iscoroutinefunction(target):  # an object may have the mark
         wrapped = _wrap_coroutine(target, begin)
     elif inspect.isasyncgenfunction(kind):
         wrapped = _wrap_async_generator(target, begin)
@@ -45,7 +46,7 @@ def wrap(function: F, begin: Begin) -> F:
         wrapped = _wrap_generator(target, begin)
     else:
         wrapped = _wrap_plain(target, begin)
-    if not hasattr(target, "__name__"):  # partials and callable objects: frameworks show these names
+    if not hasattr(target, "__name__"):  # partials and callable objects have no name, but frameworks show it
         wrapped.__name__ = wrapped.__qualname__ = type(target).__name__
     return wrapped  # type: ignore[no-any-return]
 
@@ -60,7 +61,7 @@ def is_generator(function: Any) -> bool:
 
 
 def _called(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what runs when `function` is called, below partials and callable objects."""
+    """Return the function that runs when `function` is called, below partials and callable objects."""
     while isinstance(function, functools.partial):
         function = function.func
     if inspect.isroutine(function) or inspect.isclass(function):
@@ -69,10 +70,10 @@ def _called(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _begun(begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Finish:
-    """Begin a call; whatever is broken on our side leaves the function as bare, even where a guard is broken."""
+    """Begin a call. An error of ours leaves the function as if it were not wrapped, even where a guard is broken."""
     try:
         finish = begin(args, kwargs)
-    except Exception:  # noqa: BLE001 - the last fence: the guard behind it has failed
+    except Exception:  # noqa: BLE001 - the last guard, because the guard behind it has failed
         return _nothing
 
     def fenced(error: BaseException | None) -> None:
@@ -140,13 +141,13 @@ def _wrap_async_generator(function: Callable[..., Any], begin: Begin) -> Callabl
             thrown: BaseException | None
             try:
                 value = await anext(inner)
-                while True:  # there is no `yield from` for these
+                while True:  # `yield from` does not exist for async generators
                     sent = thrown = None
                     try:
                         sent = yield value
-                    except BaseException as error:  # noqa: BLE001 - thrown in by the caller: it is the inner one's
+                    except BaseException as error:  # noqa: BLE001 - thrown in by the caller for the inner generator
                         thrown = error
-                    # outside of the `except`: the inner one must not see an exception that is being handled here
+                    # outside of the `except`: the inner generator must not see an exception that is being handled here
                     if thrown is None:
                         value = await inner.asend(sent)
                     elif isinstance(thrown, GeneratorExit):
@@ -157,7 +158,7 @@ def _wrap_async_generator(function: Callable[..., Any], begin: Begin) -> Callabl
             except StopAsyncIteration:
                 pass
             finally:
-                thrown = None  # it leads to this frame: such a cycle would keep both alive
+                thrown = None  # the exception refers to this frame, and such a cycle would keep both alive
         except BaseException as error:
             finish(error)
             raise

@@ -1,4 +1,4 @@
-"""Experiments as a bot's author declares them: which variant a contact gets, always the same one."""
+"""Experiments as declared by a bot's author. Each contact keeps its variant."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from chatvitals.tracking.contact_lookup import ContactResolver
 
 PLANNED_CONTACTS = 6000
-"""Contacts of all variants together that an experiment is planned for, where it does not say."""
+"""The default for the planned contacts of all variants together."""
 _SHARES = 2**64
 _MOST_CONTACTS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentPlan:
-    """What an experiment is: its name, the weights of its variants (the first is the control), goal and size."""
+    """The declaration of an experiment: name, weights of the variants (the control first), goal and size."""
 
     name: str
     variants: dict[str, float]
@@ -32,11 +32,11 @@ class ExperimentPlan:
     planned_contacts: int = PLANNED_CONTACTS
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be measured.
+        """Refuse an invalid declaration.
 
         Raises:
             ValueError: a name cannot be a label, the weights are not numbers of at least 0 with a sum above 0, or the
-                planned size is no whole number above 0.
+                planned size is not a whole number above 0.
 
         """
         check_name("an experiment", self.name)
@@ -56,7 +56,7 @@ class ExperimentPlan:
             raise ValueError(f"experiment {self.name!r} needs at least one variant with a weight above 0")
 
     def draw(self, key: int) -> str:
-        """Return the variant of a contact's key: the same one always, in proportion to the weights."""
+        """Return the variant of a contact's key. It never changes, and the shares follow the weights."""
         digest = blake2b(key.to_bytes(8, "little", signed=True) + self.name.encode(), digest_size=8).digest()
         point = int.from_bytes(digest, "little") / _SHARES * sum(self.variants.values())
         chosen = ""
@@ -71,7 +71,7 @@ class ExperimentPlan:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A declared experiment; made by `vitals.experiment(…)`. Rules: conversations/README.md 7."""
+    """A declared experiment, created by `vitals.experiment(…)`. The rules are in conversations/README.md 7."""
 
     plan: ExperimentPlan
     _emit: Callable[[Exposed], None] = field(repr=False)
@@ -81,14 +81,14 @@ class Experiment:
     _guard: ErrorGuard = field(repr=False)
 
     def variant(self, *, contact: str = "", phone_number_id: str = "") -> str:
-        """Return the contact's variant and count its exposure; never raises.
+        """Return the contact's variant and count its exposure. It never raises.
 
-        A contact keeps its variant, whatever worker, restart or id. Where no contact is known, or the store has not
-        been reached yet, the control (the first variant with a weight) is given and nothing is counted as exposure.
+        A contact keeps its variant across workers, restarts and ids. Where no contact is known, or the store has not
+        been reached yet, the control (the first variant with a weight) is returned and no exposure is counted.
 
         Args:
-            contact: phone or business-scoped user id; by default the contact whose message is being handled.
-            phone_number_id: the business number; by default that of the context, else the first of the settings.
+            contact: phone or business-scoped user id. The default is the contact whose message is being handled.
+            phone_number_id: the business number. The default comes from the context, then from the settings.
 
         """
         with self._guard("experiment"):

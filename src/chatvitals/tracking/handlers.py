@@ -1,4 +1,4 @@
-"""`@vitals.handler("name")`: how long the bot's handlers take and how they end."""
+"""Measurement of handlers by `@vitals.handler("name")`: their duration and their result."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _qualified_name(function: Any) -> str:
 def _result(error: BaseException | None) -> Literal["ok", "error", "cancelled"]:
     if error is None:
         return "ok"
-    # trio's and anyio's cancellation is known by its name: neither is imported for it
+    # the cancellation of trio and anyio is recognised by its name, so that neither is imported
     if isinstance(error, (asyncio.CancelledError, GeneratorExit)) or type(error).__name__ == "Cancelled":
         return "cancelled"
     return "error"

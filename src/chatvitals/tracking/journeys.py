@@ -1,4 +1,4 @@
-"""Journeys as a bot's author declares them: decorators, `with` blocks and calls that say which step was reached."""
+"""Journeys as declared by a bot's author. Decorators, `with` blocks and calls report the reached steps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _END_OUTCOMES: Final = ("completed", "handed_over", "restarted")
 
 @dataclass(frozen=True, slots=True)
 class JourneyPlan:
-    """What a journey is: its name, its steps in the order of display, and its times in seconds."""
+    """The declaration of a journey: name, steps in the order of display, and times in seconds."""
 
     name: str
     steps: tuple[str, ...]
@@ -37,7 +37,7 @@ class JourneyPlan:
     expires_after: float = 7 * DAY
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be measured.
+        """Refuse an invalid declaration.
 
         Raises:
             ValueError: a name is empty or repeated, a step is not declared, or a time is out of order.
@@ -66,17 +66,17 @@ class JourneyPlan:
 
 
 def check_name(what: str, name: object) -> None:
-    """Raise a `ValueError` unless `name` can be a label value that people read."""
+    """Raise a `ValueError` unless `name` can be a readable label value."""
     if not isinstance(name, str) or not name or len(name) > 64 or not name.isprintable() or name == OTHER:
         raise ValueError(f"the name of {what} must be 1 to 64 printable characters and not {OTHER!r}, not {name!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """A declared journey; made by `vitals.journey(…)`.
+    """A declared journey, created by `vitals.journey(…)`.
 
-    In the handling of a webhook no call needs arguments; elsewhere give `contact` (phone or business-scoped user id)
-    and `phone_number_id`. Rules: conversations/README.md 6.
+    No call needs arguments while a webhook is handled. Elsewhere give `contact` (phone or business-scoped user id) and
+    `phone_number_id`. The rules are in conversations/README.md 6.
     """
 
     plan: JourneyPlan
@@ -86,7 +86,7 @@ class Journey:
     _guard: ErrorGuard = field(repr=False)
 
     def step(self, name: str) -> StepMark:
-        """Return a mark of a step: a decorator of handlers, and a `with` block. Each call or entry reaches the step.
+        """Return a mark of a step, which is a decorator and a `with` block. Each call or entry reaches the step.
 
         Raises:
             ValueError: the journey has no such step.
@@ -99,7 +99,7 @@ class Journey:
         return StepMark(self, name)
 
     def reach(self, name: str, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Say that the contact has reached a step now; one that is not declared counts as `other`."""
+        """Report that the contact has reached a step now. An undeclared step counts as `other`."""
         with self._guard("journey"):
             person = self._whose.named(f"{self.plan.name}.reach()", contact, phone_number_id)
             if person is not None:
@@ -109,18 +109,18 @@ class Journey:
                 self._reach(name, person)
 
     def complete(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Say that the contact's run is completed."""
+        """Report that the contact's run is completed."""
         self.end("completed", contact=contact, phone_number_id=phone_number_id)
 
     def restart(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Say that the contact begins anew: the run ends as restarted, the next step opens another."""
+        """Report that the contact starts again. The run ends as restarted, and the next step opens a new run."""
         self.end("restarted", contact=contact, phone_number_id=phone_number_id)
 
     def end(self, outcome: RunOutcome, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Say that the contact's run has ended as `completed`, `handed_over` or `restarted`."""
+        """Report that the contact's run has ended as `completed`, `handed_over` or `restarted`."""
         with self._guard("journey"):
             if outcome not in _END_OUTCOMES:
-                # neither here nor in `reach` is what was given logged: it may come from a customer
+                # a given value is not logged here nor in `reach`, because it may come from a customer
                 self._guard.report("journey", message=f"{self.plan.name}.end() takes {', '.join(_END_OUTCOMES)}")
                 return
             person = self._whose.named(f"{self.plan.name}.end({outcome!r})", contact, phone_number_id)
@@ -138,7 +138,7 @@ class Journey:
                 )
 
     def _undeclared(self, name: object) -> None:
-        """Explain a step that is not declared; a name that is close to no step may be what a customer wrote."""
+        """Log a step that is not declared. Its name is shown only if it is close to a declared step."""
         plan = self.plan
         close = did_you_mean(name, plan.steps) if isinstance(name, str) else ""
         given = f"the step {name!r}" if close else "a step"
@@ -175,7 +175,7 @@ class Journey:
 
 
 class StepMark:
-    """Marks where a step is reached: `@journey.step("x")`, or `with journey.step("x"):`."""
+    """A mark of the place where a step is reached: `@journey.step("x")`, or `with journey.step("x"):`."""
 
     __slots__ = ("_journey", "_name")
 
@@ -184,11 +184,11 @@ class StepMark:
         self._name = name
 
     def __call__(self, function: F) -> F:
-        """Decorate a handler: calling it reaches the step, whether or not it then raises."""
+        """Decorate a handler. A call of it reaches the step, even if it then raises."""
         journey, name = self._journey, self._name
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[BaseException | None], None]:
-            journey._reached_by(name, args, kwargs)  # noqa: SLF001 - the two halves of one thing
+            journey._reached_by(name, args, kwargs)  # noqa: SLF001 - a journey and its marks belong together
             return _nothing
 
         return wrap(function, begin)
@@ -198,7 +198,7 @@ class StepMark:
         self._journey._reached_by(self._name, (), {})  # noqa: SLF001 - as above
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Do nothing: a step ends when the next one is reached."""
+        """Do nothing, because a step ends when the next step is reached."""
 
 
 def _nothing(_: BaseException | None) -> None:

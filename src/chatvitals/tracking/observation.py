@@ -1,4 +1,4 @@
-"""The door of everything else: a webhook that the bot hands over by itself."""
+"""Webhooks that the bot hands over itself, without an integration."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 
 Headers: TypeAlias = Mapping[str, Any] | Mapping[bytes, Any] | Iterable[tuple[str, Any]] | Iterable[tuple[bytes, Any]]
-"""Headers as servers hand them over: a mapping, pairs, bytes or text, one value or a list of them."""
+"""Headers in any form of a server: a mapping or pairs, bytes or text, one value or a list of values."""
 
 _SIGNATURE = "x-hub-signature-256"
-_ENVIRON = "HTTP_X_HUB_SIGNATURE_256"  # its name in a WSGI environ, and in Django's `request.META`
+_ENVIRON = "HTTP_X_HUB_SIGNATURE_256"  # the name in a WSGI environ, and in Django's `request.META`
 
 
 class Observation:
-    """A webhook that was taken in. As a context manager it binds the contact while the webhook is handled.
+    """An observed webhook. As a context manager it binds the contact while the webhook is handled.
 
         with vitals.observe_webhook(body, headers) as webhook:
             if not signature_fits(body, headers):
                 webhook.reject()
                 return "forbidden", 403
 
-    Without an app secret, only the bot can tell which webhooks are forged. The webhook counts at the end of the
-    block, or, where there is none, at once. A webhook that is rejected counts as such and opens no turn.
+    Without an app secret, only the bot can recognise forged webhooks. The webhook counts at the end of the block, or
+    at once where there is no block. A rejected webhook counts as rejected and opens no turn.
 
     Args:
         raw: the webhook.
-        emit: counts it.
-        waits: whether its counting waits for the bot's verdict.
+        emit: function that counts the webhook.
+        waits: whether the webhook is counted only after the bot's verdict.
 
     """
 
@@ -60,16 +60,16 @@ class Observation:
 
     @property
     def result(self) -> WebhookResult:
-        """What the webhook counts as: `accepted`, or why it does not count."""
+        """The result of the webhook: `accepted`, or the reason why it does not count."""
         return self._raw.webhook.result
 
     def reject(self) -> None:
-        """Say that the bot refuses this webhook, within the `with` block; with an app secret this changes nothing."""
+        """Mark this webhook as refused by the bot, within the `with` block. It has no effect with an app secret."""
         if self._waits:
             self._raw.rejected = True
 
     def count(self) -> None:
-        """Count the webhook, once."""
+        """Count the webhook once."""
         emit, self._emit = self._emit, None
         if emit is not None:
             emit(self._raw)
@@ -85,7 +85,7 @@ class Observation:
         if self._span is not None:
             self._span.leave()
         if self._bound is not None:
-            self._bound.__exit__(None, None, None)  # the handler's exception is none of the binding's business
+            self._bound.__exit__(None, None, None)  # the binding must not see the handler's exception
             self._bound = None
         self.count()
         self._end_span()
@@ -102,7 +102,7 @@ class Observation:
 
 
 def observe(sink: WebhookSink, body: bytes | str, headers: Headers | None) -> Observation:
-    """Take in a webhook's raw body; never raises. With an app secret it counts at once."""
+    """Observe a webhook's raw body. It never raises. With an app secret, the webhook counts at once."""
     raw = None
     result: WebhookResult = "undecodable"
     with sink.guard("observe_webhook"):
@@ -125,7 +125,7 @@ def observe(sink: WebhookSink, body: bytes | str, headers: Headers | None) -> Ob
 
 
 def signature_of(headers: Headers | None) -> str | None:
-    """Return the signature header, whatever its case and form; several are joined, so that none of them passes."""
+    """Return the signature header in any case and form. Several headers are joined, so that none of them is valid."""
     if headers is None:
         return None
     pairs: Iterable[Any] = headers.items() if hasattr(headers, "items") else headers
@@ -139,7 +139,7 @@ def _is_signature(name: object) -> bool:
 
 
 def _texts(value: object) -> list[str]:
-    """Return the texts of a value, or of a list of them as gateways have it."""
+    """Return the texts of a value, or of a list of values as some gateways send it."""
     values = value if isinstance(value, (list, tuple)) else [value]
     return [text for text in map(_text, values) if text is not None]
 

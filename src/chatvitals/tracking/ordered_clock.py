@@ -1,4 +1,4 @@
-"""The time of what the bot's code says: no two calls of one process fall on one moment."""
+"""A clock whose readings strictly increase within one process."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_APART = 1e-6  # seconds; the finest that Unix time as a float can hold safely
-_COARSE = 0.1  # a clock that is set back by more than this is believed
+_APART = 1e-6  # seconds; the smallest step that Unix time as a float can represent safely
+_COARSE = 0.1  # seconds; a larger step backwards is accepted
 
 
 class MonotonicClock:
-    """A clock that moves with every reading, so that calls keep their order.
+    """A clock that advances with every reading, so that calls keep their order.
 
-    What happens at one moment is applied in a fixed order of kinds; `restart()` and then `reach()` on a clock that
-    ticks every 16 ms, or that a test holds still, would else be taken the other way round.
+    Events with the same time are applied in a fixed order of kinds. On a clock that ticks every 16 ms, or that stands
+    still in a test, `restart()` and then `reach()` would be applied in the wrong order.
 
     Args:
-        clock: returns the time in Unix seconds.
+        clock: function that returns the time in Unix seconds.
 
     """
 
@@ -29,7 +29,7 @@ class MonotonicClock:
         self._lock = threading.Lock()
 
     def __call__(self) -> float:
-        """Return the time in Unix seconds, a microsecond later than the last one where it would be the same."""
+        """Return the time in Unix seconds, at least a microsecond after the last reading."""
         now = self._clock()
         with self._lock:
             if self._last - _COARSE < now <= self._last:

@@ -1,4 +1,4 @@
-"""What the code says about its sends: the words of `vitals.sending()`, checked while the bot runs."""
+"""Checks of the arguments of `vitals.sending()` at run time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ACTORS: Final = ("bot", "human")
 
 
 def tag(guard: ErrorGuard, kind: object, actor: object) -> Tag:
-    """Return what is said about sends; a word that is unknown says nothing, and the log explains it once.
+    """Return the tag for sends. An unknown word has no effect, and the log explains it once.
 
     Args:
         guard: counts and explains mistakes, as `internal_errors_total{where="sending"}`.

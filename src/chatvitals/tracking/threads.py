@@ -1,7 +1,8 @@
-"""Threads and jobs that a webhook starts know its contact: for steps, fallbacks and handovers, not for sends alone.
+"""The contact of a webhook in the threads and jobs that its handler starts.
 
-asyncio hands a context on to tasks and `to_thread` by itself; plain threads, timers, pools and APScheduler do not.
-A pool's own threads live on and take nothing over; each job in them does.
+So steps, fallbacks and handovers work there. asyncio hands a context on to tasks and `to_thread` itself, but plain
+threads, timers, pools and APScheduler do not. A pool's own threads live on and take nothing over. Each job in a pool
+does.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _applied: list[_Replaced] = []
 
 
 class _Replaced(NamedTuple):
-    """One method that stands replaced."""
+    """A replaced method, with its original."""
 
     owner: type
     name: str
@@ -37,8 +38,8 @@ class _Replaced(NamedTuple):
 
 
 def install() -> Callable[[], None]:
-    """Hand contexts on from now on; return a function that undoes it."""
-    global _users  # noqa: PLW0603 - the classes are of the process, and so is the number of their users
+    """Hand contexts on from now on. Return a function that undoes it."""
+    global _users  # noqa: PLW0603 - the classes are process-wide, and so is the number of their users
     with _lock:
         _users += 1
         _replace()
@@ -62,7 +63,7 @@ def install() -> Callable[[], None]:
 
 
 def _replace() -> None:
-    """Replace the methods of all that has been imported."""
+    """Replace the methods of all classes that have been imported."""
     with _lock:
         for module, owner, name, make in _METHODS:
             kind = getattr(sys.modules.get(module), owner, None)
@@ -75,7 +76,7 @@ def _replace() -> None:
 
 
 def _put_back(replaced: _Replaced) -> None:
-    """Put back what was there, unless someone has patched over us; then ours passes everything through."""
+    """Restore the original method, unless another patch lies over ours. In that case ours passes all calls through."""
     if vars(replaced.owner).get(replaced.name) is replaced.ours:
         setattr(replaced.owner, replaced.name, replaced.had)
 
@@ -91,7 +92,7 @@ def _start(bare: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _take_along(thread: threading.Thread) -> None:
-    """Have a thread that is about to start run in the current handling; a timer's function, when it comes to it."""
+    """Run a thread that is about to start in the current handling. For a timer, wrap its function."""
     handling = context.to_hand_on()
     if handling is None:
         return
@@ -116,7 +117,7 @@ def _submit(bare: Callable[..., Any]) -> Callable[..., Any]:
             with suppress(Exception):
                 handling = context.to_hand_on()
         before = getattr(_in_submit, "on", False)
-        _in_submit.on = True  # the pool may start a thread, which is for all jobs
+        _in_submit.on = True  # the pool may start a thread, which serves all jobs
         try:
             return bare(self, fn if handling is None else _with(handling, fn), *args, **kwargs)
         finally:
@@ -139,7 +140,7 @@ def _add_job(bare: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _in_memory(scheduler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Return whether a job goes to a store in memory; others keep a function by its name."""
+    """Return whether a job goes to a store in memory. Other stores keep a function by its name."""
     alias = kwargs.get("jobstore", args[7] if len(args) > 7 else "default")
     store = scheduler._jobstores.get(alias)  # noqa: SLF001 - there is no public way
     return store is None or type(store).__name__ == "MemoryJobStore"
@@ -147,14 +148,14 @@ def _in_memory(scheduler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 def _wakeup(bare: Callable[..., Any]) -> Callable[..., Any]:
     def wakeup(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with context.bound(None):  # the scheduler's own task goes on for others
+        with context.bound(None):  # the scheduler's own task serves other jobs, too
             return bare(self, *args, **kwargs)
 
     return wakeup
 
 
 def _with(handling: Handling, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function` so that it runs in `handling`; whatever it returns or raises passes."""
+    """Return `function` wrapped so that it runs in `handling`. Results and exceptions pass through."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)

@@ -1,6 +1,6 @@
-"""Closing remarks: short texts such as "ok thanks" that wait for nobody (conversations/README.md 4).
+"""Detection of closing remarks, such as "ok thanks", that need no reply (conversations/README.md 4).
 
-A text is looked at once, in memory, when its webhook is decoded. One bit of it goes further, and the text does not.
+A text is looked at once, in memory, when its webhook is decoded. Only one bit is kept, never the text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_LENGTH: Final = 24
-"""Characters of the longest text that can be a closing remark."""
+"""Length of the longest text that can be a closing remark, in characters."""
 
 DEFAULT: Final[tuple[str, ...]] = tuple(
     """
@@ -36,20 +36,20 @@ ol, sağol, tamam, tamam teşekkürler, hoşça kal, görüşürüz, спаси�
 )
 """The default of the setting `closings`, in the languages that most customers write."""
 
-_MAX_JSON_BYTES: Final = 12 * MAX_LENGTH + 2  # a character is two escapes at most; quotation marks stand around
+_MAX_JSON_BYTES: Final = 12 * MAX_LENGTH + 2  # at most two escapes per character, plus quotation marks
 _QUESTION_MARKS: Final = frozenset(
     "?\xbf\u037e\u055e\u061f\u1367\u1945\u203d\u2047\u2048\u2049\u2753\u2754\u2cfa\u2cfb\u2e2e\u2e54\ua60f\ua6f7\ufe16\ufe56\uff1f"
     "\U00011143\U0001e95f"
 )
-_WORD_CATEGORIES: Final = frozenset("LNM")  # letters, numbers and marks; all else separates words
-_VARIATION_SELECTORS: Final = dict.fromkeys(range(0xFE00, 0xFE10))  # marks by category, yet a part of emoji
+_WORD_CATEGORIES: Final = frozenset("LNM")  # letters, numbers and marks; all other characters separate words
+_VARIATION_SELECTORS: Final = dict.fromkeys(range(0xFE00, 0xFE10))  # they are marks, but belong to emoji
 
 
 class ClosingRemarks:
-    """Decides whether a text can be a closing remark.
+    """A detector of closing remarks.
 
     Args:
-        phrases: the setting `closings`; without any phrase, no text is a closing remark.
+        phrases: the setting `closings`. Without any phrase, no text is a closing remark.
 
     Example:
         >>> ClosingRemarks(["ok thanks"]).matches("OK, thanks!")
@@ -64,13 +64,13 @@ class ClosingRemarks:
         self._phrases: frozenset[str] = frozenset(words | {""} if words else ())
 
     def matches(self, text: str) -> bool:
-        """Return whether a text is short, asks nothing, and says nothing but one of the phrases, or nothing at all."""
+        """Return whether a text is short, asks no question, and is empty or one of the phrases after normalisation."""
         if not self._phrases or len(text) > MAX_LENGTH or not _QUESTION_MARKS.isdisjoint(text):
             return False
         return normalized(text) in self._phrases
 
     def match_json(self, text: bytes | memoryview) -> bool:
-        """Return whether a JSON string can be a closing remark; a longer one is not even decoded."""
+        """Return whether a JSON string can be a closing remark. A longer string is not even decoded."""
         if len(text) > _MAX_JSON_BYTES or not self._phrases:
             return False
         try:
@@ -82,7 +82,7 @@ class ClosingRemarks:
 def normalized(text: str) -> str:
     """Return a text without case, punctuation, emoji and extra white space.
 
-    Letters, digits and marks are what stays. Between words stands one space.
+    Letters, digits and marks remain. One space separates words.
     """
     plain = unicodedata.normalize("NFKC", text.translate(_VARIATION_SELECTORS))
     folded = unicodedata.normalize("NFKC", plain.casefold())
@@ -91,4 +91,4 @@ def normalized(text: str) -> str:
 
 
 BY_DEFAULT: Final = ClosingRemarks(DEFAULT)
-"""What is a closing remark where nothing is set."""
+"""The detector with the default phrases."""

@@ -1,4 +1,4 @@
-"""The two ids of each person in a value: `contacts[]` tells which phone and which user id belong together."""
+"""Both ids of each person in a value. `contacts[]` shows which phone and which user id belong together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_CONTACTS: Final = 10_000
 
 
 class Ids(NamedTuple):
-    """A phone id and a user id; an id that is not known is the empty string."""
+    """A phone id and a user id. An unknown id is the empty string."""
 
     phone: str
     user: str
@@ -25,7 +25,7 @@ class ValueContacts:
     """The contacts of one value.
 
     Args:
-        contacts: what stands under `contacts`, of whatever type.
+        contacts: the content of `contacts`, of any type.
 
     """
 
@@ -37,7 +37,7 @@ class ValueContacts:
         self._phones: dict[str, str] = {}
 
     def join(self, phone: str, user: str) -> Ids:
-        """Return both ids of a person; a missing one is taken from the contact that has the other."""
+        """Return both ids of a person. A missing id is taken from the contact with the other id."""
         if (phone and user) or not (phone or user) or not self._contacts:
             return Ids(phone, user)
         users = self._users
@@ -46,13 +46,13 @@ class ValueContacts:
         return Ids(phone, users.get(canonical(phone), "")) if phone else Ids(self._phones.get(user, ""), user)
 
     def only(self) -> Ids:
-        """Return the ids of the one contact, or of nobody where there are several or none."""
+        """Return the ids of the only contact, or `NOBODY` where there is not exactly one contact."""
         if len(self._contacts) == 1 and type(self._contacts[0]) is ContactItem:
             return Ids(text(self._contacts[0].wa_id), text(self._contacts[0].user_id))
         return NOBODY
 
     def _read(self) -> dict[str, str]:
-        """Return the contacts' user ids by the one form of their phone; the first one of an id counts."""
+        """Return the contacts' user ids by canonical phone. The first contact with an id counts."""
         users: dict[str, str] = {}
         for contact in self._contacts[:_MAX_CONTACTS]:
             if type(contact) is ContactItem:
@@ -64,15 +64,15 @@ class ValueContacts:
 
 
 def differing(ids: Ids, contact: Ids) -> Ids:
-    """Return those ids of the contact that are other ones than these, although both are one person."""
+    """Return the contact's ids that differ from `ids`, although both belong to one person."""
     phone = contact.phone if contact.phone and canonical(contact.phone) != canonical(ids.phone) else ""
     return Ids(phone, contact.user if contact.user != ids.user else "")
 
 
 def of_system(item: MessageItem) -> tuple[Ids, Ids]:
-    """Return whom a `system` message is about, and that person's new ids where it tells of some.
+    """Return the person that a `system` message is about, and the person's new ids if there are any.
 
-    `contacts[]` is left alone here, since it may hold the ids of before or after.
+    `contacts[]` is not used, since it may hold the old or the new ids.
     """
     phone, user = text(item.from_), text(item.from_user_id)
     system = item.system
@@ -83,7 +83,7 @@ def of_system(item: MessageItem) -> tuple[Ids, Ids]:
         return Ids(phone, user), NOBODY
     new_phone = new_phone or text(system.wa_id)
     customer = text(system.customer)
-    if not phone or phone == new_phone:  # the older form names the earlier number here, whoever sent the message
+    if not phone or phone == new_phone:  # the older form has the earlier number here, whatever the sender
         phone = customer or phone
     if system.type == "user_changed_user_id":
         phone = phone or new_phone

@@ -1,4 +1,4 @@
-"""Whether ids name a contact: a phone number in any of its spellings, or a business-scoped user id."""
+"""Match ids with a contact. The ids are a phone number in any spelling, or a business-scoped user id."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def find(contacts: Iterable[ContactIds], number: str, phone: str, user: str) -> ContactIds | None:
-    """Return the first of the contacts that these ids name, or None.
+    """Return the first contact that matches these ids, or None.
 
     Args:
-        contacts: those whose messages are being handled.
-        number: the business number's id; an empty one matches any.
+        contacts: the contacts to search, in order.
+        number: the business number's id. The empty string matches any.
         phone: a phone number in any spelling, or the empty string.
         user: a business-scoped user id, or the empty string.
 
@@ -29,7 +29,7 @@ def find(contacts: Iterable[ContactIds], number: str, phone: str, user: str) -> 
 
 
 def matches(contact: ContactIds, number: str, phone: str, user: str) -> bool:
-    """Return whether these ids name this contact; an id that either side does not know decides nothing."""
+    """Return whether these ids match this contact. An id that either side does not know is ignored."""
     if number and contact.phone_number_id and number != contact.phone_number_id:
         return False
     if user and user == contact.user_id:

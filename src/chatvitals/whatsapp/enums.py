@@ -1,6 +1,6 @@
-"""Meta's closed lists, as far as they become label values: whatever is not on them shows as `other`.
+"""Meta's closed lists that become label values. A value that is not listed is shown as `other`.
 
-Lists as of November 2026 (whatsapp/README.md); a new value of Meta's is counted under `other` until it is added here.
+The lists are as of November 2026 (whatsapp/README.md). A new value counts as `other` until it is added here.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ MESSAGE_TYPES = frozenset(
     "system text unsupported video".split()
 )
 ADDS_NO_MESSAGE = frozenset({"edit", "reaction", "request_welcome", "revoke", "system"})
-"""Types of messages that change or mark another one, or that no person wrote."""
+"""Types of messages that change or mark another message, or that no person wrote."""
 UNSUPPORTED_ADDS_NO_MESSAGE = frozenset(
     "delete edit event_response keep_in_chat pin poll_update poll_vote reaction revoke unkeep_in_chat unpin".split()
 )
-"""Types under `unsupported.type` that change or mark another message. Behind all others a person wrote something."""
+"""Types under `unsupported.type` that change or mark another message. With any other type, a person wrote something."""
 INTERACTIVE_ADDS_NO_MESSAGE = frozenset({"call_permission_reply"})
 IDENTITY_CHANGES = frozenset({"user_changed_number", "customer_changed_number", "user_changed_user_id"})
 """Types under `system.type` that give a person another phone number or user id."""
 OBJECT = "whatsapp_business_account"
-"""The `object` of WhatsApp's webhooks; other products of Meta may come to the same address."""
+"""The `object` of WhatsApp's webhooks. Other products of Meta may send to the same address."""
 MESSAGE_STATUS_TYPES = frozenset({"", "message"})
-"""Types under `statuses[].type` that are about a message. Others are about payments and calls."""
+"""Types under `statuses[].type` that are about a message. Other types are about payments and calls."""
 MARKETING_MESSAGES = "marketing_messages"
-"""The one category of preferences that has a label of its own."""
+"""The only category of preferences with its own label."""
 STATUSES = ("sent", "delivered", "read", "played", "failed", OTHER)
 CATEGORIES = (
     "authentication",
@@ -48,7 +48,7 @@ FAILURE_CODES = frozenset(
     "133006 133008 133009 133010 133015 133016 134100 134101 134102 135000 139200".split()
 )
 QUALITY_REFUSALS = ("131048", "131064", "132015", "132016", "131031", "368")
-"""Error codes that say: WhatsApp limits or stops the number or the template for its quality."""
+"""Error codes with which WhatsApp limits or stops the number or the template for its quality."""
 TRANSPORT_CODES = frozenset({"timeout", "connection", "cancelled", "error"})
 KNOWN_FIELDS = frozenset(
     "account_alerts account_review_update account_settings_update account_update automatic_events "
@@ -60,7 +60,7 @@ KNOWN_FIELDS = frozenset(
     "template_category_update template_correct_category_detection tracking_events user_preferences".split()
 )
 RATINGS = ("UNKNOWN", "RED", "YELLOW", "GREEN")
-"""Ratings of numbers and templates; the place in this tuple is the value of the gauge."""
+"""Ratings of numbers and templates. The index is the value of the gauge."""
 NO_RATING = frozenset({"NA", "UNKNOWN", ""})
 QUALITY_EVENTS = ("FLAGGED", "UNFLAGGED", "UPGRADE", "DOWNGRADE", "ONBOARDING", "THROUGHPUT_UPGRADE")
 NUMBER_STATUSES = (
@@ -99,7 +99,7 @@ TEMPLATE_REASONS = frozenset(
     "TAG_CONTENT_MISMATCH".split()
 )
 HEALTH = ("BLOCKED", "LIMITED", "AVAILABLE")
-"""Values of `can_send_message`; the place in this tuple is the value of the gauge."""
+"""Values of `can_send_message`. The index is the value of the gauge."""
 HEALTH_ENTITIES = {"PHONE_NUMBER": "number", "WABA": "waba", "BUSINESS": "business", "APP": "app"}
 RESTRICTIONS = frozenset(
     "RESTRICTED_ADD_PHONE_NUMBER_ACTION RESTRICTED_BIZ_INITIATED_MESSAGING RESTRICTED_CUSTOMER_INITIATED_MESSAGING "
@@ -141,24 +141,24 @@ ACCOUNT_EVENTS = {
     "template_correct_category_detection": _UPDATE,
     "message_template_components_update": _UPDATE,
 }
-"""The events of each field that is counted in `account_events_total`; a field without event names has `UPDATE`."""
+"""The events of each field that is counted in `account_events_total`. A field without event names has `UPDATE`."""
 MESSAGE_FIELD = "messages"
 ECHO_FIELDS = frozenset({"smb_message_echoes", "message_echoes"})
 PREFERENCE_FIELD = "user_preferences"
 STANDBY_FIELD = "standby"
 PRIVATE_FIELDS = frozenset("history calls smb_app_state_sync automatic_events tracking_events consumer_profile".split())
-"""Fields about people on which no turn depends: old messages, calls, address books. Nothing of them travels further."""
+"""Fields about people that no turn depends on, such as old messages and calls. Their content is not passed on."""
 WANTED_FIELDS = (
     "messages", "phone_number_quality_update", "message_template_status_update", "message_template_quality_update",
     "account_update", "account_alerts", "account_review_update", "business_capability_update",
     "template_category_update", "message_template_components_update", "phone_number_name_update", "security",
     "user_preferences",
 )  # fmt: skip
-"""The fields to subscribe to: without one of them gauges stay empty or old."""
+"""The fields to subscribe to. Without one of them, gauges stay empty or old."""
 NUMBER_FIELD = "phone_number_quality_update"
 TEMPLATE_FIELDS = frozenset({"message_template_status_update", "message_template_quality_update"})
 BUSINESS_FIELDS = frozenset({*ACCOUNT_EVENTS, *TEMPLATE_FIELDS, NUMBER_FIELD})
-"""Fields that tell of the business itself and of no person."""
+"""Fields that are about the business and not about a person."""
 GRAPH_RESULTS = (
     "ok",
     "rate_limited",
@@ -173,7 +173,7 @@ GRAPH_RESULTS = (
 
 
 def category_label(text: str) -> str:
-    """Return a pricing category as a label value; an empty one is `unknown`, one not on Meta's list `other`."""
+    """Return a pricing category as a label value. An empty category is `unknown`, an unlisted category is `other`."""
     if not text:
         return "unknown"
     name = text.lower().replace("-", "_")
@@ -186,7 +186,7 @@ def type_label(text: str) -> str:
 
 
 def code_label(text: str) -> str:
-    """Return a failure's code as a label value: Meta's listed codes, HTTP statuses and transport errors."""
+    """Return a failure's code as a label value: a listed code of Meta, an HTTP status or a transport error."""
     if text in FAILURE_CODES or text in TRANSPORT_CODES or (len(text) == 3 and text.isdigit() and text[0] in "45"):
         return text
     return OTHER if text else "unknown"

@@ -1,4 +1,4 @@
-"""The kind of a message beyond its type: whether it adds a message at all, and which other one it is about."""
+"""The kind of a message beyond its type: whether it adds a message, and the message that it is about."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from chatvitals.whatsapp import enums
 from chatvitals.whatsapp.schema import About, Error, Kind, MessageItem, SendBody, text, word
 
 ABOUT: Final = frozenset({"reaction", "edit", "revoke"})
-"""Types of messages about another one."""
+"""Types of messages that are about another message."""
 
 
 def adds_nothing(item: MessageItem, kind: str) -> bool:
-    """Return whether a message changes or marks another one, or is no person's message at all.
+    """Return whether a message changes or marks another message, or comes from no person.
 
     Args:
         item: the message.
@@ -36,12 +36,12 @@ def about(item: MessageItem, kind: str) -> str:
 
 
 def is_mark(body: SendBody) -> bool:
-    """Return whether the body of a send is a read mark or a typing indicator, which are no messages."""
+    """Return whether the body of a send is a read mark or a typing indicator. Neither is a message."""
     return body.status is not None
 
 
 def failure_code(errors: object) -> str:
-    """Return the code of the first of Meta's errors, or nothing where it cannot be read."""
+    """Return the code of the first of Meta's errors, or the empty string where it cannot be read."""
     first = errors[0] if isinstance(errors, list) and errors else None
     return word(first.code) if type(first) is Error else ""
 

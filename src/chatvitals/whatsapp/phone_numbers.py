@@ -1,7 +1,7 @@
-"""The spellings of a phone number: one form for each number, whoever wrote it.
+"""One canonical form for all spellings of a phone number.
 
-Three countries write their mobile numbers in two ways, and WhatsApp, its API and address books choose differently.
-Both ways stand for one person (conversations/README.md 1).
+Three countries write their mobile numbers in two ways. WhatsApp, its API and address books choose differently.
+Both spellings stand for one person (conversations/README.md 1).
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ _PUNCTUATION: Final = dict.fromkeys(
 
 
 def canonical(wa_id: str) -> str:
-    """Return the one form of a phone number that all its spellings share: digits alone.
+    """Return the canonical form of a phone number, which consists of digits alone.
 
-    Brazil's mobile numbers have their ninth digit in this form, Mexico's no `1` and Argentina's no `9` and no `15`.
+    Mobile numbers of Brazil have their ninth digit in this form. Numbers of Mexico have no `1`, and numbers of
+    Argentina have no `9` and no `15`.
 
     Args:
-        wa_id: a phone number as anybody writes it, with its country code.
+        wa_id: a phone number in any spelling, with its country code.
 
     Returns:
-        The digits of the number. A text that is no number comes back unchanged.
+        The digits of the number. A text that is not a number comes back unchanged.
 
     Example:
         >>> canonical("+55 88 91234-5678") == canonical("558812345678")
@@ -53,7 +54,7 @@ def canonical(wa_id: str) -> str:
         number = wa_id.translate(_PUNCTUATION)
         if not _is_number(number):
             return wa_id
-    number = number.lstrip("0") or number  # no country code begins with 0, the way to call abroad does
+    number = number.lstrip("0") or number  # no country code begins with 0, but international prefixes do
     country, rest = number[:2], number[2:]
     if country == _BRAZIL:
         return country + _brazilian(rest)
@@ -69,7 +70,7 @@ def _is_number(text: str) -> bool:
 
 
 def _brazilian(number: str) -> str:
-    """Return area code and number, the ninth digit of a mobile number included."""
+    """Return area code and number, with the ninth digit of a mobile number."""
     if len(number) == 10 and number[2] not in _LANDLINE_STARTS:
         return f"{number[:2]}9{number[2:]}"
     return number
@@ -81,7 +82,7 @@ def _mexican(number: str) -> str:
 
 
 def _argentine(number: str) -> str:
-    """Return area code and number, without the `9` of calls from abroad and the `15` of calls from inside."""
+    """Return area code and number, without the `9` of calls from abroad and the `15` of calls inside the country."""
     if len(number) in (11, 13) and number[0] == "9":
         number = number[1:]
     if len(number) == 12:
@@ -92,7 +93,7 @@ def _argentine(number: str) -> str:
 
 
 def _argentine_area(number: str) -> int:
-    """Return how many digits the area code has."""
+    """Return the length of the area code."""
     if number.startswith(_BUENOS_AIRES):
         return 2
     return 3 if number[:3] in _AREAS_OF_THREE else 4

@@ -1,7 +1,7 @@
-"""The shape of WhatsApp's bodies, as far as it is read: typed for speed, with room for anything in every place.
+"""The typed schema of WhatsApp's webhook bodies, limited to the keys that are read.
 
-A Struct names the keys that matter, so that msgspec skips all others without building them. Where something else may
-stand instead of an object or a list, the type says so: a wrong type is one bad item, never a body that is refused.
+A Struct names the keys that matter, so that msgspec skips all others without building them. Where another value may
+stand in place of an object or a list, the type allows it. So a wrong type is one bad item, never a refused body.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 _Scalar: TypeAlias = str | int | float | bool | None
-_Wrong: TypeAlias = list[Any] | _Scalar  # what may stand where an object should be
+_Wrong: TypeAlias = list[Any] | _Scalar  # values that may stand in place of an object
 
 _MAX_TIMESTAMP: Final = 100_000_000_000  # seconds; above it, it is milliseconds
-_MAX_INTEGER: Final = 10**30  # an id that is a larger number is no id
+_MAX_INTEGER: Final = 10**30  # a larger number is not an id
 _DIGITS: Final = frozenset("0123456789")
-_MAX_DIGITS: Final = 40  # of an integer that is kept by `clean`
+_MAX_DIGITS: Final = 40  # of an integer that `clean` keeps
 
 
 class Anything(msgspec.Struct, gc=False):
-    """An object where a list should be."""
+    """An object in place of a list."""
 
 
 class About(msgspec.Struct, gc=False):
-    """What a reaction, an edit or a deletion says about another message."""
+    """The reference of a reaction, an edit or a deletion to another message."""
 
     message_id: Any = None
     original_message_id: Any = None
 
 
 class Text(msgspec.Struct, gc=False):
-    """What a text message says, undecoded: most texts are too long to be looked at."""
+    """The body of a text message, not decoded because most texts are too long to be a closing remark."""
 
     body: msgspec.Raw = msgspec.Raw(b"")
 
 
 class Kind(msgspec.Struct, gc=False):
-    """The body of a message whose own `type` says what kind of it this is."""
+    """The body of a message with its own `type`."""
 
     type: Any = None
 
 
 class System(msgspec.Struct, gc=False):
-    """The change that a `system` message tells, in newer and older words."""
+    """The identity change in a `system` message, with the old and the new keys."""
 
     type: Any = None
     wa_id: Any = None
@@ -62,13 +62,13 @@ class Pricing(msgspec.Struct, gc=False):
 
 
 class Error(msgspec.Struct, gc=False):
-    """One of Meta's errors; titles change, the code stays."""
+    """One of Meta's errors. Titles change, but the code stays."""
 
     code: Any = None
 
 
 class SendBody(msgspec.Struct, gc=False):
-    """The body of a send, which stands in an echo of a thread that another responder owns."""
+    """The body of a send inside an echo of a thread that another responder owns."""
 
     type: Any = None
     status: Any = None
@@ -124,7 +124,7 @@ class PreferenceItem(msgspec.Struct, gc=False):
 
 
 class ContactItem(msgspec.Struct, gc=False):
-    """An item of `contacts[]`: the two ids of one person, either of which may be absent."""
+    """An item of `contacts[]` with the two ids of one person. Either id may be absent."""
 
     wa_id: Any = None
     user_id: Any = None
@@ -183,10 +183,10 @@ _read_plain = msgspec.json.Decoder().decode
 
 
 def read_all(body: bytes) -> Any:
-    """Return everything in a body that `read` has read; a place that it skipped may hold what msgspec refuses.
+    """Return everything in a body that `read` accepted. Parts that `read` skipped may be invalid for msgspec.
 
     Raises:
-        ValueError, RecursionError, msgspec.MsgspecError: there is something in it that nothing reads.
+        ValueError, RecursionError, msgspec.MsgspecError: no decoder can read some part of the body.
 
     """
     try:
@@ -196,7 +196,7 @@ def read_all(body: bytes) -> Any:
 
 
 def text(value: Any) -> str:
-    """Return an id or a word as text: whole numbers are taken, of anything else nothing is left."""
+    """Return an id or a word as text. Whole numbers are converted, and any other value gives the empty string."""
     if type(value) is str:
         return value
     if type(value) is int and 0 <= value < _MAX_INTEGER:
@@ -205,25 +205,25 @@ def text(value: Any) -> str:
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list; one object alone is as good as a list of it, in whatever form it was recorded."""
+    """Return the objects of a list. A single object counts as a list of one object."""
     items = value if isinstance(value, list) else [value]
     return [item for item in items if isinstance(item, dict)]
 
 
 def word(value: Any) -> str:
-    """Return the text of an open enumeration, cut where no real value reaches."""
+    """Return the text of an open enumeration, cut at a length that no real value reaches."""
     return value[:64] if type(value) is str else text(value)[:64]
 
 
 def digits(value: Any) -> str:
-    """Return the digits of a display number, by which it is compared: Meta's forms with plus and spaces differ."""
+    """Return the digits of a display number for comparison. Meta writes it with or without plus and spaces."""
     return "".join(filter(_DIGITS.__contains__, word(value)))
 
 
 def seconds(value: Any) -> int | None:
-    """Return a time in whole Unix seconds, or None for what is none: milliseconds, negatives, junk."""
+    """Return a time in whole Unix seconds, or None for milliseconds, negative numbers and junk."""
     if type(value) is str:
-        # Every decimal is one that `int` reads; the length keeps `int` fast.
+        # `int` reads every decimal; the limit on the length keeps `int` fast.
         if len(value) > 12 or not value.isdecimal():
             return None
         value = int(value)
@@ -235,13 +235,13 @@ def seconds(value: Any) -> int | None:
 
 
 def clean(body: bytes) -> bytes:
-    """Return the same body as strict JSON: the host's `json` accepts what msgspec refuses (tests/safety/README.md 13).
+    """Return the same body as strict JSON. The host's `json` accepts more than msgspec (tests/safety/README.md 13).
 
-    Lone surrogates become question marks, NaN, infinities and numbers that no field could mean become null.
+    Lone surrogates become question marks. NaN, infinities and numbers that no field can hold become null.
 
     Raises:
-        ValueError: not JSON for `json` either.
-        RecursionError: nested too deeply.
+        ValueError: `json` cannot read the body either.
+        RecursionError: the body is nested too deeply.
 
     """
     plain = json.loads(body, parse_int=_integer, parse_float=_finite, parse_constant=_nothing)

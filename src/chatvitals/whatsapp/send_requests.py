@@ -1,4 +1,4 @@
-"""Recognising a send among a client's requests, and reading what the API answered: values in, values out."""
+"""Recognition of sends among a client's requests, and parsing of the API's answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 _MARKETING_ENDPOINTS = {"messages": False, "marketing_messages": True}
 _MAX_BYTES = 1024 * 1024  # a send or its answer is a few kB; more than this is something else
 _MOST_FIELDS = 100  # of a form
-_OBJECTS = frozenset({"template", "typing_indicator"})  # those that we look into
+_OBJECTS = frozenset({"template", "typing_indicator"})  # the objects whose content is read
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
 _TIMEOUTS = frozenset({"TimeoutError", "TimeoutException", "Timeout"})
@@ -31,7 +31,7 @@ _CONNECTIONS = frozenset(
 
 
 class Attempt(NamedTuple):
-    """A request that is about to send, mark or react; an id that is not known is the empty string."""
+    """A request that sends, marks or reacts. An unknown id is the empty string."""
 
     number: str
     phone: str
@@ -40,13 +40,13 @@ class Attempt(NamedTuple):
     template: str
     language: str
     mark: bool
-    """A read mark or a typing indicator: no new message."""
+    """Whether it is a read mark or a typing indicator, which is no new message."""
     marketing: bool
-    """It goes to the endpoint for marketing messages."""
+    """Whether it goes to the endpoint for marketing messages."""
 
 
 class SendAnswer(NamedTuple):
-    """What the body of an answer says; what it does not say is the empty string."""
+    """The content of an answer's body. A missing value is the empty string."""
 
     id: str = ""
     phone: str = ""
@@ -55,19 +55,19 @@ class SendAnswer(NamedTuple):
 
 
 def is_endpoint(method: object, url: object) -> bool:
-    """Return whether a request's method and address could be a send's: one dictionary look-up."""
+    """Return whether method and address of a request can belong to a send. It costs one dictionary look-up."""
     if not isinstance(method, str) or not isinstance(url, str):
         return False
     return _segments(url)[1] in _MARKETING_ENDPOINTS and method.upper() == "POST"
 
 
 def recognise(method: str, url: str, body: object) -> Attempt | None:
-    """Return what a request is about to send, or None where it is no call of the WhatsApp API.
+    """Return the send in a request, or None where the request is not a call of the WhatsApp API.
 
     Args:
         method: the HTTP method.
         url: the whole address or its path.
-        body: bytes or text of JSON or a form, or a dict that will become one; streams and files are left alone.
+        body: bytes or text of JSON or a form, or a dict that will become one. Streams and files are not read.
 
     """
     if not is_endpoint(method, url):
@@ -93,7 +93,7 @@ def recognise(method: str, url: str, body: object) -> Attempt | None:
 
 
 def read_answer(content: bytes | None) -> SendAnswer:
-    """Return what an answer's body says; a body that is not read, or not JSON, says nothing."""
+    """Return the content of an answer's body. A body that is too long or not JSON gives an empty answer."""
     if content is None or len(content) > _MAX_BYTES:
         return SendAnswer()
     answer = _decoded(content)
@@ -109,20 +109,20 @@ def read_answer(content: bytes | None) -> SendAnswer:
 
 
 def transport_error(error: BaseException) -> str:
-    """Name the kind of an exception that ended a call: timeout, connection, cancelled or error.
+    """Return the kind of an exception that ended a call: timeout, connection, cancelled or error.
 
-    It goes by the names of the classes, so that no client library is imported for it.
+    It compares the names of classes, so that no client library has to be imported.
     """
     if not isinstance(error, Exception):  # asyncio's and trio's cancellation, and the end of the process
         return "cancelled"
     names = {kind.__name__ for kind in type(error).__mro__}
-    if names & _TIMEOUTS:  # first: a connection that timed out is both
+    if names & _TIMEOUTS:  # first, because a connection that timed out matches both sets
         return "timeout"
     return "connection" if names & _CONNECTIONS else "error"
 
 
 def http_status(error: BaseException) -> int | None:
-    """Return the HTTP status of an exception that stands for an answer (`raise_for_status` in a hook), or None."""
+    """Return the HTTP status of an exception from `raise_for_status`, or None."""
     for holder, name in ((error, "status"), (getattr(error, "response", None), "status_code")):
         status = getattr(holder, name, None)
         if isinstance(status, int) and 100 <= status < 600:
@@ -137,7 +137,7 @@ def _segments(url: str) -> tuple[str, str]:
 
 
 def _fields(body: object) -> dict[Any, Any] | None:
-    """Return the JSON object that `body` is or will be, if it is one of the WhatsApp API."""
+    """Return the JSON object that `body` is or will become, if it belongs to the WhatsApp API."""
     fields: object = body
     if isinstance(body, (str, bytes, bytearray)):
         if len(body) > _MAX_BYTES or not _mentions_whatsapp(body):
@@ -155,7 +155,7 @@ def _mentions_whatsapp(body: str | bytes | bytearray) -> bool:
 
 
 def _form(body: str | bytes | bytearray) -> dict[str, str] | None:
-    """Return the fields of a form, or None; Meta takes forms with JSON text in the place of objects."""
+    """Return the fields of a form, or None. In forms, Meta accepts JSON text in place of objects."""
     try:
         text = body if isinstance(body, str) else bytes(body).decode("ascii")
         return dict(parse_qsl(text, max_num_fields=_MOST_FIELDS))
@@ -164,7 +164,7 @@ def _form(body: str | bytes | bytearray) -> dict[str, str] | None:
 
 
 def _inner(value: object) -> object:
-    """Return the object that a form has as JSON text."""
+    """Return the object that a form carries as JSON text."""
     if not isinstance(value, str):
         return value
     inner = _decoded(value)
@@ -178,17 +178,17 @@ def _decoded(text: str | bytes | bytearray) -> object:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         pass
     try:
-        return json.loads(text)  # takes what the bot's own encoder writes and msgspec refuses: NaN, lone surrogates
+        return json.loads(text)  # accepts NaN and lone surrogates, which the bot's encoder may write
     except (ValueError, RecursionError):
         return None
 
 
 def _person(fields: dict[Any, Any]) -> tuple[str, str]:
-    """Return the phone and the business-scoped id of the recipient; a group is no contact."""
+    """Return the phone and the business-scoped id of the recipient. A group is not a contact."""
     if fields.get("recipient_type") == "group":
         return "", ""
     to, user = _text(fields.get("to")), _text(fields.get("recipient"))
-    if to[2:3] == "." and to[:2].isalpha():  # accepted with a 200, though nothing arrives (whatsapp/README.md 7.1)
+    if to[2:3] == "." and to[:2].isalpha():  # answered with 200, although nothing is delivered (whatsapp/README.md 7.1)
         return "", user or to
     return _digits(to), user
 
@@ -205,7 +205,7 @@ def _text(value: object) -> str:
 
 
 def _digits(phone: str) -> str:
-    """Return a phone as webhooks write it: digits alone."""
+    """Return a phone number as in webhooks, with digits alone."""
     return _NOT_DIGITS.sub("", phone)
 
 

@@ -1,7 +1,7 @@
-"""From WhatsApp's bytes to events: every entry, change and item of a POST, whatever else is wrong with it.
+"""Conversion of webhook bodies to events. One bad item never stops the others.
 
-This runs on the bot's path, so one pass of a typed decoder builds only what is read (`payloads`). What is rare and
-needs more of the body (an account event's value, the content beside errors) costs a second pass over the same bytes.
+This runs on the bot's path, so one pass of a typed decoder builds only the keys that are read (`schema`). Rare needs
+(an account event's value, the content beside errors) cost a second pass over the same bytes.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ _REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def decode(body: bytes, received: float = 0.0, closings: ClosingRemarks = BY_DEFAULT) -> Webhook:
-    """Return the events of one POST and what else there is to count about it; never raises, whatever the bytes are.
+    """Return the events of one POST with further counts about it. It never raises, whatever the bytes are.
 
     Args:
-        body: the request's body; up to 10,000 entries, changes and items of it are read, the rest is counted malformed.
-        received: when it came, in Unix seconds of the local clock; every event carries it.
-        closings: decides whether a text can be a closing remark.
+        body: the request's body. Up to 10,000 entries, changes and items are read, and the rest counts as malformed.
+        received: time of arrival in Unix seconds of the local clock. Every event carries it.
+        closings: the detector of closing remarks.
 
     Returns:
         A `Webhook` with the result `accepted`. It is `foreign` where `object` names another product of Meta, and
@@ -92,11 +92,11 @@ def decode(body: bytes, received: float = 0.0, closings: ClosingRemarks = BY_DEF
 
 
 class _Reading:
-    """The reading of one body."""
+    """The parser of one body."""
 
-    # What is being read: a change by its places in the lists of entries and changes, and the place of an item in its
-    # list, and the size of that list.
-    # These and the next are mostly left at what they are here, which costs nothing per body.
+    # State of the parser: a change by its indexes in the lists of entries and changes, the index of an item in its
+    # list, and the length of that list.
+    # These and the next mostly keep their defaults, which costs nothing per body.
     _place = (0, 0)
     _index = 0
     _size = 0
@@ -113,7 +113,7 @@ class _Reading:
         self._left = _MAX_ITEMS
 
     def document(self, document: Document) -> bool:
-        """Read everything; return False where there is no list of entries."""
+        """Parse everything. Return False where there is no list of entries."""
         if type(document.entry) is not list:
             return False
         for i, entry in enumerate(self._bounded(document.entry)):
@@ -129,7 +129,7 @@ class _Reading:
         return True
 
     def _bounded(self, items: list[T]) -> list[T]:
-        """Return the items that may still be read, and count the others (tests/safety/README.md 56)."""
+        """Return the items that may still be read, and count the others as malformed (tests/safety/README.md 56)."""
         amount = len(items)
         if amount > self._left:
             self._webhook.malformed += amount - self._left
@@ -149,7 +149,7 @@ class _Reading:
             webhook.malformed += 1
             return
         self._metadata(value)
-        if field == MESSAGE_FIELD:  # mostly it holds one of the two
+        if field == MESSAGE_FIELD:  # most values hold only one of the two
             if value.messages is not None:
                 self._items(value.messages, MessageItem, self._message)
             if value.statuses is not None:
@@ -185,7 +185,7 @@ class _Reading:
             self._webhook.numbers[self._number] = display
 
     def _items(self, items: Any, kind: type[T], convert: Callable[[T], bool]) -> None:
-        """Convert the items of one list; what is no item, or says too little, is counted."""
+        """Convert the items of one list. Invalid and incomplete items are counted as malformed."""
         if items is None:
             return
         if type(items) is not list:
@@ -197,7 +197,7 @@ class _Reading:
             if type(item) is not kind or not self._number or not convert(item):
                 self._webhook.malformed += 1
 
-    # Items; each returns whether there was an event in it
+    # Items; each function returns whether the item was valid
 
     def _message(self, item: MessageItem) -> bool:
         message_id = text(item.id)
@@ -231,7 +231,7 @@ class _Reading:
         return True
 
     def _identity(self, phone: str, user: str, other: Ids) -> None:
-        """Say that these ids and the other ones are one person's."""
+        """Add an event that these ids and the other ids belong to one person."""
         change = IdentityChange(
             phone_number_id=self._number,
             wa_id=phone,
@@ -246,10 +246,10 @@ class _Reading:
         message_id, status = text(item.id), word(item.status)
         if not message_id or not status:
             return False
-        if word(item.type).lower() not in MESSAGE_STATUS_TYPES:  # of a payment or a call, with a message's id
+        if word(item.type).lower() not in MESSAGE_STATUS_TYPES:  # status of a payment or a call, with a message's id
             return True
         group = item.recipient_type == "group"
-        # A group is one recipient, whichever participant a status is about (whatsapp/README.md 3.2).
+        # A group is one recipient, even if a status is about one participant (whatsapp/README.md 3.2).
         phone, user = (
             (text(item.recipient_id), "") if group else self._person(item.recipient_id, item.recipient_user_id)
         )
@@ -275,7 +275,7 @@ class _Reading:
         return self._add_echo(item, word(item.type), self._person(item.to, item.to_user_id), actor="human")
 
     def _standby(self, value: Value) -> None:
-        """Read what another responder sent; what customers wrote there waits for that responder."""
+        """Parse messages of another responder. Customers' messages in standby wait for that responder."""
         standby = value.standby
         if type(standby) is Standby:
             self._holder = standby
@@ -335,10 +335,10 @@ class _Reading:
         )
         return True
 
-    # Who it was
+    # People
 
     def _person(self, phone_id: Any, user_id: Any) -> tuple[str, str]:
-        """Return both ids of a person; one that the item leaves out is taken from the contact that has the other."""
+        """Return both ids of a person. A missing id is taken from the contact with the other id."""
         phone = phone_id if type(phone_id) is str else text(phone_id)
         user = user_id if type(user_id) is str else text(user_id)
         if phone and user:
@@ -347,12 +347,12 @@ class _Reading:
         if (joined.phone and joined.user) or not self._has_one_item():
             return joined
         contact = self._contacts.only()
-        if (phone and contact.phone) or (user and contact.user):  # the contact is somebody else
+        if (phone and contact.phone) or (user and contact.user):  # the contact is another person
             return joined
         return phone or contact.phone, user or contact.user
 
     def _sender(self, item: MessageItem) -> tuple[tuple[str, str], Ids]:
-        """Return whose message it is, and other ids of that person: one message and one contact are one person."""
+        """Return the sender's ids, and other ids of the sender. One message and one contact are one person."""
         phone, user = text(item.from_), text(item.from_user_id)
         if self._size != 1 or not self._has_one_item():
             return self._contacts.join(phone, user), NOBODY
@@ -361,19 +361,19 @@ class _Reading:
         return ids, contact_ids.differing(ids, contact)
 
     def _has_one_item(self) -> bool:
-        """Return whether the value holds one item, which leaves no doubt whose it is."""
+        """Return whether the value holds exactly one item, so that its contact is certain."""
         lists = (getattr(self._holder, name, None) for name in _LISTS)
         return sum(len(items) for items in lists if type(items) is list) == 1
 
     # The second pass
 
     def _has_content(self, kind: str) -> bool:
-        """Return whether a message holds the key named like its type, beside its errors."""
+        """Return whether a message has content beside its errors, under the key with the name of its type."""
         value = self._plain_value()
         return value is not None and value["messages"][self._index].get(kind) is not None
 
     def _plain_value(self) -> dict[str, Any] | None:
-        """Return the whole value of a change, of which the first pass kept a few keys."""
+        """Return the whole value of a change. The first pass kept only a few keys."""
         if self._plain is None:
             try:
                 self._plain = schema.read_all(self._body)
@@ -387,6 +387,6 @@ class _Reading:
 
 
 def _field_name(field: str) -> str:
-    """Return the name of a field that is not known, if it looks like one; free text never goes further."""
+    """Return the name of an unknown field if it looks like a name, else `other`. Free text is not passed on."""
     name = field[:64]
     return name if _FIELD_NAME.fullmatch(name) else OTHER

@@ -143,7 +143,7 @@ def test_calls_in_a_webhook_of_another_product_are_explained(caplog: pytest.LogC
         vitals.handover()
         vitals.fallback()
     [sentence] = warnings(caplog)
-    assert "handover() was called while a webhook was handled that does not count (foreign)" in sentence
+    assert "handover() was called in a webhook that does not count (foreign)" in sentence
 
 
 # Webhooks on another path

@@ -90,7 +90,7 @@ def test_what_cannot_be_measured_is_refused_in_a_sentence(
 
 def test_a_goal_is_a_journey(vitals: ListeningVitals) -> None:
     """Its name alone might be misspelt."""
-    with pytest.raises(ValueError, match=r"goal must be what vitals.journey\(\) returned, not 'order'"):
+    with pytest.raises(ValueError, match=r"goal must be a journey from vitals.journey\(\), not 'order'"):
         vitals.experiment("greeting", VARIANTS, goal="order")  # type: ignore[arg-type]
 
 
