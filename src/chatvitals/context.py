@@ -59,9 +59,9 @@ class Handling:
 
     def __init__(self, contacts: tuple[ContactIds, ...] = (), trace: bytes = b"") -> None:
         self.source: Source | None = None
-        """What knows the contacts, once there is a body."""
+        """The object that knows the contacts, once there is a body."""
         self.trace = trace
-        """The context of the webhook's span, as `spans.packed` returns it; empty where nothing is traced."""
+        """The context of the webhook's span from `spans.packed`. It is empty where nothing is traced."""
         self._contacts = contacts
         self._owner = _runner()
         self._serial = next(_serials)
@@ -152,7 +152,7 @@ def refusal() -> str:
 
 
 def handled_trace() -> bytes:
-    """Return the context of the span of the webhook that is being handled, or nothing."""
+    """Return the context of the span of the webhook that is being handled, or empty bytes."""
     handling = _handling.get()
     return handling.trace if handling is not None and handling.trace and handling.contacts else b""
 

@@ -39,8 +39,8 @@ class Message(_PersonEvent):
     only_errors: bool = False  # the item has no content, only errors
     closing: bool = False  # the text could be a closing remark such as "ok thanks"; the text itself is not kept
     own_number: bool = False  # one of the business's own numbers wrote it
-    adds_nothing: bool = False  # its type says that it adds no message: an edit, a reaction, a vote …
-    trace: bytes = b""  # the context of the webhook's span, as `spans.packed` returns it
+    adds_nothing: bool = False  # the type adds no message, such as an edit, a reaction or a vote
+    trace: bytes = b""  # the context of the webhook's span, from `spans.packed`
 
 
 class IdentityChange(_PersonEvent):

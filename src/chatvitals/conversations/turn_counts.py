@@ -70,7 +70,7 @@ def answered(contact: ContactState, turn: Turn, item: Item, measures: Measuremen
 
 
 def dismissed(contact: ContactState, turn: Turn, at: float, measures: Measurements) -> None:
-    """End a turn as one that needs no reply; closing remarks have not waited."""
+    """End a turn that needs no reply. A turn of closing remarks has no wait."""
     trace = _end(contact, turn, DISMISSED, at, measures)
     if not turn.closing:
         _observe_wait(contact, turn, max(at - turn.start, 0.0), measures, trace)

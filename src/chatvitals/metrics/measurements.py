@@ -29,7 +29,7 @@ class Exemplar(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """One observation that is part of a sampled trace."""
 
     trace: bytes
-    """The packed context of its span: see `runtime.spans`."""
+    """Packed context of its span, see `runtime.spans`."""
     value: float
     """Seconds."""
     at: float
@@ -42,16 +42,16 @@ class SettledTurn(NamedTuple):
     trace: bytes
     """The packed context of its first webhook's span."""
     reply: bytes
-    """That of the send that answered it, or empty."""
+    """Packed context of the span of the send that answered it, or empty."""
     start: float
     """Unix seconds."""
     end: float
     labels: dict[str, str]
-    """What is known of it, by name; values may be empty."""
+    """Labels by name. Values may be empty."""
 
 
 class Measurements:
-    """Amounts to add, and points in time of which the latest counts, by cell; and what of it is part of a trace."""
+    """Increments and maxima by metric cell, and the observations and turns of sampled traces."""
 
     __slots__ = ("exemplars", "increments", "maxima", "turns")
 
@@ -69,14 +69,14 @@ class Measurements:
     def observe(
         self, family: Family, labels: tuple[str, ...], seconds: float, trace: bytes = b"", at: float = 0.0
     ) -> None:
-        """Add one observation to a histogram; what is not a finite number of at least 0 becomes 0 and a skew.
+        """Add one observation to a histogram. A negative, NaN or infinite value becomes 0 and counts as a skew.
 
         Args:
             family: the histogram.
             labels: its label values.
             seconds: the observation.
-            trace: the packed context of the span that it belongs to; empty where none is sampled.
-            at: when it was made, in Unix seconds; needed with a trace.
+            trace: packed context of its span. It is empty where no span is sampled.
+            at: time of the observation in Unix seconds, needed with a trace.
 
         """
         if not 0.0 <= seconds < inf:  # also catches NaN: conversations/README.md 3, nothing negative, NaN or infinite
@@ -90,7 +90,7 @@ class Measurements:
     def observe_endless(
         self, family: Family, labels: tuple[str, ...], seconds: float, trace: bytes = b"", at: float = 0.0
     ) -> None:
-        """Add an observation that counts in `+Inf` alone and adds its age `seconds` to the sum; else as `observe`."""
+        """Add an observation like `observe`, which counts only in the bucket `+Inf` and adds `seconds` to the sum."""
         if not 0.0 <= seconds < inf:
             self.count(catalogue.CLOCK_SKEWS)
             seconds = 0.0

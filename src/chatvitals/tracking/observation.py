@@ -92,7 +92,7 @@ class Observation:
         self._handling.end()
 
     def __del__(self) -> None:
-        self.count()  # it was never entered
+        self.count()  # for a webhook without a `with` block
         self._end_span()
 
     def _end_span(self) -> None:
