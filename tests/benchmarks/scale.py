@@ -33,7 +33,7 @@ _FEW = 1_000
 _BATCH = 256
 _EVENTS = 20_000
 _SCRAPES = 15
-_BUDGET = 1.5  # times the cost at 1,000 contacts
+_BUDGET = 1.25  # times the cost at 1,000 contacts
 
 
 class Clock:

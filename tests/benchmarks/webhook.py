@@ -18,7 +18,7 @@ from tests.benchmarks import apps, requests, stores
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_FLAT = 1.5  # a hundred times the contacts may cost this much more per event: deeper trees, colder caches
+_FLAT = 1.25  # a hundred times the contacts may cost this much more per event: deeper trees, colder caches
 
 
 @dataclass(frozen=True, slots=True)
