@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chatvitals.demo.comparison import Reported
-    from chatvitals.demo.scenarios import Conditions, Scenario
+    from chatvitals.demo.scenarios import Scenario
     from chatvitals.demo.view import View
+    from chatvitals.simulator.conditions import Conditions
 
 SEED = 20_261_123
 SETTLE_SECONDS = 2.0

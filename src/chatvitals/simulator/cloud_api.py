@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from chatvitals.demo.scenarios import Conditions
+    from chatvitals.simulator.conditions import Conditions
     from chatvitals.simulator.payloads import Json
     from chatvitals.simulator.people import BusinessNumber, Person
     from chatvitals.simulator.webhook_delivery import Delivery

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Coroutine
 
-    from chatvitals.demo.scenarios import Conditions
+    from chatvitals.simulator.conditions import Conditions
     from chatvitals.simulator.payloads import Update
     from chatvitals.simulator.people import BusinessNumber
 

@@ -25,10 +25,11 @@ from chatvitals.demo import comparison, order_flow
 from chatvitals.demo.customers import Customer, Population
 from chatvitals.demo.ground_truth import Truth
 from chatvitals.demo.order_flow import Progress
-from chatvitals.demo.scenarios import CALM, OUTAGE, SCENARIOS, Conditions, Scenario
+from chatvitals.demo.scenarios import CALM, OUTAGE, SCENARIOS, Scenario
 from chatvitals.demo.view import RichView, Snapshot, line, table_lines
 from chatvitals.simulator import payloads
 from chatvitals.simulator.cloud_api import Chat, CloudApi
+from chatvitals.simulator.conditions import Conditions
 from chatvitals.simulator.people import BusinessNumber, Person, person
 from chatvitals.simulator.webhook_delivery import Delivery, WebhookTarget
 from chatvitals.whatsapp import webhook_parser
