@@ -37,14 +37,15 @@ def test_the_lines_fit_80_columns_and_say_the_state_in_a_word(
     """Columns are aligned, nothing but the terminal's colours needs colour, and the last line sums up."""
     monkeypatch.setenv("COLUMNS", "80")
     result = patient.doctor()
-    *lines, empty, last = result.out.splitlines()
+    *lines, empty, last, then = result.out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in result.out
     first = [line for line in lines if line[0] != " "]
     assert len(first) == len(CHECKS)
     assert all(line.startswith("✓ ok         ") for line in first)
     assert all(line[31:33] == "  " for line in first), "the findings begin in one column"
-    assert (empty, last) == ("", "16 checks passed.")
+    assert (empty, last) == ("", f"{len(CHECKS)} checks passed.")
+    assert then == "Next step: none, all that was checked is well."
 
 
 def test_what_it_needs_is_said_where_nothing_is_given(
@@ -58,7 +59,9 @@ def test_what_it_needs_is_said_where_nothing_is_given(
     assert result.states("skipped") == {found["check"] for found in json.loads(result.out)}
     for option in ("ACCESS_TOKEN", "WABA_IDS", "APP_ID", "APP_SECRET", "STORE", "METRICS_URL", "WEBHOOK_URL"):
         assert f"CHATVITALS_{option}" in result.out
-    assert patient.doctor().out.splitlines()[-1].startswith("Nothing was checked. ")
+    nothing, then = patient.doctor().out.splitlines()[-2:]
+    assert nothing.startswith("Nothing was checked. ")
+    assert then == "Next step: give --app MODULE:APP, or --metrics-url URL."
 
 
 def test_options_win_over_variables(patient: Patient) -> None:

@@ -9,7 +9,9 @@ from chatvitals.cli import _common
 from chatvitals.settings import SettingsError
 
 _EPILOG = """\
-Everything that is not given is skipped, and the report says how to enable it.
+--app takes everything from the bot's code; run it in the bot's folder, with the
+bot's variables. Everything that is not known is skipped, and the report says
+how to enable it. The last line names the one next step.
 Each option can be set by an environment variable. Prefer variables for secrets.
 
   --access-token CHATVITALS_ACCESS_TOKEN --store        CHATVITALS_STORE
@@ -18,7 +20,8 @@ Each option can be set by an environment variable. Prefer variables for secrets.
   --app-id       CHATVITALS_APP_ID       --metrics-url  CHATVITALS_METRICS_URL
   --app-secret   CHATVITALS_APP_SECRET   --token        CHATVITALS_METRICS_TOKEN
 
-Example:
+Examples:
+  chatvitals doctor --app bot:app --url https://bot.example/webhook
   chatvitals doctor --waba 990001112223334 --app-id 990007778889990 \\
     --url https://bot.example/webhook --metrics-url https://bot.example/metrics
 
@@ -44,6 +47,7 @@ def configure(doctor: argparse.ArgumentParser) -> None:
     whatsapp.add_argument("--app-secret", metavar="S", help="the app's secret")
     whatsapp.add_argument("--graph-url", metavar="URL", help="another address of the Graph API")
     bot = doctor.add_argument_group("the bot")
+    bot.add_argument("--app", metavar="M:APP", help="its app, such as bot:app, which knows most of what follows")
     bot.add_argument("--url", metavar="URL", help="its webhook endpoint")
     bot.add_argument("--verify-token", metavar="T", help="what the endpoint expects in the handshake")
     bot.add_argument("--store", metavar="URL", help="its store, such as sqlite:////data/v.db")

@@ -8,13 +8,16 @@ import sys
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from chatvitals.doctor import (
     accounts,
+    bot,
     config,
     endpoint,
     numbers,
     store,
+    traffic,
 )
 from chatvitals.doctor import (
     app as meta_app,
@@ -41,6 +44,8 @@ class _Subscribing(NamedTuple):
     graph: Graph | None
     app_id: str
     wabas: list[str]
+    callback: str = ""
+    """Where webhooks go, as far as the Graph API tells."""
 
 
 def run(
@@ -71,7 +76,7 @@ def run(
     with ExitStack() as stack:
         found = store.store(checked)
         subscribing = _meta(checked, report, stack)
-        _rest(checked, report, found)
+        _rest(checked, report, found, subscribing.callback)
         if fix:
             _fix(report, subscribing, yes=yes)
     report.close()
@@ -110,7 +115,7 @@ def _meta(checked: Setup, report: Report, stack: ExitStack) -> _Subscribing:
             for finding in (own.finding, accounts.overrides(waba, own, rows, callback), *findings):
                 report.add(finding)
     report.add(meta_app.callback(callback, checked.url))
-    return _Subscribing(graph, app_id, unsubscribed)
+    return _Subscribing(graph, app_id, unsubscribed, callback)
 
 
 def _apps(checked: Setup, app_id: str, stack: ExitStack) -> list[Graph]:
@@ -121,11 +126,16 @@ def _apps(checked: Setup, app_id: str, stack: ExitStack) -> list[Graph]:
     return apps
 
 
-def _rest(checked: Setup, report: Report, found: store.StoreReport) -> None:
+def _rest(checked: Setup, report: Report, found: store.StoreReport, callback: str) -> None:
     """Check what is on the bot's side; the endpoint last, as its forged webhooks might be taken for real ones."""
     metrics = measuring.metrics(checked)
     told = metrics.samples if metrics.samples is not None else found.samples
-    for finding in (*found.findings, *metrics.findings, measuring.last_webhook(told, time.time())):
+    counted = traffic.of(told or ())
+    where = urlsplit(callback or checked.url).path
+    path = bot.webhook_path(checked.bot, where, counted.lost, counted.accepted)
+    now = time.time()
+    last = measuring.last_webhook(told, now)
+    for finding in (*found.findings, *metrics.findings, path, last, traffic.traffic(told, now)):
         report.add(finding)
     for finding in endpoint.endpoint(checked):
         report.add(finding)
@@ -133,7 +143,7 @@ def _rest(checked: Setup, report: Report, found: store.StoreReport) -> None:
 
 def _fix(report: Report, subscribing: _Subscribing, *, yes: bool) -> None:
     """Subscribe accounts, after asking, and look again."""
-    graph, app_id, wabas = subscribing
+    graph, app_id, wabas, _ = subscribing
     if graph is None or not wabas:
         report.say("\nNothing to fix: no account is known to lack its subscription.")
         return

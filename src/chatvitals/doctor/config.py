@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 import httpx
 
 from chatvitals.doctor import http
+from chatvitals.doctor.bot import load
 from chatvitals.settings import Settings, SettingsError, ToolSettings
 from chatvitals.settings.declaration import rules, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from chatvitals.doctor.bot import BotSetup
 
 
 class Options(NamedTuple):
@@ -29,6 +32,7 @@ class Options(NamedTuple):
     store: str | None = None
     metrics_url: str | None = None
     token: str | None = None
+    app: str | None = None
 
     def __repr__(self) -> str:
         return "<options of chatvitals doctor>"
@@ -50,11 +54,14 @@ class Setup:
     store_is_named: bool = False
     metrics_url: str = field(default="", repr=False)
     metrics_token: str = field(default="", repr=False)
+    bot: BotSetup | None = field(default=None, repr=False)
+    """What the bot's code says, where `--app` names it."""
 
     @property
     def secrets(self) -> set[str]:
         """All that must never be printed."""
         found = {self.access_token, *self.app_secrets, self.verify_token, self.metrics_token}
+        found.update(self.bot.tokens.values() if self.bot is not None else ())
         for url in (self.store, self.url, self.metrics_url, self.graph_url):
             found.update(_secrets_of(url))
         return {secret for secret in found if secret}
@@ -69,7 +76,7 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
     """
     _need_a_client()
     wabas = [part for text in options.waba or () for part in text.replace(",", " ").split()]
-    given = {
+    given: dict[str, object] = {
         "access_token": options.access_token,
         "waba_ids": wabas or None,
         "graph_url": options.graph_url,
@@ -77,6 +84,9 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
         "store": options.store,
         "metrics_token": options.token,
     }
+    bot = load(options.app) if options.app else None
+    if bot is not None:
+        given = _told_by(bot) | {name: value for name, value in given.items() if value is not None}
     settings = Settings.load({name: value for name, value in given.items() if value is not None}, environ)
     tool = ToolSettings.load(
         {
@@ -92,6 +102,7 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
     ):  # fmt: skip
         if url and not http.is_address(url):
             raise SettingsError(f"{name} must be an address of which a request can be made")
+    url, metrics_url = _addresses(bot, tool.webhook_url, tool.metrics_url)
     store = text_of("store", rules(Settings)["store"], environ)
     return Setup(
         access_token=settings.access_token or "",
@@ -100,13 +111,40 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
         api_version=settings.api_version,
         app_id=tool.app_id,
         app_secrets=tuple(_sendable("app_secret", secret) for secret in settings.app_secret),
-        url=tool.webhook_url,
+        url=url,
         verify_token=tool.verify_token,
         store=settings.store,
-        store_is_named=bool(options.store or store),
-        metrics_url=tool.metrics_url,
+        store_is_named=bool(options.store or store or bot is not None),
+        metrics_url=metrics_url,
         metrics_token=settings.metrics_token or "",
+        bot=bot,
     )
+
+
+def _told_by(bot: BotSetup) -> dict[str, object]:
+    """Return the settings of a bot that the doctor needs; those that it does not have are left out."""
+    known = bot.settings
+    found: dict[str, object] = {
+        "access_token": next(iter(bot.tokens.values()), None) or known.access_token,
+        "waba_ids": list(bot.tokens) or list(known.waba_ids) or None,
+        "graph_url": known.graph_url,
+        "api_version": known.api_version,
+        "app_secret": list(known.app_secret) or None,
+        "store": known.store,
+        "metrics_token": known.metrics_token,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _addresses(bot: BotSetup | None, url: str, metrics_url: str) -> tuple[str, str]:
+    """Return both addresses of a bot; its paths complete the one that is not given."""
+    if bot is None:
+        return url, metrics_url
+    if metrics_url and not url and bot.webhook_paths:
+        url = urljoin(metrics_url, bot.webhook_paths[0])
+    if url and not metrics_url and bot.metrics_paths:
+        metrics_url = urljoin(url, bot.metrics_paths[0])
+    return url, metrics_url
 
 
 def _need_a_client() -> None:

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 CHECKS = (
     "access token", "token scopes", "clock", "webhook fields", "subscription", "callback override", "business number",
-    "callback address", "store", "metrics", "metrics protected", "last webhook", "handshake", "wrong verify token",
-    "bad signature", "no signature",
+    "callback address", "store", "metrics", "metrics protected", "webhook path", "last webhook", "received and sent",
+    "handshake", "wrong verify token", "bad signature", "no signature",
 )  # fmt: skip
 """The names of all checks, in the order in which they are made."""
 
+_URGENT = (
+    "access token", "token scopes", "webhook path", "webhook fields", "subscription", "callback address", "store",
+    "metrics", "received and sent", "last webhook",
+)  # fmt: skip
 _SYMBOLS: dict[State, str] = {"ok": "✓", "attention": "!", "skipped": "-"}
 _PLAIN_OK = "+"  # where the terminal has no check mark
 _STYLES: dict[State, str] = {"ok": "green", "attention": "bold yellow", "skipped": "dim"}
@@ -69,6 +73,7 @@ class Report:
             print(json.dumps([finding._asdict() for finding in self.findings], indent=2, ensure_ascii=False))  # noqa: T201 - a command's voice
         else:
             self.say(f"\n{summary(self.findings)}")
+            self.say("\n".join(_wrapped(next_step(self.findings), self._width, "", "")))
 
     def _print(self, finding: Finding) -> None:
         first, *others = lines(finding, self._width, check_mark=_can_show("✓", self._out))
@@ -99,6 +104,17 @@ def summary(findings: Sequence[Finding]) -> str:
         return f"{made} {'check' if made == 1 else 'checks'} passed.{tail}"
     verb = "needs" if states["attention"] == 1 else "need"
     return f"{made} checked, {states['attention']} {verb} attention.{tail}"
+
+
+def next_step(findings: Sequence[Finding]) -> str:
+    """Return the sentence that names the one thing to do next: what other findings follow from comes first."""
+    wrong = [finding for finding in findings if finding.state == "attention"]
+    if wrong:
+        first = min(wrong, key=lambda finding: (*_URGENT, finding.check).index(finding.check))
+        return f"Next step ({first.check}): {first.next}."
+    if all(finding.state == "skipped" for finding in findings):
+        return "Next step: give --app MODULE:APP, or --metrics-url URL."
+    return "Next step: none, all that was checked is well."
 
 
 def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:

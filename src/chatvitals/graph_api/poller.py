@@ -103,6 +103,10 @@ class Poller:
         """Begin anew, without the parent's leases and connections."""
         self._reset()
 
+    def tokens(self) -> dict[str, str]:
+        """Return the access token of each account."""
+        return {waba: target.token for waba, target in self._targets.items()}
+
     def add(self, target: Target) -> None:
         """Poll a WABA from now on; one that is polled already is polled as this target says."""
         with self._lock:

@@ -107,6 +107,7 @@ class WebhookSink:
         if self.seen or bare in {watched.rstrip("/") for watched in self.webhook_paths} or not path.isprintable():
             return
         self.lost_paths.add(path[:200])
+        self.guard.count("lost_webhook")
         self.advice.once(
             f"A webhook of WhatsApp came to {path[:200]}, which chatvitals does not watch; it watches "
             f"{' '.join(sorted(self.webhook_paths))}. Set webhook_path={path[:200]!r}.",
