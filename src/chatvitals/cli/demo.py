@@ -69,8 +69,9 @@ def run(
         agreed = asyncio.run(play(SCENARIOS[scenario], view, duration=duration, port=port))
     except StartError as error:
         return _common.refused("demo", str(error))
-    except KeyboardInterrupt:
-        return _common.INTERRUPTED
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        view.stop()
+        return _common.refused("demo", "ended at once, without the closing table.", _common.INTERRUPTED)
     return _common.OK if agreed else _common.FAILED
 
 

@@ -175,6 +175,8 @@ class Population:
         while True:
             if self._truth.customers >= _FIRST_CUSTOMERS:
                 await asyncio.sleep(self._rng.expovariate(self._scenario.arrivals))
+                if self._api.overloaded:
+                    continue
             customer = Customer(
                 person(self._truth.customers),
                 api=self._api,

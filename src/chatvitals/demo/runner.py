@@ -58,6 +58,9 @@ class _World(NamedTuple):
     client: httpx.AsyncClient
     ratings: Ratings
     seen: Seen
+    folder: Path
+    graph_url: str
+    app_id: str
 
 
 async def play(scenario: Scenario, view: View, *, duration: float | None, port: int, seed: int = SEED) -> bool:
@@ -89,7 +92,8 @@ async def play(scenario: Scenario, view: View, *, duration: float | None, port: 
             )
             began = time.monotonic()
             view.start(scenario, f"{world.bot.url}/metrics")
-            view.say(f"How far customers get: chatvitals journeys --metrics {world.bot.url}/metrics")
+            for sentence in _invitations(world):
+                view.say(sentence)
             try:
                 await _show(world, scenario, truth, view, stop=stop, began=began, duration=duration)
                 view.say("Nobody writes any more; the last numbers settle.")
@@ -99,7 +103,7 @@ async def play(scenario: Scenario, view: View, *, duration: float | None, port: 
             rows = comparison.compare(truth, reported)
             if scenario.rated:
                 rows += world.seen.rows(truth, whole=duration is not None and not stop.is_set())
-            view.end(rows)
+            view.end(rows, scenario.outcome(truth.gave_up, truth.order.completed))
             for sentence in _notes(world, reported):
                 view.say(sentence)
             return all(row.agrees for row in rows)
@@ -120,17 +124,18 @@ async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
     with listen(port) as free:
         port = free.getsockname()[1]
     sock = stack.enter_context(listen())
+    graph_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     environ = {
         "WHATSAPP_APP_SECRET": _APP_SECRET,
         "WHATSAPP_ACCESS_TOKEN": _ACCESS_TOKEN,
         "WHATSAPP_VERIFY_TOKEN": _VERIFY_TOKEN,
-        "GRAPH_URL": f"http://127.0.0.1:{sock.getsockname()[1]}/v24.0",
+        "GRAPH_URL": f"{graph_url}/v24.0",
         "WHATSAPP_PHONE_NUMBER_ID": number.phone_number_id,
         "ORDER_ABANDONED_AFTER": f"{order_flow.longest_silence(scenario):g}",
         "BOT_THINK_SECONDS": in_words(scenario.think),
         # Empty where nobody rates: the bot must not take one of its surroundings and poll the real API.
         "WHATSAPP_WABA_ID": number.waba_id if scenario.rated else "",
-        "CHATVITALS_GRAPH_URL": f"http://127.0.0.1:{sock.getsockname()[1]}",
+        "CHATVITALS_GRAPH_URL": graph_url,
         "CHATVITALS_POLL_EVERY": f"{_POLL_SECONDS:g}",
         "CHATVITALS_HOURLY_CALLS": f"{_HOURLY_CALLS}",
         "CHATVITALS_STORE": f"sqlite:///{folder / 'chatvitals.db'}",
@@ -166,7 +171,7 @@ async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
     population = Population(api, truth, rng=random.Random(seed + 2), scenario=scenario)
     stack.push_async_callback(population.close)
     await bot.ready(client, _VERIFY_TOKEN)
-    return _World(api, delivery, population, bot, client, ratings, Seen())
+    return _World(api, delivery, population, bot, client, ratings, Seen(), folder, graph_url, edges.app_id)
 
 
 async def _show(  # noqa: PLR0913 - as above
@@ -241,12 +246,28 @@ async def _scrape(world: _World) -> Reported:
     return comparison.parse(answer.text)
 
 
+def _invitations(world: _World) -> list[str]:
+    """Return what to try while the demo runs; each command can be copied."""
+    bot = world.bot.url
+    check = [
+        f"chatvitals doctor --graph-url {world.graph_url} --access-token {_ACCESS_TOKEN}",
+        f"--waba {BusinessNumber().waba_id} --app-id {world.app_id} --app-secret {_APP_SECRET}",
+        f"--url {bot}/webhook --verify-token {_VERIFY_TOKEN}",
+        f"--metrics-url {bot}/metrics --store sqlite:///{world.folder / 'chatvitals.db'}",
+    ]
+    return [
+        f"WhatsApp's stand-in: {world.graph_url}",
+        f"How far customers get: chatvitals journeys --metrics {bot}/metrics",
+        "Whether the bot is set up well:\n  " + " \\\n  ".join(check),
+    ]
+
+
 def _notes(world: _World, reported: Reported) -> list[str]:
     """Say what is worth a sentence besides the table."""
     delivery, api = world.delivery, world.api
     posted = f"{delivery.posts} webhooks posted, {delivery.retries} of them again"
     notes = [
-        "Orders: reached / visits / stopped there, dropped or open (paid: completed).",
+        "Orders: how many reached a step, how often it was entered, how many left or are still there.",
         f"{posted}; {api.accepted} sends accepted, {api.refused} refused.",
     ]
     if reported.internal_errors or reported.dropped:
@@ -272,16 +293,22 @@ async def _either(stop: asyncio.Event, seconds: float) -> None:
 
 @contextmanager
 def _ctrl_c(stop: asyncio.Event) -> Iterator[None]:
-    """Let the first Ctrl-C (or SIGTERM) ask for the closing table; a second one ends everything at once."""
+    """Let the first Ctrl-C ask for the closing table; a second one, or SIGTERM, ends everything at once."""
     loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
     before: dict[signal.Signals, Any] = {}
 
     def asked(number: int, _: object) -> None:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, ended)
         loop.call_soon_threadsafe(stop.set)
 
-    for wanted in (signal.SIGINT, signal.SIGTERM):
-        before[wanted] = signal.signal(wanted, asked)
+    def ended(number: int, _: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        if task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+    for wanted, handler in ((signal.SIGINT, asked), (signal.SIGTERM, ended)):
+        before[wanted] = signal.signal(wanted, handler)
     try:
         yield
     finally:

@@ -34,6 +34,16 @@ class Scenario:
     trouble_between: Range = (0.0, 0.0)
     """From which second to which of every `cycle` there is trouble."""
     cycle: float = 30.0
+    culprit: str = "Slow answers"
+    """What costs orders here, at the beginning of a sentence."""
+
+    def outcome(self, lost: int, paid: int) -> str:
+        """Return what happened, as a sentence: orders that were lost since nobody answered, and that were paid."""
+        orders = "order" if paid == 1 else "orders"
+        if not lost:
+            return f"Nobody left without an answer; {paid} {orders} paid for."
+        cost = "order" if lost == 1 else "orders"
+        return f"{self.culprit} cost {lost} {cost}: so many customers gave up. {paid} {orders} paid for."
 
     @property
     def rated(self) -> bool:
@@ -72,6 +82,7 @@ SLOW = Scenario(
 
 OUTAGE = Scenario(
     name="outage",
+    culprit="The outage",
     about="for 8 s of every 30 the API refuses most sends, and webhooks come late, twice and out of order",
     think=((0.5, 1.5),),
     patience=(4.0, 8.0),

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chatvitals.demo import comparison
+from chatvitals.demo import comparison, order_flow
 
 if TYPE_CHECKING:
     from chatvitals.demo.comparison import Reported, Row
@@ -48,8 +48,11 @@ class View(Protocol):
     def say(self, sentence: str) -> None:
         """Add a sentence."""
 
-    def end(self, rows: list[Row]) -> None:
-        """Show the closing table and the verdict."""
+    def end(self, rows: list[Row], outcome: str) -> None:
+        """Show what happened and the verdict as sentences, then the table."""
+
+    def stop(self) -> None:
+        """Give the terminal back without a table."""
 
 
 class PlainView:
@@ -74,12 +77,13 @@ class PlainView:
         """Print a sentence at once, so that a pipe shows it in time."""
         print(sentence, flush=True)  # noqa: T201 - this is what a demo is for
 
-    def end(self, rows: list[Row]) -> None:
-        """Print the closing table and the verdict."""
-        self.say("")
-        for text in table_lines(rows):
+    def end(self, rows: list[Row], outcome: str) -> None:
+        """Print what happened, the verdict and the table."""
+        for text in ("", outcome, comparison.verdict(rows), "", *table_lines(rows)):
             self.say(text)
-        self.say(comparison.verdict(rows))
+
+    def stop(self) -> None:
+        """Do nothing: lines stay as they are."""
 
 
 class RichView:
@@ -93,7 +97,7 @@ class RichView:
     def start(self, scenario: Scenario, metrics_url: str) -> None:
         """Say what begins, and take over the lower part of the terminal."""
         self._title = Text.assemble(
-            ("chatvitals demo", "bold"), f" - {scenario.name}: {scenario.about}\n", (metrics_url, "cyan")
+            ("chatvitals demo", "bold"), f" - {scenario.name}\n{scenario.about}\n", (metrics_url, "cyan")
         )
         self._live = Live(self._title, console=self._console, auto_refresh=False, transient=True)
         self._live.start()
@@ -101,25 +105,30 @@ class RichView:
     def show(self, moment: Snapshot) -> None:
         """Redraw."""
         if self._live is not None:
-            self._live.update(Group(self._title, *_drawn(moment)), refresh=True)
+            shown = [*live_lines(moment), "", *LEGEND]
+            self._live.update(Group(self._title, Text("\n".join(shown), no_wrap=True)), refresh=True)
 
     def say(self, sentence: str) -> None:
         """Print a sentence above whatever moves."""
         self._console.print(Text(sentence))
 
-    def end(self, rows: list[Row]) -> None:
-        """Give the terminal back, with the closing table and the verdict on it."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        self._console.print(self._title)
+    def end(self, rows: list[Row], outcome: str) -> None:
+        """Give the terminal back, with what happened, the verdict and the table on it."""
+        self.stop()
+        agreed = all(row.agrees for row in rows)
+        self._console.print(Text(outcome, style="bold"))
+        self._console.print(Text(comparison.verdict(rows), style="bold green" if agreed else "bold red"))
         table = Table(*_HEAD)
         for row in rows:
             style = None if row.agrees else "bold red"
             table.add_row(row.name, row.measured, row.reported, row.allowed, _yes(row), style=style)
         self._console.print(table)
-        agreed = all(row.agrees for row in rows)
-        self._console.print(Text(comparison.verdict(rows), style="bold green" if agreed else "bold red"))
+
+    def stop(self) -> None:
+        """Give the terminal back."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
 def line(moment: Snapshot) -> str:
@@ -147,21 +156,37 @@ def table_lines(rows: list[Row]) -> list[str]:
     return ["  ".join(text.ljust(width) for text, width in zip(cell, widths, strict=True)).rstrip() for cell in cells]
 
 
-def _drawn(moment: Snapshot) -> tuple[Table, Text]:
-    table = Table(*_HEAD[:3])
-    if moment.reported is not None:
-        rows = comparison.compare(moment.truth, moment.reported)
-        if moment.seen is not None:  # ratings in place of steps: both do not fit in 24 lines
-            rows = [row for row in rows if not row.name.startswith("order: ")] + moment.seen.rows(moment.truth)
-        for row in rows:
-            table.add_row(row.name, row.measured, row.reported)
-    trouble = (" - trouble", "bold red") if moment.trouble else ""
-    below = Text.assemble(
-        f"{moment.elapsed:.0f} s, {moment.present} customers here, {moment.truth.gave_up} gave up",
-        trouble,
-        ("\nMetrics follow two seconds behind: the settling window. Ctrl-C ends with a table of both.", "dim"),
-    )
-    return table, below
+def live_lines(moment: Snapshot) -> list[str]:
+    """Return the live view below its title: at most 20 lines of at most 60 columns, with its own legend."""
+    truth, reported = moment.truth, moment.reported
+    trouble = "  TROUBLE" if moment.trouble else ""
+    made = [f"{moment.elapsed:.0f} s, {moment.present} customers here, {truth.gave_up} gave up{trouble}", ""]
+    if reported is None:
+        return [*made, "The first numbers come in a moment."]
+    made.append(_LIVE.format("", "customers", "metrics"))
+    for name, ours, theirs in (
+        ("messages written", f"{truth.messages}", f"{reported.messages:g}"),
+        ("turns answered", f"{len(truth.turns) - truth.unanswered}", f"{reported.answered:g}"),
+        ("turns that wait now", f"{truth.unanswered}", f"{reported.waiting:g}"),
+        ("mean wait", comparison.seconds(truth.mean), comparison.seconds(reported.mean)),
+    ):
+        made.append(_LIVE.format(name, ours, theirs))
+    if moment.seen is not None:
+        for track in (moment.seen.number, moment.seen.template):
+            ours, theirs = ("".join(told[-1:]) or "-" for told in (track.given, track.reported))
+            made.append(_LIVE.format(track.name, ours, theirs))
+        made.append(_LIVE.format("customers who block us", f"{truth.blocked}", "not told"))
+    made += ["", _LIVE.format("orders that reached", "customers", "metrics")]
+    reached = ((step, truth.order.reached[step], reported.order.reached[step]) for step in order_flow.STEPS)
+    made += [_LIVE.format(f"  {step}", ours, theirs) for step, ours, theirs in reached]
+    return made
+
+
+LEGEND = (
+    "customers: measured on their phones.  metrics: what /metrics",
+    "says, two seconds behind.  Ctrl-C: sentence and full table.",
+)
+_LIVE = "{:<24}{:>12}{:>12}"
 
 
 def _rated(seen: Seen, truth: Truth) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chatvitals.simulator.people import BusinessNumber, Person
     from chatvitals.simulator.webhook_delivery import Delivery
 
+_MOST_BACKLOG = 2000
 _HOLD_SECONDS = 4.0  # shorter than the five seconds after which httpx gives up
 _UNDELIVERABLE = 131026
 
@@ -133,6 +134,11 @@ class CloudApi:
         """Remove a customer. A customer that blocks the number gets no more messages."""
         chat.blocked = blocking
         self.departures.append(blocking)
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether so many webhooks and statuses are on their way that no customer should come."""
+        return self._delivery.backlog >= _MOST_BACKLOG
 
     @property
     def delivering(self) -> bool:

@@ -21,6 +21,7 @@ _MOST_UPDATES = 1000  # whatsapp/README.md 1.2
 _FIRST_RETRY = 0.25
 _SLOWEST_RETRY = 2.0
 _ATTEMPTS = 30
+_MOST_POSTS = 64  # under way at once: a bot that cannot keep up gets no more load
 
 
 class WebhookTarget(NamedTuple):
@@ -59,6 +60,7 @@ class Delivery:
         self.posts = 0
         self.retries = 0
         self.lost = 0
+        self._turnstile = asyncio.Semaphore(_MOST_POSTS)
         self._address = address
         self._number = number
         self._client = client
@@ -67,6 +69,11 @@ class Delivery:
         self._gathered: list[_Item] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
+
+    @property
+    def backlog(self) -> int:
+        """How many updates are on their way."""
+        return len(self._tasks)
 
     def put(self, update: Update, *, arrived: Callable[[], None] | None = None, prompt: bool = False) -> None:
         """Accept an update. `arrived` is called when the bot has answered 200, and `prompt` skips all delays."""
@@ -152,9 +159,10 @@ class Delivery:
             await self._attempt(body, headers)
 
     async def _attempt(self, body: bytes, headers: dict[str, str]) -> bool:
-        self.posts += 1
-        try:
-            answer = await self._client.post(self._address.url, content=body, headers=headers)
-        except httpx.TransportError:
-            return False
+        async with self._turnstile:
+            self.posts += 1
+            try:
+                answer = await self._client.post(self._address.url, content=body, headers=headers)
+            except httpx.TransportError:
+                return False
         return answer.status_code == 200  # all other statuses are failures: whatsapp/README.md 1.2

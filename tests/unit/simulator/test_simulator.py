@@ -705,8 +705,8 @@ def test_a_terminal_gets_a_moving_table_and_the_closing_one() -> None:
     shown.start(OUTAGE, "http://127.0.0.1:9464/metrics")
     shown.show(Snapshot(4.0, 2, truth, reported, trouble=True))
     shown.say("Nobody writes any more.")
-    shown.end(comparison.compare(truth, reported))
+    shown.end(comparison.compare(truth, reported), "It was quiet.")
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
-    for words in ("trouble", "Nobody writes any more.", "unanswered or waiting", "Customers and metrics disagree."):
+    for words in ("TROUBLE", "Nobody writes any more.", "unanswered or waiting", "Customers and metrics disagree."):
         assert words in text

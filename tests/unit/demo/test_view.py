@@ -1,0 +1,77 @@
+"""The demo's live view: it explains itself and fits small terminals; the end is a sentence before the table."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from chatvitals.demo import comparison
+from chatvitals.demo.comparison import Reported
+from chatvitals.demo.ground_truth import Truth
+from chatvitals.demo.rating_timeline import Seen
+from chatvitals.demo.scenarios import OUTAGE, QUALITY_DROP, SCENARIOS
+from chatvitals.demo.view import LEGEND, PlainView, RichView, Snapshot, live_lines
+
+
+def busy() -> Snapshot:
+    """Return a moment with large numbers, trouble and ratings."""
+    truth = Truth(messages=123_456, gave_up=1_234, blocked=1_234)
+    for step in ("menu", "item", "address", "pickup", "payment", "paid"):
+        truth.order.reached[step] = 12_345
+    return Snapshot(4_321.0, 321, truth, Reported(messages=123_450), trouble=True, seen=Seen())
+
+
+def test_the_live_view_fits_24_lines_of_60_columns_with_its_legend() -> None:
+    """Three lines of title and an empty one come on top."""
+    shown = [*live_lines(busy()), "", *LEGEND]
+    assert len(shown) <= 24 - 3
+    assert max(map(len, shown)) <= 60
+    assert not [line for line in shown if " / " in line]
+
+
+def test_a_first_moment_without_numbers_says_so() -> None:
+    """The first scrape takes a second."""
+    assert live_lines(Snapshot(0.2, 4, Truth(), None, trouble=False))[-1] == "The first numbers come in a moment."
+
+
+def test_titles_fit_60_columns() -> None:
+    """Longer ones are wrapped, within the lines that are left."""
+    assert all(len(scenario.about) <= 120 for scenario in SCENARIOS.values())
+
+
+@pytest.mark.parametrize(
+    ("lost", "paid", "said"),
+    [
+        (57, 120, "Slow answers cost 57 orders: so many customers gave up. 120 orders paid for."),
+        (1, 1, "Slow answers cost 1 order: so many customers gave up. 1 order paid for."),
+        (0, 3, "Nobody left without an answer; 3 orders paid for."),
+    ],
+)
+def test_what_happened_is_a_sentence(lost: int, paid: int, said: str) -> None:
+    """It names what was lost."""
+    assert QUALITY_DROP.outcome(lost, paid) == said
+    assert OUTAGE.outcome(2, 5).startswith("The outage cost 2 orders")
+
+
+def test_the_sentence_comes_before_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """In plain lines and on a terminal."""
+    rows = comparison.compare(Truth(), comparison.parse(""))
+    console = Console(file=io.StringIO(), width=80)
+    PlainView().end(rows, "It was quiet.")
+    RichView(console).end(rows, "It was quiet.")
+    assert isinstance(console.file, io.StringIO)
+    for text in (capsys.readouterr().out, console.file.getvalue()):
+        assert text.index("It was quiet.") < text.index("Customers and metrics agree.") < text.index("messages")
+
+
+def test_late_failures_may_set_counts_apart() -> None:
+    """The reply had been counted as an answer when its failure came; the row says so."""
+    told = "chatvitals_turns_opened_total 1\n"
+    assert [row.name for row in comparison.compare(Truth(), comparison.parse(told)) if not row.agrees] == ["turns"]
+    told += "chatvitals_late_failures_total 1\n"
+    rows = {row.name: row for row in comparison.compare(Truth(), comparison.parse(told))}
+    assert rows["turns"].agrees
+    assert rows["turns"].allowed == "exact, but for 1 late failures"
+    assert rows["messages"].allowed == "exact"
