@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import grpc  # type: ignore[import-untyped]  # has no types
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,11 +28,14 @@ class Point(NamedTuple):
 
 
 class Receiver:
-    """Gathers the requests that reach it; `fail` makes it answer with an error."""
+    """Gathers the requests that reach it. `fail` makes it answer with an error; a `token` that is set is asked for."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
+        self.traces: list[Any] = []
+        """Requests with spans."""
         self.fail = False
+        self.token = ""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,9 +43,12 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                if not receiver.fail:
+                allowed = not receiver.token or self.headers["Authorization"] == f"Bearer {receiver.token}"
+                if self.path == "/v1/traces":
+                    receiver.traces.append(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
+                elif allowed and not receiver.fail:
                     receiver.requests.append(metrics_service_pb2.ExportMetricsServiceRequest.FromString(body))
-                self.send_response(400 if receiver.fail else 200)
+                self.send_response(400 if receiver.fail else 200 if allowed else 401)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -58,7 +65,8 @@ class Receiver:
         metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(  # type: ignore[no-untyped-call]
             Service(), self._grpc
         )
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1/metrics"
+        self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self.url = f"{self.address}/v1/metrics"
         self.grpc_address = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
 
     def __enter__(self) -> Self:
@@ -78,6 +86,17 @@ class Receiver:
     def samples(self, request: int = -1) -> dict[Key, float]:
         """Return the values of a request by name and labels."""
         return {point.key: point.value for point in self.points(request)}
+
+
+def spans(requests: list[Any]) -> list[Any]:
+    """Return all spans of requests."""
+    return [
+        span
+        for request in requests
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
 
 
 def points(request: Any) -> Iterator[Point]:

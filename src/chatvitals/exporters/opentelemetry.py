@@ -34,8 +34,17 @@ if TYPE_CHECKING:
     from chatvitals.metrics.catalogue import Family
     from chatvitals.metrics.measurements import Exemplar as Marked
 
+NANO = 1_000_000_000
 _SCOPE = InstrumentationScope("chatvitals", __version__)
-_NANO = 1_000_000_000
+
+
+class Start(NamedTuple):
+    """Since when the points of a family count."""
+
+    at: float
+    """Unix seconds."""
+    is_delta: bool
+    """Whether they tell what was added since then, and not all."""
 
 
 class Interval(NamedTuple):
@@ -50,60 +59,80 @@ class Interval(NamedTuple):
     histograms_since: float | None = None
     """The same for histograms."""
 
+    def start_of(self, family: Family) -> Start:
+        """Return since when the points of a family count."""
+        since = {"counter": self.counters_since, "histogram": self.histograms_since}.get(family.kind)
+        return Start(self.start, is_delta=False) if since is None else Start(since, is_delta=True)
 
-def resource_metrics(
-    resource: Resource,
-    values: dict[str, Values],
-    interval: Interval,
-    before: dict[str, Values],
-    exemplars: dict[str, Exemplars],
-) -> ResourceMetrics:
-    """Return metric data of one resource.
 
-    Args:
-        resource: whose numbers these are.
-        values: by family name, as in a snapshot.
-        interval: which time they are about.
-        before: what was pushed last, for differences.
-        exemplars: by family name, as in a snapshot.
+class Part(NamedTuple):
+    """The numbers of one resource, for one push."""
 
-    """
+    resource: Resource
+    """Whose numbers these are."""
+    values: dict[str, Values]
+    """By family name, as in a snapshot."""
+    interval: Interval
+    """Which time they are about."""
+    before: dict[str, Values]
+    """What was pushed last, for differences."""
+    exemplars: dict[str, Exemplars]
+    """By family name, as in a snapshot."""
+
+    def exemplars_of(self, family: Family) -> Exemplars:
+        """Return the exemplars of a family; with differences, those since the last push."""
+        found = self.exemplars.get(family.name, {})
+        start = self.interval.start_of(family)
+        if not start.is_delta:
+            return found
+        return {
+            labels: {bucket: each for bucket, each in marked.items() if each.at >= start.at}
+            for labels, marked in found.items()
+        }
+
+
+def resource_metrics(part: Part) -> ResourceMetrics:
+    """Return the metric data of one resource, for any exporter."""
     metrics = []
     for family in catalogue.FAMILIES.values():
-        found = values.get(family.name)
-        if found:
-            marked = exemplars.get(family.name, {})
-            metrics.append(_metric(family, found, interval, before.get(family.name, {}), marked))
+        if part.values.get(family.name):
+            metrics.append(_metric(family, part))
             give_way()
-    return ResourceMetrics(resource, [ScopeMetrics(_SCOPE, metrics, "")], "")
+    return ResourceMetrics(part.resource, [ScopeMetrics(_SCOPE, metrics, "")], "")
 
 
-def _metric(family: Family, values: Values, interval: Interval, before: Values, exemplars: Exemplars) -> Metric:
-    since = {"counter": interval.counters_since, "histogram": interval.histograms_since}.get(family.kind)
-    temporality = AggregationTemporality.CUMULATIVE if since is None else AggregationTemporality.DELTA
-    start = int((interval.start if since is None else since) * _NANO)
-    now = int(interval.now * _NANO)
+def bucket_counts(family: Family, fields: dict[int, float]) -> list[int]:
+    """Return how many observations lie in each bucket of a histogram alone."""
+    return [int(fields.get(index, 0.0)) for index in range(len(family.buckets) + 1)]
+
+
+def difference(fields: dict[int, float], before: dict[int, float] | None) -> dict[int, float]:
+    """Return how much was added; nothing where a backup was restored that holds less than was told."""
+    if not before:
+        return fields
+    return {field: max(0.0, value - before.get(field, 0.0)) for field, value in fields.items()}
+
+
+def _metric(family: Family, part: Part) -> Metric:
+    since = part.interval.start_of(family)
+    temporality = AggregationTemporality.DELTA if since.is_delta else AggregationTemporality.CUMULATIVE
+    start, now = int(since.at * NANO), int(part.interval.now * NANO)
+    before = part.before.get(family.name, {})
+    values = {
+        labels: difference(fields, before.get(labels)) if since.is_delta else fields
+        for labels, fields in part.values[family.name].items()
+    }
     data: Sum | Gauge | Histogram
     if family.kind == "histogram":
+        exemplars = part.exemplars_of(family)
         histograms = [
-            _histogram(
-                family,
-                labels,
-                fields if since is None else _difference(fields, before.get(labels)),
-                (start, now),
-                [_exemplar(each) for each in exemplars.get(labels, {}).values() if since is None or each.at >= since],
-            )
+            _histogram(family, labels, fields, (start, now), exemplars.get(labels, {}))
             for labels, fields in values.items()
         ]
         data = Histogram(histograms, temporality)
     else:
         numbers = [
-            NumberDataPoint(
-                _attributes(family, labels),
-                start,
-                now,
-                (fields if since is None else _difference(fields, before.get(labels))).get(0, 0.0),
-            )
+            NumberDataPoint(_attributes(family, labels), start, now, fields.get(0, 0.0))
             for labels, fields in values.items()
         ]
         if family.kind == "counter":
@@ -120,9 +149,9 @@ def _histogram(
     labels: tuple[str, ...],
     fields: dict[int, float],
     between: tuple[int, int],
-    exemplars: list[Exemplar],
+    exemplars: dict[int, Marked],
 ) -> HistogramDataPoint:
-    counts = [int(fields.get(index, 0.0)) for index in range(len(family.buckets) + 1)]
+    counts = bucket_counts(family, fields)
     return HistogramDataPoint(
         attributes=_attributes(family, labels),
         start_time_unix_nano=between[0],
@@ -133,21 +162,14 @@ def _histogram(
         explicit_bounds=family.buckets,
         min=None,  # type: ignore[arg-type]  # nobody kept it, and None is encoded as absent
         max=None,  # type: ignore[arg-type]
-        exemplars=exemplars,
+        exemplars=[_exemplar(each) for each in exemplars.values()],
     )
 
 
 def _exemplar(exemplar: Marked) -> Exemplar:
     trace, span = int(spans.trace_id(exemplar.trace), 16), int(spans.span_id(exemplar.trace), 16)
-    return Exemplar({}, exemplar.value, int(exemplar.at * _NANO), span, trace)
+    return Exemplar({}, exemplar.value, int(exemplar.at * NANO), span, trace)
 
 
 def _attributes(family: Family, labels: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in zip(family.all_labels, labels, strict=False) if value}
-
-
-def _difference(fields: dict[int, float], before: dict[int, float] | None) -> dict[int, float]:
-    """Return how much was added; where less is there than before, the store is a new one and all of it is."""
-    if not before or any(fields.get(field, 0.0) < value for field, value in before.items() if field != SUM):
-        return fields
-    return {field: value - before.get(field, 0.0) for field, value in fields.items()}

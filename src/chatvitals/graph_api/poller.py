@@ -7,8 +7,6 @@ the lease is free.
 from __future__ import annotations
 
 import logging
-import secrets
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,10 +15,11 @@ from chatvitals.graph_api import schedule
 from chatvitals.graph_api.client import GraphClient, GraphError
 from chatvitals.graph_api.schedule import Schedule
 from chatvitals.quality import state
-from chatvitals.runtime import fork_hooks
+from chatvitals.runtime.leased_thread import LeasedThread
 from chatvitals.stores.base import Changes, StoreUnavailableError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from chatvitals.runtime.error_guard import ErrorGuard
@@ -58,7 +57,7 @@ class Target:
     timeout: float = 10.0
 
 
-class Poller:
+class Poller(LeasedThread):
     """Polls all targets from one daemon thread, which `ensure` starts in whatever process calls it.
 
     Args:
@@ -69,6 +68,9 @@ class Poller:
 
     """
 
+    place = "poller"
+    without = "nothing is polled"
+
     def __init__(
         self,
         store: Store,
@@ -78,30 +80,14 @@ class Poller:
     ) -> None:
         self._store = store
         self._emit = emit
-        self._guard = guard
         self._clock = clock
         self._targets: dict[str, Target] = {}
-        self._closed = False
-        self._reset()
-        fork_hooks.watch(self)
+        super().__init__(guard)
 
-    def _reset(self) -> None:
-        """Begin without a thread: at first, and in a forked child, whose parent keeps its own thread and leases."""
-        self._lock = threading.Lock()
-        self._holder = secrets.token_hex(8)
+    def _begin(self) -> None:
+        """Begin without a thread, leases and connections."""
+        super()._begin()
         self._watches: dict[str, _Watch] = {}
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def before_fork(self) -> None:
-        """Do nothing: a child takes nothing over."""
-
-    def after_fork_in_parent(self) -> None:
-        """Do nothing: the parent goes on."""
-
-    def after_fork_in_child(self) -> None:
-        """Begin anew, without the parent's leases and connections."""
-        self._reset()
 
     def tokens(self) -> dict[str, str]:
         """Return the access token of each account."""
@@ -112,27 +98,6 @@ class Poller:
         with self._lock:
             self._targets[target.waba] = target
         self.ensure()
-
-    def ensure(self) -> None:
-        """Start the thread where this process has none; cheap enough to be called with every webhook."""
-        if self._thread is not None:
-            return
-        with self._lock:
-            if self._thread is not None or self._closed:
-                return
-            self._thread = threading.Thread(target=self._run, name="chatvitals-poller", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError as error:  # no threads here, or the interpreter is ending
-                self._closed = True
-                self._guard.report("poller", error, message="no thread could be started; nothing is polled")
-
-    def close(self) -> None:
-        """Stop within a second; a request that is under way then is left to its timeout and tells nothing any more."""
-        self._closed = True
-        self._stop.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
         stop = self._stop

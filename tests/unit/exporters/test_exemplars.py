@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
 from chatvitals.events import Handled, Message, Send
-from chatvitals.exporters.opentelemetry import Interval, resource_metrics
+from chatvitals.exporters.opentelemetry import Interval, Part, resource_metrics
 from chatvitals.exporters.prometheus import render
 from chatvitals.metrics import catalogue
 from chatvitals.pipeline import exemplars
@@ -101,7 +101,7 @@ def test_a_new_exemplar_in_an_unchanged_series_is_shown(slow: Vitals) -> None:
 def test_otlp_carries_them(slow: Vitals, traced: Traced) -> None:
     """With the ids as numbers, as the SDK has them."""
     shown = slow.collector.snapshot()
-    data = resource_metrics(Resource({}), shown.values, Interval(0.0, 1.0), {}, shown.exemplars)
+    data = resource_metrics(Part(Resource({}), shown.values, Interval(0.0, 1.0), {}, shown.exemplars))
     context = traced.span("POST /webhook").context
     carried = {}
     for metric in data.scope_metrics[0].metrics:

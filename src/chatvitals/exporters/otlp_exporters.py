@@ -1,0 +1,96 @@
+"""The exporters of OpenTelemetry's SDK: which one the variables name, what it prefers, and the shortest way to it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
+from opentelemetry.sdk.metrics import Counter, Histogram
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExportResult, MetricsData
+
+from chatvitals.exporters.opentelemetry import resource_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.metrics.export import MetricExporter
+
+    from chatvitals.exporters.opentelemetry import Part
+    from chatvitals.exporters.otlp_requests import KeptRequest
+
+_PACKAGE = "opentelemetry.exporter.otlp.proto."
+
+
+def default() -> MetricExporter:
+    """Return the exporter that the standard variables name: OTLP over HTTP or gRPC.
+
+    Raises:
+        ModuleNotFoundError: the extra `otel` is not installed.
+
+    """
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+    if protocol == "grpc":
+        from chatvitals.exporters.otlp_grpc import GrpcExporter  # noqa: PLC0415
+
+        return GrpcExporter()
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+
+    return OTLPMetricExporter()
+
+
+def wants_delta(exporter: MetricExporter) -> tuple[bool, bool]:
+    """Return whether the exporter prefers differences, of counters and of histograms."""
+    preferred = getattr(exporter, "_preferred_temporality", None) or {}  # the SDK's own readers look there as well
+    delta = AggregationTemporality.DELTA
+    return preferred.get(Counter) is delta, preferred.get(Histogram) is delta
+
+
+class Sender:
+    """Hands the numbers to one exporter, without spans of the bot's own instrumentation about it.
+
+    Args:
+        exporter: any `MetricExporter`.
+
+    """
+
+    def __init__(self, exporter: MetricExporter) -> None:
+        self._exporter = exporter
+        self._short = _short_way(exporter)
+        self._kept: KeptRequest | None = None
+
+    def send(self, parts: Sequence[Part]) -> bool:
+        """Return whether the exporter took the numbers; whatever it raises passes."""
+        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        try:
+            if self._short is not None:
+                return self._send_kept(self._short, parts)
+            return self._exporter.export(MetricsData(list(map(resource_metrics, parts)))) is MetricExportResult.SUCCESS
+        finally:
+            detach(token)
+
+    def _send_kept(self, way: Callable[[Any], Any], parts: Sequence[Part]) -> bool:
+        from chatvitals.exporters.otlp_requests import KeptRequest  # noqa: PLC0415 - only where there is protobuf
+
+        if self._kept is None:
+            self._kept = KeptRequest()
+        try:
+            request = self._kept.update(parts)
+        except Exception:
+            self._kept = None  # half brought up to date
+            raise
+        return way(request) is MetricExportResult.SUCCESS
+
+
+def _short_way(exporter: MetricExporter) -> Callable[[Any], Any] | None:
+    """Return the method of one of the SDK's own exporters that takes an encoded request, or None.
+
+    Its public `export` would encode all points again each time. Where a version has no such method, or requests are
+    to be split, the public way is taken.
+    """
+    if not type(exporter).__module__.startswith((_PACKAGE, "chatvitals.")):
+        return None
+    if getattr(exporter, "_max_export_batch_size", None) is not None:
+        return None
+    way = getattr(exporter, "export_request", None) or getattr(exporter, "_export_batch", None)
+    return way if callable(way) else None
