@@ -226,7 +226,7 @@ def test_a_secret_from_a_file_that_is_not_there_is_refused(tmp_path: Path) -> No
     with pytest.raises(SettingsError, match="metrics_token must be a text that is not empty"):
         Settings.load({}, {variable: f"{tmp_path}/empty"})
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
-    with pytest.raises(SettingsError, match="cannot be read: it is no text"):
+    with pytest.raises(SettingsError, match="cannot be read: it is not a text"):
         Settings.load({}, {variable: f"{tmp_path}/bytes"})
 
 
@@ -422,13 +422,13 @@ def test_an_opening_hours_object_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"timezone": "Europe/Atlantis"}, "'Europe/Atlantis' is no known time zone; use an IANA name"),
-        ({"timezone": "Europe"}, "is no known time zone"),
-        ({"timezone": "../../etc/passwd"}, "is no known time zone"),
-        ({"timezone": ""}, "is no known time zone"),
-        ({"timezone": 1}, "is no known time zone"),
-        ({"timezone": ["Europe/Rome"]}, "is no known time zone"),
-        ({"days": {"monday": [["09:00", "18:00"]]}}, "'monday' is no day; the days are mon, tue"),
+        ({"timezone": "Europe/Atlantis"}, "'Europe/Atlantis' is not a known time zone; use an IANA name"),
+        ({"timezone": "Europe"}, "is not a known time zone"),
+        ({"timezone": "../../etc/passwd"}, "is not a known time zone"),
+        ({"timezone": ""}, "is not a known time zone"),
+        ({"timezone": 1}, "is not a known time zone"),
+        ({"timezone": ["Europe/Rome"]}, "is not a known time zone"),
+        ({"days": {"monday": [["09:00", "18:00"]]}}, "'monday' is not a day; the days are mon, tue"),
         ({"days": {"mon": "09:00-18:00"}}, "the times of 'mon' must look like"),
         ({"days": {"mon": [["9", "18"]]}}, "the times of 'mon' must look like"),
         ({"days": {"mon": [[9, 18]]}}, "the times of 'mon' must look like"),

@@ -1,1 +1,1 @@
-"""The Graph API: its client, and the poller of quality ratings."""
+"""The client of the Graph API, and the poller of quality ratings."""

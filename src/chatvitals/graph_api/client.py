@@ -1,6 +1,6 @@
-"""Asking the Graph API: one request, or all pages of an edge; whatever can go wrong has a kind (whatsapp/README.md 6).
+"""A client of the Graph API for single requests and for all pages of an edge (whatsapp/README.md 6).
 
-The token travels in a header only. It appears in no log line, no `repr` and no error.
+Every failure has a kind. The token travels only in a header. It appears in no log line, no `repr` and no error.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["rate_limited", "unauthorized", "error", "malformed", "timeout", "connection", "budget"]
 
-_RATE_CODES = frozenset({4, 17, 32, 341, 613, 80_007})  # of the app, the user, the page, the WABA
-_AUTH_CODES = frozenset({3, 10, 102, 190, *range(200, 300)})  # token, or what it may do
+_RATE_CODES = frozenset({4, 17, 32, 341, 613, 80_007})  # limits of the app, the user, the page, the WABA
+_AUTH_CODES = frozenset({3, 10, 102, 190, *range(200, 300)})  # invalid token or missing permission
 _DEAD_TOKEN_CODES = frozenset({102, 190})
 _REFUSALS = frozenset({"unauthorized", "error"})
 _BAD_CURSOR = 131_059
@@ -36,10 +36,10 @@ _SECRET_LIKE = re.compile(r"[A-Za-z0-9_|-]{24,}")
 
 
 class GraphError(Exception):
-    """A request that brought nothing; the message is fit for a log.
+    """A request that failed. The message is fit for a log.
 
-    `kind` is one of `Kind`; `code` Meta's error code or 0; `status` that of HTTP or 0; `wait` the seconds for which
-    the API asks to be left alone.
+    `kind` is one of `Kind`. `code` is Meta's error code or 0. `status` is the HTTP status or 0. `wait` is the time in
+    seconds for which the API asks to pause.
     """
 
     def __init__(self, kind: Kind, says: str, *, code: int = 0, status: int = 0, wait: float = 0.0) -> None:
@@ -51,20 +51,20 @@ class GraphError(Exception):
 
     @property
     def refused(self) -> bool:
-        """Return whether this may not be read or does not exist; other things may be readable all the same."""
+        """Whether the object does not exist or must not be read. Other objects may still be readable."""
         return self.kind in _REFUSALS and self.status < 500 and self.code not in _DEAD_TOKEN_CODES
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much of what is allowed has been used up, by the headers of an answer; without any, nothing is known."""
+    """The used share of the API's limits, from the headers of an answer. Without headers, nothing is known."""
 
     percent: float = 0.0
-    wait: float = 0.0  # seconds until calls are taken again
+    wait: float = 0.0  # seconds until the API accepts calls again
 
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> Usage:
-        """Read the usage headers; what cannot be read is normal use."""
+        """Read the usage headers. Unreadable headers count as normal use."""
         percents, waits = [0.0], [0.0]
         for item in (*_items(headers.get("x-app-usage")), *_items(headers.get("x-business-use-case-usage"))):
             percents += [_number(item.get(key)) for key in ("call_count", "total_cputime", "total_time")]
@@ -77,11 +77,11 @@ class GraphClient:
 
     Args:
         token: the bearer token.
-        url: where the API is.
-        version: such as `v26.0`.
-        timeout: seconds for one request, all in all.
-        before: called before each request; may raise `GraphError` to forbid it.
-        after: called with the result of each request: `ok` or the kind of its error.
+        url: address of the API.
+        version: version of the API, such as `v26.0`.
+        timeout: seconds for one request in total.
+        before: called before each request. It may raise `GraphError` to forbid it.
+        after: called with the result of each request, which is `ok` or the kind of its error.
 
     """
 
@@ -96,9 +96,9 @@ class GraphClient:
         after: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.usage = Usage()
-        """What the latest answer said about our use."""
+        """The usage according to the latest answer."""
         self.skew: float | None = None
-        """Seconds by which the local clock is ahead of the API's, by the latest answer; None where it did not say."""
+        """Seconds by which the local clock is ahead of the API's, from the latest answer. None where not known."""
         self._token = token
         self._timeout = timeout
         self._before = before
@@ -124,19 +124,19 @@ class GraphClient:
         self._http.close()
 
     def get(self, path: str, **params: str) -> Json:
-        """Return the object that a node or an edge answers with.
+        """Return the object that a node or an edge returns.
 
         Raises:
-            GraphError: there is none.
+            GraphError: there is no such object.
 
         """
         return self._call("GET", path, params)
 
     def post(self, path: str, **params: str) -> Json:
-        """Call an edge that changes something, and return its answer.
+        """Call an edge that changes something. Return its answer.
 
         Raises:
-            GraphError: it was refused, or there was no answer.
+            GraphError: the call was refused, or there was no answer.
 
         """
         return self._call("POST", path, params)
@@ -144,10 +144,10 @@ class GraphClient:
     def pages(self, path: str, *, limit: int = 100, **params: str) -> list[Json]:
         """Return the rows of all pages of an edge, complete or not at all.
 
-        A cursor that the API no longer knows means to begin again, once (whatsapp/README.md 6.2).
+        A cursor that the API does not know any more leads to one new start (whatsapp/README.md 6.2).
 
         Raises:
-            GraphError: a page is missing or makes no sense.
+            GraphError: a page is missing or invalid.
 
         """
         params["limit"] = str(limit)
@@ -194,7 +194,7 @@ class GraphClient:
                 body = bytearray()
                 for chunk in response.iter_bytes():
                     body += chunk
-                    if time.monotonic() > give_up:  # httpx watches each read only, and there may be many
+                    if time.monotonic() > give_up:  # httpx limits only each read, and there may be many
                         raise GraphError("timeout", _TOO_SLOW.format(self._timeout))
                     if len(body) > _MOST_BYTES:
                         raise GraphError("malformed", "the Graph API answered with an endless page")
@@ -202,7 +202,7 @@ class GraphClient:
         except httpx.TimeoutException:
             raise GraphError("timeout", _TOO_SLOW.format(self._timeout)) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            # Of these errors the type says enough; text and chain may quote the request.
+            # The type of these errors is enough; text and chain may quote the request.
             says = f"the Graph API at {self._http.base_url.host} cannot be reached ({type(error).__name__})"
             raise GraphError("connection", says) from None
 
@@ -238,7 +238,7 @@ class GraphClient:
         return GraphError(kind, says, code=code, status=status, wait=wait)
 
     def _without_secrets(self, text: str) -> str:
-        """Blot out the token, which Meta quotes where it is malformed, and whatever else looks like one."""
+        """Remove the token, which Meta quotes where it is malformed, and everything that looks like a token."""
         return _SECRET_LIKE.sub("…", text.replace(self._token, "…"))[:300]
 
 
@@ -246,7 +246,7 @@ _TOO_SLOW = "the Graph API did not answer within {:g} s"
 
 
 def _rows(data: object) -> list[Json]:
-    if isinstance(data, dict):  # a reference page prints the list so: whatsapp/README.md 6.1
+    if isinstance(data, dict):  # a reference page shows the list in this form: whatsapp/README.md 6.1
         data = list(data.values())
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
         raise GraphError("malformed", "the Graph API answered with a page that has no list of rows")
@@ -254,7 +254,7 @@ def _rows(data: object) -> list[Json]:
 
 
 def _next_cursor(page: Json) -> str | None:
-    """Return the cursor of the next page; the address that comes with it is not followed, as it may lead anywhere."""
+    """Return the cursor of the next page. The address of the next page is not used, as it may lead anywhere."""
     paging = page.get("paging")
     if not isinstance(paging, dict) or not paging.get("next"):
         return None
@@ -264,7 +264,7 @@ def _next_cursor(page: Json) -> str | None:
 
 
 def _items(header: str | None) -> list[Json]:
-    """Return the usage objects of a header: one, or lists of them by the id that they are about."""
+    """Return the usage objects of a header, which holds one object, or lists of objects by id."""
     try:
         found = json.loads(header or "")
     except (ValueError, RecursionError):
@@ -291,7 +291,7 @@ def _retry_after(header: str | None) -> float:
 
 def _skew(header: str | None) -> float | None:
     at = _date(header) if header else None
-    return None if at is None else time.time() - at - 0.5  # the header has cut off half a second, on average
+    return None if at is None else time.time() - at - 0.5  # the header lacks half a second on average
 
 
 def _date(header: str) -> float | None:

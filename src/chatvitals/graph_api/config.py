@@ -1,4 +1,4 @@
-"""The accounts that `watch_quality` polls: its keywords, then the settings."""
+"""The accounts that `watch_quality` polls, from its keywords and the settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RULES = rules(Settings)
 
 
 class PollerOptions(NamedTuple):
-    """The keywords of `watch_quality`; None is what was not given."""
+    """The keywords of `watch_quality`. None means not given."""
 
     access_token: str | Mapping[str, str] | None = None
     waba_ids: str | Sequence[str] | None = None
@@ -30,11 +30,11 @@ class PollerOptions(NamedTuple):
     hourly_calls: int | None = None
 
     def __repr__(self) -> str:
-        return f"<what was given to watch_quality about {self.waba_ids!r}>"
+        return f"<options of watch_quality for {self.waba_ids!r}>"
 
 
 def targets(given: PollerOptions, settings: Settings) -> list[Target]:
-    """Return what to poll, by keywords, then settings.
+    """Return the accounts to poll, from keywords, then settings.
 
     Raises:
         SettingsError: a value is missing or not allowed.
@@ -69,7 +69,7 @@ def poller(
 
 def _need_httpx() -> None:
     try:
-        import httpx  # noqa: F401, PLC0415 - to say what to do where it is missing
+        import httpx  # noqa: F401, PLC0415 - to give advice where it is missing
     except ModuleNotFoundError as error:
         if error.name != "httpx":
             raise

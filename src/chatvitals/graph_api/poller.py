@@ -1,7 +1,7 @@
-"""The poller: one thread per process asks the Graph API for ratings (conversations/README.md 8).
+"""The poller, which is one thread per process that asks the Graph API for ratings (conversations/README.md 8).
 
-Of all processes that share a store, the one with the lease of a WABA asks for it. The others look now and then whether
-the lease is free.
+Of all processes that share a store, only the process with the lease of a WABA polls it. The others check now and then
+whether the lease is free.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ NUMBER_FIELDS = (
     "id,display_phone_number,verified_name,quality_rating,status,name_status,code_verification_status,platform_type,"
     "throughput,account_mode,whatsapp_business_manager_messaging_limit,health_status"
 )
-SURE_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating"  # what every version and account knows
+SURE_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating"  # known to every version and account
 ACCOUNT_FIELDS = "id,health_status,whatsapp_business_manager_messaging_limit"
 _SURE_ACCOUNT_FIELDS = "id,health_status"
 TEMPLATE_FIELDS = "name,language,status,category,quality_score"
 NO_SUCH_FIELD = 100
 
-_LOOK_SECONDS = 1.0  # how often the holder of a lease looks whether a webhook came
+_LOOK_SECONDS = 1.0  # how often the holder of a lease checks for new webhooks
 _SHORTEST_LEASE = 3.0
 _CLOSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One WABA, and how it is asked for."""
+    """One WABA with the options of its polls."""
 
     waba: str
     token: str = field(repr=False)
@@ -61,10 +61,10 @@ class Poller(LeasedThread):
     """Polls all targets from one daemon thread, which `ensure` starts in whatever process calls it.
 
     Args:
-        store: shared with the other processes; it holds leases, schedules and what webhooks have told.
-        emit: takes what was found.
-        guard: counts what goes wrong inside.
-        clock: returns the time in Unix seconds.
+        store: the shared store with leases, schedules and the state from webhooks.
+        emit: receives the results.
+        guard: counts internal errors.
+        clock: function that returns the time in Unix seconds.
 
     """
 
@@ -94,7 +94,7 @@ class Poller(LeasedThread):
         return {waba: target.token for waba, target in self._targets.items()}
 
     def add(self, target: Target) -> None:
-        """Poll a WABA from now on; one that is polled already is polled as this target says."""
+        """Poll a WABA from now on. A target for the same WABA replaces the old one."""
         with self._lock:
             self._targets[target.waba] = target
         self.ensure()
@@ -110,7 +110,7 @@ class Poller(LeasedThread):
         self._store.close()
 
     def _round(self, stop: threading.Event) -> float:
-        """Look after each WABA once; return after how many seconds to look again."""
+        """Check each WABA once. Return the seconds until the next check."""
         with self._lock:
             targets = list(self._targets.values())
         rest = [_LOOK_SECONDS if not targets else 60.0]
@@ -134,7 +134,7 @@ class Poller(LeasedThread):
 
 
 class _Watch:
-    """One WABA, seen from one process."""
+    """The poller's view of one WABA in one process."""
 
     def __init__(
         self,
@@ -154,11 +154,11 @@ class _Watch:
         self._lease_seconds = max(target.every, _SHORTEST_LEASE)
         self._renew_at = 0.0
         self._document: bytes | None = None
-        self._only_sure: set[str] = set()  # edges that refused a field
-        self._refused: dict[str, str] = {}  # what was last logged about an edge that cannot be read
+        self._only_sure: set[str] = set()  # edges that have refused a field
+        self._refused: dict[str, str] = {}  # the last logged error of each edge that cannot be read
 
     def look(self, stop: threading.Event) -> float:
-        """Poll if it is this process's turn and time; return after how many seconds to look again."""
+        """Poll if this process has the lease and a poll is due. Return the seconds until the next check."""
         now = self._clock()
         if not self._holds(now):
             return self.target.every / 4
@@ -186,7 +186,7 @@ class _Watch:
         return f"poller:{self.target.waba}"
 
     def _holds(self, now: float) -> bool:
-        """Get or renew the lease, a third of it after the last time."""
+        """Get or renew the lease. It is renewed after a third of its time."""
         if self._schedule is not None and self._renew_at - self._lease_seconds <= now < self._renew_at:
             return True
         if not self._store.lease(self._lease, self._holder, self._lease_seconds, now):
@@ -200,14 +200,14 @@ class _Watch:
         return True
 
     def _listen(self) -> None:
-        """Look whether any process has committed a webhook about the business since the last poll."""
+        """Check whether any process has committed a webhook about the business since the last poll."""
         document = self._store.document(state.DOCUMENT)
         if document != self._document and self._schedule is not None:
             self._document = document
             self._schedule.hear(state.decode(document).heard)
 
     def _poll(self, schedule_: Schedule, began: float) -> None:
-        """Ask for everything that is due, one edge after the other; what is found is told, whatever else is refused."""
+        """Read everything that is due, edge by edge. Results are emitted even if other edges are refused."""
         poll = Poll(waba_id=self.target.waba, received=began)
         listed = schedule_.templates_due(began)
         faults: list[GraphError] = []
@@ -219,7 +219,7 @@ class _Watch:
         except GraphError as error:
             faults.append(error)
         found = poll.numbers is not None or poll.account is not None or poll.templates is not None
-        # A refusal is an answer: where others were given, it is asked again at the usual time and no sooner.
+        # A refusal is an answer. If other edges answered, the refused edge is read again at the usual time.
         failure = next((error for error in faults if not (found and error.refused)), None)
         if failure is not None:
             schedule_.failed(self._clock(), failure)
@@ -227,14 +227,14 @@ class _Watch:
             schedule_.succeeded(began, self._own_client().usage, listed=listed)
         if found:
             self._tell(poll)
-        if self._schedule is schedule_:  # else another process has it meanwhile, and keeps its own
+        if self._schedule is schedule_:  # otherwise another process has taken over with its own schedule
             self._keep(schedule_)
 
     def _edge(self, edge: str, ask: Callable[[], _T], faults: list[GraphError]) -> _T | None:
-        """Ask for one edge; a refusal is noted and logged, and the others are asked all the same.
+        """Read one edge. A refusal is recorded and logged, and the other edges are still read.
 
         Raises:
-            GraphError: the others would not be answered either.
+            GraphError: the other edges would fail, too.
 
         """
         try:
@@ -257,7 +257,7 @@ class _Watch:
         return self._own_client().pages(f"{self.target.waba}/message_templates", limit=200, fields=TEMPLATE_FIELDS)
 
     def _ask(self, edge: str, ask: Callable[[bool], Any]) -> Any:
-        """Ask for all fields; where one is refused, for those that any version and any account has."""
+        """Request all fields. If one is refused, request the fields that every version and account has."""
         if edge not in self._only_sure:
             try:
                 return ask(False)
@@ -265,7 +265,7 @@ class _Watch:
                 if error.code != NO_SUCH_FIELD:
                     raise
         answer = ask(True)
-        self._only_sure.add(edge)  # the code also stands for ids that do not exist, so only now it is sure
+        self._only_sure.add(edge)  # the code also stands for unknown ids, so it is certain only now
         return answer
 
     def _numbers(self, only_sure: bool) -> list[dict[str, object]]:  # noqa: FBT001 - called by `_ask` alone
@@ -290,7 +290,7 @@ class _Watch:
         return self._client
 
     def _before_call(self) -> None:
-        """Take a request from the budget, in the store first: whoever takes over must know of it."""
+        """Take a request from the budget. The store is updated first, because another process may take over."""
         now = self._clock()
         if not self._holds(now) or self._schedule is None:
             raise GraphError("budget", "another process polls now")

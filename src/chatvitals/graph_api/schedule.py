@@ -1,4 +1,4 @@
-"""When a WABA may be asked next: the interval, what brings a poll forward, what holds it back, and the budget."""
+"""The schedule of a WABA's polls: interval, earlier and later polls, and the budget of requests."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 TEMPLATES_EVERY: Final = 3600.0
 _HOUR_MINUTES: Final = 60
-_FORWARD_GAP: Final = 3.0  # seconds between two polls at least: many webhooks come at once
+_FORWARD_GAP: Final = 3.0  # least seconds between two polls, because many webhooks come at once
 _FIRST_PAUSE: Final = 15.0
-_LONGEST_PAUSE: Final = 3600.0  # where trying again would not help by itself: rate limits, tokens
-_SHORT_PAUSE: Final = 300.0  # where it may
+_LONGEST_PAUSE: Final = 3600.0  # for errors that last, such as rate limits and invalid tokens
+_SHORT_PAUSE: Final = 300.0  # for errors that may end soon
 _LONGEST_REST: Final = 86_400.0 + _LONGEST_PAUSE
 _TOLERANCE: Final = 5.0
 _CALLS_PER_POLL: Final = 2
@@ -25,24 +25,24 @@ _HIGH_PERCENT, _VERY_HIGH_PERCENT = 80.0, 95.0
 
 
 class Kept(msgspec.Struct, array_like=True):
-    """What the store keeps of a WABA's polls, so that a restart or another worker goes on where this one was."""
+    """The stored state of a WABA's polls, so that a restart or another worker can go on."""
 
-    polled: float = 0.0  # when the last poll began that brought everything
-    listed: float = 0.0  # when it last brought the list of templates
-    heard: float = 0.0  # the latest webhook about the business that a poll has followed
-    failures: int = 0  # in a row
+    polled: float = 0.0  # start of the last complete poll
+    listed: float = 0.0  # start of the last poll with the list of templates
+    heard: float = 0.0  # time of the latest webhook about the business that a poll has followed
+    failures: int = 0  # number of failures in a row
     not_before: float = 0.0
     calls: dict[int, int] = {}  # by minute of Unix time
 
 
 class Schedule:
-    """One WABA's schedule. All times are Unix seconds; nothing here waits or asks.
+    """One WABA's schedule. All times are Unix seconds. Nothing here waits or sends requests.
 
     Args:
         every: seconds between two polls.
-        hourly_calls: requests in an hour, at most.
-        kept: what is known from before.
-        chance: returns a number from 0 to 1; it spreads polls over time.
+        hourly_calls: most requests in an hour.
+        kept: the stored state.
+        chance: function that returns a number from 0 to 1, which spreads polls over time.
 
     """
 
@@ -57,7 +57,7 @@ class Schedule:
         self._heard = self.kept.heard
 
     def due(self, now: float) -> float:
-        """Return when the next poll is due, seen from `now`; what seems to come from the future counts for nothing."""
+        """Return the time of the next poll, seen from `now`. Stored times in the future are ignored."""
         kept = self.kept
         polled = kept.polled if kept.polled <= now + _TOLERANCE else 0.0
         regular = polled + self._every * self._stretch
@@ -66,15 +66,15 @@ class Schedule:
         return max(regular, kept.not_before if kept.not_before <= now + _LONGEST_REST else 0.0)
 
     def templates_due(self, now: float) -> bool:
-        """Return whether the list of templates is to be asked for with a poll at `now`."""
+        """Return whether a poll at `now` should read the list of templates."""
         return not 0 <= now - self.kept.listed < TEMPLATES_EVERY
 
     def hear(self, at: float) -> None:
-        """Learn that a webhook about the business came at `at`: the next poll is brought forward."""
+        """Record that a webhook about the business came at `at`. It brings the next poll forward."""
         self._heard = max(self._heard, at)
 
     def spend(self, now: float) -> bool:
-        """Take one request from the hour's budget; False when nothing is left of it."""
+        """Take one request from the hour's budget. Return False when nothing is left."""
         minute = int(now // 60)
         self.kept.calls = self._recent(now)
         if sum(self.kept.calls.values()) >= self._hourly_calls:
@@ -85,7 +85,7 @@ class Schedule:
         return True
 
     def succeeded(self, began: float, usage: Usage, *, listed: bool) -> None:
-        """Note a poll that brought everything; heavy use of the API makes the next one come later."""
+        """Record a complete poll. Heavy use of the API delays the next poll."""
         self.kept.polled = began
         if listed:
             self.kept.listed = began
@@ -96,9 +96,9 @@ class Schedule:
         self._stretch = slower * self._spread()
 
     def failed(self, now: float, error: GraphError) -> None:
-        """Note a poll that failed: each one in a row doubles the pause, and the API's own wish counts too."""
+        """Record a failed poll. Each failure in a row doubles the pause, and the API's own request counts, too."""
         if error.kind == "budget":
-            return  # `spend` has said until when
+            return  # `spend` has set the end of the pause
         self.kept.failures += 1
         lasting = error.kind in {"rate_limited", "unauthorized"}
         longest = max(self._every, _LONGEST_PAUSE if lasting else _SHORT_PAUSE)
@@ -109,12 +109,12 @@ class Schedule:
         return 0.95 + 0.1 * self._chance()
 
     def _can_hurry(self, now: float) -> bool:
-        """Return whether the budget allows for more than the regular polls: a storm of webhooks must not use it up."""
+        """Return whether the budget allows extra polls, because a storm of webhooks must not use it up."""
         reserved = min(_CALLS_PER_POLL * 3600.0 / self._every, self._hourly_calls / 2)
         return sum(self._recent(now).values()) + reserved < self._hourly_calls
 
     def _recent(self, now: float) -> dict[int, int]:
-        """Return the calls of minutes that lie in the last hour, at least in part."""
+        """Return the calls of the minutes that lie in the last hour, at least in part."""
         minute = int(now // 60)
         return {m: calls for m, calls in self.kept.calls.items() if abs(minute - m) <= _HOUR_MINUTES}
 
@@ -124,7 +124,7 @@ _decoder = msgspec.msgpack.Decoder(Kept)
 
 
 def decode(document: bytes | None) -> Kept:
-    """Return what the store keeps; what cannot be read is as good as nothing."""
+    """Return the stored state, or an empty state where it cannot be read."""
     try:
         return Kept() if document is None else _decoder.decode(document)
     except msgspec.MsgspecError:

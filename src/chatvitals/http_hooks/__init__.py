@@ -1,8 +1,8 @@
-"""Seeing the bot's sends on their way out: hooks on its HTTP clients, of this whole process or of one client.
+"""Observation of the bot's sends, by hooks on the HTTP clients of the whole process or on one client.
 
-A library is hooked as soon as it has been imported; we import none, since each costs a bot that does not use it some
-0.2 s and 10 MB. A finder sees what the bot imports later. Where another tool imports past it, the next `refresh`
-finds the library; the doors call it per webhook.
+A library is hooked as soon as it has been imported. chatvitals imports none of them, since each import costs a bot
+about 0.2 s and 10 MB. An import hook finds later imports. If another tool imports in another way, the next `refresh`
+finds the library. Integrations call `refresh` for each webhook.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _METHODS: tuple[Method, ...] = (
     *_http_client.METHODS,
 )
 
-_observers: tuple[SendObserver, ...] = ()  # in order of installation; the last one gets the sends
+_observers: tuple[SendObserver, ...] = ()  # in order of installation; the last observer gets the sends
 _patches: dict[Method, Patch] = {}
 _waiting: tuple[Method, ...] = ()  # methods of libraries that were not yet imported at the last look
-_modules = 0  # how many modules there were then
+_modules = 0  # the number of modules at the last look
 
 
 def install(observer: SendObserver) -> None:
-    """Let `observer` see the sends of all clients of this process, in the place of one installed before."""
-    global _observers  # noqa: PLW0603 - class-level hooks are of the process, and so is the list of who looks on
+    """Let `observer` see the sends of all clients of this process, in place of an earlier observer."""
+    global _observers  # noqa: PLW0603 - class-level hooks are process-wide, and so is the list of observers
     with lock:
         _observers = (*(other for other in _observers if other is not observer), observer)
         _patch(_METHODS)
@@ -50,9 +50,9 @@ def install(observer: SendObserver) -> None:
 
 
 def remove(observer: SendObserver) -> None:
-    """Take `observer` away; with the last one, every class gets back exactly what it had.
+    """Remove `observer`. After the last removal, every class gets back exactly its original methods.
 
-    Where someone has patched over us since, theirs stays and our wrapper passes everything through.
+    Where another patch lies over ours, that patch stays and our wrapper passes all calls through.
     """
     global _observers  # noqa: PLW0603 - as in `install`
     with lock:
@@ -74,7 +74,7 @@ _import_hook = ImportHook({method.module for method in _METHODS} | {"httpx2", "u
 
 
 def refresh() -> None:
-    """Hook the libraries that were imported since the last look; with nothing to do it costs next to nothing."""
+    """Hook the libraries that were imported since the last look. Without new imports it costs next to nothing."""
     global _modules  # noqa: PLW0603 - as in `install`
     modules = len(sys.modules)
     if modules == _modules:
@@ -84,7 +84,7 @@ def refresh() -> None:
             with lock:
                 if _observers:
                     _patch(_waiting)
-            return  # and look again next time: a library that is only half imported may have no class yet
+            return  # and look again next time, because a partly imported library may have no class yet
     _modules = modules
 
 
@@ -94,12 +94,12 @@ def hooked() -> list[str]:
 
 
 def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]:
-    """Let `observer` alone see the sends of one client; return a function that undoes it.
+    """Let only `observer` see the sends of one client. Return a function that undoes it.
 
     Args:
         client: an `httpx.Client`, `httpx.AsyncClient` (or httpx2's), `requests.Session`, `aiohttp.ClientSession`, a
             session of niquests, a pool of urllib3 or a connection of http.client.
-        observer: who looks on.
+        observer: the observer of the sends.
 
     Raises:
         TypeError: the client is of another kind.
@@ -117,7 +117,7 @@ def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]
 
 
 class _ClientWatch:
-    """The watch over one client, until it is undone."""
+    """The hook on one client, until it is undone."""
 
     __slots__ = ("_observer", "_patch")
 
@@ -127,7 +127,7 @@ class _ClientWatch:
             self._patch = Patch(method, client, self._observing)
 
     def undo(self) -> None:
-        """End the watch; calling it again does nothing."""
+        """Remove the hook. A second call does nothing."""
         self._observer = None
         self._patch.undo()
 
@@ -141,7 +141,7 @@ def _observing() -> SendObserver | None:
 
 
 def _patch(methods: tuple[Method, ...]) -> None:
-    """Hook those of `methods` whose library is there and whose class does not lead to a wrapper of ours already."""
+    """Hook those of `methods` whose library is imported and whose class is not hooked yet."""
     global _waiting  # noqa: PLW0603 - as in `install`
     waiting = []
     for method in methods:

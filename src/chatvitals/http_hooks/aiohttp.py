@@ -1,9 +1,9 @@
 """Sends through aiohttp: `ClientSession._request`, which returns before the body of the answer has been read.
 
-The body holds the message's id, and it is the bot's to read, or not. Reading it in the hook would empty
-`response.content`, move errors and waiting to another line of the bot, and let the connection go early. So we only
-look: at the response's buffer once it is complete and nobody has taken from it, or at what the bot's own `read()`
-(`json()` and `text()` call it) returns. A response that is let go unread counts by its status alone.
+The body holds the message's id, and only the bot may read it. A read in the hook would empty `response.content`, move
+errors and waits to another line of the bot, and release the connection early. So the hook only looks at data that is
+there: the response's complete and untouched buffer, or the result of the bot's own `read()` (`json()` and `text()` call
+it). A response that is released unread counts by its status alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chatvitals.http_hooks.observer import Pending
     from chatvitals.http_hooks.patching import Arguments, Keywords
 
-_MAX_PEEK = 64 * 1024  # bytes; an answer to a send is a few hundred
+_MAX_PEEK = 64 * 1024  # bytes; an answer to a send has a few hundred
 
 
 def _address(client: Any, args: Arguments, kwargs: Keywords) -> tuple[object, object]:
@@ -28,7 +28,7 @@ def _address(client: Any, args: Arguments, kwargs: Keywords) -> tuple[object, ob
     path = url if isinstance(url, str) else getattr(url, "path", None)
     base = getattr(client, "_base_url", None)
     if base is not None and isinstance(path, str) and send_requests.is_endpoint(method, path):
-        return method, urljoin(base.path, path)  # the number may stand in the session's base address
+        return method, urljoin(base.path, path)  # the number may be part of the session's base address
     return method, path
 
 
@@ -37,9 +37,9 @@ def _body(_client: Any, _args: Arguments, kwargs: Keywords) -> object:
     if body is not None:
         return body
     data = kwargs.get("data")
-    if isinstance(data, (str, bytes, bytearray, dict)):  # a dict there is a form
+    if isinstance(data, (str, bytes, bytearray, dict)):  # a dict here is a form
         return data
-    fields = getattr(data, "_fields", None)  # of a FormData; writing it is what consumes it
+    fields = getattr(data, "_fields", None)  # of a FormData; it is consumed only when it is written
     if isinstance(fields, list):
         return {options.get("name"): value for options, _, value in fields if isinstance(value, str)}
     value = getattr(data, "_value", None)  # of a payload that holds its bytes, such as JsonPayload
@@ -55,11 +55,11 @@ def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) 
 
 
 class _BodyWatch:
-    """Waits for the body of one response; it leaves the response when it knows.
+    """The wait for the body of one response. It ends as soon as the body is known.
 
-    It stands before `read`, `release` and `close` of this one object; a body that ends while nobody reads is seen by
-    the stream's own callback. It holds the response weakly: one that the bot drops unread goes as it would without us,
-    and then counts by its status.
+    It wraps `read`, `release` and `close` of this one object. The stream's own callback reports a body that ends
+    without a read. The watch holds the response weakly, so that a response that the bot drops unread is freed as
+    usual. It then counts by its status.
     """
 
     def __init__(self, pending: Pending, response: Any) -> None:
@@ -93,14 +93,14 @@ class _BodyWatch:
         return self._bare("close")()
 
     def _bare(self, name: str) -> Any:
-        """Return what the response has under `name` without us; whoever calls it holds the response."""
+        """Return the response's own `name` without our wrapper. The caller holds the response."""
         before = self._before[name]
         response = self._response()
         return getattr(type(response), name).__get__(response) if before is None else before
 
     def _ended(self) -> None:
         body = self._peek()
-        if body is not None or not self._reading:  # else `_read` is about to know it
+        if body is not None or not self._reading:  # otherwise `_read` is about to get it
             self._finish(body)
 
     def _peek(self) -> bytes | None:
@@ -121,7 +121,7 @@ class _BodyWatch:
 
 
 def _untouched(content: Any) -> bytes | None:
-    """Return the whole body while it lies complete in the stream's buffer, without taking it; else None."""
+    """Return the whole body if it is complete in the stream's buffer, without consuming it, else None."""
     buffer = getattr(content, "_buffer", None)
     if buffer is None or not content.is_eof() or not 0 < content.total_bytes <= _MAX_PEEK:
         return None

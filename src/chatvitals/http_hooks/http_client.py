@@ -1,7 +1,7 @@
 """Sends through http.client, and through urllib.request, which uses it: `HTTPConnection.request`.
 
-The answer comes later, from `getresponse`, and its body holds the message's id. The body is the bot's to read, or
-not: we look at what the bot's own `read()` returns. An answer that is closed unread counts by its status alone.
+The answer comes later, from `getresponse`, and its body holds the message's id. Only the bot may read the body, so the
+hook looks at the result of the bot's own `read()`. An answer that is closed unread counts by its status alone.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _MARK = "_chatvitals"  # the attribute of a response that holds its watch
 
 
 class _AnswerWatch:
-    """Waits for the answer on one connection; it leaves the connection as soon as it is there."""
+    """The wait for the answer on one connection. It ends as soon as the answer is there."""
 
     def __init__(self, pending: Pending, client: Any) -> None:
         self._pending = pending
-        self._client = weakref.ref(client)  # what is kept by its own attribute must not keep the connection
+        self._client = weakref.ref(client)  # an attribute of the connection must not keep the connection alive
         self._ours = self._getresponse
         vars(client)["getresponse"] = self._ours
 
@@ -58,7 +58,7 @@ class _AnswerWatch:
 
 
 class _BodyWatch:
-    """Sees what the bot reads of one response, until the body has been read whole or closed."""
+    """Observer of the bot's reads of one response, until its body has been read or closed."""
 
     __slots__ = ("_gone", "_kind", "_pending", "_pieces", "_status")
 
@@ -71,11 +71,11 @@ class _BodyWatch:
         self._gone = weakref.finalize(response, pending.finish, response.status, None)
         self._gone.atexit = False
         vars(response)[_MARK] = self
-        # Not an attribute of the response: it would have to hold the response, and keep its connection open.
+        # Not an attribute of the response, which would have to refer to the response and keep its connection open.
         response.__class__ = _watched(kind)
 
     def saw(self, response: Any, piece: bytes, *, whole: bool) -> None:
-        """Note what was read."""
+        """Record the data of a read."""
         with self._pending.guard("clients"):
             self._pieces.append(piece)
             if whole or not piece or response.isclosed():
@@ -92,7 +92,7 @@ class _BodyWatch:
 
 @lru_cache(maxsize=16)
 def _watched(kind: Any) -> Any:
-    """Return a class that is `kind` but for a look at what is read."""
+    """Return a subclass of `kind` that observes reads."""
 
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
         piece = kind.read(self, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Sends through httpx and httpx2: `send` of both clients, inside which auth, redirects and reading happen."""
+"""Sends through httpx and httpx2: `send` of both clients, which includes auth, redirects and the read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _address(_client: Any, args: Arguments, kwargs: Keywords) -> tuple[object, o
 def _body(_client: Any, args: Arguments, kwargs: Keywords) -> object:
     try:
         return _request(args, kwargs).content
-    except Exception:  # noqa: BLE001 - a stream, a generator, a file: it raises RequestNotRead and stays unread
+    except Exception:  # noqa: BLE001 - a stream, a generator or a file raises RequestNotRead and stays unread
         return None
 
 

@@ -1,4 +1,4 @@
-"""Sends through niquests: `send` of its sessions, as in requests; an answer that is not there yet is not waited for."""
+"""Sends through niquests: `send` of its sessions, like in requests. It never waits for a late answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _answered(pending: Pending, client: Any, response: Any, kwargs: Keywords) -> None:
-    if getattr(response, "lazy", False):  # multiplexed: any look at it would wait for it
+    if getattr(response, "lazy", False):  # multiplexed: any access would wait for the answer
         pending.finish(200, None)
         return
     requests.METHODS[0].answered(pending, client, response, kwargs)

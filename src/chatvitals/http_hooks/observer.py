@@ -1,4 +1,4 @@
-"""What the hooks call: an observer of sends, and one send between its begin and its answer."""
+"""The observer that the hooks call, and one send between its start and its answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SendContext(NamedTuple):
-    """The context of a send's caller; the send is judged by it once its answer is in."""
+    """The context of a send's caller. It classifies the send once the answer is in."""
 
     tag: Tag
     contacts: tuple[ContactIds, ...]
@@ -29,13 +29,13 @@ class SendContext(NamedTuple):
 
 
 class SendObserver:
-    """Turns a client's requests into `Send` events; nothing here ever raises.
+    """Converter of a client's requests to `Send` events. It never raises.
 
     Args:
-        emit: takes each event.
-        guard: counts what goes wrong.
-        clock: returns the time in Unix seconds.
-        default_number: the business number of sends whose address names none.
+        emit: receives each event.
+        guard: counts errors.
+        clock: function that returns the time in Unix seconds.
+        default_number: the business number of sends whose address has none.
 
     """
 
@@ -49,22 +49,22 @@ class SendObserver:
         self.clock = clock
         self.default_number = default_number
         self.seen = 0
-        """How many sends this process has seen."""
+        """Number of sends that this process has seen."""
 
     def begin(self, method: str, url: str, body: object) -> Pending | None:
-        """Return the send that this request is, or None; call it where the bot makes the call, before it is made."""
+        """Return the send in this request, or None. Call it in the bot's context, before the request is made."""
         try:
             attempt = send_requests.recognise(method, url, body)
             if attempt is not None:
                 told = SendContext(context.tag(), context.handled(), context.handled_trace())
                 return Pending(self, attempt, told, self.clock())
-        except Exception as error:  # noqa: BLE001 - a fence; `with guard` would cost every other request 0.3 µs
+        except Exception as error:  # noqa: BLE001 - `with guard` would cost every other request 0.3 µs
             self.guard.report("clients", error)
         return None
 
 
 class Pending:
-    """A send that is under way. The first of `finish` and `failed` counts; neither ever raises."""
+    """A send that is under way. The first call of `finish` or `failed` counts it. Neither ever raises."""
 
     __slots__ = ("_answered", "_attempt", "_done", "_observer", "_span", "_started", "_told")
 
@@ -94,7 +94,7 @@ class Pending:
             self._span.leave()
 
     def answered(self) -> None:
-        """Note that the answer is in; for clients that give its body only later."""
+        """Record that the answer is in. It is for clients that give its body only later."""
         with self.guard("clients"):
             self._answered = self._observer.clock()
 
@@ -155,12 +155,12 @@ class Pending:
 def _recipient(
     attempt: Attempt, told: SendContext, answer: send_requests.SendAnswer
 ) -> tuple[str, str, ContactIds | None]:
-    """Return both ids of the recipient, and who it is where that contact's message is being handled.
+    """Return both ids of the recipient, and the contact if its message is being handled.
 
-    `to` may spell a number that webhooks spell differently; the answer's id is theirs.
+    `to` may have another spelling than webhooks, but the answer's id has the same.
     """
     phone, user = attempt.phone, attempt.user
-    if not phone and not user:  # a group or a mark names no contact, whatever the answer says
+    if not phone and not user:  # a group or a mark names no contact, whatever the answer contains
         return "", "", None
     contacts, number = told.contacts, attempt.number
     handled = find(contacts, number, phone, user) or find(contacts, number, answer.phone, answer.user)
@@ -170,14 +170,14 @@ def _recipient(
 
 
 def _number(attempt: Attempt, told: SendContext, handled: ContactIds | None) -> str:
-    """Return the business number of a send whose address names none, or the empty string."""
+    """Return the business number of a send whose address has none, or the empty string."""
     if handled is None and len(told.contacts) == 1 and not (attempt.phone or attempt.user):
-        handled = told.contacts[0]  # a mark names no contact, yet it is about the one being handled
+        handled = told.contacts[0]  # a mark names no contact, but it is about the contact being handled
     return "" if handled is None else handled.phone_number_id
 
 
 def _kind(attempt: Attempt, tag: Tag, handled: ContactIds | None) -> tuple[SendKind, bool]:
-    """Return what a send is, and whether the code said so (conversations/README.md 2)."""
+    """Return the kind of a send, and whether the code set it (conversations/README.md 2)."""
     if attempt.mark or attempt.type == "reaction":
         return "other", False
     if tag.kind is not None:

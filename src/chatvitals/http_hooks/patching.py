@@ -1,4 +1,4 @@
-"""Replacing one method of a client class, or of one client, by a wrapper that looks on; and putting it back."""
+"""Replacement of a method of a client class, or of one client, by an observing wrapper, and its removal."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     Arguments = tuple[Any, ...]
     Keywords = Mapping[str, Any]
 
-# Held for moments only, while attributes are compared and set.
+# Held only briefly, while attributes are compared and set.
 lock = threading.RLock()
 
-# The body of the send that is being looked at here. A call with the same body inside it is the same send: requests
-# calls `send` again for each redirect and urllib3 below it, and wrappers of ours may be stacked.
+# The body of the send that is observed here. A nested call with the same body is the same send: requests calls `send`
+# again for each redirect and then urllib3, and several wrappers of ours may be stacked.
 _covered: ContextVar[object] = ContextVar("chatvitals_covered", default=None)
 _unobserved: ContextVar[bool] = ContextVar("chatvitals_unobserved", default=False)
 
@@ -33,37 +33,37 @@ _ABSENT = object()
 
 
 class Method(NamedTuple):
-    """A method of a client library through which all requests of its clients pass."""
+    """A method of a client library that all requests of its clients pass through."""
 
     module: str
     owner: str
     name: str
     asynchronous: bool
     address: Callable[[Any, Arguments, Keywords], tuple[object, object]]
-    """Client, arguments, keywords -> HTTP method and address (or path), without touching the body."""
+    """Maps client, arguments and keywords to HTTP method and address (or path), without access to the body."""
     body: Callable[[Any, Arguments, Keywords], object]
-    """Client, arguments, keywords -> the body where it is in memory, else None; never consumes anything."""
+    """Maps client, arguments and keywords to the body if it is in memory, else None. It never consumes anything."""
     answered: Callable[[Pending, Any, Any, Keywords], None]
-    """Pending, client, response, keywords -> finishes the pending send, now or when the bot has read the body."""
+    """Gets pending send, client, response and keywords. It finishes the send now, or when the bot has read the body."""
 
     @property
     def label(self) -> str:
-        """The class by which users know it."""
+        """The name of the class for users."""
         return f"{self.module}.{self.owner}"
 
     def loaded_class(self, modules: Mapping[str, Any]) -> type | None:
-        """Return the class if the library has been imported (a module half imported has none yet), else None."""
+        """Return the class if the library has been imported, else None. A partly imported library has no class yet."""
         owner = getattr(modules.get(self.module), self.owner, None)
         return owner if isinstance(owner, type) and self.name in vars(owner) else None
 
 
 class Patch:
-    """One replaced method. While `observing()` gives None, the wrapper passes everything through.
+    """One replaced method. While `observing()` returns None, the wrapper passes all calls through.
 
     Args:
-        method: which method.
+        method: the method to replace.
         target: the class, or one client.
-        observing: gives the observer that looks on at the moment of a call.
+        observing: function that returns the observer at the time of a call.
 
     """
 
@@ -81,17 +81,17 @@ class Patch:
             self.wrapper = _wrapper(method, bare, observing, self.heal, had)
             setattr(target, method.name, self.wrapper)
             return
-        self._target = weakref.ref(target)  # whoever keeps the undo must not keep the client
-        # What the class has is looked up at call time: others may patch it later.
+        self._target = weakref.ref(target)  # the undo function must not keep the client alive
+        # The class's attribute is looked up at call time, because others may patch it later.
         bare = functools.partial(_of_class, method.name) if had is _ABSENT else functools.partial(_whatever, had)
         looks_like = _static(type(target), method.name)
-        # The client's attribute refers to the client, as a bound method must: it ends with the garbage collector.
+        # The client's attribute refers to the client, like a bound method must. The garbage collector ends the cycle.
         self.wrapper = _wrapper(method, bare, observing, self.heal, looks_like)
-        # Past `__setattr__`, in which aiohttp warns in debug mode.
+        # Without `__setattr__`, because aiohttp's warns in debug mode.
         vars(target)[method.name] = types.MethodType(self.wrapper, target)
 
     def undo(self) -> None:
-        """Put back exactly what was there; where someone has patched over us, leave theirs."""
+        """Restore exactly the original attribute. Where another patch lies over ours, leave that patch."""
         with lock:
             target = self._target()
             attribute = None if target is None else vars(target).get(self._name)
@@ -105,14 +105,14 @@ class Patch:
                 vars(target)[self._name] = self._had
 
     def heal(self) -> None:
-        """Undo a patch that nobody uses any more: whoever patched over it has put it back on leaving."""
+        """Undo a patch that is not used any more. It was restored when a patch over it was removed."""
         with lock:
             if self._observing() is None:
                 self.undo()
 
     def is_under(self, attribute: Any) -> bool:
-        """Return whether calls of `attribute` reach our wrapper, as far as `__wrapped__` tells."""
-        for _ in range(32):  # chains of wrappers are short; a cycle must not hold us
+        """Return whether calls of `attribute` reach our wrapper, according to `__wrapped__`."""
+        for _ in range(32):  # chains of wrappers are short, and a cycle must end
             if attribute is self.wrapper:
                 return True
             attribute = getattr(attribute, "__wrapped__", None)
@@ -123,7 +123,7 @@ class Patch:
 
 @contextmanager
 def unobserved() -> Iterator[None]:
-    """Keep the calls in the body of the `with` statement from being counted: they are ours, not the bot's."""
+    """Do not count the calls in the body of the `with` statement, because they are ours and not the bot's."""
     token = _unobserved.set(True)
     try:
         yield
@@ -140,8 +140,8 @@ def _wrapper(
 ) -> Callable[..., Any]:
     """Return a wrapper with the name, signature and kind (sync or async) of `looks_like`.
 
-    Response and exception pass as the same objects. `_covered` is set back by value: a token could not be reset where
-    a coroutine is closed in another context than it ran in.
+    Response and exception pass as the same objects. `_covered` is reset by value, because a token could not be reset
+    where a coroutine is closed in another context than it ran in.
     """
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -184,14 +184,14 @@ def _wrapper(
             method.answered(pending, self, response, kwargs)
         return response
 
-    # Not the `__dict__`: other instrumentations leave marks there by which they know their own wrappers.
+    # Without the `__dict__`, where other instrumentations put marks by which they recognise their own wrappers.
     return functools.update_wrapper(acall if method.asynchronous else call, looks_like, updated=())
 
 
 def _begin(
     method: Method, observer: SendObserver | None, heal: Callable[[], None], call: tuple[Any, Arguments, Keywords]
 ) -> tuple[Pending, object] | None:
-    """Return the send that a call is and what it covers, or None where it is to pass unseen; never raises."""
+    """Return the send of a call and the body that it covers, or None for calls to ignore. It never raises."""
     if observer is None:
         heal()
         return None
@@ -203,7 +203,7 @@ def _begin(
         if body is None or _covered.get() is body:
             return None
         pending = observer.begin(str(verb), str(url), body)
-    except Exception as error:  # noqa: BLE001 - a fence; `with guard` would cost every other request 0.3 µs
+    except Exception as error:  # noqa: BLE001 - `with guard` would cost every other request 0.3 µs
         observer.guard.report("clients", error)
         return None
     return None if pending is None else (pending, body)
@@ -218,7 +218,7 @@ def _whatever(attribute: Any, _client: Any) -> Any:
 
 
 def _bound(attribute: Any, client: Any) -> Any:
-    """Bind a class's attribute to a client as Python would: other wrappers may be descriptors, or no functions."""
+    """Bind a class's attribute to a client like Python does. Other wrappers may be descriptors or other callables."""
     get = getattr(type(attribute), "__get__", None)
     return attribute if get is None else get(attribute, client, type(client))
 
@@ -228,7 +228,7 @@ def _of_class(name: str, client: Any) -> Any:
 
 
 def _static(owner: type, name: str) -> Any:
-    """Return a class's attribute as it is stored, unbound."""
+    """Return a class's attribute in its stored, unbound form."""
     for base in owner.__mro__:
         if name in vars(base):
             return vars(base)[name]

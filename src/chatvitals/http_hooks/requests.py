@@ -1,4 +1,4 @@
-"""Sends through requests: `Session.send`, which calls itself for each redirect and reads the body unless streaming."""
+"""Sends through requests: `Session.send`, which calls itself for redirects and reads the body unless it streams."""
 
 from __future__ import annotations
 

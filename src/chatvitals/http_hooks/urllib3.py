@@ -1,4 +1,4 @@
-"""Sends through urllib3: `HTTPConnectionPool.urlopen`, which requests uses, too (its sends are counted above)."""
+"""Sends through urllib3: `HTTPConnectionPool.urlopen`. Sends of requests, which uses it, are counted once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _body(_client: Any, args: Arguments, kwargs: Keywords) -> object:
 
 
 def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) -> None:
-    body = getattr(response, "_body", None)  # there only where the body was read ahead, as is the default
+    body = getattr(response, "_body", None)  # set only where the body was read in advance, which is the default
     pending.finish(response.status, body if isinstance(body, bytes) else None)
 
 

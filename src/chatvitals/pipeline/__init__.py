@@ -1,1 +1,1 @@
-"""From the bot's path to the store: a bounded queue and the thread that commits it in batches."""
+"""The bounded queue between the bot and the store, and the thread that commits it in batches."""

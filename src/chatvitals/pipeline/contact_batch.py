@@ -1,4 +1,4 @@
-"""One batch of events against one transaction of the store: load, resolve who is who, reduce, gather the changes."""
+"""A batch of events in one transaction: load states, resolve contacts, reduce, collect the changes."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Measurements
     from chatvitals.stores.base import Row, Transaction
 
-_EXPIRY_GRAIN = 3600.0  # an hour sooner or later makes no difference to forgetting, but costs a write each time
+_EXPIRY_GRAIN = 3600.0  # an hour does not matter for deletion, but finer times would cost a write each time
 _KEEP_OPEN = 90 * state.DAY
-_ENDS_EVERYTHING = 400 * state.DAY  # longer than anything stays open or is remembered
+_ENDS_EVERYTHING = 400 * state.DAY  # longer than any state stays open or is remembered
 DUE_GRAIN = 4.0
-"""Due times are rounded up to this many seconds: what falls due close together is then one visit and not several.
+"""Due times are rounded up to this many seconds, so that work that is due close together needs one visit.
 
-`advance` replays everything in order whenever it comes, so this delays numbers and changes none; who wants them exact
-(a scrape) looks this far ahead.
+`advance` replays everything in order whenever it runs, so this delays numbers but does not change them. A scrape, which
+needs exact numbers, looks this far ahead.
 """
 _OLDEST_TURN = catalogue.OLDEST_OPEN_TURN.name
 _OLDEST_HANDOVER = catalogue.OLDEST_OPEN_HANDOVER.name
 
 
 class _Entry:
-    """A contact in this batch, with what the store had of it."""
+    """A contact in this batch, with its state before the batch."""
 
     __slots__ = ("contact", "due", "key", "oldest_handover", "oldest_turn", "row", "touched")
 
@@ -46,14 +46,14 @@ class _Entry:
         self.key = key
         self.contact = contact
         self.row = row
-        self.due = contact.due  # nothing is due before
+        self.due = contact.due  # nothing is due earlier
         self.oldest_turn = contact.oldest_open_turns()
         self.oldest_handover = contact.oldest_open_handovers()
         self.touched = False
 
 
 class ContactBatch:
-    """Reduces events in memory; `changes` then holds all that must be committed together."""
+    """A reduction of events in memory. `changes` then returns everything that must be committed together."""
 
     def __init__(
         self,
@@ -76,10 +76,10 @@ class ContactBatch:
         self._changes = Changes(increments=measures.increments, maxima=measures.maxima)
 
     def apply(self, events: Sequence[PersonEvent]) -> None:
-        """Fold events in, in the order in which they were received."""
+        """Apply events in the order in which they were received."""
         keyed = [(event, self._hasher.keys(event)) for event in sorted(events, key=attrgetter("received"))]
         first = {keys[0] for _, keys in keyed}
-        if self._transaction.remote:  # rows that turn out not to be needed are cheaper than another round trip
+        if self._transaction.remote:  # unneeded rows are cheaper than another round trip
             for event, keys in keyed:
                 first.update(keys, self._new_keys(event) if type(event) is IdentityChange else ())
         self._load(first)
@@ -93,7 +93,7 @@ class ContactBatch:
         for event, keys in keyed:
             self._give_way()
             if type(event) is IdentityChange:
-                keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
+                keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - from here on the contact has these keys
             entry = self._resolve(event.phone_number_id, keys, event.received)
             if entry.due <= event.received:
                 self._advance(entry, event.received)
@@ -104,20 +104,20 @@ class ContactBatch:
                 entry.due = settled
 
     def settle(self, now: float, limit: int) -> int:
-        """Advance contacts that are due by `now`, at most `limit`; return how many there were."""
+        """Advance contacts that are due by `now`, at most `limit`. Return their number."""
         rows = self._transaction.due(now, limit)
         for key, row in rows.items():
             self._give_way()
             if key not in self._entries and not self._keep(key, row):
-                self._changes.removed.add(key)  # else it would be due for ever
+                self._changes.removed.add(key)  # otherwise it would be due for ever
             else:
                 self._entries[key].touched = True
         return len(rows)
 
     def erase(self, keys: Iterable[int], now: float) -> int:
-        """Remove the contacts of these keys with all their other keys; return how many there were.
+        """Delete the contacts of these keys with all their other keys. Return their number.
 
-        What is open ends first and is counted, so that the numbers still add up.
+        Open turns and runs end first and are counted, so that the numbers still add up.
         """
         wanted = list(keys)
         self._load(wanted)
@@ -131,7 +131,7 @@ class ContactBatch:
         return len(found)
 
     def changes(self, now: float) -> Changes:
-        """Advance everything that was touched to `now` and return what must be committed."""
+        """Advance all touched contacts to `now`. Return everything that must be committed."""
         changes = self._changes
         for entry in self._entries.values():
             if not entry.touched:
@@ -151,7 +151,7 @@ class ContactBatch:
         return changes
 
     def _advance(self, entry: _Entry, now: float) -> bool:
-        """Apply what is due; return False where the contact is one to be forgotten, which then begins anew."""
+        """Apply due work. Return False where the contact is to be deleted. Its state then starts anew."""
         settling.advance(entry.contact, now, self._rules, self._measures)
         forgotten = settling.is_forgotten(entry.contact, now)
         if forgotten:
@@ -172,14 +172,14 @@ class ContactBatch:
             self._absent.update(wanted.difference(rows))
             for key, row in rows.items():
                 if not self._keep(key, row):
-                    self._absent.add(key)  # it begins anew, in the place of what could not be read
+                    self._absent.add(key)  # it starts anew in place of the unreadable state
             wanted = self._unknown(row for row in rows.values() if isinstance(row, int))
 
     def _unknown(self, keys: Iterable[int]) -> set[int]:
         return set(keys).difference(self._entries, self._links, self._absent)
 
     def _keep(self, key: int, row: Row) -> bool:
-        """Take a row in; return False, and count it, where it is no state that this version can read."""
+        """Store a loaded row. Return False and count an error if this version cannot read it."""
         if isinstance(row, int):
             self._links[key] = row
             return True
@@ -196,7 +196,7 @@ class ContactBatch:
         return self._entries.get(key)
 
     def _unknown_aliases(self, first: int, others: tuple[int, ...]) -> list[int]:
-        """Return the keys that the first key's contact is not known by, which must be looked up."""
+        """Return the keys that must be looked up because the first key's contact does not have them."""
         if not others:
             return []
         entry = self._find(first)
@@ -207,7 +207,7 @@ class ContactBatch:
         return tuple(self._hasher.person(event.phone_number_id, person_id) for person_id in new if person_id)
 
     def _resolve(self, number: str, keys: tuple[int, ...], now: float) -> _Entry:
-        """Return the one contact of all these keys; contacts that turn out to be one become one."""
+        """Return the single contact of all these keys. Several contacts are merged."""
         entry = self._find(keys[0])
         for key in keys[1:]:
             if entry is not None and (key == entry.key or key in entry.contact.aliases):
@@ -227,7 +227,7 @@ class ContactBatch:
         return entry
 
     def _merge(self, kept: _Entry, other: _Entry, now: float) -> None:
-        for entry in (kept, other):  # what was due belongs to each alone, whenever the last sweep was
+        for entry in (kept, other):  # due work belongs to each contact alone, whenever the last sweep was
             if entry.due <= now:
                 self._advance(entry, now)
         identity.merge(kept.contact, other.contact, self._measures)
@@ -260,9 +260,9 @@ class ContactBatch:
 
 
 def _keep_seconds(contact: ContactState, due: float, now: float) -> float:
-    """Return how long a store that forgets by itself must keep a contact: past the sweep that would remove it.
+    """Return how long a store with expiry must keep a contact, which is until after the sweep that deletes it.
 
-    What is open must end and be counted, even when no process has run for weeks; but nobody is kept for ever.
+    Open turns and runs must end and be counted, even when no process has run for weeks. No contact is kept for ever.
     """
     open_still = due < settling.forgotten_at(contact)
     return max(due - now, 0.0) + (_KEEP_OPEN if open_still else state.DAY)

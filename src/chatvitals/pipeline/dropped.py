@@ -1,4 +1,4 @@
-"""What a full queue has dropped: the bot's path only notes it, and the pipeline's thread counts it."""
+"""Events that a full queue has dropped. The bot's path only records them, and the pipeline's thread counts them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from chatvitals.pipeline.self_metrics import SelfMetrics
 
 _MOST_UNREAD = 500
-"""Events, by estimate, of dropped webhooks that wait to be counted."""
+"""Estimated number of events in dropped webhooks that wait to be counted."""
 
 
 class DroppedEvents:
-    """Counts dropped events exactly where that is cheap, and large webhooks by an estimate.
+    """A counter of dropped events. It is exact where that is cheap, and estimates large webhooks.
 
     Args:
-        own: where the counts go.
+        own: receives the counts.
 
     """
 
@@ -33,7 +33,7 @@ class DroppedEvents:
         self._size = 0
 
     def add(self, event: Queued) -> None:
-        """Note a dropped event; nothing is verified or decoded."""
+        """Record a dropped event. Nothing is verified or decoded."""
         size = event_count(event)
         with self._lock:
             waits = type(event) is RawWebhook and self._size + size <= _MOST_UNREAD
@@ -44,7 +44,7 @@ class DroppedEvents:
             self._own.drop("queue_full", size)
 
     def count(self, give_way: Callable[[], None]) -> None:
-        """Read the webhooks that wait, and count what was in them."""
+        """Decode the waiting webhooks, and count their events."""
         with self._lock:
             unread, self._unread, self._size = self._unread, [], 0
         for event in unread:

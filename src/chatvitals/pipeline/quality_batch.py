@@ -1,4 +1,4 @@
-"""The events of a batch that are about the business itself, against the one document that is known of it."""
+"""The events of a batch that are about the business, applied to its one document."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _MOST_NAMES = 10_000
 _LONGEST_DISPLAY = 64
 _DEEPEST = 6
-_LONGEST_TEXT = 1024  # of a value that may be kept; a forged one of megabytes would be written with each event
+_LONGEST_TEXT = 1024  # of a stored value; a forged value of megabytes would be written with each event
 
 
 class NamedNumbers:
-    """What the document knows already of the digits that numbers display.
+    """The display numbers that the document knows already.
 
-    Every webhook of messages names its number, and most of them need no look at the document. What stands here was
-    committed: a batch that failed names its numbers again.
+    Every webhook with messages names its number, and most of them need no look at the document. Only committed numbers
+    are remembered here, so a failed batch names its numbers again.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class NamedNumbers:
         self._own: set[str] = set()
 
     def news(self, webhook: Webhook) -> dict[str, str]:
-        """Return what a webhook says and the document may not know."""
+        """Return the webhook's display numbers that the document may not know."""
         known = self._display
         return {n: display for n, display in webhook.numbers.items() if known.get(n) != display}
 
@@ -56,14 +56,14 @@ class NamedNumbers:
         self._own.update(canonical(display) for display in displays if display)
 
     def committed(self, numbers: dict[str, str]) -> None:
-        """Remember what the document knows now."""
+        """Remember the numbers that the document knows now."""
         if len(self._display) > _MOST_NAMES:
             self._display.clear()
         self._display.update(numbers)
 
 
 class QualityBatch:
-    """Gathers what a batch holds for the document, and folds it in where there is anything."""
+    """The part of a batch for the document. It is applied only if there is anything to apply."""
 
     def __init__(self, named: NamedNumbers, measures: Measurements) -> None:
         self._named = named
@@ -72,7 +72,7 @@ class QualityBatch:
         self._names: dict[str, tuple[str, float]] = {}
 
     def add_webhook(self, webhook: Webhook) -> None:
-        """Take what a webhook tells of the business."""
+        """Add a webhook's events about the business."""
         if webhook.numbers and webhook.result == "accepted":
             for number_id, display in self._named.news(webhook).items():
                 if len(display) <= _LONGEST_DISPLAY:
@@ -87,7 +87,7 @@ class QualityBatch:
         return self._named.is_own(wa_id)
 
     def add(self, event: Poll | PollerState | GraphCall) -> None:
-        """Take what the poller tells."""
+        """Add an event of the poller."""
         if isinstance(event, GraphCall):
             result = event.result if event.result in enums.GRAPH_RESULTS else enums.OTHER
             self._measures.count(catalogue.GRAPH_REQUESTS, (result,))
@@ -95,7 +95,7 @@ class QualityBatch:
             self._events.append(event)
 
     def fold(self, transaction: Transaction, changes: Changes, admit: Admit, hasher: Hasher) -> None:
-        """Fold everything into the document, as part of the changes of this transaction."""
+        """Apply everything to the document, as part of this transaction's changes."""
         if not self._events and not self._names:
             return
         stored = transaction.document(state.DOCUMENT)
@@ -112,7 +112,7 @@ class QualityBatch:
             changes.documents[state.DOCUMENT] = document
 
     def committed(self) -> None:
-        """Remember what need not be told to the document again."""
+        """Remember the numbers that the document knows now."""
         if self._names:
             self._named.committed({number_id: display for number_id, (display, _) in self._names.items()})
 
@@ -122,7 +122,7 @@ def _received(event: BusinessEvent) -> float:
 
 
 def _bounded(event: AccountEvent) -> AccountEvent:
-    """Return the event without what is longer than any value of WhatsApp that the document keeps."""
+    """Return the event without values that are longer than any stored value of WhatsApp."""
     if len(event.entry) <= _LONGEST_TEXT and not any(map(_is_long, event.value.values())):
         return event
     value = {name: _cut(content) for name, content in event.value.items()}

@@ -1,4 +1,4 @@
-"""What waits in the queue of a process."""
+"""The items in the queue of a process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Queued: TypeAlias = Decoded | RawWebhook
 
 
 def decoded(event: Queued) -> Decoded:
-    """Return what an event says, which of a webhook nobody may have looked at yet."""
+    """Return an event in decoded form. A webhook may be decoded here for the first time."""
     return event.webhook if type(event) is RawWebhook else event  # type: ignore[return-value]
 
 
 def split(event: Decoded) -> list[Decoded]:
-    """Return a webhook's events one by one, behind what else there is to count about it."""
+    """Return a webhook's events one by one, after a webhook with its other counts."""
     if type(event) is not Webhook or len(event.events) < 2:
         return [event]
     whole = msgspec.structs.replace(event, events=[e for e in event.events if type(e) is AccountEvent])
@@ -27,7 +27,7 @@ def split(event: Decoded) -> list[Decoded]:
 
 
 def event_count(event: Queued) -> int:
-    """Return how many events wait with this one; about, where it has not been read."""
+    """Return the number of events in a queue item. For a webhook that is not decoded, it is an estimate."""
     if type(event) is RawWebhook:
         return event.weight
     return len(event.events) or 1 if type(event) is Webhook else 1

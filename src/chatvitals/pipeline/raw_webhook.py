@@ -1,4 +1,4 @@
-"""A webhook that was taken in and is read later: on the pipeline's thread, or when its handling first needs it."""
+"""A webhook that is decoded later, on the pipeline's thread or when its handling first needs it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
     from chatvitals.context import ContactIds
 
-_BYTES_AN_EVENT: Final = 1000  # of a body, about; who waits in the queue is measured before anybody has read it
+_BYTES_AN_EVENT: Final = 1000  # rough size of an event: queue size is counted before a body is decoded
 
 
 class RawWebhook:
-    """The body of one POST. Two threads may read it at once: they find the same, and either's may stay.
+    """The body of one POST. Two threads may decode it at once. Both get the same result, and either may be kept.
 
     Args:
-        read: checks the signature and decodes; never raises.
-        body: the bytes as they came; they are let go once they have been read.
-        signature: the header that came along, if any.
-        received: when it came, in Unix seconds of the local clock.
+        read: function that checks the signature and decodes. It never raises.
+        body: the raw bytes. They are freed once they have been decoded.
+        signature: the signature header, if any.
+        received: time of arrival in Unix seconds of the local clock.
 
     """
 
@@ -33,11 +33,11 @@ class RawWebhook:
     ) -> None:
         self.received = received
         self.rejected = False
-        """Whether the application disowned what nobody else could tell to be forged."""
+        """Whether the application rejected a webhook that only it could recognise as forged."""
         self.weight = 1 + len(body) // _BYTES_AN_EVENT
-        """About how many events it holds."""
+        """Estimated number of events."""
         self.trace = b""
-        """The context of the span in which it was received, as `spans.packed` returns it."""
+        """The context of the span in which it was received, from `spans.packed`."""
         self._read = read
         self._body: bytes | None = body
         self._signature = signature
@@ -46,7 +46,7 @@ class RawWebhook:
 
     @property
     def webhook(self) -> Webhook:
-        """What it says, as it is to be counted."""
+        """The decoded webhook, in the form that is counted."""
         webhook = self._webhook
         if webhook is None:
             webhook = self._first_read()
@@ -56,7 +56,7 @@ class RawWebhook:
 
     @property
     def contacts(self) -> tuple[ContactIds, ...]:
-        """Whose messages it brought; nobody's where it does not count."""
+        """The contacts whose messages it brought. The tuple is empty where it does not count."""
         if self.rejected:
             return ()
         contacts = self._contacts
@@ -66,16 +66,16 @@ class RawWebhook:
 
     @property
     def refusal(self) -> str:
-        """Why it does not count; empty where it does."""
+        """The reason why it does not count. It is empty where it counts."""
         result = self.webhook.result
         return "" if result == "accepted" else result
 
     def _first_read(self) -> Webhook:
         body = self._body
-        if body is None and self._webhook is not None:  # another thread has read it meanwhile
+        if body is None and self._webhook is not None:  # another thread has decoded it meanwhile
             return self._webhook
         webhook = self._read(body or b"", self._signature, self.received)
         webhook.trace = self.trace
-        self._webhook = webhook  # before the body goes: see above
+        self._webhook = webhook  # set before the body is freed, because another thread may decode it, too
         self._body = None
         return webhook

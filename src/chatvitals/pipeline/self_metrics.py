@@ -1,4 +1,4 @@
-"""What a process has counted about itself and not committed yet: it travels with the next commit that succeeds."""
+"""Metrics of a process about itself that are not committed yet. They travel with the next successful commit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SelfMetrics:
-    """Errors of the guard, overflows of labels, dropped events and commit times, between two commits."""
+    """Errors of the guard, label overflows, dropped events and commit times, between two commits."""
 
     def __init__(self, guard: ErrorGuard, labels: CardinalityLimiter) -> None:
         self._guard = guard
@@ -27,7 +27,7 @@ class SelfMetrics:
         self._dropped: Counter[str] = Counter()
         self._lock = threading.Lock()  # a scrape reads while the pipeline's thread writes
         self.drains = 0
-        """How often a commit has taken what waited."""
+        """Number of times that a commit has taken the waiting amounts."""
 
     def drop(self, reason: str, amount: int) -> None:
         """Count events that were dropped."""
@@ -35,12 +35,12 @@ class SelfMetrics:
             self._dropped[reason] += amount
 
     def committed_within(self, seconds: float) -> None:
-        """Note how long a commit took."""
+        """Record the duration of a commit."""
         with self._lock:
             self._waiting.observe(catalogue.STORE_COMMIT_SECONDS, (), seconds)
 
     def drain(self) -> Measurements:
-        """Return all that waits, for the commit that is about to be tried."""
+        """Return all waiting amounts, for the commit that is about to be tried."""
         with self._lock:
             self.drains += 1
             taken, self._waiting = self._waiting, Measurements()
@@ -50,25 +50,25 @@ class SelfMetrics:
         return taken
 
     def give_back(self, taken: Measurements) -> None:
-        """Take back what a commit did not bring to the store."""
+        """Put back the amounts that a commit did not bring to the store."""
         with self._lock:
             self._waiting.merge(taken.increments)
             self._in_flight = Measurements()
 
     def landed(self) -> None:
-        """Note that the commit under way is over, in whatever way."""
+        """Record that the commit under way is over, successful or not."""
         with self._lock:
             self._in_flight = Measurements()
 
     def measures(self) -> Measurements:
-        """Return all that has not reached the store yet, including the commit under way."""
+        """Return all amounts that have not reached the store yet, including the commit under way."""
         measures = self.waiting()
         with self._lock:
             measures.merge(self._in_flight.increments)
         return measures
 
     def waiting(self) -> Measurements:
-        """Return all that no commit has taken yet."""
+        """Return all amounts that no commit has taken yet."""
         measures = Measurements()
         with self._lock:
             measures.merge(self._waiting.increments)

@@ -1,4 +1,4 @@
-"""A look at what has come and what has not: a bot that is set up wrongly is told so after ten minutes."""
+"""Advice for a bot with a wrong set-up, after ten minutes without webhooks or replies."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
 
 PATIENCE: Final = 600.0
-"""Seconds that a bot has to show both webhooks and replies."""
+"""Seconds within which a bot must show both webhooks and replies."""
 
 
 class SetupAdvice:
-    """A periodic task that warns of sends without webhooks, and of webhooks without replies. Each is said once.
+    """A periodic task that warns of sends without webhooks, and of webhooks without replies. Each is logged once.
 
-    Other workers may see what this process does not, so the store is asked before anything is said.
+    Other workers may see more than this process, so the store is read before anything is logged.
 
     Args:
         sink: knows the webhooks of this process, and writes to the log.
-        sends: returns how many sends this process has seen.
-        store: what all workers have seen.
-        clock: returns seconds of any origin.
+        sends: function that returns the number of sends that this process has seen.
+        store: the store of all workers.
+        clock: function that returns seconds of any origin.
 
     """
 
@@ -50,7 +50,7 @@ class SetupAdvice:
         self._done = False
 
     def __call__(self) -> None:
-        """Look, about once a second; nothing is left to do when both a send and a webhook were seen."""
+        """Check, about once a second. The work is over when both a send and a webhook were seen."""
         if self._done:
             return
         sends, webhooks, now = self._sends(), self._sink.seen, self._clock()
@@ -66,7 +66,7 @@ class SetupAdvice:
             if self._first_webhook is None:
                 self._first_webhook = now
             elif now - self._first_webhook >= PATIENCE:
-                self._first_webhook = now  # who only gets statuses today may get messages tomorrow
+                self._first_webhook = now  # a bot that only gets statuses today may get messages tomorrow
                 self._warn_of_no_replies()
 
     def _warn_of_no_webhooks(self) -> None:

@@ -1,4 +1,4 @@
-"""Parts a batch: what is counted at once, what is about the business, and what is about people."""
+"""Sorting of a batch into three parts: counted at once, about the business, and about people."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def sort(
     give_way: Callable[[], None],
     now: float,
 ) -> list[PersonEvent]:
-    """Count what is about no person, hand on what is about the business, and return what is about people."""
+    """Count events about no person, pass on events about the business, and return events about people."""
     events: list[PersonEvent] = []
     for event in batch:
         give_way()
@@ -63,7 +63,7 @@ def sort(
 
 
 def _count_webhook(webhook: Webhook, measures: Measurements) -> None:
-    """Count what a POST on the webhook path was, beside its events."""
+    """Count a POST on the webhook path, without its events."""
     measures.count(catalogue.WEBHOOKS, (webhook.result,))
     if webhook.result != "accepted":
         return
@@ -76,14 +76,14 @@ def _count_webhook(webhook: Webhook, measures: Measurements) -> None:
 
 
 def _count_handled(event: Handled, labels: CardinalityLimiter, measures: Measurements, now: float) -> None:
-    """Count a handler's call; its number is empty where it is not known whose message it handled."""
+    """Count a handler's call. Its number is empty where the handled message is not known."""
     number = labels.limit(catalogue.NUMBER, event.phone_number_id)
     handled = (number, event.handler, event.result)
     measures.observe(catalogue.HANDLER_SECONDS_FAMILY, handled, event.seconds, event.trace, now)
 
 
 def _person_events(webhook: Webhook, business: QualityBatch, measures: Measurements) -> list[PersonEvent]:
-    """Return the events of a webhook that are about a person; one that names nobody is malformed."""
+    """Return the events of a webhook that are about a person. An event without a person is malformed."""
     events: list[PersonEvent] = []
     for event in webhook.events:
         if type(event) is AccountEvent:

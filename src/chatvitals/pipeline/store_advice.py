@@ -1,4 +1,4 @@
-"""Looking after the store while the bot runs: what endangers it is logged and counted."""
+"""Monitoring of the store while the bot runs. Risks are logged and counted."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class StoreAdvice:
 
     Args:
         store: the store.
-        guard: logs and counts what the store says, as `chatvitals_internal_errors_total{where="store"}`.
-        clock: returns seconds of any origin.
+        guard: logs and counts the store's advice as `chatvitals_internal_errors_total{where="store"}`.
+        clock: function that returns seconds of any origin.
 
     """
 

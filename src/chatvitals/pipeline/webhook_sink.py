@@ -1,4 +1,4 @@
-"""Where doors hand in webhooks: a body is taken in at once, checked and decoded later on the pipeline's thread."""
+"""The receiver of webhooks from all integrations. Bodies are checked and decoded later on the pipeline's thread."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from chatvitals.settings import Settings
 
 
-_MOST_LOOKS: Final = 1000  # at requests on other paths, before the first webhook
+_MOST_LOOKS: Final = 1000  # requests on other paths, before the first webhook
 
 
 class WebhookSink:
-    """Receives the webhooks of one bot. Every door, ours or another one, needs this object alone.
+    """The receiver of one bot's webhooks. Every integration needs only this object.
 
     Args:
         settings: the settings in force.
         guard: keeps errors of ours from the bot.
-        clock: returns the time in Unix seconds.
-        put: hands an event to the pipeline; it may raise.
+        clock: function that returns the time in Unix seconds.
+        put: function that hands an event to the pipeline. It may raise.
 
     """
 
@@ -56,26 +56,26 @@ class WebhookSink:
         self.guard = guard
         self.clock = clock
         self.shown: Callable[[], dict[str, str]] | None = None
-        """Returns what else the start line shows; None where nothing is to be logged."""
+        """Function that returns further values for the start line. None where nothing is logged."""
         self.before_receive: list[Callable[[], object]] = []
-        """Called before each webhook is taken in; they must be quick."""
+        """Functions to call before each webhook. They must be quick."""
         self.seen = 0
-        """How many webhooks this process has taken in."""
+        """Number of webhooks that this process has received."""
         self.webhook_paths: set[str] = set()
-        """The paths that doors watch."""
+        """The paths that integrations watch."""
         self.metrics_paths: set[str] = set()
-        """The paths at which doors serve the metrics."""
+        """The paths at which integrations serve the metrics."""
         self.lost_paths: set[str] = set()
-        """Other paths that got a webhook of WhatsApp before any came to a watched one."""
+        """Other paths that got a webhook of WhatsApp before a watched path did."""
         self.looks = 0
-        """How many requests on other paths were looked at."""
+        """Number of requests on other paths that were checked."""
         self.advice = guard.advice
-        """What the log is told once."""
+        """The log of advice that is given once."""
         self._put = put
         self._closings = ClosingRemarks(settings.closings)
 
     def tell_start(self) -> None:
-        """Write to the log how the bot is set up, once there is something to tell and whenever it changes."""
+        """Log the bot's set-up, once it is known and whenever it changes."""
         if self.shown is None:
             return
         token = "with a token" if self.settings.metrics_token else "open"
@@ -87,38 +87,38 @@ class WebhookSink:
         self.advice.started(__version__, **self.shown(), **parts)
 
     def watches(self, path: str) -> None:
-        """Note that a door watches `path` for webhooks."""
+        """Record that an integration watches `path` for webhooks."""
         self.webhook_paths.add(path)
         self.tell_start()
 
     def serves(self, path: str) -> None:
-        """Note that a door serves the metrics at `path`."""
+        """Record that an integration serves the metrics at `path`."""
         self.metrics_paths.add(path)
         self.tell_start()
 
     @property
     def expects_webhooks(self) -> bool:
-        """Whether a door waits for its first webhook still, so that one on another path is worth a look."""
+        """Whether an integration still waits for its first webhook, so that other paths are worth a check."""
         return not self.seen and self.looks < _MOST_LOOKS and bool(self.webhook_paths)
 
     def lost(self, path: str) -> None:
-        """Warn that a webhook of WhatsApp came to a path that nobody watches."""
+        """Warn that a webhook of WhatsApp came to a path that is not watched."""
         bare = path.rstrip("/")
         if self.seen or bare in {watched.rstrip("/") for watched in self.webhook_paths} or not path.isprintable():
             return
         self.lost_paths.add(path[:200])
         self.guard.count("lost_webhook")
         self.advice.once(
-            f"A webhook of WhatsApp came to {path[:200]}, which chatvitals does not watch; it watches "
+            f"A webhook of WhatsApp came to {path[:200]}, which chatvitals does not watch. It watches "
             f"{' '.join(sorted(self.webhook_paths))}. Set webhook_path={path[:200]!r}.",
             topic=advice.NO_WEBHOOKS,
         )
 
     def receive(self, body: bytes, signature: str | None) -> RawWebhook:
-        """Take in a webhook without counting it yet; never raises. `emit` counts it.
+        """Receive a webhook without counting it yet. It never raises. `emit` counts the webhook.
 
         Args:
-            body: the bytes as they came.
+            body: the raw bytes.
             signature: the value of `X-Hub-Signature-256`, or None.
 
         """
@@ -126,19 +126,19 @@ class WebhookSink:
         try:
             for call in self.before_receive:
                 call()
-        except Exception as error:  # noqa: BLE001 - the guard's fence, without a context manager's cost per webhook
+        except Exception as error:  # noqa: BLE001 - the guard's work, without a context manager's cost per webhook
             self.guard.report("webhook", error)
         return RawWebhook(self._decode, body, signature, self.clock())
 
     def emit(self, event: Queued) -> None:
-        """Hand an event to the pipeline; never raises and never waits."""
+        """Hand an event to the pipeline. It never raises and never waits."""
         try:
             self._put(event)
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("emit", error)
 
     def _decode(self, body: bytes, signature: str | None, received: float) -> Webhook:
-        """Check a webhook's signature and decode it; never raises."""
+        """Check a webhook's signature and decode it. It never raises."""
         try:
             secrets = self.settings.app_secret
             if secrets and not signatures.check(body, signature, secrets):

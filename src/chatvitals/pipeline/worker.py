@@ -1,4 +1,4 @@
-"""From the bot's path to the store: a bounded queue, and a thread that commits it in batches."""
+"""The bounded queue between the bot and the store, and the thread that commits it in batches."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
 
-_LINGER = 0.1  # seconds that a batch gathers: one commit then serves many events
+_LINGER = 0.1  # seconds in which a batch collects events, so that one commit serves many
 _SWEEP_EVERY = 1.0
 _MOST_EVENTS = _MOST_DUE = 500
-_MOST_SWEEPS = 20  # per scrape or round; what is left comes with the next
+_MOST_SWEEPS = 20  # per scrape or round; the rest comes with the next
 _ATTEMPTS = 8
 _CONFLICT_PAUSE = 0.002
 _LONGEST_PAUSE = 5.0
 
 
 class Pipeline:
-    """The queue of one process. `put` is all that the bot ever waits for; the rest happens on a daemon thread."""
+    """The queue of one process. The bot waits only for `put`. All other work happens on a daemon thread."""
 
     def __init__(
         self,
@@ -79,41 +79,41 @@ class Pipeline:
         self._named = NamedNumbers()
         self._exemplars = ExemplarLog()
         self._give_way = no_pace
-        self._inline = False  # no thread can be had here: whoever puts an event commits it
-        self.periodic_tasks: list[Callable[[], None]] = []  # done in each round of the thread, about once a second
+        self._inline = False  # whether no thread can be started, so that `put` commits
+        self.periodic_tasks: list[Callable[[], None]] = []  # run in each round of the thread, about once a second
         self._closing = False
         self._reset()
         fork_hooks.watch(self)
 
     def _reset(self) -> None:
-        """Start with an empty queue and no thread: at first, and in a forked child (its parent keeps the events)."""
+        """Start with an empty queue and no thread, at first and in a forked child. The parent keeps its events."""
         self.own = SelfMetrics(self._guard, self._labels)
         self._queue: deque[Queued] = deque()
         self._size = 0
         self._dropped = DroppedEvents(self.own)
-        self._lock = threading.RLock()  # of the queue; held for moments; the garbage collector may put an event, too
+        self._lock = threading.RLock()  # of the queue, held briefly; reentrant, as the garbage collector may call `put`
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
         self._served = threading.Condition(self._lock)
         self._unsure: list[tuple[UncertainError, list[Decoded], Measurements]] = []  # commits whose answer was lost
-        self._asked = 0  # how often someone has asked to have everything settled,
-        self._answered = 0  # and which of these have been served
+        self._asked = 0  # number of requests to settle everything
+        self._answered = 0  # number of these requests that have been served
         self._thread: threading.Thread | None = None
 
     def before_fork(self) -> None:
-        """Do nothing: a child takes nothing over."""
+        """Do nothing, because a child takes nothing over."""
 
     def after_fork_in_parent(self) -> None:
-        """Do nothing: the parent goes on."""
+        """Do nothing, because the parent goes on."""
 
     def after_fork_in_child(self) -> None:
-        """Reset in the forked child: queue, counts and thread belong to the parent, and a lock may stay held."""
+        """Reset in the forked child. Queue, counts and thread belong to the parent, and a lock may stay held."""
         self._guard.reset()
         self._labels.drain_overflow()
         self._reset()
 
     def put(self, event: Queued) -> None:
-        """Enqueue an event; when the queue is full the oldest one makes room and is counted."""
+        """Enqueue an event. In a full queue, the oldest event makes room and is counted."""
         size = event.weight if type(event) is RawWebhook else event_count(event)
         with self._lock:
             self._queue.append(event)
@@ -132,11 +132,11 @@ class Pipeline:
 
     @property
     def waiting(self) -> int:
-        """Return how many events wait to be committed."""
+        """The number of events that wait to be committed."""
         return self._size
 
     def drain(self) -> bool:
-        """Commit what is in the queue now; return False when the store could not take it."""
+        """Commit the queue's content. Return False if the store could not accept it."""
         with self._work:
             self._dropped.count(self._give_way)
             if not self._ask_again():
@@ -148,9 +148,9 @@ class Pipeline:
             return True
 
     def sweep(self, *, exact: bool = True) -> bool:
-        """Apply what has become due without any event; return False when the store could not be reached.
+        """Apply work that has become due without any event. Return False if the store could not be reached.
 
-        Due times are rounded up in the store; `exact` applies all that is due to the moment nevertheless.
+        Due times are rounded up in the store. `exact` nevertheless applies all work that is due now.
         """
         with self._work:
             if not self._ask_again():
@@ -167,8 +167,8 @@ class Pipeline:
             return True
 
     def settle(self, timeout: float = 0.5) -> None:
-        """Have everything received and due so far committed, as far as that takes at most `timeout` seconds."""
-        self._dropped.count(no_pace)  # the thread may rest while the store is away
+        """Commit all events and due work so far, within `timeout` seconds as far as possible."""
+        self._dropped.count(no_pace)  # the thread may pause while the store is away
         if not self._background:
             self.drain()
             self.sweep()
@@ -186,7 +186,7 @@ class Pipeline:
                     return
 
     def close(self, timeout: float = 2.0) -> None:
-        """Commit what waits, within `timeout` seconds, and stop the thread; what cannot be committed is counted."""
+        """Commit waiting events within `timeout` seconds, and stop the thread. The rest is counted as dropped."""
         thread = self._thread
         self._closing = True
         if thread is not None and thread.is_alive():
@@ -210,7 +210,7 @@ class Pipeline:
             self._thread = threading.Thread(target=self._run, name="chatvitals", daemon=True)
             try:
                 self._thread.start()
-            except RuntimeError as error:  # no threads here, or the interpreter is ending: commit on the caller's
+            except RuntimeError as error:  # no threads here, or at the interpreter's end: commit on the caller's thread
                 self._thread = None
                 self._background = False
                 self._inline = True
@@ -248,13 +248,13 @@ class Pipeline:
         self._store.close()
 
     def _rest(self, seconds: float) -> None:
-        """Wait before trying the store again, but not beyond the end."""
+        """Wait before the next attempt at the store, but not beyond the end."""
         deadline = time.monotonic() + seconds
         while not self._closing and time.monotonic() < deadline:
             time.sleep(min(0.05, seconds))
 
     def _next_batch(self) -> list[Decoded]:
-        """Take events from the queue; webhooks are read here, off the bot's path."""
+        """Take events from the queue. Webhooks are decoded here, off the bot's path."""
         batch: list[Queued] = []
         size = 0
         with self._lock:
@@ -270,12 +270,12 @@ class Pipeline:
         return read
 
     def _ask_again(self) -> bool:
-        """Send commits whose answer was lost once more; return False while the store does not answer."""
+        """Send commits with a lost answer once more. Return False while the store does not answer."""
         while self._unsure:
             unsure, batch, own = self._unsure[0]
             try:
                 unsure.again()
-            except ConflictError:  # it did not take effect: the events are as new
+            except ConflictError:  # it did not take effect, so the events count as new
                 self.own.give_back(own)
                 with self._lock:
                     self._queue.extendleft(reversed(batch))
@@ -300,13 +300,13 @@ class Pipeline:
                 self._queue.extendleft(reversed(batch))
                 self._size += sum(map(event_count, batch))
             return False
-        except Exception as error:  # noqa: BLE001 - one bad event must not hold up the others
+        except Exception as error:  # noqa: BLE001 - one bad event must not block the others
             if not self._one_by_one([piece for event in batch for piece in split(event)]):
-                self._guard.report("reducer", error)  # nothing is wrong with any of them alone
+                self._guard.report("reducer", error)  # none of the events alone is wrong
         return True
 
     def _one_by_one(self, batch: list[Decoded]) -> bool:
-        """Commit each event for itself; return whether the bad ones were found."""
+        """Commit each event separately. Return whether bad events were found."""
         found = False
         for position, event in enumerate(batch):
             try:
@@ -323,11 +323,11 @@ class Pipeline:
         return found
 
     def _commit(self, batch: list[Decoded], *, most_due: int = 0, ahead: float = 0.0) -> int:
-        """Reduce and commit in one transaction; return how many contacts were due."""
+        """Reduce and commit in one transaction. Return the number of contacts that were due."""
         for attempt in range(_ATTEMPTS):
             with suppress(ConflictError):
                 return self._attempt(batch, most_due, ahead)
-            time.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only so that workers part ways
+            time.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only to separate the workers in time
         raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
 
     def _attempt(self, batch: list[Decoded], most_due: int, ahead: float) -> int:
@@ -376,7 +376,7 @@ class Pipeline:
         return due
 
     def hasher(self) -> Hasher:
-        """Return what turns ids into keys.
+        """Return the hasher of ids.
 
         Raises:
             StoreUnavailableError: its secret is in the store, which has not been reached yet.
@@ -385,7 +385,7 @@ class Pipeline:
         return self._hasher or self._identify()
 
     def _identify(self) -> Hasher:
-        """Take the identity key from the settings, else from the store, where the first process has put it."""
+        """Take the identity key from the settings, or from the store, where the first process has stored it."""
         key = self._identity_key or self._store.set_if_absent("identity_key", secrets.token_bytes(32))
         record_birth(self._store, self.clock())
         self._labels.learn(self._store.cells())

@@ -1,1 +1,1 @@
-"""What every part needs of the process: the error guard and fork hooks."""
+"""Process-wide services for all packages, such as the error guard and fork hooks."""

@@ -1,4 +1,4 @@
-"""The fence between our mistakes and the bot: whatever goes wrong inside is counted and logged, never raised."""
+"""The guard that keeps chatvitals' errors from the bot. It counts and logs them, and never raises."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _QUIET_SECONDS = 60.0
 class ErrorGuard:
     """Context managers that swallow `Exception` (never `BaseException`), count it by place and log it once a minute.
 
-    `on_error` is called with the place and the exception; tests use it to fail on anything that was swallowed.
+    `on_error` is called with the place and the exception. Tests use it to fail on every swallowed error.
     """
 
     def __init__(self, on_error: Callable[[str, Exception], None] | None = None) -> None:
-        self.errors: Counter[str] = Counter()  # not yet handed to the store; see `take`
+        self.errors: Counter[str] = Counter()  # not yet handed to the store, see `drain`
         self.on_error = on_error
         self.advice = Advice()
-        """What the log is told once about the set-up of the bot."""
+        """The log of advice on the bot's set-up that is given once."""
         self._logged: dict[str, float] = {}
         self._lock = threading.RLock()
 
     def __call__(self, where: str) -> _Fence:
-        """Return a context manager that keeps an error of the place `where` from the bot."""
+        """Return a context manager that keeps errors at `where` from the bot."""
         return _Fence(self, where)
 
     def report(self, where: str, error: Exception | None = None, *, message: str = "") -> None:
-        """Count one problem at `where`; log the kind of the error, never its text, which may hold personal data."""
+        """Count a problem at `where`. Log the error's type, never its text, which may hold personal data."""
         with self._lock:
             self.errors[where] += 1
             now = time.monotonic()
@@ -49,7 +49,7 @@ class ErrorGuard:
             what = message or (_origin(error) if error is not None else "a problem")
             logger.warning(
                 "%s in %s. The bot is not affected; some numbers may be missing. "
-                "Further ones are counted in chatvitals_internal_errors_total and logged once a minute.",
+                "Further problems are counted in chatvitals_internal_errors_total and logged once a minute.",
                 what,
                 where,
                 extra={"chatvitals_where": where},
@@ -58,24 +58,24 @@ class ErrorGuard:
             self.on_error(where, error)
 
     def mistake(self, where: str, sentence: str, *, topic: str = "") -> None:
-        """Count a mistake in the bot's code at `where`, and explain it once in a sentence."""
+        """Count a mistake in the bot's code at `where`, and explain it once."""
         with self._lock:
             self.errors[where] += 1
         self.advice.once(sentence, topic=topic)
 
     def count(self, where: str) -> None:
-        """Count one problem that the log has explained already."""
+        """Count a problem that the log has explained already."""
         with self._lock:
             self.errors[where] += 1
 
     def reset(self) -> None:
-        """Begin with no counts, in a forked child: its parent has them."""
+        """Reset the counts in a forked child. Its parent keeps them."""
         self._lock = threading.RLock()
         self.advice.reset()
         self.errors = Counter()
 
     def drain(self) -> Counter[str]:
-        """Return what was counted since the last call and start again at nothing."""
+        """Return the counts since the last call, and reset them."""
         with self._lock:
             taken, self.errors = self.errors, Counter()
             return taken
@@ -96,14 +96,14 @@ class _Fence:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
         if not isinstance(error, Exception) or isinstance(error, BaseExceptionGroup):
-            return False  # a group holds what somebody else raised
+            return False  # a group holds errors that others raised
         self.failed = True
         self._guard.report(self._where, error)
         return True
 
 
 def _origin(error: Exception) -> str:
-    """Name the error's type and the line of ours that raised it, without its message."""
+    """Return the error's type and our line that raised it, without the error's message."""
     tb = error.__traceback__
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next

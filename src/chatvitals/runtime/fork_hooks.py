@@ -1,4 +1,4 @@
-"""Around a fork: nothing half done is copied, and a child begins anew (tests/safety/README.md 29)."""
+"""Hooks around a fork, so that a child starts in a clean state (tests/safety/README.md 29)."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 
 
 class Forkable(Protocol):
-    """Something that a fork must not simply copy; none of its methods may raise."""
+    """An object that needs preparation for a fork. None of its methods may raise."""
 
     def before_fork(self) -> None:
-        """Come to rest."""
+        """Pause, so that no work is half done during the fork."""
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
+        """Resume work in the parent."""
 
     def after_fork_in_child(self) -> None:
-        """Begin anew; no other thread exists here."""
+        """Reset in the child, where no other thread exists."""
 
 
 _watched: WeakSet[Forkable] = WeakSet()
 
 
 def watch(something: Forkable) -> None:
-    """Tell `something` of each fork, for as long as it exists."""
+    """Notify `something` of each fork, for as long as it exists."""
     _watched.add(something)
 
 
 def before_exit(close: Callable[[], None]) -> None:
-    """Have `close` called before this process ends, where it is a child of multiprocessing or of Celery's billiard.
+    """Call `close` before this process ends, if it is a child of multiprocessing or of Celery's billiard.
 
-    Such a child ends by `os._exit`, past `atexit`; what waits in its queue would be lost.
+    Such a child ends by `os._exit` without `atexit` handlers, and its queue would be lost.
     """
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
@@ -48,7 +48,7 @@ def before_exit(close: Callable[[], None]) -> None:
 
         BilliardFinalize(None, close, exitpriority=100)
         signals = sys.modules.get("celery.signals")
-        if signals is not None:  # a child of Celery's pool ends past billiard's finalizers, too
+        if signals is not None:  # a child of Celery's pool also skips billiard's finalizers
             signals.worker_process_shutdown.connect(lambda **_: close(), weak=False)
 
 

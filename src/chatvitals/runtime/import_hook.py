@@ -1,4 +1,4 @@
-"""Looking at a client library as soon as it has been imported, however late that is (tests/safety/README.md 76)."""
+"""A hook that runs after the import of a client library (tests/safety/README.md 76)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class ImportHook:
-    """A finder that finds nothing by itself: it has `call` called after the import of each of `names`.
+    """A finder that finds nothing itself, but runs `call` after the import of each of `names`.
 
     Args:
         names: full names of modules.
-        call: is called without arguments; it must not raise.
+        call: function without arguments. It must not raise.
 
     """
 
@@ -27,18 +27,18 @@ class ImportHook:
         self._busy = threading.local()
 
     def install(self) -> None:
-        """Stand before all other finders; calling it again does nothing."""
+        """Put this finder before all others. A second call does nothing."""
         if not any(finder is self for finder in sys.meta_path):
             sys.meta_path.insert(0, self)
 
     def remove(self) -> None:
-        """Leave the list of finders."""
+        """Remove this finder."""
         sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return what the other finders find, with a loader that calls us; None for all other modules."""
+        """Return the spec from the other finders, with a loader that calls us. Return None for other modules."""
         if name not in self._names or getattr(self._busy, "on", False):
             return None
         self._busy.on = True
@@ -56,7 +56,7 @@ class ImportHook:
 
 
 class _Loader:
-    """The loader of one module, which takes itself away before the module can see it."""
+    """The loader of one module, which restores the original loader before the module can see it."""
 
     def __init__(self, bare: Any, call: Callable[[], None]) -> None:
         self._bare = bare
@@ -66,13 +66,13 @@ class _Loader:
         return getattr(self._bare, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Create the module as its loader does."""
+        """Create the module with its own loader."""
         create = getattr(self._bare, "create_module", None)
         made: ModuleType | None = None if create is None else create(spec)
         return made
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute the module as its loader does, and call us afterwards."""
+        """Execute the module with its own loader, and call us afterwards."""
         if module.__spec__ is not None:
             module.__spec__.loader = self._bare
         module.__loader__ = self._bare

@@ -1,4 +1,4 @@
-"""The handler of the logger `chatvitals`: warnings reach somebody even where a bot has configured no logging."""
+"""The handler of the logger `chatvitals`. It shows warnings even where a bot has configured no logging."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import suppress
 
 
 class UnconfiguredHandler(logging.NullHandler):
-    """A null handler, but for warnings that no other handler would get: these go to standard error.
+    """A null handler that writes warnings to standard error if no other handler would get them.
 
     Python itself writes such warnings there, unless a library has a null handler. Most bots configure no logging.
     """
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write a warning, unless somebody else does; never raises."""
+        """Write a warning unless another handler does. It never raises."""
         if record.levelno >= logging.WARNING and logging.lastResort is not None and not self._is_handled(record):
             with suppress(Exception):
                 sys.stderr.write(f"chatvitals: {record.getMessage()}\n")
@@ -30,7 +30,7 @@ class UnconfiguredHandler(logging.NullHandler):
 
 
 def install() -> None:
-    """Give the logger `chatvitals` its handler; a second call does nothing."""
+    """Add the handler to the logger `chatvitals`. A second call does nothing."""
     logger = logging.getLogger("chatvitals")
     if not any(isinstance(handler, UnconfiguredHandler) for handler in logger.handlers):
         logger.addHandler(UnconfiguredHandler())

@@ -1,6 +1,6 @@
-"""Ids that travel through somebody else's queue: readable for the bot's own processes only, and so for no log.
+"""Encryption of ids in a task queue, so that only the bot's own processes can read them.
 
-The cipher is ChaCha20-Poly1305 of the package `cryptography`, which the extra `celery` brings.
+The cipher is ChaCha20-Poly1305 of the package `cryptography`, which the extra `celery` installs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NONCE = 12
 
 
 def require() -> None:
-    """Raise an error that says what to install where the cipher is missing.
+    """Raise an error with advice where the cipher is missing.
 
     Raises:
         ModuleNotFoundError: the package `cryptography` is not installed.
@@ -32,14 +32,14 @@ def require() -> None:
 
 
 def seal(key: bytes, content: bytes) -> str:
-    """Return `content` as a text that nobody can read or alter without `key` (32 bytes)."""
+    """Return `content` as an encrypted text. Only `key` (32 bytes) can read or change it."""
     nonce = secrets.token_bytes(_NONCE)
     return base64.b64encode(nonce + _cipher(key).encrypt(nonce, content, None)).decode()
 
 
 def unseal(key: bytes, text: str) -> bytes | None:
-    """Return what was sealed with this key, or None where it was another one, or something else."""
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - it comes with the extra
+    """Return the content that was sealed with this key, or None for any other text."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - the package is part of an extra
 
     try:
         sealed = base64.b64decode(text, validate=True)

@@ -1,6 +1,6 @@
-"""Spans of OpenTelemetry, only inside a trace that is there already: without a tracer provider nothing is made.
+"""Spans of OpenTelemetry, only inside an existing trace. Without a tracer provider, no span is created.
 
-No span carries an id of a person or of a message: WhatsApp's message ids hold the phone number.
+No span carries an id of a person or of a message, because WhatsApp's message ids hold the phone number.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ T = TypeVar("T")
 
 
 def _fenced(function: Callable[P, T | None]) -> Callable[P, T | None]:
-    """Return `function` so that it returns None where the bot's provider raises; the log says so."""
+    """Return `function` wrapped so that it returns None and logs where the bot's provider raises."""
 
     @functools.wraps(function)
     def fenced(*args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
             return function(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the fence, without a context manager's cost per webhook
+        except Exception as error:  # noqa: BLE001 - the guard's work, without a context manager's cost per webhook
             _guard.report("spans", error)
         return None
 
@@ -55,7 +55,7 @@ def _fenced(function: Callable[P, T | None]) -> Callable[P, T | None]:
 
 
 def packed(span: Span | None) -> bytes:
-    """Return the context of a sampled span as 25 bytes; empty for any other span."""
+    """Return the context of a sampled span as 25 bytes, or empty bytes for any other span."""
     if span is None:
         return b""
     context = span.get_span_context()
@@ -67,13 +67,13 @@ def packed(span: Span | None) -> bytes:
 
 
 def current() -> bytes:
-    """Return the context of the current span as `packed` does."""
+    """Return the packed context of the current span, see `packed`."""
     span = get_current_span()
     return b"" if span is _INVALID else packed(span)
 
 
 def is_traced() -> bool:
-    """Return whether the caller runs inside a span; without a tracer provider this is all that a caller pays."""
+    """Return whether the caller runs inside a span. Without a tracer provider, this is the only cost."""
     span = get_current_span()
     return span is not _INVALID and span.get_span_context().is_valid
 
@@ -89,9 +89,9 @@ def span_id(context: bytes) -> str:
 
 
 class ActiveSpan:
-    """A span that is the current one from `enter` to `leave`. Both may be called again; neither ever raises.
+    """A span that is the current span from `enter` to `leave`. Both may be called again, and neither ever raises.
 
-    The context is set back by value: a token could not be reset where a coroutine is closed in another context.
+    The context is reset by value, because a token could not be reset where a coroutine is closed in another context.
     """
 
     __slots__ = ("_before", "span")
@@ -101,13 +101,13 @@ class ActiveSpan:
         self._before: Context | None = None
 
     def enter(self) -> None:
-        """Make the span the current one."""
+        """Make the span the current span."""
         if self._before is None:
             self._before = otel_context.get_current()
             otel_context.attach(set_span_in_context(self.span, self._before))
 
     def leave(self) -> None:
-        """Make the span current that was so before, unless the caller runs in another context."""
+        """Restore the previous span, unless the caller runs in another context."""
         before, self._before = self._before, None
         if before is not None and get_current_span() is self.span:
             otel_context.attach(before)
@@ -115,7 +115,7 @@ class ActiveSpan:
 
 @_fenced
 def start_receive() -> ActiveSpan | None:
-    """Return a span of a webhook, a child of the current one; None where nothing is traced."""
+    """Return a span of a webhook as a child of the current span, or None where nothing is traced."""
     if not is_traced():
         return None
     return ActiveSpan(_tracer.start_span("receive", kind=SpanKind.CONSUMER, attributes=_messaging("receive", "")))
@@ -126,10 +126,10 @@ def end_receive(active: ActiveSpan, numbers: set[str], messages: int, result: st
     """End the span of a webhook.
 
     Args:
-        active: what `start_receive` returned.
+        active: the result of `start_receive`.
         numbers: the business numbers that the webhook is about.
-        messages: how many messages of customers it brought.
-        result: what it counts as; anything but `accepted` is an error. Empty where nobody has read it.
+        messages: number of customers' messages in the webhook.
+        result: result of the webhook. Anything but `accepted` is an error. Empty where the webhook was not decoded.
 
     """
     span = active.span
@@ -148,7 +148,7 @@ def end_receive(active: ActiveSpan, numbers: set[str], messages: int, result: st
 
 @_fenced
 def start_send(phone_number_id: str, template: str, inbound: bytes = b"") -> ActiveSpan | None:
-    """Return a span of a send, a child of the current one; None where nothing is traced.
+    """Return a span of a send as a child of the current span, or None where nothing is traced.
 
     In a worker whose task queue carries no trace, it is a child of the webhook's span.
 
@@ -182,9 +182,9 @@ def end_send(active: ActiveSpan | None, kind: str, code: str) -> None:
     """End the span of a send.
 
     Args:
-        active: what `start_send` returned.
-        kind: reply, campaign, notice or other; it is known once the answer is in.
-        code: WhatsApp's error code or the kind of the transport's error; empty where the send was accepted.
+        active: the result of `start_send`.
+        kind: reply, campaign, notice or other. It is known once the answer is in.
+        code: WhatsApp's error code or the kind of the transport error. It is empty for an accepted send.
 
     """
     if active is None:
@@ -199,7 +199,7 @@ def end_send(active: ActiveSpan | None, kind: str, code: str) -> None:
 
 @_fenced
 def start_handler(handler: str, function: str) -> ActiveSpan | None:
-    """Return a span of a handler's call, a child of the current one; None where nothing is traced."""
+    """Return a span of a handler's call as a child of the current span, or None where nothing is traced."""
     if not is_traced():
         return None
     attributes = {"code.function.name": function, "chatvitals.handler": handler}
@@ -208,7 +208,7 @@ def start_handler(handler: str, function: str) -> ActiveSpan | None:
 
 @_fenced
 def end_handler(active: ActiveSpan | None, error: BaseException | None) -> None:
-    """End the span of a handler; of an error it tells the type alone, since the text may hold personal data."""
+    """End the span of a handler. Of an error it holds only the type, since the text may hold personal data."""
     if active is None:
         return
     active.leave()
@@ -220,14 +220,14 @@ def end_handler(active: ActiveSpan | None, error: BaseException | None) -> None:
 
 @_fenced
 def record_turn(parent: bytes, reply: bytes, start: float, end: float, attributes: Mapping[str, str]) -> None:
-    """Make the span of a turn that has settled, with its own start and end, sampled as its parent was.
+    """Create the span of a settled turn, with the turn's start and end. It is sampled if its parent was.
 
     Args:
         parent: the packed context of the first webhook of the turn.
         reply: the packed context of the send that answered it, or empty.
         start: Unix seconds.
         end: Unix seconds.
-        attributes: what is known of the turn; empty values are left out.
+        attributes: attributes of the turn. Empty values are left out.
 
     """
     span = _tracer.start_span(
@@ -260,7 +260,7 @@ def _links(context: bytes) -> list[Link]:
 
 
 def _unpacked(context: bytes) -> SpanContext:
-    if len(context) != _SIZE:  # of a store that somebody else wrote
+    if len(context) != _SIZE:  # from a store that another program wrote
         return trace.INVALID_SPAN_CONTEXT
     return SpanContext(
         int.from_bytes(context[:16], "big"),

@@ -1,4 +1,4 @@
-"""Recognising a worker: a task or thread whose outermost function is a loop, so that it works for many customers."""
+"""Detection of workers: tasks or threads whose outermost function is a loop, so that they serve many customers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
-# What runs tasks and threads: its own loops say nothing about the function that it runs.
+# Packages that run tasks and threads. Their own loops say nothing about the function that they run.
 _RUNNERS: Final = frozenset({"anyio", "asgiref", "asyncio", "concurrent", "gevent", "threading", "trio", "uvloop"})
 _BACK: Final = frozenset(
     {"JUMP_BACKWARD", "POP_JUMP_BACKWARD_IF_TRUE", "POP_JUMP_BACKWARD_IF_FALSE"}
     | {"POP_JUMP_BACKWARD_IF_NONE", "POP_JUMP_BACKWARD_IF_NOT_NONE"}
-)  # not JUMP_BACKWARD_NO_INTERRUPT, by which `await` waits
+)  # not JUMP_BACKWARD_NO_INTERRUPT, which is part of `await`
 _MOST_FRAMES: Final = 1000
 
 

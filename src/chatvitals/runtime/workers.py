@@ -1,4 +1,4 @@
-"""Whether this process is one of several workers of a server."""
+"""Detection of several workers of a server."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _OPTION = re.compile(r"^(?:--workers|-w)(?:=?(\d+))?$")
 
 
 def count(environ: dict[str, str] | None = None, parent: list[str] | None = None) -> int:
-    """Return how many workers the server runs, as far as its command or `WEB_CONCURRENCY` tells; else 1.
+    """Return the number of workers of the server, from its command line or `WEB_CONCURRENCY`, else 1.
 
     Args:
-        environ: the environment; by default that of this process.
-        parent: the words of the parent's command; by default they are read, which Linux alone allows.
+        environ: the environment. The default is that of this process.
+        parent: the words of the parent's command line. By default they are read from /proc, which needs Linux.
 
     """
     environ = dict(os.environ) if environ is None else environ

@@ -1,4 +1,4 @@
-"""Settings: one frozen object; keywords win over CHATVITALS_* variables, which win over the defaults."""
+"""Settings in one frozen object. Keywords win over CHATVITALS_* variables, which win over the defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DAY_SECONDS = 86_400.0
 
 
 class SettingsKeywords(TypedDict, total=False):
-    """The keywords of `chatvitals.init`; each field of `Settings` explains one."""
+    """The keywords of `chatvitals.init`. Each field of `Settings` explains one keyword."""
 
     app_secret: str | Sequence[str] | None
     store: str
@@ -53,7 +53,7 @@ class SettingsKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set, checked. Build it with `Settings.load`, which also reads the environment.
+    """All settings, checked. Create it with `Settings.load`, which also reads the environment.
 
     `repr` never shows a secret.
     """
@@ -61,9 +61,9 @@ class Settings:
     app_secret: tuple[str, ...] = setting(
         (), Rule(checks.secrets, checks.texts_of, secret=True, optional=True, never_empty=True)
     )
-    """App secrets that sign webhooks; with several, any may match. Without one, unsigned webhooks count."""
+    """App secrets that sign webhooks. With several, any may match. Without an app secret, unsigned webhooks count."""
     store: str = setting("sqlite:///chatvitals.db", Rule(checks.store, secret=True))
-    """Where states and numbers live. All workers of a bot share one.
+    """The store of states and numbers. All workers of a bot share one store.
 
     - `memory:` this process, until it ends
     - `sqlite:///PATH` a file on this host; four slashes for an absolute path
@@ -73,52 +73,52 @@ class Settings:
       `?sentinel_username=…&sentinel_password=…`; `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT` a cluster;
       `rediss+sentinel://` and `rediss+cluster://` with TLS
 
-    Special characters in user and password are percent-encoded. `?prefix=NAME` tells bots on one Redis apart (default
-    `chatvitals`); further options after the `?` go to redis-py, such as `ssl_ca_certs=PATH`.
+    Special characters in user and password are percent-encoded. `?prefix=NAME` separates bots on one Redis (default
+    `chatvitals`). Further options after the `?` go to redis-py, such as `ssl_ca_certs=PATH`.
     """
     identity_key: bytes = setting(b"", Rule(checks.key, secret=True, optional=True, never_empty=True))
-    """Key of the hashes that stand for people, at least 16 bytes; by default created once and kept in the store."""
+    """Key of the hashes that stand for people, at least 16 bytes. By default the store creates and keeps it."""
     hooks: bool = setting(True, Rule(checks.flag, checks.flag_of))
     """Whether the HTTP clients of this process are watched for replies."""
     phone_number_id: tuple[str, ...] = setting((), Rule(checks.texts, checks.texts_of))
-    """Business numbers to show from the start. The first is used for sends whose address names none."""
+    """Business numbers to show from the start. The first is used for sends whose address has no number."""
     settle_after: float = setting(10.0, Rule(seconds(0.0, 600.0), checks.number_of))
     """Seconds after receipt at which an event is applied (conversations/README.md 4)."""
     unanswered_after: float = setting(_DAY_SECONDS, Rule(seconds(60.0, _DAY_SECONDS), checks.number_of))
-    """Seconds after a turn's last message at which it ends unanswered; at most 24 h."""
+    """Seconds after a turn's last message at which it ends unanswered, at most 24 h."""
     overdue_after: tuple[float, ...] = setting((10.0, 60.0, 300.0, 3600.0), Rule(checks.thresholds, checks.numbers_of))
-    """Ages of an open turn, in seconds, at which it is counted as overdue; at most 16."""
+    """Ages of an open turn, in seconds, at which it is counted as overdue. There may be at most 16."""
     closings: tuple[str, ...] = setting(
         closing_remarks.DEFAULT, Rule(checks.texts, checks.texts_or_none_of), shown=False
     )
-    """Short texts such as `ok thanks` that wait for no reply where they follow one; an empty list switches this off.
+    """Short texts such as `ok thanks` that need no reply after a reply. An empty list switches this off.
 
     Case, punctuation and emoji make no difference. The default holds phrases in 14 languages.
     """
     in_hours: OpeningHours | None = setting(None, Rule(opening_hours, None, optional=True))  # noqa: RUF009 - a schedule is frozen
-    """Opening hours; with them, turns, responses and waits carry the label `in_hours`."""
+    """Opening hours. With them, turns, responses and waits have the label `in_hours`."""
     queue_size: int = setting(10_000, Rule(whole(1, 10_000_000), checks.whole_of))
-    """Events that wait at most while the store is down; beyond it the oldest are dropped and counted."""
+    """Events that may wait while the store is down. Beyond this number the oldest are dropped and counted."""
     max_body: int = setting(4 * 1024 * 1024, Rule(whole(1024, 256 * 1024 * 1024), checks.whole_of))
-    """Bytes of a webhook that are read at most; Meta's are 3 MB at most."""
+    """Largest webhook body to read, in bytes. Meta's limit is 3 MB."""
     label_cap: int = setting(200, Rule(whole(1, 100_000), checks.whole_of))
-    """Distinct values of one label at most; others show as `other`."""
+    """Largest number of distinct values of one label. Other values show as `other`."""
     metrics_token: str | None = setting(None, Rule(checks.header_text, secret=True, optional=True, never_empty=True))
-    """Bearer token that `/metrics` asks for; None leaves it open."""
+    """Bearer token that `/metrics` requires. None means no protection."""
     expose: Literal["all", "leader"] = setting("all", Rule(checks.one_of("all", "leader")))
-    """Whose `/metrics` shows the shared numbers: `all`, or where every pod is scraped, the one `leader` of them."""
+    """The processes whose `/metrics` shows the shared numbers: `all`, or one `leader` where every pod is scraped."""
     app_version: str = setting("", Rule(checks.text))
-    """Version of the bot, shown on `chatvitals_build_info` to mark deploys."""
+    """Version of the bot, shown in `chatvitals_build_info` to mark deploys."""
     acknowledge_account_events: bool = setting(False, Rule(checks.flag, checks.flag_of))
-    """Whether webhooks about the account alone are answered with 200 where the bot answers with an error.
+    """Whether account webhooks are answered with 200 where the bot answers with an error.
 
-    WhatsApp repeats what was not answered with 200 for days, and bots that only know messages answer so.
+    WhatsApp repeats unacknowledged webhooks for days, and bots that only know messages answer with an error.
     """
 
     otlp: bool = setting(False, Rule(checks.flag, checks.flag_of))
-    """Whether the numbers are pushed to an OTLP endpoint once a minute, as the variables `OTEL_EXPORTER_OTLP_*` say."""
+    """Whether numbers are pushed to an OTLP endpoint once a minute, set up by the variables `OTEL_EXPORTER_OTLP_*`."""
     access_token: str | None = setting(None, Rule(checks.header_text, secret=True, optional=True, never_empty=True))
-    """Access token of the Graph API, with the permission whatsapp_business_management; for `watch_quality`."""
+    """Access token of the Graph API for `watch_quality`, with the permission whatsapp_business_management."""
     waba_ids: tuple[str, ...] = setting((), Rule(checks.account_ids, checks.texts_of, optional=True))
     """Ids of the WhatsApp Business Accounts that `watch_quality` polls."""
     graph_url: str = setting("https://graph.facebook.com", Rule(checks.graph_url))
@@ -126,9 +126,9 @@ class Settings:
     api_version: str = setting("v26.0", Rule(checks.api_version))
     """Version of the Graph API."""
     poll_every: float = setting(300.0, Rule(seconds(1.0, _DAY_SECONDS), checks.number_of))
-    """Seconds between two polls of an account; webhooks about quality bring one forward."""
+    """Seconds between two polls of an account. Webhooks about quality bring a poll forward."""
     hourly_calls: int = setting(100, Rule(whole(1, 100_000), checks.whole_of))
-    """Requests to the Graph API per account and hour at most; each poll takes two and more."""
+    """Most requests to the Graph API per account and hour. Each poll takes two or more."""
 
     @classmethod
     def load(cls, given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:

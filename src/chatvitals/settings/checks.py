@@ -1,6 +1,6 @@
-"""What values a setting may have, and how the text of a variable becomes one.
+"""Checks of settings, and parsers for the text of variables.
 
-A check takes a value and returns it in one form, or raises `NotAllowedError` with the words that follow the name.
+A check takes a value and returns it in one form, or raises `NotAllowedError`. The error's text follows the name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VERSION_IN_PATH = re.compile(r"/v\d+(\.\d+)?(/|$)")
 
 
 class NotAllowedError(Exception):
-    """A value is not allowed. The text says what is, such as "must be True or False"."""
+    """A value is not allowed. The text says what is allowed, such as "must be True or False"."""
 
 
 # From the text of a variable
@@ -35,20 +35,20 @@ def flag_of(text: str) -> bool:
 
 
 def texts_of(text: str) -> list[str]:
-    """Return texts that commas separate."""
+    """Return texts that are separated by commas."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts:  # a blank secret must not pass for none: then everybody's webhooks would count
+    if not parts:  # a blank secret must not count as no secret, because then everybody's webhooks would count
         raise NotAllowedError("must be one or several texts with commas between them")
     return parts
 
 
 def texts_or_none_of(text: str) -> list[str]:
-    """Return texts that commas separate; a comma alone is the empty list."""
+    """Return texts that are separated by commas. A single comma is the empty list."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def numbers_of(text: str) -> list[float]:
-    """Return numbers that commas separate."""
+    """Return numbers that are separated by commas."""
     return [number_of(part) for part in text.split(",") if part.strip()]
 
 
@@ -72,7 +72,7 @@ def whole_of(text: str) -> int:
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """Allow a text or any number of them."""
+    """Allow a text or any number of texts."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, (list, tuple, set, frozenset)) or not all(_is_printable(i) and i for i in items):
         raise NotAllowedError("must be a text or a list of texts, printable and none of them empty")
@@ -80,28 +80,28 @@ def texts(value: object) -> tuple[str, ...]:
 
 
 def secrets(value: object) -> tuple[str, ...]:
-    """Allow a text or a list of at least one: an empty list is a configuration that found no secret."""
+    """Allow a text or a list of at least one text. An empty list is a configuration that found no secret."""
     if value in ([], (), set(), frozenset()):
         raise NotAllowedError("must be a text or a list of at least one text")
     return texts(value)
 
 
 def text(value: object) -> str:
-    """Allow a printable text: as a label value, half a surrogate pair would break every scrape."""
+    """Allow a printable text. As a label value, half a surrogate pair would break every scrape."""
     if not isinstance(value, str) or not value.isprintable():
         raise NotAllowedError("must be a printable text")
     return value
 
 
 def header_text(value: object) -> str:
-    """Allow what can stand in an HTTP header."""
+    """Allow a text that can be part of an HTTP header."""
     if not isinstance(value, str) or not value or not value.isascii() or not _is_printable(value) or " " in value:
         raise NotAllowedError("must contain only ASCII characters and no spaces")
     return value
 
 
 def one_of(*allowed: str) -> Callable[[object], str]:
-    """Allow one of some texts."""
+    """Allow one of several texts."""
 
     def check(value: object) -> str:
         if not isinstance(value, str) or value not in allowed:
@@ -120,7 +120,7 @@ def key(value: object) -> bytes:
 
 
 def flag(value: object) -> bool:
-    """Allow True and False alone."""
+    """Allow only True and False."""
     if not isinstance(value, bool):
         raise NotAllowedError("must be True or False")
     return value
@@ -173,7 +173,7 @@ def store(value: object) -> str:
 
 
 def account_ids(value: object) -> tuple[str, ...]:
-    """Allow ids of WhatsApp Business Accounts; each is kept once."""
+    """Allow ids of WhatsApp Business Accounts. Duplicates are removed."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, (list, tuple, set, frozenset)) or not items or not all(map(_is_id, items)):
         raise NotAllowedError("must be ids of digits, as texts")
@@ -183,12 +183,12 @@ def account_ids(value: object) -> tuple[str, ...]:
 def app_id(value: object) -> str:
     """Allow the id of an app."""
     if not _is_id(value):
-        raise NotAllowedError("must be the app's id, digits alone; it stands at the top of the App Dashboard")
+        raise NotAllowedError("must be the app's id, digits alone; it is shown at the top of the App Dashboard")
     return str(value)
 
 
 def graph_url(value: object) -> str:
-    """Allow an address of the Graph API without a version, which is a setting of its own."""
+    """Allow an address of the Graph API without a version, which is a separate setting."""
     found = address("https://graph.facebook.com")(value)
     parts = urlsplit(found)
     if parts.query:
@@ -206,7 +206,7 @@ def address(example: str) -> Callable[[object], str]:
             parts = urlsplit(value) if isinstance(value, str) and value.isprintable() else None
             if parts and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
                 return str(value)
-        except ValueError:  # a port that is none, or half an IPv6 address
+        except ValueError:  # an invalid port, or half an IPv6 address
             pass
         raise NotAllowedError(f"must be an address such as {example}")
 

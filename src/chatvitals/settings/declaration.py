@@ -1,4 +1,4 @@
-"""One declaration of a setting (parser, check, secrecy), and the one reader of the environment."""
+"""The declaration of a setting (parser, check, secrecy), and the only reader of the environment."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _LONGEST_FILE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a setting is read and checked.
+    """The parsing and the check of a setting.
 
     Args:
-        check: takes a value, returns it in its one form or raises `NotAllowedError`.
-        parse: turns the text of a variable into what the keyword takes; None where a text cannot say it.
-        secret: whether no sentence may show the value; it may also come from a file, by `CHATVITALS_<NAME>_FILE`.
+        check: takes a value and returns it in one form, or raises `NotAllowedError`.
+        parse: turns the text of a variable into a value of the keyword. None where a text cannot express the value.
+        secret: whether no message may show the value. It may also come from a file, with `CHATVITALS_<NAME>_FILE`.
         optional: whether None means "not given".
-        never_empty: whether an empty variable is an error: it is a configuration that found no secret, such as
-            `${UNSET}` in a compose file, and would open a door.
+        never_empty: whether an empty variable is an error, because it would open access. Such a variable comes from a
+            configuration that found no secret, such as `${UNSET}` in a compose file.
 
     """
 
@@ -49,9 +49,9 @@ def setting(default: Any, rule: Rule, *, shown: bool = True) -> Any:
     """Declare a field of a class of settings.
 
     Args:
-        default: its value where nothing is given.
-        rule: how it is read and checked.
-        shown: whether `repr` shows it; a secret never is.
+        default: the value where nothing is given.
+        rule: the parsing and the check.
+        shown: whether `repr` shows it. A secret is never shown.
 
     """
     return field(default=default, repr=shown and not rule.secret, metadata={"rule": rule})
@@ -63,7 +63,7 @@ def rules(declared: type) -> dict[str, Rule]:
 
 
 def values(declared: type, given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the checked values of what is given, by keyword or by variable.
+    """Return checked values from keywords or variables.
 
     Raises:
         SettingsError: a setting is unknown or its value is not allowed.
@@ -85,10 +85,10 @@ def values(declared: type, given: Mapping[str, Any], environ: Mapping[str, str])
 
 
 def checked(name: str, rule: Rule, value: object) -> Any:
-    """Return a value in its one form.
+    """Return a value in its normal form.
 
     Raises:
-        SettingsError: it is not allowed.
+        SettingsError: the value is not allowed.
 
     """
     clean = _without_carriage_returns(value)
@@ -99,10 +99,10 @@ def checked(name: str, rule: Rule, value: object) -> Any:
 
 
 def text_of(name: str, rule: Rule, environ: Mapping[str, str]) -> str | None:
-    """Return the text of a setting's variable, or of the file that `CHATVITALS_<NAME>_FILE` names; None without.
+    """Return the text of a setting's variable, or of the file in `CHATVITALS_<NAME>_FILE`, or None.
 
     Raises:
-        SettingsError: both are set, the file cannot be read, or the text is empty where it never may be.
+        SettingsError: both are set, the file cannot be read, or the text is empty where that is not allowed.
 
     """
     variable = PREFIX + name.upper()
@@ -121,10 +121,10 @@ def text_of(name: str, rule: Rule, environ: Mapping[str, str]) -> str | None:
 
 
 def refuse_unknown_variables(environ: Mapping[str, str], declared: Iterable[type]) -> None:
-    """Refuse variables that begin as ours do and are none of ours.
+    """Refuse variables with our prefix that are not known.
 
     Raises:
-        SettingsError: there is one; the message says which was probably meant.
+        SettingsError: there is an unknown variable. The message suggests the probable name.
 
     """
     known = set(_OF_TESTS)
@@ -142,7 +142,7 @@ def refuse_unknown_variables(environ: Mapping[str, str], declared: Iterable[type
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that names the closest of the known names, after a space; without one, the empty string.
+    """Return a sentence with the closest known name, after a space. It is empty where no name is close.
 
     did_you_mean("replyy", ["reply", "campaign"]) == " Did you mean 'reply'?"
 
@@ -165,7 +165,7 @@ def _error(name: str, rule: Rule, refused: NotAllowedError, value: object) -> Se
 
 
 def _without_carriage_returns(value: object) -> object:
-    """Return texts without the carriage returns that files from Windows bring."""
+    """Return texts without the carriage returns of files from Windows."""
     if isinstance(value, str):
         return value.rstrip("\r")
     if isinstance(value, list):
@@ -179,5 +179,5 @@ def _read(variable: str, path: str) -> str:
         with Path(path).open(encoding="utf-8") as file:
             return file.read(_LONGEST_FILE)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a text"
         raise SettingsError(f"{variable} names the file {path}, which cannot be read: {why}") from None

@@ -1,4 +1,4 @@
-"""Opening hours: a weekly schedule in one time zone."""
+"""Opening hours as a weekly schedule in one time zone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 @dataclass(frozen=True, slots=True)
 class OpeningHours:
-    """A weekly schedule: opening times per weekday, start included, end not, in one time zone."""
+    """A weekly schedule of opening times in one time zone. Starts are included, ends are not."""
 
     timezone: zoneinfo.ZoneInfo
     days: tuple[tuple[tuple[int, int], ...], ...]  # minutes of the day, Monday first
@@ -30,7 +30,7 @@ def opening_hours(value: object) -> OpeningHours:
     """Return the schedule of the setting `in_hours`.
 
     Raises:
-        SettingsError: the value is no schedule.
+        SettingsError: the value is not a schedule.
 
     """
     name = "in_hours"
@@ -43,13 +43,13 @@ def opening_hours(value: object) -> OpeningHours:
         zone = zoneinfo.ZoneInfo(value["timezone"])
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         raise SettingsError(
-            f"{name}: {value['timezone']!r} is no known time zone; use an IANA name such as 'Europe/Rome' "
+            f"{name}: {value['timezone']!r} is not a known time zone; use an IANA name such as 'Europe/Rome' "
             "(and install the package 'tzdata' where the system has none)"
         ) from None
     days: list[tuple[tuple[int, int], ...]] = []
     for day in value["days"]:
         if day not in _DAYS:
-            raise SettingsError(f"{name}: {day!r} is no day; the days are {', '.join(_DAYS)}")
+            raise SettingsError(f"{name}: {day!r} is not a day; the days are {', '.join(_DAYS)}")
     for day in _DAYS:
         try:
             spans = tuple((_minute(start), _minute(end)) for start, end in value["days"].get(day, ()))

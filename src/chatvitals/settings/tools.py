@@ -1,4 +1,4 @@
-"""Settings of the command line alone: addresses and ids that a bot does not need."""
+"""Settings that only the command line needs, such as addresses and ids."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSettings:
-    """What `doctor`, `compare`, `report` and `now` are told; the empty string stands for "not given"."""
+    """Settings of `doctor`, `compare`, `report` and `now`. The empty string means "not given"."""
 
     app_id: str = setting("", Rule(checks.app_id))
-    """The id of the app at Meta; only the app itself can list its webhook fields."""
+    """The id of the app at Meta. It is needed to list the app's webhook fields."""
     webhook_url: str = setting("", Rule(checks.address("https://bot.example/webhook"), secret=True))
     """The address of the bot's webhook endpoint."""
     verify_token: str = setting("", Rule(checks.text, secret=True))
     """The token that the endpoint expects in WhatsApp's handshake."""
     metrics_url: str = setting("", Rule(checks.address("https://bot.example/metrics"), secret=True))
-    """The address of the metrics, of the bot or of the exporter."""
+    """The address of the metrics of the bot or of the exporter."""
     prometheus: str = setting("", Rule(checks.text, secret=True))
     """The address of a Prometheus that scrapes the bot."""
     prometheus_token: str = setting("", Rule(checks.header_text, secret=True))
@@ -31,7 +31,7 @@ class ToolSettings:
 
     @classmethod
     def load(cls, given: Mapping[str, Any], environ: Mapping[str, str]) -> ToolSettings:
-        """Return checked settings from keywords, then `CHATVITALS_<NAME>` variables; None is not given.
+        """Return checked settings from keywords, then `CHATVITALS_<NAME>` variables. None means not given.
 
         Raises:
             SettingsError: a value is not allowed.

@@ -1,4 +1,4 @@
-"""Where states and metric cells live together; `open_store` chooses by URL."""
+"""Stores of contact states and metric cells. `open_store` chooses a store by its URL."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["kind_of", "open_store"]
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
-    """Return the store of a URL: `memory:`, `sqlite:///PATH` or one of a Redis.
+    """Return the store of a URL: `memory:`, `sqlite:///PATH` or the URL of a Redis.
 
     Args:
-        url: where the store is.
-        create: whether to create a file that does not exist. Tools that only read must not.
+        url: the URL of the store.
+        create: whether to create a file that does not exist. Tools that only read must not create one.
 
     Raises:
         ValueError: no store has such a URL.

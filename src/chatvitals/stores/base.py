@@ -1,4 +1,4 @@
-"""What the pipeline asks of a store: load states, commit states and metric cells together, read the cells."""
+"""The interface of a store: load states, commit states and metric cells together, read the cells."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Cell
 
 Row: TypeAlias = bytes | int
-"""A contact's encoded state, or the key of the contact to which this key leads."""
+"""A contact's encoded state, or the key of another contact that this key is an alias of."""
 
 Mark: TypeAlias = tuple[str, str, int]
-"""(kind, label value of the business number, contact's key): one point in time of which the earliest is shown.
+"""(kind, label value of the business number, contact's key): a time of which only the earliest is shown.
 
-The kind is the family's name with its further label values: see `mark_kind`.
+The kind is the family's name with its further label values, see `mark_kind`.
 """
 
 
@@ -26,15 +26,15 @@ LEASE_TOLERANCE = 5.0
 
 
 class StoreUnavailableError(Exception):
-    """The store cannot be reached or used now; the message says what to do, and trying again later is right."""
+    """The store cannot be reached or used now. The message says what to do. It is right to try again later."""
 
 
 class UncertainError(StoreUnavailableError):
-    """The answer to a commit was lost: it may have taken effect, or may yet.
+    """The answer to a commit was lost, so that the commit may have taken effect, or still may.
 
-    Reducing the same events again could count them twice. `again` sends the very same commit once more, which takes
-    effect once however often it is sent; it raises `ConflictError` when it did not and never will, and another
-    `UncertainError` while the store still does not answer.
+    To reduce the same events again could count them twice. `again` sends the same commit once more. The commit takes
+    effect once, however often it is sent. `again` raises `ConflictError` if the commit did not and never will take
+    effect, and another `UncertainError` while the store still does not answer.
     """
 
     def __init__(self, message: str, again: Callable[[], None]) -> None:
@@ -43,36 +43,35 @@ class UncertainError(StoreUnavailableError):
 
 
 class RefusedDataError(Exception):
-    """The store works, and refuses a value of this commit: sent again, it would be refused again."""
+    """The store works, but refuses a value of this commit. It would refuse the value again."""
 
 
 class ConflictError(Exception):
-    """Another process changed what was loaded; loading and reducing again is right."""
+    """Another process changed the loaded data. It is right to load and reduce again."""
 
 
 @dataclass(slots=True)
 class Changes:
-    """One commit: everything in it takes effect, or nothing."""
+    """One commit. Either all of it takes effect, or nothing."""
 
-    states: dict[int, tuple[bytes, float]] = field(default_factory=dict)  # with the time when it is due next
+    states: dict[int, tuple[bytes, float]] = field(default_factory=dict)  # with the time of the next work
     links: dict[int, int] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
     open_since: dict[Mark, float | None] = field(default_factory=dict)  # None removes the mark
     increments: dict[Cell, float] = field(default_factory=dict)
     maxima: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
-    documents: dict[str, bytes] = field(default_factory=dict)  # small and few: what is known of the business itself
+    documents: dict[str, bytes] = field(default_factory=dict)  # few and small, such as the state of the business
     ttls: dict[int, tuple[float, Sequence[int]]] = field(default_factory=dict)
-    """For remote stores, which forget what nobody sweeps: for how many seconds to keep a state at least, and all keys
-    that lead to it."""
+    """For remote stores, whose data expires: the least time in seconds to keep a state, and all keys of the contact."""
 
 
 def is_label(value: object) -> bool:
-    """Return whether a value that was read may be a label: others would break the exposition of the host, too."""
+    """Return whether a value from the store is a valid label. Other values would break the host's exposition, too."""
     return isinstance(value, str) and (not value or value.isprintable())
 
 
 def mark_kind(family: str, labels: Iterable[str]) -> str:
-    """Return the kind of a mark: the family's name, and the label values that follow the business number."""
+    """Return the kind of a mark, which is the family's name and the label values after the business number."""
     return "/".join((family, *labels))
 
 
@@ -83,41 +82,41 @@ def mark_labels(kind: str) -> tuple[str, tuple[str, ...]]:
 
 
 def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
-    """Return whether `holder` may take a lease, which is (holder, given, ends) in Unix seconds."""
+    """Return whether `holder` may take a lease, given as (holder, given, ends) in Unix seconds."""
     held_by, given, ends = lease
     return held_by == holder or not given - LEASE_TOLERANCE <= now < ends
 
 
 class StoreInfo(NamedTuple):
-    """What a store is, for people."""
+    """Facts about a store, for people."""
 
     kind: str
-    version: int  # of the format in which it keeps things
-    size: int  # bytes that it takes, as far as it knows
+    version: int  # of the storage format
+    size: int  # in bytes, as far as the store knows it
 
 
 class Transaction(Protocol):
     """Reads and one commit that belong together."""
 
     remote: ClassVar[bool]
-    """Whether each call is a round trip, so that one for all is better than several for less."""
+    """Whether each call is a round trip, so that one large call is better than several small calls."""
 
     def load(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of those keys that have one."""
+        """Return the rows of the keys that have one."""
 
     def due(self, now: float, limit: int) -> dict[int, bytes]:
         """Return states whose due time is at or before `now`, at most `limit`, the earliest first."""
 
     def document(self, name: str) -> bytes | None:
-        """Return a document, or None where there is none yet."""
+        """Return a document, or None where it does not exist yet."""
 
     def commit(self, changes: Changes) -> None:
-        """Make `changes` take effect; at most once per transaction.
+        """Apply `changes`, at most once per transaction.
 
         Raises:
-            ConflictError: what was loaded has changed meanwhile.
-            RefusedDataError: the store refuses a value; nothing took effect.
-            UncertainError: it is not known whether it took effect.
+            ConflictError: loaded data has changed meanwhile.
+            RefusedDataError: the store refuses a value, and nothing took effect.
+            UncertainError: it is not known whether the commit took effect.
             StoreUnavailableError: nothing took effect.
 
         """
@@ -127,13 +126,13 @@ class Store(Protocol):
     """Contact states, metric cells and settings of all workers of one bot."""
 
     remote: ClassVar[bool]
-    """Whether the store is reached over a network, which the bot must not wait for."""
+    """Whether the store is reached over a network. The bot must not wait for such a store."""
 
     unreadable: int
-    """How many rows the latest `cells` left out because this version cannot read them."""
+    """Number of rows that the latest `cells` left out because this version cannot read them."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Begin a transaction; leaving the `with` block without a commit undoes it.
+        """Begin a transaction. A `with` block without a commit undoes it.
 
         Raises:
             StoreUnavailableError: the store cannot be used now.
@@ -141,33 +140,33 @@ class Store(Protocol):
         """
 
     def rows(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of those keys that have one, without waiting for anyone who writes.
+        """Return the rows of the keys that have one, without waiting for a writer.
 
         Raises:
-            StoreUnavailableError: they cannot be read at once.
+            StoreUnavailableError: the rows cannot be read at once.
 
         """
 
     def cells(self) -> dict[Cell, float]:
-        """Return all metric cells, as one consistent picture."""
+        """Return all metric cells, as one consistent snapshot."""
 
     def oldest_open(self) -> dict[tuple[str, str], float]:
-        """Return the earliest mark of each (kind, business number) that has one."""
+        """Return the earliest mark of each (kind, business number)."""
 
     def document(self, name: str) -> bytes | None:
-        """Return a document, or None where there is none yet."""
+        """Return a document, or None where it does not exist yet."""
 
     def set_if_absent(self, name: str, value: bytes) -> bytes:
-        """Store `value` under `name` unless there is one, and return the one that is there."""
+        """Store `value` under `name` if nothing is stored there yet. Return the stored value."""
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
-        """Give or renew a lease to `holder`; return False while somebody else has it.
+        """Give or renew a lease to `holder`. Return False while another holder has it.
 
         Args:
-            name: what is leased.
-            holder: who asks; unique among all processes.
-            seconds: for how long, from `now` on; 0 gives it back.
-            now: Unix seconds. A lease that was given after `now` counts for nothing: the clock has been set back.
+            name: name of the lease.
+            holder: id of the caller, unique among all processes.
+            seconds: duration from `now` on. 0 gives the lease back.
+            now: Unix seconds. A lease that was given after `now` is ignored, because the clock has been set back.
 
         Raises:
             StoreUnavailableError: the store cannot be used now.
@@ -175,16 +174,16 @@ class Store(Protocol):
         """
 
     def advice(self) -> str:
-        """Return a sentence on what endangers the store although it works, or an empty text; it never raises."""
+        """Return a sentence on a risk to the working store, or the empty string. It never raises."""
 
     def about(self) -> StoreInfo:
-        """Return what this store is and how large."""
+        """Return facts about this store, such as its size."""
 
     def dump(self) -> Iterator[Changes]:
-        """Return everything but leases in pieces, as of one moment; all of them committed make a copy."""
+        """Yield everything except leases in pieces, as of one time. A commit of all pieces makes a copy."""
 
     def compact(self) -> None:
-        """Give back room that is not needed any more; it may take long and hold up writers."""
+        """Free unused space. It may take long and delay writers."""
 
     def close(self) -> None:
-        """Release what is open; using the store again opens it again."""
+        """Release open resources. The store opens them again on its next use."""

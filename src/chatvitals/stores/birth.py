@@ -1,4 +1,4 @@
-"""When a store began, and its own id: what all workers tell of the numbers that they share."""
+"""The start time and the id of a store, which all workers report with their shared numbers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _DOCUMENT = "birth"
 
 
 class StoreBirth(NamedTuple):
-    """When and as what a store began; copies of it keep both."""
+    """The start time and the id of a store. Copies of a store keep both."""
 
     at: float
-    """Unix seconds. All counters count since then, over restarts and changes of workers."""
+    """Unix seconds. All counters count since then, across restarts and changes of workers."""
     id: str
     """A UUID."""
 
 
 def record_birth(store: Store, now: float) -> None:
-    """Note that the store began at `now`, unless it is older.
+    """Record that the store began at `now`, unless a start is recorded already.
 
     Raises:
         StoreUnavailableError: the store cannot be reached.
@@ -31,7 +31,7 @@ def record_birth(store: Store, now: float) -> None:
 
 
 def read_birth(store: Store) -> StoreBirth | None:
-    """Return when the store began, or None where no worker has recorded it yet.
+    """Return the store's birth, or None where no worker has recorded it yet.
 
     Raises:
         StoreUnavailableError: the store cannot be reached.

@@ -1,4 +1,4 @@
-"""The kinds of stores and the URLs that name them. A new store is added to this table and nowhere else."""
+"""The kinds of stores and their URLs. A new store is added only to this table."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class StoreKind:
     """One kind of store.
 
     Attributes:
-        name: one word for messages and for tools that treat this kind apart.
+        name: one word for messages, and for tools that treat this kind separately.
         schemes: the schemes of its URLs, in lower case.
-        shared_by: who sees the same numbers: one process, the processes of one host, or several hosts.
-        check: raises ValueError with a sentence without secrets where a URL of this scheme is wrong.
-        open: returns the store of a URL; the flag says whether to create one that does not exist.
-        read: returns all metric cells of an existing store and changes nothing; None where only its process can.
+        shared_by: which processes share the numbers: one process, the processes of one host, or several hosts.
+        check: raises ValueError for a wrong URL of this scheme. The message holds no secret.
+        open: returns the store of a URL. The flag says whether to create a missing store.
+        read: returns all metric cells of an existing store without a change. None where other processes cannot read it.
 
     """
 
@@ -40,10 +40,10 @@ class StoreKind:
 
 
 def kind_of(url: str) -> StoreKind:
-    """Return the kind of store that a URL names.
+    """Return the kind of store for a URL.
 
     Raises:
-        ValueError: no store has such a URL; the message holds no secret.
+        ValueError: no store has such a URL. The message holds no secret.
 
     """
     scheme, colon, _ = url.partition(":")
@@ -56,7 +56,7 @@ def kind_of(url: str) -> StoreKind:
 
 
 def file_of(url: str) -> str:
-    """Return the path in the URL of a store that is a file."""
+    """Return the path in the URL of a file store."""
     return url.removeprefix(_FILE)
 
 

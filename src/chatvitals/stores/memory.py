@@ -1,4 +1,4 @@
-"""A store in this process's memory: for tests, and for a single process that may forget when it ends."""
+"""A store in this process's memory, for tests and for a single process whose numbers may end with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """Dictionaries under one lock."""
+    """A store of dictionaries under one lock."""
 
     remote: ClassVar[bool] = False
 
@@ -29,7 +29,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._rows: dict[int, Row] = {}
         self._due: dict[int, float] = {}
-        self._queue: list[tuple[float, int]] = []  # may hold outdated entries; `_due` decides
+        self._queue: list[tuple[float, int]] = []  # may hold outdated entries, because `_due` decides
         self._cells: dict[Cell, float] = {}
         self._marks: dict[Mark, float] = {}
         self._kept: dict[str, bytes] = {}
@@ -37,12 +37,12 @@ class MemoryStore:
 
     @contextmanager
     def transaction(self) -> Iterator[_MemoryTransaction]:
-        """Begin a transaction: the lock is held until it ends, so nothing can conflict."""
+        """Begin a transaction. It holds the lock until it ends, so there are no conflicts."""
         with self._lock:
             yield _MemoryTransaction(self)
 
     def rows(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of those keys that have one."""
+        """Return the rows of the keys that have one."""
         with self._lock:
             return self._load(keys)
 
@@ -65,12 +65,12 @@ class MemoryStore:
             return self._kept.get(name)
 
     def set_if_absent(self, name: str, value: bytes) -> bytes:
-        """Store `value` unless there is one, and return the one that is there."""
+        """Store `value` if nothing is stored there yet. Return the stored value."""
         with self._lock:
             return self._kept.setdefault(name, value)
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
-        """Give or renew a lease; return False while somebody else has it."""
+        """Give or renew a lease. Return False while another holder has it."""
         with self._lock:
             if not is_free(self._leases.get(name, ("", 0.0, 0.0)), holder, now):
                 return False
@@ -78,7 +78,7 @@ class MemoryStore:
             return True
 
     def advice(self) -> str:
-        """Return a sentence where this process is one of several workers or a forked child, else an empty text."""
+        """Return a sentence if this process is one of several workers or a forked child, else the empty string."""
         if self._pid == os.getpid() and workers.count() < 2:
             return ""
         return (
@@ -87,11 +87,11 @@ class MemoryStore:
         )
 
     def about(self) -> StoreInfo:
-        """Say that this is memory; how much of it, Python does not tell."""
+        """Return the kind of this store. Its size is not known."""
         return StoreInfo("memory", 1, 0)
 
     def dump(self) -> Iterator[Changes]:
-        """Return everything as one piece."""
+        """Yield everything as one piece."""
         with self._lock:
             yield Changes(
                 states={key: (row, self._due[key]) for key, row in self._rows.items() if isinstance(row, bytes)},
@@ -102,10 +102,10 @@ class MemoryStore:
             )
 
     def compact(self) -> None:
-        """Do nothing: memory is given back at once."""
+        """Do nothing, because memory is freed at once."""
 
     def close(self) -> None:
-        """Do nothing: memory is released with the object."""
+        """Do nothing, because memory is freed with the object."""
 
     def _load(self, keys: Iterable[int]) -> dict[int, Row]:
         rows = self._rows
@@ -120,7 +120,7 @@ class MemoryStore:
             if self._due.get(key) == at and isinstance(row, bytes) and key not in found:
                 found[key] = row
                 again.append((at, key))
-        for entry in again:  # the commit moves them on; without one they stay due
+        for entry in again:  # the commit moves them to their next time; without a commit they stay due
             heapq.heappush(self._queue, entry)
         return found
 
@@ -152,12 +152,12 @@ class MemoryStore:
 
 
 class _MemoryTransaction:
-    """A view of the store while its lock is held."""
+    """A view of the store that holds the store's lock."""
 
     remote: ClassVar[bool] = False
 
     def __init__(self, store: MemoryStore) -> None:
-        self.load = store._load  # noqa: SLF001 - the two halves of one store
+        self.load = store._load  # noqa: SLF001 - a store and its transaction belong together
         self.due = store._due_rows  # noqa: SLF001
         self.document = store.document
         self.commit = store._commit  # noqa: SLF001

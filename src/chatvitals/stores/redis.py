@@ -1,15 +1,16 @@
-"""The store for several hosts: Redis from 6.2 on or Valkey from 7.2 on; one server, Sentinels or a cluster.
+"""The store for several hosts: Redis 6.2 or later, Valkey 7.2 or later, as one server, Sentinels or a cluster.
 
-A transaction loads rows with their versions in one round trip and commits in another: a script checks that the versions
-are still the same and then writes everything. No lock is held in between; who comes second reduces again.
+A transaction loads rows with their versions in one round trip and commits in another. A script checks that the
+versions are still the same and then writes everything. No lock is held in between. After a conflict, the second
+worker reduces again.
 
-All keys of a store have one hash tag, so that Cluster keeps them on one node, and not one tag per business number as
-was planned: a batch may hold several numbers' events and its cells, and a commit must take effect as a whole. A bot
-that outgrows one node gives groups of numbers their own `?prefix=`.
+All keys of a store have one hash tag, so that Cluster keeps them on one node. They do not have a tag per business
+number, because a batch may hold several numbers' events, and a commit must take effect as a whole. A bot that outgrows
+one node gives groups of numbers their own `?prefix=`.
 
 Keys of contacts expire by themselves in case that no process sweeps any more. The server's `maxmemory-policy` must be
-`noeviction`: any other one may remove contacts or cells at any time. Replicas follow a moment behind, so a failover may
-lose the last moments of all numbers together, but never leaves them inconsistent.
+`noeviction`, because other policies may remove contacts or cells at any time. Replicas lag a little, so a failover may
+lose the last moments of all numbers together, but the numbers stay consistent.
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ _DUMPED_AT_ONCE = 500
 
 
 class RedisStore:
-    """Contacts, cells and documents of one bot on a Redis that its hosts share.
+    """Contacts, cells and documents of one bot on a Redis that several hosts share.
 
     Args:
         url: see `Settings.store`.
 
     Raises:
-        ValueError: the URL is none of a Redis; the message holds no secret.
+        ValueError: the URL is not the URL of a Redis. The message holds no secret.
 
     """
 
@@ -67,22 +68,22 @@ class RedisStore:
         self._firsts: dict[str, bytes] = {}
         self._patience = LookupDeadline()
         try:
-            self._linked()  # imports redis-py now: later, the bot would wait for that
+            self._linked()  # imports redis-py now, because the bot would wait for a later import
         except StoreUnavailableError:
-            return  # whoever uses the store is told
+            return  # every later use reports the error
 
     @contextmanager
     def transaction(self) -> Iterator[_RedisTransaction]:
-        """Begin a transaction; nothing is sent before something is read or committed."""
+        """Begin a transaction. It sends nothing before the first read or commit."""
         yield _RedisTransaction(self)
 
     def rows(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of those keys that have one, and of those to which they lead, within 50 ms or not at all."""
+        """Return the rows of the keys that have one, and of the contacts behind them, within 50 ms."""
         transaction = _RedisTransaction(self)
         return self._patience.run(partial(transaction.load, list(keys)))
 
     def cells(self) -> dict[Cell, float]:
-        """Return all metric cells, read by one command and so from one moment."""
+        """Return all metric cells, read by one command and so as of one time."""
         cells, self.unreadable = records.cells(*self._run(scripts.CELLS))
         return cells
 
@@ -96,33 +97,33 @@ class RedisStore:
         return value
 
     def set_if_absent(self, name: str, value: bytes) -> bytes:
-        """Store `value` unless there is one, and return the one that is there.
+        """Store `value` if nothing is stored there yet. Return the stored value.
 
-        What was returned is put back by the next commit where a Redis has come back empty: running workers would
-        otherwise go on with an identity key that new ones do not know.
+        The next commit stores the returned value again if a Redis has lost its data. Running workers would otherwise
+        use an identity key that new workers do not know.
         """
         kept: bytes = self._run(scripts.KEEP_FIRST, name.encode(), value)
         self._firsts[name] = kept
         return kept
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
-        """Take or extend the lease `name` for `holder`; return False while another one holds it.
+        """Take or extend the lease `name` for `holder`. Return False while another holder has it.
 
         Args:
-            name: what only one process does at a time.
-            holder: who asks.
-            seconds: how long the lease is held without being extended, by the server's clock.
-            now: Unix seconds. A lease that was given after `now` counts for nothing.
+            name: name of the lease.
+            holder: id of the caller.
+            seconds: how long the lease lasts without an extension, by the server's clock.
+            now: Unix seconds. A lease that was given after `now` is ignored.
 
         """
         times = (repr(float(now)).encode(), repr(float(seconds)).encode(), repr(LEASE_TOLERANCE).encode())
         return bool(self._run(scripts.LEASE, name.encode(), holder.encode(), *times))
 
     def advice(self) -> str:
-        """Return a sentence where the server may throw away parts of the store, else an empty text."""
+        """Return a sentence where the server may delete parts of the store, else the empty string."""
         try:
             policy = self._linked().ask("INFO").get("maxmemory_policy", "noeviction")
-        except StoreUnavailableError:  # whoever uses the store is told
+        except StoreUnavailableError:  # every other use reports the error
             return ""
         if policy == "noeviction":
             return ""
@@ -132,11 +133,11 @@ class RedisStore:
         )
 
     def about(self) -> StoreInfo:
-        """Return what this is and about how much room it takes."""
+        """Return facts about this store. The size is an estimate."""
         return StoreInfo("redis", int(scripts.FORMAT), int(self._run(scripts.SIZE)))
 
     def dump(self) -> Iterator[Changes]:
-        """Return everything but leases in pieces; one moment only while nobody writes, since nothing is locked."""
+        """Yield everything except leases in pieces. Without a lock, concurrent writes may fall between the pieces."""
         start, found = 0, 1
         while found:
             packed, times, found = self._run(scripts.PAGE, start, start + _DUMPED_AT_ONCE - 1)
@@ -152,16 +153,16 @@ class RedisStore:
         )
 
     def compact(self) -> None:
-        """Do nothing: a Redis gives room back by itself."""
+        """Do nothing, because a Redis frees space by itself."""
 
     def close(self) -> None:
-        """Close the connections of this process; a forked child leaves its parent's alone."""
+        """Close the connections of this process. A forked child does not close its parent's connections."""
         link, self._link = self._link, None
         if link is not None and link.pid == os.getpid():
             link.close()
 
     def erase(self) -> None:
-        """Remove everything of this store from the Redis: for tests."""
+        """Delete this store from the Redis. It is for tests."""
         self._linked().erase()
 
     def _run(self, script: str, *arguments: bytes | float) -> Any:
@@ -169,7 +170,7 @@ class RedisStore:
 
     def _linked(self) -> Link:
         link = self._link
-        if link is None or link.pid != os.getpid():  # a connection that a fork has copied is never touched again
+        if link is None or link.pid != os.getpid():  # never use a connection that a fork has copied
             try:
                 from chatvitals.stores.redis_connection import Link  # noqa: PLC0415 - redis-py is an extra
             except ImportError as error:
@@ -180,7 +181,7 @@ class RedisStore:
         return link
 
     def _writer(self) -> bytes:
-        """Return under which name this thread's commits are remembered."""
+        """Return the name under which this thread's commits are remembered."""
         local = self._local
         if getattr(local, "pid", 0) != os.getpid():
             local.pid, local.writer = os.getpid(), os.urandom(8)
@@ -192,9 +193,9 @@ class RedisStore:
         try:
             self._send(commit)
         except UncertainError:
-            self._local.pid = 0  # a copy may still be on its way: this writer's memory is never written again
+            self._local.pid = 0  # a copy may still be on its way, so this writer's name is not used again
             try:
-                self._send(commit)  # most often only a connection was lost, or the server has been restarted
+                self._send(commit)  # most often only a connection was lost, or the server was restarted
             except StoreUnavailableError as error:
                 raise UncertainError(str(error), partial(self._send_again, commit)) from error
 
@@ -211,27 +212,27 @@ class RedisStore:
     def _send_again(self, commit: tuple[bytes, ...]) -> None:
         try:
             self._send(commit)
-        except StoreUnavailableError as error:  # a refusal now does not tell what became of it then
+        except StoreUnavailableError as error:  # a refusal now says nothing about the first attempt
             raise UncertainError(str(error), partial(self._send_again, commit)) from error
 
 
 class _RedisTransaction:
-    """Reads, each one round trip, and one commit that holds only if nothing that was read has changed."""
+    """Reads with one round trip each, and one commit that requires that no row read has changed."""
 
     remote: ClassVar[bool] = True
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
-        self._versions: dict[int, bytes] = {}  # as they were first read
-        self._digests: dict[str, bytes] = {}  # of documents, likewise; empty where there was none
+        self._versions: dict[int, bytes] = {}  # at the first read
+        self._digests: dict[str, bytes] = {}  # of documents at the first read, or empty where there was none
 
     def load(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of those keys that have one, and of the keys to which those lead."""
+        """Return the rows of the keys that have one, and of the contacts behind them."""
         wanted = list(keys)
         if not wanted:
             return {}
         known = self._versions.keys() - wanted
-        packed = self._store._run(scripts.LOAD, records.keys(wanted))  # noqa: SLF001 - the two halves of one store
+        packed = self._store._run(scripts.LOAD, records.keys(wanted))  # noqa: SLF001 - store and transaction belong together
         found = records.rows(packed, self._versions)
         for key in wanted:
             self._versions.setdefault(key, records.ABSENT)
@@ -244,7 +245,7 @@ class _RedisTransaction:
         return found
 
     def document(self, name: str) -> bytes | None:
-        """Return a document, or None; the commit holds only if it has not changed."""
+        """Return a document, or None. The commit requires that it has not changed."""
         value = self._store.document(name)
         digest = b"" if value is None else sha1(value, usedforsecurity=False).hexdigest().encode()
         self._digests.setdefault(name, digest)
@@ -256,7 +257,7 @@ class _RedisTransaction:
 
 
 def _leads_somewhere(row: Row, found: dict[int, Row]) -> bool:
-    """Return whether a row is a state or leads to one; a link that has outlived its contact is as good as none."""
+    """Return whether a row is a state or leads to a state. A link may outlive its contact."""
     seen: set[int] = set()
     while isinstance(row, int):
         if row not in found or row in seen:

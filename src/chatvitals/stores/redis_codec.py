@@ -1,4 +1,4 @@
-"""How rows, keys and changes travel between us and the scripts: few arguments, each packed by one call per record."""
+"""Encoding of rows, keys and changes for the scripts: few arguments, each packed by one call per record."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Changes, Row
 
 ABSENT = bytes(8)
-"""The version of a row that is not there."""
+"""The version of a missing row."""
 
-_KEPT_SECONDS = 98 * 86_400  # of what nobody says how long to keep it
+_KEPT_SECONDS = 98 * 86_400  # default time to keep a state
 _NAMES_KEPT = 50_000
 _LINK = ord("L")
 
@@ -42,12 +42,12 @@ _head = struct.Struct("<q8sB")
 
 
 def keys(wanted: Iterable[int]) -> bytes:
-    """Return keys for a script to load."""
+    """Return keys packed for a script."""
     return b"".join(map(_key, wanted))
 
 
 def rows(packed: bytes, versions: dict[int, bytes]) -> dict[int, Row]:
-    """Return the rows of a script's answer; note in `versions` those that are read for the first time."""
+    """Return the rows of a script's answer. Record in `versions` those that are read for the first time."""
     found: dict[int, Row] = {}
     head, size = _head.unpack_from, _head.size
     for record in _rows(packed):
@@ -58,11 +58,11 @@ def rows(packed: bytes, versions: dict[int, bytes]) -> dict[int, Row]:
 
 
 def cells(names: bytes, values: bytes) -> tuple[dict[Cell, float], int]:
-    """Return the cells of a script's answer, and how many could not be read.
+    """Return the cells of a script's answer, and the number of unreadable cells.
 
     Args:
-        names: one array.
-        values: with spaces between them.
+        names: one MessagePack array.
+        values: numbers, separated by spaces.
 
     """
     try:
@@ -75,7 +75,7 @@ def cells(names: bytes, values: bytes) -> tuple[dict[Cell, float], int]:
 
 def _one_by_one(names: bytes, values: bytes) -> list[tuple[Cell, float]]:
     found: list[tuple[Cell, float]] = []
-    with suppress(msgspec.MsgspecError):  # a name that is no MessagePack hides those behind it
+    with suppress(msgspec.MsgspecError):  # a name that is not valid MessagePack hides the names behind it
         for name, value in zip(_raw(names), values.split(), strict=False):
             with suppress(msgspec.MsgspecError, ValueError):
                 found.append((_cell(bytes(name)), float(value)))
@@ -83,19 +83,19 @@ def _one_by_one(names: bytes, values: bytes) -> list[tuple[Cell, float]]:
 
 
 def marks(found: list[bytes]) -> dict[tuple[str, str], float]:
-    """Return the points in time of a script's answer, in which names and values take turns."""
+    """Return the times of a script's answer, in which names and values alternate."""
     return {_mark(name): float(at) for name, at in zip(found[::2], found[1::2], strict=True)}
 
 
 def page(packed: bytes, times: bytes) -> dict[int, tuple[bytes, float]]:
-    """Return states and when they are due, of a script's answer."""
+    """Return the states of a script's answer, with their due times."""
     states = rows(packed, {})
     due = map(float, times.split())
     return {key: (row, at) for (key, row), at in zip(states.items(), due, strict=True) if isinstance(row, bytes)}
 
 
 def all_marks(found: list[bytes]) -> dict[tuple[str, str, int], float]:
-    """Return marks of a script's answer, in which names, contacts and times take turns."""
+    """Return the marks of a script's answer, in which names, contacts and times alternate."""
     return {
         (*_mark(name), int.from_bytes(key, "little", signed=True)): float(at)
         for name, key, at in zip(found[::3], found[1::3], found[2::3], strict=True)
@@ -103,7 +103,7 @@ def all_marks(found: list[bytes]) -> dict[tuple[str, str, int], float]:
 
 
 class Packer:
-    """Packs commits; remembers the names of cells and marks, of which there are few."""
+    """A packer of commits. It caches the names of cells and marks, which are few."""
 
     __slots__ = ("_names",)
 
@@ -113,13 +113,13 @@ class Packer:
     def commit(
         self, versions: dict[int, bytes], changes: Changes, firsts: dict[str, bytes], digests: dict[str, bytes]
     ) -> tuple[bytes, ...]:
-        """Return the arguments of a commit that holds only while rows and documents are as they were read.
+        """Return the arguments of a commit that requires that rows and documents have not changed since they were read.
 
         Args:
-            versions: of all rows that were read, `ABSENT` where there was none.
-            changes: what to write.
-            firsts: documents to put back where they are missing.
-            digests: of the documents that were read, empty where there was none.
+            versions: versions of all rows that were read, `ABSENT` where there was no row.
+            changes: the changes to write.
+            firsts: documents to restore where they are missing.
+            digests: digests of the documents that were read, empty where there was no document.
 
         """
         keep = changes.ttls

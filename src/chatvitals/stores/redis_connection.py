@@ -1,4 +1,4 @@
-"""A process's connections to a Redis: made from an address, with short timeouts, and errors as sentences."""
+"""A process's connections to a Redis, with short timeouts, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 1.0
 _COMMAND_SECONDS = 2.0
-_REFUSED = (AuthenticationError, AuthorizationError, BusyLoadingError)  # kinds of ConnectionError, but never ambiguous
+_REFUSED = (AuthenticationError, AuthorizationError, BusyLoadingError)  # ConnectionErrors that are never ambiguous
 
 _SENTENCES = {
     "CHATVITALSFORMAT": "holds data of a newer chatvitals: upgrade chatvitals, or use another ?prefix=NAME",
@@ -43,14 +43,14 @@ _SENTENCES = {
     "CLUSTERDOWN": "is a cluster that is down or lacks slots: look at `redis-cli cluster info`",
     "MASTERDOWN": "is a replica that has lost its master",
     "LOADING": "is loading its data; waiting for it",
-    "BUSY": "is busy with somebody's long script; waiting for it",
+    "BUSY": "is busy with a long script of another client; waiting for it",
     "TRYAGAIN": "is moving the keys to another node; waiting for it",
     "MOVED": "is part of a cluster: use a redis+cluster:// URL",
-    "CROSSSLOT": "is behind something that splits keys: they must all be on one node",
-    "NOPERM": "does not let this user do what is needed: allow it +@all on the keys of the store's prefix",
+    "CROSSSLOT": "is behind a proxy that splits keys: they must all be on one node",
+    "NOPERM": "does not give this user the needed rights: allow it +@all on the keys of the store's prefix",
     "WRONGTYPE": "holds other data under the store's keys: give this bot its own ?prefix=NAME",
 }
-_WORDS = {  # of errors from which redis-py takes the word away
+_WORDS = {  # error words that redis-py removes
     "OutOfMemoryError": "OOM",
     "ReadOnlyError": "READONLY",
     "ClusterDownError": "CLUSTERDOWN",
@@ -63,11 +63,11 @@ _WORDS = {  # of errors from which redis-py takes the word away
 
 
 class LostReplyError(StoreUnavailableError):
-    """The connection broke or timed out: what was asked may have been done, or may still be."""
+    """The connection broke or timed out. The command may have run, or still may."""
 
 
 class Link:
-    """The connections of one process to one Redis; threads may share it."""
+    """The connections of one process to one Redis. Threads may share it."""
 
     def __init__(self, address: RedisAddress) -> None:
         self.pid = os.getpid()
@@ -79,12 +79,12 @@ class Link:
         self._scripts: dict[str, Any] = {}
 
     def run(self, script: str, *arguments: bytes | float) -> Any:
-        """Run a script and return its answer as redis-py gives it.
+        """Run a script and return its answer from redis-py.
 
         Raises:
-            LostReplyError: it may have run.
-            RefusedDataError: it has not run, and never will with these arguments.
-            StoreUnavailableError: it has not run.
+            LostReplyError: the script may have run.
+            RefusedDataError: the script has not run, and never will with these arguments.
+            StoreUnavailableError: the script has not run.
 
         """
 
@@ -97,10 +97,10 @@ class Link:
         return self._called(call)
 
     def ask(self, command: str) -> Any:
-        """Send a command about the server that has the store's keys, and return its answer as redis-py gives it.
+        """Send a command to the server that has the store's keys, and return its answer from redis-py.
 
         Raises:
-            StoreUnavailableError: there is none.
+            StoreUnavailableError: the server does not answer.
 
         """
 
@@ -119,25 +119,25 @@ class Link:
         except (RedisError, RedisClusterException, OSError) as error:
             if _is_about_data(error):
                 raise RefusedDataError("the Redis refuses a value") from error
-            self._client = None  # begin anew: a failover may have moved the data; other threads end with the old one
+            self._client = None  # a failover may have moved the data; other threads finish with the old client
             lost = isinstance(error, (redis.ConnectionError, redis.TimeoutError, OSError))
             kind = LostReplyError if lost and not isinstance(error, _REFUSED) else StoreUnavailableError
             raise kind(self._advice(error)) from error
 
     def erase(self) -> None:
-        """Remove every key of the store: for tests."""
+        """Delete every key of the store. It is for tests."""
         client = self._connect()
         for key in list(client.scan_iter(match=self._base.decode() + "*", count=1000)):
             client.unlink(key)
         client.close()
 
     def close(self) -> None:
-        """Close all connections; using the link again opens new ones."""
+        """Close all connections. A later use opens new connections."""
         client, self._client = self._client, None
         if client is not None:
             try:
                 client.close()
-            except (RedisError, OSError):  # it is gone in any case
+            except (RedisError, OSError):  # the connection is gone in any case
                 return
 
     @property
@@ -145,11 +145,11 @@ class Link:
         return self._address.tls or self._address.url.startswith("rediss:")
 
     def _connect(self) -> Any:
-        """Make a client; it connects when it is used."""
+        """Create a client. It connects on first use."""
         address = self._address
         given: dict[str, Any] = {
             "socket_timeout": _COMMAND_SECONDS,
-            "retry": Retry(NoBackoff(), 0),  # who calls knows whether trying again is safe
+            "retry": Retry(NoBackoff(), 0),  # only the caller knows whether a retry is safe
             "protocol": 2,
         }
         if not address.url.startswith("unix:"):
@@ -164,10 +164,10 @@ class Link:
             else:
                 client = redis.Redis.from_url(address.url, **given)
             client.connection_pool.make_connection()  # refuses options that redis-py does not know
-            return client  # noqa: TRY300 - one place for all that a URL may hold
+            return client  # noqa: TRY300 - one place for all errors of a URL
         except (TypeError, ValueError) as error:
             raise StoreUnavailableError(
-                f"the options after the ? of the store's URL are none that redis-py takes ({type(error).__name__}); "
+                f"redis-py does not accept the options after the ? of the store's URL ({type(error).__name__}); "
                 "see `redis.Redis` for their names"
             ) from None
 
@@ -180,7 +180,7 @@ class Link:
         return found | ({"ssl": True} if address.tls else {})
 
     def _master(self, given: dict[str, Any]) -> Any:
-        """Return a client that asks the Sentinels for the master; they may have a login of their own."""
+        """Return a client that asks the Sentinels for the master. The Sentinels may have another login."""
         login = [name for name in given if name.startswith("sentinel_")]
         asking = {name.removeprefix("sentinel_"): given.pop(name) for name in login}
         shared = [name for name in given if name.startswith(("socket_", "ssl")) or name in {"protocol", "retry"}]
@@ -189,8 +189,8 @@ class Link:
         return sentinel.master_for(self._address.service, db=self._address.db, **given)  # type: ignore[no-untyped-call]
 
     def _advice(self, error: Exception) -> str:
-        """Say what to do, by the kind of error: the texts of redis-py may hold anything."""
-        words = str(error).replace("-", " ").split()  # Redis 6 wraps the errors of a script in a sentence of its own
+        """Return advice by the kind of error. The texts of redis-py are not shown, because they may hold anything."""
+        words = str(error).replace("-", " ").split()  # Redis 6 puts a script's error into another sentence
         words.append(_WORDS.get(type(error).__name__, ""))
         named = next((sentence for word, sentence in _SENTENCES.items() if word in words), "")
         if isinstance(error, AuthenticationError):
@@ -210,34 +210,34 @@ class Link:
         elif isinstance(error, (redis.ConnectionError, RedisClusterException, OSError)):
             told = "cannot be reached; check that it runs and that the address in the store's URL is right"
             if not self._speaks_tls and ("closed" in str(error) or "reset" in str(error)):
-                told += " (if it takes TLS alone, use rediss://)"
+                told += " (if it accepts only TLS, use rediss://)"
         else:
             told = f"refuses a command ({type(error).__name__}); chatvitals needs Redis 6.2 or Valkey 7.2"
         return f"the Redis at {self._address.shown} {told}"
 
 
 class ServerFacts(NamedTuple):
-    """The server that holds a store's keys; an empty text is what it did not tell."""
+    """Facts about the server that holds a store's keys. An unknown text is empty."""
 
     shown: str
-    """Its address, fit to be shown."""
+    """The address without secrets."""
     version: str = ""
     policy: str = ""
-    """What it does when its memory is full; all but `noeviction` throws away parts of the store."""
+    """The eviction policy for a full memory. All except `noeviction` delete parts of the store."""
     limit: int = 0
-    """Bytes of memory that it may use; 0 for no limit."""
+    """The memory limit in bytes, or 0 for no limit."""
     role: str = ""
     skew: float | None = None
-    """Seconds by which the clock of this machine is ahead of the server's."""
+    """Seconds by which this machine's clock is ahead of the server's clock."""
 
 
 def look(url: str) -> ServerFacts:
-    """Ask the server of a Redis store about itself.
+    """Ask the server of a Redis store for facts about itself.
 
-    A managed one may not tell: then only the address is known.
+    A managed server may refuse. Then only the address is known.
 
     Raises:
-        StoreUnavailableError: it cannot be reached.
+        StoreUnavailableError: the server cannot be reached.
 
     """
     address = redis_url.parse(url)
@@ -262,25 +262,25 @@ _ABOUT_DATA = ("not a valid float", "not a float", "NaN or Infinity", "exceeds m
 
 
 def _is_about_data(error: Exception) -> bool:
-    """Return whether the same commit would be refused again, whatever becomes of the server."""
+    """Return whether the same commit would be refused again, whatever the state of the server."""
     if isinstance(error, redis.DataError):
         return True
     return isinstance(error, redis.ResponseError) and any(words in str(error) for words in _ABOUT_DATA)
 
 
 def _tls_trouble(error: BaseException) -> str:
-    """Return what is wrong with TLS, or an empty text where it is something else."""
+    """Return the TLS problem behind an error, or the empty string for other errors."""
     found: BaseException | None = error
     for _ in range(8):
         if found is None or isinstance(found, ssl.SSLError):
             break
         found = found.__cause__ or found.__context__
     if isinstance(found, ssl.SSLCertVerificationError):
-        if found.verify_code in {62, 64}:  # of OpenSSL: another host name, another address
+        if found.verify_code in {62, 64}:  # OpenSSL's codes for another host name and another address
             return "has a certificate for another name: use the name that the certificate has in the store's URL"
         return (
             f"has a certificate that this machine does not trust ({found.verify_message}): "
-            "name its authority with ?ssl_ca_certs=PATH in the store's URL"
+            "give the CA's certificate with ?ssl_ca_certs=PATH in the store's URL"
         )
     if isinstance(found, ssl.SSLError):
         return f"does not speak TLS as expected ({found.reason or 'no reason given'}): use redis:// if it has no TLS"

@@ -1,11 +1,11 @@
-"""What runs inside Redis: reads that follow links, and the one commit that checks and writes. No rule lives here.
+"""Lua scripts that run inside Redis: reads that follow links, and one commit that checks and writes.
 
-Keys, all behind one hash tag: `c:` and 8 bytes: a contact or a link; `due`: when contacts are due; `m:` and a name:
-open points in time by contact; `marks`: the names of those; `cells`, `kept`, `leases`: hashes; `w:` and 8 bytes: the
-latest commit of a writer; `format`: the version of all this.
+Keys, all with one hash tag: `c:` and 8 bytes: a contact or a link; `due`: due times of contacts; `m:` and a name:
+times of open turns by contact; `marks`: the names of those; `cells`, `kept`, `leases`: hashes; `w:` and 8 bytes: the
+latest commit of a writer; `format`: the version of this format.
 
-A contact's row is a version of 8 bytes, `S` and the state, or `L` and the key it leads to. What answers with rows packs
-them as one MessagePack array of binaries, which the other side decodes at once.
+A contact's row is a version of 8 bytes, then `S` and the state, or `L` and the key of another contact. Scripts pack
+rows as one MessagePack array of binaries, which the other side decodes at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FORMAT: Final = b"1"
 CONFLICT: Final = b"CONFLICT"
 
 
-# KEYS[1] is the format's key: it tells Cluster the slot, in which the other keys are too, having the same tag
+# KEYS[1] is the key of the format. It gives Cluster the slot, which all other keys share because of their tag.
 _HEAD = """
 local base = ARGV[1]
 local contacts, due = base .. 'c:', base .. 'due'
@@ -53,7 +53,7 @@ return packed(rows)
 """
 )
 
-# a contact that has expired by itself leaves entries behind, which go when its time comes
+# An expired contact leaves entries behind, which are removed when they are due.
 DUE = (
     _HEAD
     + _PACK
@@ -73,8 +73,8 @@ return packed(rows)
 """
 )
 
-# Each argument is a row of records, as `redis_codec` packs them. Sent again after a lost answer, a commit that took
-# effect says so and does nothing.
+# Each argument is a row of records, packed by `redis_codec`. A commit that took effect and is sent again after a
+# lost answer reports success and does nothing.
 COMMIT = (
     _HEAD
     + """
@@ -190,7 +190,7 @@ return found
 """
 )
 
-# a page of contacts by the rank of their due time: their rows, and the times
+# A page of contacts by the rank of their due time, with their rows and times.
 PAGE = (
     _HEAD
     + _PACK
@@ -226,7 +226,7 @@ return found
 
 DOCUMENTS = _HEAD + "return redis.call('HGETALL', base .. 'kept')"
 
-# the hashes and the longest sets; contacts are not weighed one by one
+# The size of the hashes and the longest sets, with one contact's size for all contacts.
 SIZE = (
     _HEAD
     + """
@@ -253,9 +253,9 @@ return redis.call('HGET', base .. 'kept', ARGV[2])
 """
 )
 
-# The server's clock decides when a lease ends. A lease that was given in the caller's future counts for nothing, as on
-# the other stores: the clock of a host was ahead and has been set back. Records: end and start by the server, the start
-# by the holder, the holder. Older versions wrote the end by the holder and the holder.
+# The server's clock decides when a lease ends. A lease that was given in the caller's future is ignored, like in
+# the other stores, because the clock of a host was ahead and has been set back. Records: end and start by the server,
+# the start by the holder, the holder. Older versions wrote the end by the holder and the holder.
 LEASE = (
     _HEAD
     + """

@@ -1,4 +1,4 @@
-"""The URLs of Redis stores, taken apart; without redis-py, so that settings can be checked where it is missing."""
+"""Parsing of the URLs of Redis stores. It works without redis-py, so that settings can always be checked."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ _PLAIN = frozenset({"redis", "rediss", "unix"})
 _SEVERAL = frozenset({"redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"})
 SCHEMES = _PLAIN | _SEVERAL
 _DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
-_OURS = frozenset({"prefix", "decode_responses", "protocol"})  # answers must stay bytes, whatever a shared URL says
+_OURS = frozenset({"prefix", "decode_responses", "protocol"})  # answers must stay bytes, whatever the URL contains
 DEFAULT_PREFIX = "chatvitals"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RedisAddress:
-    """Where a Redis is. It has no `repr`, for it holds a password."""
+    """The address of a Redis. It has no `repr`, because it holds a password."""
 
     kind: str  # "single", "sentinel" or "cluster"
-    shown: str  # for messages: hosts and ports or the socket's path, never who logs in
+    shown: str  # for messages: hosts and ports or the socket's path, never the login
     prefix: str  # without the braces of the hash tag
     url: str = ""  # for redis-py, of a single server
     nodes: tuple[tuple[str, int], ...] = ()
-    service: str = ""  # of a Sentinel: the name of the master
+    service: str = ""  # name of a Sentinel's master
     db: int = 0
     tls: bool = False
     username: str | None = None
     password: str | None = None
-    options: str = ""  # further ones, as in the URL
+    options: str = ""  # further options, as in the URL
 
 
 def parse(url: str) -> RedisAddress:
-    """Take a URL apart.
+    """Parse a URL.
 
     Raises:
-        ValueError: it is none that a Redis store can have; the message says what is wrong and holds no secret.
+        ValueError: the URL is not valid for a Redis store. The message holds the reason and no secret.
 
     """
     scheme = url.partition(":")[0].lower()
@@ -51,7 +51,7 @@ def parse(url: str) -> RedisAddress:
             return _several(scheme, parts.netloc, parts.path, query)
         shown = unquote(parts.path) if scheme == "unix" else f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
     except ValueError as error:
-        # the library's own messages may quote the part that holds the password
+        # the library's own messages may quote the part with the password
         told = str(error) if isinstance(error, _PlainError) else f"the URL cannot be read; a Redis store is {_FORMS}"
         raise ValueError(told) from None
     if scheme == "unix" and not parts.path:
@@ -63,7 +63,7 @@ def parse(url: str) -> RedisAddress:
 
 
 def with_prefix(url: str, prefix: str) -> str:
-    """Return the URL of another store on the same Redis; one that has a prefix already stays as it is."""
+    """Return the URL of another store on the same Redis. A URL that has a prefix already stays as it is."""
     base, _, query = url.partition("?")
     if any(name == "prefix" for name, _ in parse_qsl(query, keep_blank_values=True)):
         return url
@@ -71,7 +71,7 @@ def with_prefix(url: str, prefix: str) -> str:
 
 
 class _PlainError(ValueError):
-    """An error whose message holds nothing of the URL's secrets."""
+    """An error whose message holds none of the URL's secrets."""
 
 
 def _several(scheme: str, netloc: str, path: str, query: list[tuple[str, str]]) -> RedisAddress:

@@ -1,4 +1,4 @@
-"""The default store: one SQLite file that all workers of a host share and that survives restarts."""
+"""The default store, which is one SQLite file. All workers of a host share it, and it survives restarts."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError,
 
 
 class _Connection(sqlite3.Connection):
-    """One that can be referred to weakly: it is its thread's, and closes with it."""
+    """A connection that can be referenced weakly. It belongs to its thread and closes with it."""
 
 
 _copied: list[_Connection] = []
-"""Connections that a fork has copied in spite of all; to close one, even by forgetting it, would break its owner's."""
+"""Connections that a fork has copied. To close one, even by garbage collection, would break its owner's locks."""
 
 
 class SQLiteStore:
-    """A file in WAL mode; each thread of each process has its own connection.
+    """A file in WAL mode. Each thread of each process has its own connection.
 
-    Before a fork all of them are closed: SQLite notes a process's locks in its memory, and a child would believe them
-    to be its own.
+    Before a fork, all connections are closed. SQLite notes a process's locks in its memory, and a child would take them
+    for its own.
     """
 
     remote: ClassVar[bool] = False
@@ -62,7 +62,7 @@ class SQLiteStore:
         self._forking = False
 
     def before_fork(self) -> None:
-        """Wait until nobody uses the file, which takes moments, and close all connections."""
+        """Wait until no thread uses the file, and close all connections."""
         with self._idle:
             self._forking = True
             if self._idle.wait_for(lambda: not self._uses, _BUSY_SECONDS + 0.5):
@@ -75,13 +75,13 @@ class SQLiteStore:
             self._idle.notify_all()
 
     def after_fork_in_child(self) -> None:
-        """Begin without connections."""
+        """Start without connections."""
         _copied.extend(self._open)
         self._begin()
 
     @contextmanager
     def transaction(self) -> Iterator[_SQLiteTransaction]:
-        """Begin a transaction that holds the file's write lock, so that nothing can conflict."""
+        """Begin a transaction. It holds the file's write lock, so there are no conflicts."""
         with self._translated():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
@@ -92,7 +92,7 @@ class SQLiteStore:
                     connection.execute("ROLLBACK")
 
     def rows(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of those keys that have one; a locked file is no reason to wait on the bot's path."""
+        """Return the rows of the keys that have one. The bot must not wait for a locked file."""
         with self._translated():
             connection = self._connection()
             connection.execute("PRAGMA busy_timeout = 0")
@@ -102,7 +102,7 @@ class SQLiteStore:
                 connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
 
     def cells(self) -> dict[Cell, float]:
-        """Return all metric cells, read in one statement and so from one moment."""
+        """Return all metric cells, read in one statement and so as of one time."""
         with self._translated():
             rows = self._connection().execute("SELECT family, labels, field, value FROM cells").fetchall()
         cells, self.unreadable = statements.cells_of(rows)
@@ -120,10 +120,10 @@ class SQLiteStore:
             return _document(self._connection(), name)
 
     def set_if_absent(self, name: str, value: bytes) -> bytes:
-        """Store `value` unless there is one, and return the one that is there."""
+        """Store `value` if nothing is stored there yet. Return the stored value."""
         with self._translated():
             connection = self._connection()
-            found = _document(connection, name)  # first: reading waits for nobody
+            found = _document(connection, name)  # first, because a read never waits
             if found is not None:
                 return found
             connection.execute(
@@ -132,7 +132,7 @@ class SQLiteStore:
             return _document(connection, name) or value
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
-        """Give or renew a lease; return False while somebody else has it, which takes no lock to find out."""
+        """Give or renew a lease. Return False while another holder has it, which needs no lock."""
         with self._translated():
             connection = self._connection()
             if not _is_free(connection, name, holder, now):
@@ -149,18 +149,18 @@ class SQLiteStore:
             return free
 
     def advice(self) -> str:
-        """Return an empty text: nothing endangers this store."""
+        """Return the empty string, because nothing endangers this store."""
         return ""
 
     def about(self) -> StoreInfo:
-        """Return the format of the file and how large it is with its log."""
+        """Return the format of the file, and its size with its log."""
         with self._translated():
             version = self._connection().execute("PRAGMA user_version").fetchone()[0]
             files = (self.path, self.path.with_name(self.path.name + "-wal"))
             return StoreInfo("sqlite", version, sum(file.stat().st_size for file in files if file.exists()))
 
     def dump(self) -> Iterator[Changes]:
-        """Return everything in pieces, read in one transaction that holds up no writer."""
+        """Yield everything in pieces, read in one transaction that blocks no writer."""
         with self._translated():
             connection = self._connection()
             connection.execute("BEGIN")
@@ -170,7 +170,7 @@ class SQLiteStore:
                 connection.execute("ROLLBACK")
 
     def compact(self) -> None:
-        """Write the file anew without the room that is free in it."""
+        """Rewrite the file without its free space."""
         with self._translated():
             connection = self._connection()
             connection.execute("VACUUM")
@@ -179,7 +179,7 @@ class SQLiteStore:
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy the store into a new file while workers go on writing.
 
-        The copy is made beside the target and renamed when it is complete, so that a kill leaves no half copy there.
+        The copy is made beside the target and moved when it is complete, so that a kill leaves no partial copy there.
 
         Raises:
             FileExistsError: the target exists.
@@ -199,11 +199,11 @@ class SQLiteStore:
                 copy.execute("PRAGMA journal_mode = DELETE")
             finally:
                 copy.close()
-            os.link(part, target)  # unlike a rename, it never replaces a file that has appeared meanwhile
+            os.link(part, target)  # unlike a rename, it never replaces a file that was created meanwhile
             part.unlink()
 
     def close(self) -> None:
-        """Close all connections; while another thread uses its own, only this thread's."""
+        """Close all connections. While another thread uses its connection, close only this thread's."""
         with self._idle:
             if self._uses:
                 self._close_own()
@@ -224,7 +224,7 @@ class SQLiteStore:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn SQLite's and the system's errors into one that says what to do, and start afresh after them."""
+        """Turn errors of SQLite and the system into errors with advice, and reconnect after them."""
         with self._idle:
             while self._forking:
                 self._idle.wait()
@@ -250,12 +250,12 @@ class SQLiteStore:
         if _is_busy(error):
             return f"the store file {self.path.name} is locked by another process; waiting for it"
         if "not a database" in text or "malformed" in text:
-            return f"the store file {self.path.name} is damaged: move it away, and a new one is begun"
+            return f"the store file {self.path.name} is damaged: move it away, and chatvitals creates a new file"
         if "disk" in text and "full" in text:
             return f"the disk that holds the store file {self.path.name} is full"
         return (
             f"the store file {self.path.name} cannot be used ({type(error).__name__}: {text}); "
-            "check that the file or its folder exists and may be written to"
+            "check that the file or its folder exists and is writable"
         )
 
     def _connection(self) -> sqlite3.Connection:
@@ -264,7 +264,7 @@ class SQLiteStore:
         if connection is not None:
             if _inode(self.path) == local.inode:
                 return connection
-            connection.close()  # the file was removed or replaced: what it is now counts
+            connection.close()  # the file was removed or replaced, and the new file counts
         if self._mode == "rwc":
             self._create()
         connection = sqlite3.connect(
@@ -286,12 +286,12 @@ class SQLiteStore:
         return connection
 
     def _create(self) -> None:
-        """Create a missing file for its owner alone: it holds hashes of people and, by default, their key."""
+        """Create a missing file that only its owner can read. It holds hashes of people and, by default, their key."""
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last moments, never consistency
+        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last moments, but not consistency
         if statements.version_of(connection, self.path.name) < statements.SCHEMA_VERSION:
             connection.execute("PRAGMA journal_mode = WAL")
             statements.bring_up_to_date(connection, self.path.name)
@@ -304,10 +304,10 @@ class _SQLiteTransaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._dues: dict[int, float | None] = {}  # as they were loaded
+        self._dues: dict[int, float | None] = {}  # when they were loaded
 
     def load(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of those keys that have one."""
+        """Return the rows of the keys that have one."""
         wanted = list(keys)
         found: dict[int, Row] = {}
         for start in range(0, len(wanted), _MOST_PARAMETERS):
@@ -332,7 +332,7 @@ class _SQLiteTransaction:
         return _document(self._connection, name)
 
     def commit(self, changes: Changes) -> None:
-        """Write everything and release the lock."""
+        """Write all changes and release the lock."""
         execute = self._connection.execute
         many = self._connection.executemany
         same, moved = [], []
@@ -383,7 +383,7 @@ def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:
     return [(family, _text(labels), field, value) for (family, labels, field), value in cells.items()]
 
 
-@lru_cache(maxsize=4096)  # batch after batch adds to the same cells
+@lru_cache(maxsize=4096)  # successive batches add to the same cells
 def _text(labels: tuple[str, ...]) -> str:
     return json.dumps(labels)
 

@@ -1,4 +1,4 @@
-"""The SQL of the SQLite store, the versions of its format, and reading a file without changing it."""
+"""The SQL of the SQLite store, the versions of its format, and read-only access to a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x63767473
-"""What marks a file as a store of chatvitals: `PRAGMA application_id`."""
+"""The `PRAGMA application_id` that marks a file as a store of chatvitals."""
 
 SCHEMA = """
 CREATE TABLE contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL);
@@ -40,7 +40,7 @@ CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT, given REAL, ends REAL) 
 """
 _TABLES_OF_1 = {"contacts", "marks", "cells", "kept"}  # this format had no application id
 
-# a due time that stays is not written again: the index on it is the dearest part of a write
+# an unchanged due time is not written again, because the index on it is the most expensive part of a write
 UPDATE_STATE = "UPDATE contacts SET row = ? WHERE key = ?"
 PUT_STATE = (
     "INSERT INTO contacts (row, key, due) VALUES (?, ?, ?) "
@@ -70,14 +70,14 @@ PUT_LEASE = "INSERT OR REPLACE INTO leases (name, holder, given, ends) VALUES (?
 
 
 def version_of(connection: sqlite3.Connection, name: str) -> int:
-    """Return the format of an open file: 0 for an empty one. Nothing is written.
+    """Return the format of an open file, or 0 for an empty file. Nothing is written.
 
     Args:
-        connection: to the file.
-        name: of the file, for messages.
+        connection: connection to the file.
+        name: name of the file, for messages.
 
     Raises:
-        StoreUnavailableError: the file is somebody else's database, or a newer version of chatvitals wrote it.
+        StoreUnavailableError: the file is the database of another application or of a newer chatvitals.
 
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -92,7 +92,7 @@ def version_of(connection: sqlite3.Connection, name: str) -> int:
     if not ours:
         raise StoreUnavailableError(
             f"the file {name} is the database of another application and stays untouched: "
-            "set `store` to a file of its own for chatvitals"
+            "set `store` to another file for chatvitals"
         )
     if version > SCHEMA_VERSION:
         raise StoreUnavailableError(
@@ -103,7 +103,7 @@ def version_of(connection: sqlite3.Connection, name: str) -> int:
 
 
 def bring_up_to_date(connection: sqlite3.Connection, name: str) -> None:
-    """Create the tables of an empty file, or migrate those of an older format; all in one transaction.
+    """Create the tables of an empty file, or migrate an older format. It happens in one transaction.
 
     Raises:
         StoreUnavailableError: see `version_of`.
@@ -111,7 +111,7 @@ def bring_up_to_date(connection: sqlite3.Connection, name: str) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = version_of(connection, name)  # again: another process may have been faster
+        version = version_of(connection, name)  # again, because another process may have been faster
         if version < SCHEMA_VERSION:
             for statement in (FROM_1_TO_2 if version else SCHEMA).split(";\n"):
                 connection.execute(statement)
@@ -124,7 +124,7 @@ def bring_up_to_date(connection: sqlite3.Connection, name: str) -> None:
 
 
 def cells_of(rows: Iterable[tuple[str, str, int, float]]) -> tuple[dict[Cell, float], int]:
-    """Return the cells of rows of the table, and how many rows could not be read."""
+    """Return the cells in rows of the table, and the number of unreadable rows."""
     texts: dict[str, tuple[str, ...] | None] = {}
     cells: dict[Cell, float] = {}
     unreadable = 0
@@ -140,10 +140,10 @@ def cells_of(rows: Iterable[tuple[str, str, int, float]]) -> tuple[dict[Cell, fl
 
 
 def read_cells(path: str | os.PathLike[str]) -> dict[Cell, float]:
-    """Return all metric cells of a store's file, which is opened for reading only and never created.
+    """Return all metric cells of a store's file. The file is opened read-only and never created.
 
     Raises:
-        StoreUnavailableError: there is no such file, or it is no store that this version can read.
+        StoreUnavailableError: there is no such file, or this version cannot read it as a store.
 
     """
     if not Path(path).is_file():
@@ -152,7 +152,7 @@ def read_cells(path: str | os.PathLike[str]) -> dict[Cell, float]:
         connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)
         try:
             if not version_of(connection, str(path)):
-                raise StoreUnavailableError(f"the file {path} is empty and no store of chatvitals")
+                raise StoreUnavailableError(f"the file {path} is empty and not a store of chatvitals")
             return cells_of(connection.execute("SELECT family, labels, field, value FROM cells"))[0]
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""How long the bot waits for a store on another host: a moment, whatever resolving, connecting and reading take."""
+"""A short time limit for look-ups in a store on another host, including name resolution and connection."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _REST = 5.0
 
 
 class LookupDeadline:
-    """Runs look-ups on threads of their own, so that who asks waits a moment at most.
+    """Look-ups on threads of their own, so that the caller waits only a moment.
 
-    A timeout of the connection would not do: names are resolved without one, and it starts again with each step.
+    A timeout of the connection would not suffice. Name resolution has none, and the timeout restarts with each step.
 
     Args:
-        seconds: how long to wait for an answer.
-        rest: seconds during which nobody waits again after an answer that did not come in time.
+        seconds: time limit for an answer.
+        rest: seconds during which all look-ups fail at once after an answer was late.
 
     """
 
@@ -36,10 +36,10 @@ class LookupDeadline:
         self._pid = os.getpid()
 
     def run(self, look_up: Callable[[], T]) -> T:
-        """Return what `look_up` returns, or raise what it raises.
+        """Return the result of `look_up`, or raise its exception.
 
         Raises:
-            StoreUnavailableError: it takes too long, or another one just did.
+            StoreUnavailableError: it takes too long, or another look-up just did.
 
         """
         if self._pid != os.getpid():
@@ -52,7 +52,7 @@ class LookupDeadline:
         def work() -> None:
             try:
                 answer.append(look_up())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            except BaseException as error:  # noqa: BLE001 - the caller raises it
                 failure.append(error)
 
         thread = threading.Thread(target=work, name="chatvitals-look-up", daemon=True)

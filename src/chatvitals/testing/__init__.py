@@ -1,4 +1,4 @@
-"""Public helpers for tests: a clock that is set by hand, payload builders, and a runner for scenarios."""
+"""Public helpers for tests: a fake clock, payload builders, and a runner for scenarios."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["FakeClock", "Place", "ScenarioPerson", "differences", "person", "pla
 
 
 def run_scenario(scenario: Mapping[str, Any], store: str = "") -> str:
-    """Return the exposition text that is there after everything in `scenario` has happened.
+    """Return the exposition text after all steps of `scenario`.
 
         text = run_scenario(json.loads(Path("scenario.json").read_text()))
 
     Args:
-        scenario: the content of a scenario file; its `expect` is not looked at.
-        store: URL of an empty store; by default a SQLite file in a temporary folder. A run on Redis has a prefix of
-            its own, which is removed afterwards, unless the URL has one.
+        scenario: the content of a scenario file. Its `expect` is ignored.
+        store: URL of an empty store. The default is a SQLite file in a temporary folder. A run on Redis uses its own
+            prefix, which is removed afterwards, unless the URL has a prefix.
 
     Raises:
         ValueError: the scenario has steps or names that this version does not know.
-        ModuleNotFoundError: httpx is not installed, which the extra `graph` brings.
+        ModuleNotFoundError: httpx is not installed. The extra `graph` installs it.
 
     """
     from chatvitals.testing import runner  # noqa: PLC0415 - the other helpers work without httpx

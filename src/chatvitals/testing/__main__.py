@@ -1,4 +1,4 @@
-"""`python -m chatvitals.testing FILE…`: run scenario files and say, one JSON line each, whether they hold."""
+"""`python -m chatvitals.testing FILE…`: run scenario files and print one JSON line with the result of each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from chatvitals.testing import differences, run_scenario
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the scenarios of a command line; return 0 when all hold, 1 when not, 2 when the words are wrong."""
+    """Run the scenarios of a command line. Return 0 if all hold, 1 if not, and 2 for invalid arguments."""
     parser = argparse.ArgumentParser(
-        prog="python -m chatvitals.testing", description="Run scenario files and say whether their numbers hold."
+        prog="python -m chatvitals.testing", description="Run scenario files and check their numbers."
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a scenario, as JSON")
-    parser.add_argument("--samples", action="store_true", help="print the exposition instead of a verdict")
+    parser.add_argument("--samples", action="store_true", help="print the exposition instead of the result")
     parser.add_argument(
         "--store",
         default="",
@@ -43,7 +43,7 @@ def _run(path: Path, store: str, *, samples: bool) -> bool:
         scenario: dict[str, Any] = json.loads(path.read_text())
         exposition = run_scenario(scenario, store)
         found = [] if samples else differences(scenario, exposition)
-    except Exception as error:  # noqa: BLE001 - one broken file must not hide the verdict on the others
+    except Exception as error:  # noqa: BLE001 - one broken file must not hide the results of the others
         found, exposition = [f"{type(error).__name__}: {error}"], ""
     if samples and not found:
         sys.stdout.write(exposition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class FakeClock:
-    """Returns, when called, the time that it was last set to, in Unix seconds."""
+    """A clock that returns the time that it was last set to, in Unix seconds."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
@@ -14,5 +14,5 @@ class FakeClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move the time on by `seconds`."""
+        """Advance the time by `seconds`."""
         self.now += seconds

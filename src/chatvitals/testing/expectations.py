@@ -1,4 +1,4 @@
-"""What a scenario expects, held against an exposition."""
+"""Comparison of an exposition with a scenario's expectations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Samples = list[tuple[str, dict[str, str], float]]
 
 
 def differences(scenario: Mapping[str, Any], exposition: str) -> list[str]:
-    """Return what the exposition shows otherwise than the scenario expects, one sentence each."""
+    """Return the differences between the exposition and the scenario's expectations, one sentence each."""
     samples: _Samples = [
         (sample.name, dict(sample.labels), sample.value)
         for family in text_string_to_metric_families(exposition)
@@ -57,7 +57,7 @@ def _same(wanted: float, actual: float, selector: str) -> bool:
 def _matching(samples: _Samples, selector: str) -> list[tuple[dict[str, str], float]]:
     match = _SELECTOR.fullmatch(selector)
     if match is None:
-        raise ValueError(f"no selector: {selector!r}")
+        raise ValueError(f"not a selector: {selector!r}")
     wanted = dict(_LABEL.findall(match["labels"] or ""))
     bound = wanted.pop("le", None)
     return [

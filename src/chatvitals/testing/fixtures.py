@@ -1,4 +1,4 @@
-"""Made-up people and business numbers, as the scenarios name them: `A`, `B2`, `N1`, `W2`."""
+"""Made-up people and business numbers with the names of the scenarios: `A`, `B2`, `N1`, `W2`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from chatvitals.simulator import payloads
 
 NAMES = tuple(f"{letter}{change}" for change in ("", "2") for letter in string.ascii_uppercase)
-"""All people: `A` to `Z`, and what each becomes after a change."""
+"""All people: `A` to `Z`, and each of them after a change of number or id."""
 _PHONE = 15_550_004_320
 _USER = 90_000_000_000_000_000_000
 _CHANGED_PHONE = 15_550_005_677
@@ -19,14 +19,14 @@ _WABA = 990_001_112_223_333
 
 
 class ScenarioPerson(NamedTuple):
-    """A customer: phone id and business-scoped user id."""
+    """A customer with phone id and business-scoped user id."""
 
     phone: str
     user: str
 
 
 class Place(NamedTuple):
-    """A business number: its id, what it displays, and its WhatsApp Business Account."""
+    """A business number with its id, its display number and its WhatsApp Business Account."""
 
     phone_number_id: str
     display: str
@@ -34,14 +34,14 @@ class Place(NamedTuple):
 
 
 def person(name: str) -> ScenarioPerson:
-    """Return the person of a letter; a `2` behind it names what the person becomes after a change.
+    """Return the person of a letter. A `2` after the letter means the person after a change.
 
     Raises:
-        ValueError: the name is no letter from A to Z, with or without a `2`.
+        ValueError: the name is not a letter from A to Z, with or without a `2`.
 
     """
     if not (name[:1].isascii() and name[:1].isupper() and name[1:] in {"", "2"}):
-        raise ValueError(f"a contact is a letter from A to Z, with or without a 2 behind it, not {name!r}")
+        raise ValueError(f"a contact is a letter from A to Z, with or without a 2 after it, not {name!r}")
     index = ord(name[0]) - ord("A") + 1
     if name[1:]:
         return ScenarioPerson(str(_CHANGED_PHONE + index), f"US.{_CHANGED_USER + index}")
@@ -49,7 +49,7 @@ def person(name: str) -> ScenarioPerson:
 
 
 def place(name: str = "N1") -> Place:
-    """Return the business number `N1` to `N9`; the first five belong to W1, the others to W2.
+    """Return the business number `N1` to `N9`. The first five belong to W1, the others to W2.
 
     Raises:
         ValueError: the name is not N1 to N9.
@@ -67,5 +67,5 @@ def waba(name: str) -> str:
 
 
 def wamid(phone: str, name: str) -> str:
-    """Return a message id that holds the phone number in base64, as WhatsApp's do."""
+    """Return a message id that holds the phone number in base64, like WhatsApp's ids."""
     return payloads.named_wamid(phone, name, inbound=True)

@@ -1,4 +1,4 @@
-"""From the steps of a scenario to the bodies that WhatsApp would send or the bot would."""
+"""Conversion of a scenario's steps to the bodies that WhatsApp or the bot would send."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BODIES: dict[str, dict[str, Any]] = {
 
 
 def webhook(steps: Iterable[Step], now: float) -> dict[str, Any]:
-    """Return one POST's body that holds the items of `steps`, received at `now` (seconds since the epoch)."""
+    """Return one POST's body with the items of `steps`, received at `now` (seconds since the epoch)."""
     values: dict[tuple[str, str, str], dict[str, Any]] = {}
     for step in steps:
         where = place(step.get("number", "N1"))
@@ -60,7 +60,7 @@ def send(step: Step) -> tuple[str, dict[str, Any]]:
 
 
 def answer(step: Step) -> tuple[int, dict[str, Any]]:
-    """Return the status and the JSON body with which the API answers a `send` step."""
+    """Return the status and the JSON body of the API's answer to a `send` step."""
     if "rejected" in step:
         return 400, payloads.error(step["rejected"], "made up", trace="A")
     if step["send"] in {"read", "typing"}:
@@ -70,7 +70,7 @@ def answer(step: Step) -> tuple[int, dict[str, Any]]:
 
 
 def poll(step: Mapping[str, Any]) -> Poll:
-    """Return the poll of a `poll` step, with display numbers in the form that the Graph API gives them."""
+    """Return the poll of a `poll` step, with display numbers in the Graph API's format."""
     rows = None
     if "numbers" in step:
         rows = []
@@ -83,7 +83,7 @@ def poll(step: Mapping[str, Any]) -> Poll:
 
 
 def senders(body: Mapping[str, Any]) -> set[str]:
-    """Return the letters of those whose messages a raw body brings; a sender that has no letter is left out."""
+    """Return the letters of the senders in a raw body. A sender without a letter is left out."""
     found: set[str] = set()
     for entry in _objects(body.get("entry")):
         for change in _objects(entry.get("changes")):
@@ -192,5 +192,5 @@ def _shown(step: Step) -> Person:
 
 
 def _phone(step: Step) -> str:
-    """Return the phone that a step shows of its contact: its own, or another spelling."""
+    """Return the phone of a step's contact, or the other spelling that the step gives."""
     return str(step.get("phone") or person(step["contact"]).phone)

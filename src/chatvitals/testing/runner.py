@@ -1,4 +1,4 @@
-"""Runs a scenario through the real doors: webhook bytes through the middleware, sends through a watched client."""
+"""Runner of scenarios through the real integrations: webhooks through the middleware, sends through a hooked client."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _PATH = "/webhook"
 
 
 def run_scenario(scenario: Mapping[str, Any], store: str = "") -> str:
-    """Return the exposition text that is there after everything in `scenario` has happened.
+    """Return the exposition text after all steps of `scenario`.
 
     Args:
-        scenario: what a scenario file holds; its `expect` is not looked at.
-        store: URL of an empty store; by default a SQLite file in a temporary folder. On a Redis, the run gets a
-            prefix of its own, which is removed afterwards, unless the URL has one.
+        scenario: the content of a scenario file. Its `expect` is ignored.
+        store: URL of an empty store. The default is a SQLite file in a temporary folder. A run on Redis uses its own
+            prefix, which is removed afterwards, unless the URL has a prefix.
 
     Raises:
         ValueError: the scenario has steps or names that this version does not know.
@@ -62,7 +62,7 @@ def run_scenario(scenario: Mapping[str, Any], store: str = "") -> str:
 
 @dataclass(order=True)
 class _Action:
-    """Something that happens at a time; commits come after receipts of the same moment."""
+    """An action at a time. At the same time, commits come after receipts."""
 
     at: float
     is_commit: bool
@@ -84,7 +84,7 @@ class _Run:
         self._contexts: dict[tuple[int, str], contextvars.Context] = {}
 
     def play(self) -> str:
-        """Let everything happen and return what `/metrics` of the first worker shows."""
+        """Run all steps and return the content of `/metrics` of the first worker."""
         try:
             for action in sorted(self._actions()):
                 self._set_clock(action.at)
@@ -124,7 +124,7 @@ class _Run:
             vitals.experiment(**{**experiment, "goal": vitals.journeys[goal] if goal else None})
 
     def _kill(self) -> None:
-        """End all workers without a goodbye: what they had not committed is gone."""
+        """End all workers at once. Uncommitted events are lost."""
         for worker in self._workers.values():
             worker.vitals.store.close()
         self._workers.clear()
@@ -164,12 +164,12 @@ class _Run:
             return
         contact = step["contact"] if whose is True else whose
         if (number, contact) not in self._contexts:
-            raise ValueError(f"nothing of {contact} has been handled by worker {number}")
+            raise ValueError(f"worker {number} has handled no message of {contact}")
         self._contexts[number, contact].copy().run(action)
 
 
 class _Worker:
-    """One process: its Vitals, its webhook app and its HTTP client."""
+    """One process with its Vitals, its webhook app and its HTTP client."""
 
     def __init__(self, vitals: Vitals, clock: FakeClock) -> None:
         self.vitals = vitals
@@ -181,7 +181,7 @@ class _Worker:
         vitals.instrument_client(self._client)
 
     def post(self, body: Mapping[str, Any]) -> contextvars.Context:
-        """Hand a signed webhook to the app behind the middleware; return the context of its handling."""
+        """Hand a signed webhook to the app behind the middleware. Return the context of its handling."""
         raw = json.dumps(body).encode()
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "https",
@@ -224,7 +224,7 @@ class _Worker:
                 raise ValueError(f"there is no call {other!r}")
 
     def go(self, step: Step) -> None:
-        """Reach a step, end a run or ask for a variant."""
+        """Reach a step, end a run or request a variant."""
         given = _whose(step)
         if "expose" in step:
             self.vitals.experiments[step["expose"]].variant(**given)
@@ -246,7 +246,7 @@ class _Worker:
 
 
 def _whose(step: Step) -> dict[str, str]:
-    """Return the arguments by which a call names its contact; in the context it needs none."""
+    """Return the arguments that name a call's contact. In the context, a call needs none."""
     if step.get("in_context"):
         return {}
     who = person(step["contact"])
@@ -260,7 +260,7 @@ def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
         coroutine.send(None)
     except StopIteration:
         return
-    raise RuntimeError("the app waited for something that does not come")
+    raise RuntimeError("the app waited for a message that does not come")
 
 
 def _raise(where: str, error: Exception) -> None:

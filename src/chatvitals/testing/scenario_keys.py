@@ -1,4 +1,4 @@
-"""The keys that a scenario may have; a key that is not known would silently test something else."""
+"""The keys of a scenario. Unknown keys are refused, because they would silently test another behaviour."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STEPS: Final[dict[str, frozenset[str]]] = {
     "poll": _words("poll"),
     "restart": _words("restart"),
 }
-"""By the key that names the kind of a step: all keys that it may have, beside those of any step."""
+"""All keys of a step by the key that names its kind, without the keys of all steps."""
 
 
 def check(scenario: Mapping[str, Any]) -> None:

@@ -159,7 +159,7 @@ def test_a_webhook_on_another_path_is_named_at_once(
         asgi.call(app, asgi.scope(JSON, path=path))
     [sentence] = warnings(caplog)
     assert sentence == (
-        "A webhook of WhatsApp came to /webhook, which chatvitals does not watch; it watches /hook. "
+        "A webhook of WhatsApp came to /webhook, which chatvitals does not watch. It watches /hook. "
         "Set webhook_path='/webhook'."
     )
     assert vitals.webhook_sink.lost_paths == {"/webhook", "/other"}

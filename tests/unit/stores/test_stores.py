@@ -246,7 +246,7 @@ def test_a_file_that_is_removed_under_a_running_process_is_begun_anew(sqlite: SQ
 
 def test_a_folder_that_does_not_exist_is_named_with_what_to_do(tmp_path: Path) -> None:
     """The error says what to check."""
-    with pytest.raises(StoreUnavailableError, match="folder exists and may be written to"):
+    with pytest.raises(StoreUnavailableError, match="folder exists and is writable"):
         SQLiteStore(tmp_path / "no" / "store.db").cells()
 
 
