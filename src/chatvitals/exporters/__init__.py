@@ -1,1 +1,1 @@
-"""Outputs: the metrics of a store for Prometheus."""
+"""Outputs of a store's metrics: Prometheus's formats, OpenTelemetry and an HTTP server."""

@@ -1,4 +1,4 @@
-"""What a scrape may be answered with: the format and the compression that its headers ask for."""
+"""Choice of format and compression from a scrape's headers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def wants_openmetrics(accept: str) -> bool:
     """Return whether an `Accept` header prefers OpenMetrics to the text format.
 
     Args:
-        accept: the header's value; several headers are joined with commas.
+        accept: the header's value. Several headers are joined with commas.
 
     """
     weights = _weights(accept)
@@ -25,7 +25,7 @@ def wants_gzip(accept_encoding: str) -> bool:
 
 
 def _weights(header: str) -> dict[str, float]:
-    """Return the highest weight of each thing that is accepted; a weight that is no number counts as 1."""
+    """Return the highest weight of each accepted value. An invalid weight counts as 1."""
     weights: dict[str, float] = {}
     for item in header.split(","):
         name, *parameters = (part.strip().lower() for part in item.split(";"))

@@ -1,4 +1,4 @@
-"""An HTTP server for the metrics of a store; it changes nothing in the store."""
+"""An HTTP server for the metrics of a store. It changes nothing in the store."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from chatvitals.exporters.prometheus import VitalsCollector
     from chatvitals.runtime.error_guard import ErrorGuard
 
-_IDLE_SECONDS = 30.0  # after which a connection that says nothing is closed
+_IDLE_SECONDS = 30.0  # after which an idle connection is closed
 
 
 class Server(ThreadingHTTPServer):
-    """A thread per connection; `guard`, `collector` and `token` are set before the first one."""
+    """A server with one thread per connection. Set `guard`, `collector` and `token` before the first connection."""
 
     guard: ErrorGuard
     collector: VitalsCollector
@@ -24,7 +24,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection."""
+    """The handler of one connection."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 - named by the base class
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's signature
-        """Say nothing: a scrape every few seconds is no news."""
+        """Log nothing, because scrapes are frequent."""
 
     def _answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
         self.send_response(status)

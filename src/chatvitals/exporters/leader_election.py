@@ -1,4 +1,4 @@
-"""Which host shows the shared families where every pod is scraped: the holder of a lease in the store."""
+"""Election of the host that shows the shared families where every pod is scraped, by a lease in the store."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 _LEASE = "expose"
 _SECONDS = 15.0
 _RENEW_EVERY = 5.0
-_SCRAPED_WITHIN = 300.0  # whom nobody scrapes must not lead: the numbers would be seen nowhere
+_SCRAPED_WITHIN = 300.0  # a host that is not scraped must not lead, because the numbers would be lost
 
 
 class LeaderElection:
-    """Asks for the lease when it is scraped, and renews it between scrapes.
+    """A leader election that requests the lease on scrapes, and renews it between them.
 
-    The host is the holder, not the process: of several workers behind one target, whichever answers shows the same.
+    The holder is the host and not the process, so that all workers behind one target show the same.
 
     Args:
-        store: where the lease is.
-        clock: returns the time in Unix seconds.
-        holder: a name of this host that no other target has; by default its host name, in Kubernetes the pod's.
+        store: the store with the lease.
+        clock: function that returns the time in Unix seconds.
+        holder: a unique name of this host. The default is the host name, which is the pod's name in Kubernetes.
 
     """
 
@@ -40,14 +40,14 @@ class LeaderElection:
         self._renewed = 0.0
 
     def ask(self) -> bool:
-        """Say on a scrape whether this host leads; while the store is away, as before: nobody else can take over."""
+        """Return on a scrape whether this host leads. While the store is away, the last answer stays."""
         now = self._clock()
         self._asked = now
         self._renew(now)
         return self._leads
 
     def renew(self) -> None:
-        """Keep the lease while scrapes come."""
+        """Renew the lease while scrapes come."""
         now = self._clock()
         if self._leads and now - self._renewed >= _RENEW_EVERY and now - self._asked < _SCRAPED_WITHIN:
             self._renew(now)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MetricsRequest(NamedTuple):
-    """A request for the metrics; a header that is missing is the empty string."""
+    """A request for the metrics. A missing header is the empty string."""
 
     method: str
     accept: str = ""
@@ -31,7 +31,7 @@ class MetricsRequest(NamedTuple):
 def respond(
     collector: VitalsCollector, guard: ErrorGuard, token: str | None, request: MetricsRequest
 ) -> tuple[int, dict[str, str], bytes]:
-    """Return status, headers and body of the answer to a request for the metrics; never raises."""
+    """Return status, headers and body of the answer to a request for the metrics. It never raises."""
     plain = {"Content-Type": "text/plain; charset=utf-8"}
     if request.method not in {"GET", "HEAD"}:
         return 405, {**plain, "Allow": "GET, HEAD"}, b"method not allowed\n"
@@ -46,16 +46,16 @@ def respond(
 
 
 class MetricsApp:
-    """An ASGI app that serves the collector; rendering runs on a thread of its own, not on the bot's event loop.
+    """An ASGI app that serves the collector. Rendering runs on its own thread, not on the bot's event loop.
 
-    Below its path, `/-/healthy` and `/-/ready` answer probes; the latter with 503 while the store cannot be read.
+    Below its path, `/-/healthy` and `/-/ready` answer probes. `/-/ready` answers 503 while the store cannot be read.
     """
 
     def __init__(self, collector: VitalsCollector, guard: ErrorGuard, token: str | None) -> None:
         self._collector = collector
         self._guard = guard
         self._token = token
-        self._executor: tuple[int, ThreadPoolExecutor] | None = None  # with the process that it belongs to
+        self._executor: tuple[int, ThreadPoolExecutor] | None = None  # with the id of its process
 
     async def __call__(
         self,
@@ -63,7 +63,7 @@ class MetricsApp:
         _receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        """Answer GET and HEAD; anything else gets 405, a wrong token 401 without a hint, a websocket is closed."""
+        """Answer GET and HEAD. Other methods get 405, a wrong token gets 401, and a websocket is closed."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
             return
@@ -82,7 +82,7 @@ class MetricsApp:
         path = scope.get("path", "")
         if path.endswith("/-/healthy"):
             return 200, [plain], b"healthy\n"
-        if path.endswith("/-/ready"):  # without a token, as probes have none; the answer holds no numbers
+        if path.endswith("/-/ready"):  # without a token, because probes have none and the answer holds no numbers
             ready = await self._aside(self._collector.ready)
             return (200, [plain], b"ready\n") if ready else (503, [plain], b"the store cannot be read\n")
         if not allows(self._token, _values(headers, b"authorization")):
@@ -98,10 +98,10 @@ class MetricsApp:
         return 200, [(name.lower().encode(), value.encode()) for name, value in answer.headers], answer.body
 
     async def _aside(self, call: Callable[[], T]) -> T:
-        """Return a call's result, made on our thread."""
+        """Return a call's result, computed on our thread."""
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # trio: it is short enough to be done here
+        except RuntimeError:  # with trio, the call is short enough to run here
             return call()
         return await loop.run_in_executor(self._own_executor(), call)
 

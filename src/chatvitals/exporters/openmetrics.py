@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Spool:
-    """Samples by family, in files until the end: OpenMetrics wants each family in one piece.
+    """A writer that collects samples by family in temporary files, since OpenMetrics wants each family in one piece.
 
     Args:
         target: the file to write.
-        labels: what each sample has besides its own, such as the `job` that Prometheus would have added.
+        labels: further labels of each sample, such as the `job` that Prometheus would have added.
 
     """
 
     def __init__(self, target: Path, labels: Mapping[str, str] | None = None) -> None:
         self._target = target
         self._made = not target.exists()
-        target.open("a", encoding="utf-8").close()  # complain now, not after an hour; what is there stays until the end
+        target.open("a", encoding="utf-8").close()  # fail now, not after an hour; the old content stays until the end
         self._labels = dict(labels or {})
         self._folder = tempfile.TemporaryDirectory(prefix="chatvitals-")
         self._files: dict[str, IO[str]] = {}

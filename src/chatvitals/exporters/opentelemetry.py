@@ -1,6 +1,6 @@
-"""Snapshots as OpenTelemetry metric data: the same numbers as `/metrics`, point by point.
+"""Conversion of snapshots to OpenTelemetry metric data, with the same numbers as `/metrics`.
 
-On the way from OpenTelemetry to Prometheus, names, labels and values become those of `/metrics` again.
+From OpenTelemetry to Prometheus, names, labels and values become those of `/metrics` again.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class Start(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """What the points of one push are about."""
+    """The times that the points of one push refer to."""
 
     start: float
-    """Unix seconds since when cumulative points count."""
+    """Unix seconds from which cumulative points count."""
     now: float
     """Unix seconds."""
     counters_since: float | None = None
-    """For counters as differences: Unix seconds of the last push; None where they count up."""
+    """Unix seconds of the last push, for counters as differences. None for cumulative counters."""
     histograms_since: float | None = None
     """The same for histograms."""
 
@@ -160,7 +160,7 @@ def _histogram(
         sum=fields.get(SUM, 0.0),
         bucket_counts=counts,
         explicit_bounds=family.buckets,
-        min=None,  # type: ignore[arg-type]  # nobody kept it, and None is encoded as absent
+        min=None,  # type: ignore[arg-type]  # not known, and None is encoded as absent
         max=None,  # type: ignore[arg-type]
         exemplars=[_exemplar(each) for each in exemplars.values()],
     )

@@ -1,4 +1,4 @@
-"""Pushes snapshots to an OpenTelemetry exporter, from a thread of its own; of all processes, one pushes the store's."""
+"""Periodic push of snapshots to an OpenTelemetry exporter. Only one process pushes the store's numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LEASE = "otlp"
-_LEASE_SECONDS = 60.0  # longer than an exporter tries
+_LEASE_SECONDS = 60.0  # longer than the retries of an exporter
 _RENEW_EVERY = 5.0
 _NO_SDK = "OpenTelemetry's SDK and exporters are not installed: pip install 'chatvitals[otel]'"
 
@@ -36,21 +36,21 @@ _NO_SDK = "OpenTelemetry's SDK and exporters are not installed: pip install 'cha
 class OtlpPush(LeasedThread):
     """Hands the numbers to a `MetricExporter` every `interval` seconds.
 
-    One process has a lease and pushes what the store holds. Each process pushes its own health, as a resource of its
-    own. While the endpoint is away nothing is lost: counters count up, and differences wait in the store.
+    Only the process with the lease pushes the store's numbers. Each process pushes its own health as a separate
+    resource. Nothing is lost while the endpoint is away. Counters are cumulative, and differences wait in the store.
 
     Args:
-        reader: reads the numbers.
-        store: shared with the other processes; it holds the lease.
-        guard: counts what goes wrong.
-        clock: returns the time in Unix seconds.
-        exporter: any `MetricExporter`; by default OTLP as the variables `OTEL_EXPORTER_OTLP_*` say.
+        reader: the reader of the numbers.
+        store: the shared store with the lease.
+        guard: counts errors.
+        clock: function that returns the time in Unix seconds.
+        exporter: any `MetricExporter`. The default is OTLP, set up by the variables `OTEL_EXPORTER_OTLP_*`.
         interval: seconds between two pushes.
-        resource: attributes of the bot, beside those of `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
+        resource: attributes of the bot, in addition to `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
 
     Raises:
         ModuleNotFoundError: the extra `otel` is not installed.
-        TypeError: the exporter is none.
+        TypeError: `exporter` is not a `MetricExporter`.
 
     """
 
@@ -104,7 +104,7 @@ class OtlpPush(LeasedThread):
         self._leads = False
 
     def push(self) -> bool:
-        """Push once, now; return whether the exporter took it. It never raises."""
+        """Push once, now. Return whether the exporter accepted it. It never raises."""
         with self._guard("otlp"):
             self._renew()
             return self._push()
@@ -131,7 +131,7 @@ class OtlpPush(LeasedThread):
         self._store.close()
 
     def _renew(self) -> None:
-        """Ask for the lease; while the store is away all is as before, since nobody else can take over."""
+        """Request the lease. While the store is away nothing changes, since no other process can take over."""
         with suppress(StoreUnavailableError):
             self._leads = self._store.lease(_LEASE, self._holder, _LEASE_SECONDS, self._clock())
 
@@ -212,6 +212,6 @@ def _listed(values: dict[str, Values]) -> dict[str, list[tuple[tuple[str, ...], 
 
 
 def _given_attributes(resource: Resource) -> set[str]:
-    """Return which attributes the user has given: the SDK puts a random instance into its own resource."""
+    """Return the names of attributes that the user has set. The SDK adds a random instance id to its own resource."""
     text = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     return {item.partition("=")[0].strip() for item in text.split(",")} | set(resource.attributes)

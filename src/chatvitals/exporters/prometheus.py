@@ -1,4 +1,4 @@
-"""Snapshots for Prometheus: a collector for any registry, and the page that a scrape is answered with."""
+"""A collector for prometheus_client registries, and the page for scrapes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
     from chatvitals.tracking.journeys import Journey
 
-_GZIP_LEVEL = 1  # metrics repeat themselves: higher levels cost several times the CPU for little
+_GZIP_LEVEL = 1  # metrics are repetitive, so higher levels cost several times the CPU for little
 
 
 class VitalsCollector(Collector):
-    """Shows the store's numbers in any prometheus_client registry.
+    """A collector that shows the store's numbers in any prometheus_client registry.
 
-    With a leadership, only the leader shows more than this process's own health.
+    With a leader election, only the leader shows more than this process's own health.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class VitalsCollector(Collector):
         self._openmetrics = TextFormat(openmetrics=True)
 
     def ready(self) -> bool:
-        """Return whether the store can be read now, for a readiness probe; never raise."""
+        """Return whether the store can be read now, for a readiness probe. It never raises."""
         try:
             self._store.about()
         except Exception:  # noqa: BLE001 - a probe must not raise into the bot's server
@@ -64,11 +64,11 @@ class VitalsCollector(Collector):
         return True
 
     def describe(self) -> Iterable[Metric]:
-        """Name the families without reading the store, so that registering is cheap and finds clashes."""
+        """Return the families without reading the store, so that registration is cheap and finds clashes."""
         return [_metric(family) for family in catalogue.FAMILIES.values()]
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all families; never raise into a registry that may be the host's."""
+        """Yield all families. It never raises into a registry, which may be the host's."""
         values, _, exemplars = self.snapshot()
         for family in catalogue.FAMILIES.values():
             found = values.get(family.name)
@@ -80,13 +80,13 @@ class VitalsCollector(Collector):
                 give_way()
 
     def snapshot(self) -> Snapshot:
-        """Return what this process shows now; never raise."""
+        """Return the current snapshot of this process. It never raises."""
         if self._leadership is not None and not self._leadership.ask():
             return self.reader.read_process()
         return self.reader.read()
 
     def text(self, *, openmetrics: bool) -> bytes:
-        """Return what this process shows now, as text."""
+        """Return the current metrics of this process as text."""
         return (self._openmetrics if openmetrics else self._text).render(self.snapshot())
 
 
@@ -98,10 +98,10 @@ class Page(NamedTuple):
 
 
 def page(collector: VitalsCollector, accept: str = "", accept_encoding: str = "") -> Page:
-    """Return the exposition as a scrape's headers ask: text or OpenMetrics, plain or in gzip.
+    """Return the exposition in the format and compression that the scrape's headers request.
 
     Args:
-        collector: what is shown.
+        collector: the collector to show.
         accept: the `Accept` header.
         accept_encoding: the `Accept-Encoding` header.
 
@@ -115,19 +115,19 @@ def page(collector: VitalsCollector, accept: str = "", accept_encoding: str = ""
 
 
 def render(collector: VitalsCollector, accept: str = "") -> tuple[bytes, str]:
-    """Return the exposition and its content type, as the `Accept` header asks: text or OpenMetrics."""
+    """Return the exposition and its content type. The `Accept` header selects text or OpenMetrics."""
     openmetrics = content_negotiation.wants_openmetrics(accept)
     content_type = content_negotiation.OPENMETRICS if openmetrics else content_negotiation.TEXT
     return collector.text(openmetrics=openmetrics), content_type
 
 
 def allows(token: str | None, given: list[bytes]) -> bool:
-    """Return whether the `Authorization` headers of a request carry the bearer token; without one, all may look."""
+    """Return whether the `Authorization` headers carry the bearer token. Without a token, access is open."""
     return token is None or (len(given) == 1 and hmac.compare_digest(given[0], f"Bearer {token}".encode()))
 
 
 def families(cells: Mapping[Cell, float]) -> Iterator[Metric]:
-    """Yield what a store's cells alone say, without what only a running bot knows."""
+    """Yield the families in a store's cells, without families that need a running bot."""
     for name, values in by_family(cells).items():
         yield _filled(catalogue.FAMILIES[name], values, {})
 

@@ -1,4 +1,4 @@
-"""Samples of metrics from where a bot's numbers are: its `/metrics`, or the file of its store, which is only read."""
+"""Samples of metrics from a bot's `/metrics` or from its store, which is only read."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class SourceError(Exception):
-    """The numbers cannot be had; the message is a sentence that says why and what to do."""
+    """The numbers cannot be read. The message is a sentence with the reason and advice."""
 
 
 class Sample(NamedTuple):
-    """One sample: its name with the prefix `chatvitals_`, its labels, its value."""
+    """One sample with its full name, its labels and its value."""
 
     name: str
     labels: dict[str, str]
@@ -37,14 +37,14 @@ class Sample(NamedTuple):
 
 
 def from_url(url: str, token: str | None = None) -> list[Sample]:
-    """Return what a bot's `/metrics` says.
+    """Return the samples of a bot's `/metrics`.
 
     Args:
-        url: its address, http or https. A redirect is not followed: the token is for this address.
-        token: the bearer token, where it asks for one.
+        url: the address, http or https. A redirect is not followed, because the token belongs to this address.
+        token: the bearer token, if it needs one.
 
     Raises:
-        SourceError: it cannot be reached, refuses, or does not answer with metrics of chatvitals.
+        SourceError: the address cannot be reached, refuses, or does not return metrics of chatvitals.
 
     """
     request = urllib.request.Request(url)  # noqa: S310 - the command line takes http and https alone
@@ -52,7 +52,7 @@ def from_url(url: str, token: str | None = None) -> list[Sample]:
         request.add_header("Authorization", f"Bearer {token}")
     handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
     if urlsplit(url).hostname in _LOOPBACK:
-        handlers.append(urllib.request.ProxyHandler({}))  # a proxy would look on its own machine
+        handlers.append(urllib.request.ProxyHandler({}))  # a proxy would look for the address on its own machine
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT_SECONDS) as answer:
             text = answer.read().decode()
@@ -69,20 +69,20 @@ def from_url(url: str, token: str | None = None) -> list[Sample]:
 
 
 def from_text(text: str) -> list[Sample]:
-    """Return the samples of chatvitals in a page of metrics; none where it is no such page."""
+    """Return the samples of chatvitals in a metrics page. Any other page gives an empty list."""
     try:
         return _samples(text_string_to_metric_families(text))
-    except (ValueError, KeyError, IndexError):  # what the parser raises on what is no exposition
+    except (ValueError, KeyError, IndexError):  # errors of the parser on an invalid page
         return []
 
 
 def from_cells(cells: Mapping[Cell, float]) -> list[Sample]:
-    """Return what the cells of a store say."""
+    """Return the samples in the cells of a store."""
     return _samples(prometheus.families(cells))
 
 
 def from_store(url: str) -> list[Sample]:
-    """Return the metrics of a store, as of its last commit, without changing it.
+    """Return the metrics of a store as of its last commit, without a change to it.
 
     Args:
         url: the store's URL, as in the setting `store`.
@@ -120,4 +120,4 @@ def _refused(url: str, error: urllib.error.HTTPError, *, has_token: bool) -> str
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object, **__: object) -> None:
-        """Follow nowhere: the token is for one address, and urllib would take it along."""
+        """Follow no redirect, because the token belongs to one address and urllib would pass it on."""

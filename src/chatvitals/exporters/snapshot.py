@@ -1,4 +1,4 @@
-"""The values of all families at one moment, from store and process: what every output shows."""
+"""The values of all families at one time, from store and process. Every output shows a snapshot."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from chatvitals.tracking.journeys import Journey
 
 Values: TypeAlias = dict[tuple[str, ...], dict[int, float]]
-"""Fields by label values, as in `Cell`; a series without any field is 0."""
+"""Fields by label values, as in `Cell`. A series without any field is 0."""
 
 
 Exemplars: TypeAlias = dict[tuple[str, ...], dict[int, Exemplar]]
@@ -40,21 +40,21 @@ Exemplars: TypeAlias = dict[tuple[str, ...], dict[int, Exemplar]]
 
 
 class Snapshot(NamedTuple):
-    """What all families are at one moment; nobody changes it."""
+    """The values of all families at one time. It is never changed."""
 
     values: dict[str, Values]
-    """By family name; a family without any series is absent."""
+    """Values by family name. A family without any series is absent."""
     birth: StoreBirth | None
-    """When the store began; None where that is not known yet."""
+    """The birth of the store, or None where it is not known yet."""
     exemplars: dict[str, Exemplars]
-    """By family name."""
+    """Exemplars by family name."""
 
 
 class SnapshotReader:
-    """Reads snapshots. Each first has the pipeline settle what is due, then reads all cells at once.
+    """A reader of snapshots. It first lets the pipeline settle due work, then reads all cells at once.
 
-    When the store cannot be reached, a snapshot holds own health only and `chatvitals_store_up` is 0. Without a
-    pipeline (the exporter) it holds what the workers have settled.
+    When the store cannot be reached, a snapshot holds only own health, and `chatvitals_store_up` is 0. Without a
+    pipeline (in the exporter) it holds the numbers that the workers have settled.
     """
 
     def __init__(
@@ -73,23 +73,23 @@ class SnapshotReader:
         self.experiments: Mapping[str, Experiment] = {}
         """The experiments that are declared in this process."""
         self._birth: StoreBirth | None = None
-        self._last_own: dict[Cell, float] = {}  # own health as it was last read from the store,
-        self._shown: dict[Cell, float] = {}  # and as it was last shown
+        self._last_own: dict[Cell, float] = {}  # own health at the last read of the store,
+        self._shown: dict[Cell, float] = {}  # and in the last snapshot
         self._lock = threading.Lock()  # scrapes and pushes come from several threads
         fork_hooks.watch(self)
 
     def before_fork(self) -> None:
-        """Do nothing: a child begins with a lock of its own."""
+        """Do nothing, because a child starts with its own lock."""
 
     def after_fork_in_parent(self) -> None:
-        """Do nothing: the parent goes on."""
+        """Do nothing, because the parent goes on."""
 
     def after_fork_in_child(self) -> None:
-        """Take a new lock: a thread that is not here may have held the old one."""
+        """Create a new lock, because a thread of the parent may have held the old one."""
         self._lock = threading.Lock()
 
     def read(self) -> Snapshot:
-        """Return what the store and this process know; after an error of ours, this process's own health alone."""
+        """Return the snapshot of the store and this process. After an error of ours, it holds only own health."""
         with self._guard("metrics") as fence:
             found = self._read()
         return self.read_process(up=True) if fence.failed else found
@@ -98,7 +98,7 @@ class SnapshotReader:
         own = Measurements()
         if self._pipeline is not None:
             self._pipeline.settle()
-            own = self._pipeline.own.measures()  # before the cells: a commit in between must not hide anything
+            own = self._pipeline.own.measures()  # before the cells, because a commit in between must not hide anything
         with self._lock:
             try:
                 values = self._of_store()
@@ -111,16 +111,16 @@ class SnapshotReader:
         return Snapshot(values, self._birth, found)
 
     def read_process(self, *, up: bool | None = None) -> Snapshot:
-        """Return what differs from process to process alone: for who shows the shared numbers not.
+        """Return the values that each process has for itself, without the shared numbers.
 
         Args:
-            up: whether the store can be used; None tries it.
+            up: whether the store is usable. None tests it.
 
         """
         return Snapshot(self._of_process(up=self._is_up() if up is None else up), self._birth, {})
 
     def _of_store(self) -> dict[str, Values]:
-        """Return the cells, and the gauges that are a view of marks and of what is known of the business."""
+        """Return the cells, and the gauges from marks and from the state of the business."""
         waiting, cells = self._cells()
         if self._store.unreadable:
             self._guard.report("state", message="a row of the store that this version cannot read was left out")
@@ -132,7 +132,7 @@ class SnapshotReader:
         now = time.time() if self._pipeline is None else self._pipeline.clock()
         document, open_since = self._store.document(state.DOCUMENT), self._store.oldest_open()
         gauges: dict[str, Values] = {}
-        with self._guard("state"):  # a newer version may write what this one cannot read
+        with self._guard("state"):  # a newer version may have written data that this version cannot read
             for family, labels, value in quality_view.gauges(
                 state.decode(document), now, self._settings.phone_number_id
             ):
@@ -147,19 +147,19 @@ class SnapshotReader:
         return values | self._declared(bot)
 
     def _exemplars(self) -> dict[str, Exemplars]:
-        """Return the exemplars that the workers have written; those that cannot be read are left out."""
+        """Return the exemplars that the workers have written. Unreadable exemplars are left out."""
         document = self._store.document(exemplars.DOCUMENT)
         found: dict[str, Exemplars] = {}
-        with suppress(msgspec.MsgspecError):  # a newer version may write what this one cannot read
+        with suppress(msgspec.MsgspecError):  # a newer version may have written data that this version cannot read
             for (family, labels, bucket), exemplar in exemplars.decode(document).items():
                 found.setdefault(family, {}).setdefault(labels, {})[bucket] = exemplar
         return found
 
     def _cells(self) -> tuple[Measurements, Mapping[Cell, float]]:
-        """Return what this process could not commit, and the cells.
+        """Return amounts that this process could not commit, and the cells.
 
-        While only writes fail, nothing else would show drops and errors. What a commit takes during the read may be in
-        the cells already, and is not added to them.
+        While only writes fail, drops and errors would otherwise not show. Amounts that a commit takes during the read
+        may be in the cells already, and are not added to them.
         """
         if self._pipeline is None or self._pipeline.store_up:
             return Measurements(), self._store.cells()
@@ -169,7 +169,7 @@ class SnapshotReader:
         return (waiting if own.drains == drains else Measurements()), cells
 
     def _declared(self, bot: Bot) -> dict[str, Values]:
-        """Return what the bot's code says of its journeys and experiments."""
+        """Return the families of declared journeys and experiments."""
         plans = [experiment.plan for experiment in list(self.experiments.values())]
         return {
             catalogue.JOURNEY_STEP_INFO.name: {
@@ -193,7 +193,7 @@ class SnapshotReader:
         )
 
     def _start_at_zero(self, values: dict[str, Values], bot: Bot) -> None:
-        """Give counters of closed label sets their 0: `increase` does not see a series that begins above it."""
+        """Add a 0 for counters with closed label sets, since `increase` ignores the first value of a series."""
         numbers = set(self._settings.phone_number_id)
         for name, found in values.items():
             if catalogue.FAMILIES[name].per_number:
@@ -205,7 +205,7 @@ class SnapshotReader:
                     values.setdefault(family.name, {}).setdefault((*owner, *start), {})
 
     def _without_store(self, own: Measurements) -> dict[str, Values]:
-        """Return own health alone, on top of what was last seen of it."""
+        """Return only own health, including its last values from the store."""
         own.merge(self._last_own)
         values = {name: found for name, found in by_family(own.increments).items() if name in catalogue.OWN_HEALTH}
         for name in catalogue.OWN_HEALTH:
@@ -215,7 +215,7 @@ class SnapshotReader:
         return values | self._of_process(up=False)
 
     def _keep_from_falling(self, values: dict[str, Values]) -> None:
-        """Show own health never lower than before: what was told from memory may reach the store only later."""
+        """Never show own health lower than before. Amounts from memory may reach the store only later."""
         for name in catalogue.OWN_HEALTH:
             for labels, fields in values.get(name, {}).items():
                 for field, value in fields.items():
@@ -226,7 +226,7 @@ class SnapshotReader:
                     values.setdefault(name, {}).setdefault(labels, {}).setdefault(field, value)
 
     def _of_process(self, *, up: bool) -> dict[str, Values]:
-        """Return what differs from process to process and is in no store."""
+        """Return the values that each process has for itself and that are not stored."""
         values: dict[str, Values] = {
             catalogue.STORE_UP.name: {(): {0: float(up)}},
             catalogue.BUILD_INFO.name: {(__version__, self._settings.app_version): {0: 1.0}},
@@ -237,7 +237,7 @@ class SnapshotReader:
         return values
 
     def _is_up(self) -> bool:
-        """Try the store once more: without any event since the start, the pipeline has had no reason to."""
+        """Test the store. Without any event since the start, the pipeline has not used it yet."""
         try:
             self._store.oldest_open()
         except StoreUnavailableError:
@@ -246,7 +246,7 @@ class SnapshotReader:
 
 
 def by_family(cells: Mapping[Cell, float]) -> dict[str, Values]:
-    """Return cells by family and label values; families of a newer version are left out."""
+    """Return cells by family and label values. Families of a newer version are left out."""
     found: dict[str, Values] = {}
     for (name, labels, field), value in cells.items():
         if name in catalogue.FAMILIES:

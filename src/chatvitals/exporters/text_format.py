@@ -1,4 +1,4 @@
-"""Snapshots as text: Prometheus's format and OpenMetrics. What did not change is not written anew."""
+"""Snapshots as text in Prometheus's format and OpenMetrics. Unchanged parts are not written again."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from chatvitals.metrics.catalogue import Family
     from chatvitals.metrics.measurements import Exemplar
 
-_GIVE_WAY_AFTER = 50  # label sets; of a histogram each is about a dozen lines
+_GIVE_WAY_AFTER = 50  # label sets; one of a histogram has about a dozen lines
 
 
 class TextFormat:
-    """Writes one kind of text, again and again.
+    """A writer of one text format, which reuses unchanged parts.
 
     Args:
-        openmetrics: whether to write OpenMetrics, which also tells units and when the counters began.
+        openmetrics: whether to write OpenMetrics, which also has units and start times of counters.
 
     """
 
@@ -73,7 +73,7 @@ class TextFormat:
 
 
 class _Written(NamedTuple):
-    """A family as it was last written."""
+    """The last text of a family, with the data that it shows."""
 
     born: str
     values: Values
@@ -83,17 +83,17 @@ class _Written(NamedTuple):
 
 
 def escaped(value: str) -> str:
-    """Return a label value as both formats write it between quotes."""
+    """Return a label value escaped for both formats."""
     return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
 def number_text(value: float) -> str:
-    """Return a number as Prometheus writes it."""
+    """Return a number in Prometheus's format."""
     return repr(value) if -1e6 < value < 1e6 else str(floatToGoString(value))  # type: ignore[no-untyped-call]
 
 
 def give_way() -> None:
-    """Let the bot's event loop go first: a thread that does not give way keeps it waiting for the switch interval."""
+    """Yield the GIL, so that the bot's event loop is not delayed by up to one switch interval."""
     if threading.active_count() > 1:
         time.sleep(0)
 
@@ -101,7 +101,7 @@ def give_way() -> None:
 def _series(
     family: Family, values: tuple[str, ...], fields: dict[int, float], born: str, exemplars: dict[int, Exemplar] | None
 ) -> str:
-    """Return the lines of one label set; a label without a value is left out."""
+    """Return the lines of one label set. A label without a value is left out."""
     pairs = [f'{name}="{escaped(value)}"' for name, value in zip(family.all_labels, values, strict=False) if value]
     inner = ",".join(sorted(pairs))
     labels = f"{{{inner}}}" if inner else ""
@@ -126,7 +126,7 @@ def _series(
 
 
 def _exemplar_text(exemplar: Exemplar) -> str:
-    """Return an exemplar as it stands behind a bucket's value."""
+    """Return an exemplar in the form that follows a bucket's value."""
     trace, span = spans.trace_id(exemplar.trace), spans.span_id(exemplar.trace)
     value = number_text(exemplar.value)
     return f' # {{trace_id="{trace}",span_id="{span}"}} {value} {exemplar.at:.3f}'

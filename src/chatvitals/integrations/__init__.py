@@ -1,1 +1,1 @@
-"""Other libraries that bots are built with, one module each; none is imported unless its module is."""
+"""Integrations of web frameworks and task queues, one module each. Each is imported only on use."""

@@ -1,4 +1,4 @@
-"""What the doors of asynchronous servers share: their paths, a request's headers, and the answer about the metrics."""
+"""Shared parts of asynchronous integrations: their paths, a request's headers, and the metrics page."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SIGNATURE = "X-Hub-Signature-256"
 
 
 class Doorway:
-    """The paths of one door.
+    """The paths of one integration.
 
     Args:
-        vitals: What `chatvitals.init` returned.
-        webhook_path: The path that WhatsApp posts to.
-        metrics_path: Where to serve the metrics; None serves them nowhere.
+        vitals: the result of `chatvitals.init`.
+        webhook_path: the path that WhatsApp posts to.
+        metrics_path: the path of the metrics. None serves no metrics.
 
     Raises:
         ValueError: a path is not a fixed path that starts with `/`, or both are the same.
@@ -45,35 +45,35 @@ class Doorway:
             _http.warn_if_open(self.sink, metrics_path)
 
     def watches(self, method: object, path: object, seen: object = None) -> bool:
-        """Return whether a request is a webhook that nobody further out counts for the same sink.
+        """Return whether a request is a webhook that no outer integration counts for the same sink.
 
         Args:
-            method: The method of the request.
-            path: Its path.
-            seen: The sinks that count this request already.
+            method: the method of the request.
+            path: the path of the request.
+            seen: the sinks that count this request already.
 
         """
         return method == "POST" and path in self.webhook_paths and not _http.is_seen(self.sink, seen)
 
     def lookout(self, method: object, path: object, values: Values) -> Lookout | None:
-        """Return what looks for a webhook on a path that nobody watches, until the first one has come."""
+        """Return a lookout for webhooks on a path that is not watched, until the first webhook has come."""
         if method != "POST" or path in self.webhook_paths or not self.sink.expects_webhooks:
             return None
         return Lookout(self.sink, path) if any("json" in value for value in values("Content-Type")) else None
 
     def serves(self, method: object, path: object) -> bool:
-        """Return whether a request asks for our metrics; the bot's own routes go first."""
+        """Return whether a request asks for the metrics. The bot's own routes go first."""
         return path in self._metrics and method in {"GET", "HEAD"}
 
     async def metrics(self, method: str, values: Values) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body of the answer; it is rendered off the event loop."""
+        """Return status, headers and body of the metrics page. It is rendered off the event loop."""
         names = ("Accept", "Authorization", "Accept-Encoding")
         request = MetricsRequest(method, *(", ".join(values(name)) for name in names))
         return await asyncio.to_thread(self.vitals.metrics_response, request)
 
 
 class HeaderDelivery(_http.Delivery):
-    """One POST on the webhook path, of a framework that has an object for the headers."""
+    """One POST on the webhook path, for frameworks with an object for the headers."""
 
     __slots__ = ("_values",)
 
@@ -82,37 +82,37 @@ class HeaderDelivery(_http.Delivery):
         self._values = values
 
     def signature(self) -> str | None:
-        """Return the signature header; several are joined as HTTP joins them, so that none of them passes."""
+        """Return the signature header. Several headers are joined, so that none of them is valid."""
         values = self._values(_SIGNATURE)
         return ", ".join(values) if values else None
 
     def declared_length(self) -> int:
-        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        """Return the declared length of the body in bytes, or 0 where there is no valid length."""
         try:
             return max(map(int, self._values("Content-Length")), default=0)
         except ValueError:
             return 0
 
     def start(self) -> None:
-        """Bind the contacts of this webhook; never raises."""
+        """Bind the contacts of this webhook. It never raises."""
         try:
             self.begin()
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self.report(error)
 
     def copy(self, piece: bytes, *, last: bool) -> None:
-        """Copy a piece of the body; never raises."""
+        """Copy a piece of the body. It never raises."""
         if self.is_copying:
             try:
                 super().copy(piece, last=last)
-            except Exception as error:  # noqa: BLE001 - the fence
+            except Exception as error:  # noqa: BLE001 - the bot must not see it
                 self.forget()
                 self.report(error)
 
     def becomes_200(self, status: object) -> bool:
-        """Note the status of the answer; return whether 200 goes out in its place; never raises."""
+        """Record the status of the answer. Return whether 200 replaces it. It never raises."""
         try:
             return self.answered(status)
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self.report(error)
             return False

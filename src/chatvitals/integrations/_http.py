@@ -1,4 +1,4 @@
-"""What all doors share: matching the webhook's path, copying its body, and reading the bot's verdict on it."""
+"""Shared parts of all integrations: matching the webhook's path, copying its body, and reading the bot's verdict."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ logger = logging.getLogger(__name__)
 SEEN: Final = "chatvitals"
 """Key of an ASGI scope or a WSGI environ for the sinks that already count this request."""
 REJECTIONS: Final = (401, 403, 404, 405)
-"""Answers by which an application disowns a webhook (design decision 8)."""
+"""Statuses with which an application rejects a webhook as forged."""
 
 
 class DoorVitals(Protocol):
-    """What a door needs of `Vitals`."""
+    """The parts of `Vitals` that an integration needs."""
 
     @property
     def webhook_sink(self) -> WebhookSink:
-        """Where webhooks go."""
+        """The receiver of webhooks."""
 
 
 class Delivery:
-    """One POST on the webhook path, while the application handles it. Doors derive from it.
+    """One POST on the webhook path, while the application handles it. Integrations derive from it.
 
-    Each `except` here is the guard's fence without a context manager, whose calls cost as much as what they protect.
+    Each `except` here does the guard's work without a context manager, whose calls cost as much as the protected code.
     """
 
     __slots__ = (
@@ -60,60 +60,60 @@ class Delivery:
     def __init__(self, sink: WebhookSink) -> None:
         self.handling = context.Handling()
         self._sink = sink
-        self._chunks: list[bytes] | None = []  # None once nothing more is to be copied
+        self._chunks: list[bytes] | None = []  # None once copying has ended
         self._size = 0
-        self._declared = -1  # bytes; negative until somebody asks
-        self._unread: RawWebhook | None = None  # taken in, and not yet emitted
+        self._declared = -1  # bytes; negative until it is needed
+        self._unread: RawWebhook | None = None  # received, and not yet emitted
         self._status: object = None  # of the response, once it has started
-        self._acknowledges = False  # an error of the application becomes 200: a setting, for account events alone
+        self._acknowledges = False  # whether an error of the application becomes 200, a setting for account events only
         self._token: Token[context.Handling | None] | None = None
         self._span: spans.ActiveSpan | None = None
 
     def signature(self) -> str | None:
-        """Return the signature header; several are joined as HTTP joins them, so that none of them passes."""
+        """Return the signature header. Several headers are joined, so that none of them is valid."""
         raise NotImplementedError
 
     def declared_length(self) -> int:
-        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        """Return the declared length of the body in bytes, or 0 where there is no valid length."""
         raise NotImplementedError
 
     def begin(self) -> None:
-        """Bind the contacts of this webhook; may raise."""
+        """Bind the contacts of this webhook. It may raise."""
         self._token = context.bind(self.handling)
         self._span = spans.start_receive()
         if self._span is not None:
             self._span.enter()
 
     def bind(self) -> None:
-        """Bind the contacts and the span of this webhook until `unbind`; may raise."""
+        """Bind the contacts and the span of this webhook until `unbind`. It may raise."""
         self._token = context.bind(self.handling)
         if self._span is not None:
             self._span.enter()
 
     def unbind(self) -> None:
-        """Bind what was bound before; never raises."""
+        """Restore the previous binding. It never raises."""
         try:
             if self._span is not None:
                 self._span.leave()
             if self._token is not None:
                 token, self._token = self._token, None
                 context.unbind(token)
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report(self.where, error)
 
     def end(self) -> None:
-        """Emit what waits for a verdict that never came, and bind what was bound before; never raises."""
+        """Emit a webhook whose verdict never came, and restore the previous binding. It never raises."""
         try:
             if self._unread is not None:
                 self._emit()
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report(self.where, error)
         self.unbind()
         try:
             self.handling.end()
             if self._span is not None:
                 receive_span.end(self._span, self.handling.source)
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report(self.where, error)
 
     @property
@@ -122,22 +122,22 @@ class Delivery:
         return self._chunks is not None
 
     def report(self, error: Exception) -> None:
-        """Count an error of ours."""
+        """Count an error of chatvitals."""
         self._sink.guard.report(self.where, error)
 
     def forget(self) -> None:
-        """Copy nothing more: the client has gone, or the body cannot be followed."""
+        """Stop copying, because the client has gone or the body cannot be followed."""
         self._chunks = None
 
     def restart(self) -> None:
-        """Forget what was copied: the application reads the body from its beginning."""
+        """Drop the copied pieces, because the application reads the body from its beginning."""
         if self._chunks is not None:
             self._chunks, self._size = [], 0
 
     def copy(self, piece: bytes, *, last: bool) -> None:
-        """Copy a piece of the body. With the last one the webhook is taken in, before the application has it.
+        """Copy a piece of the body. The last piece completes the webhook, before the application gets that piece.
 
-        A body is complete, too, when its declared length has come (tests/safety/README.md 58).
+        A body is also complete when its declared length has come (tests/safety/README.md 58).
         """
         if self._chunks is None:
             return
@@ -145,7 +145,7 @@ class Delivery:
         self._size += len(piece)
         if not last and self._declared < 0:
             self._declared = self.declared_length()
-        # A declared length saves holding megabytes that will be dropped.
+        # The declared length avoids copies of megabytes that would be dropped.
         if self._size > most or (not last and self._declared > most):
             self._chunks = None
             self._sink.emit(Webhook(result="oversize", received=self._sink.clock()))
@@ -157,13 +157,13 @@ class Delivery:
             self._take(whole)
 
     def answered(self, status: object) -> bool:
-        """Note the status of the answer; return whether 200 is to go out in its place."""
+        """Record the status of the answer. Return whether 200 replaces it."""
         self._status = status
         self._emit()
         return self._acknowledges and isinstance(status, int) and status >= 400
 
     def _take(self, body: bytes) -> None:
-        """Take in the webhook; without an app secret its emission waits for the application's verdict."""
+        """Receive the webhook. Without an app secret, it is emitted only after the application's verdict."""
         settings = self._sink.settings
         unread = self._sink.receive(body, self.signature())
         if self._span is None:
@@ -177,9 +177,9 @@ class Delivery:
             self._emit()
 
     def _emit(self) -> None:
-        """Emit the webhook once, as rejected where only the application could tell and did so.
+        """Emit the webhook once. It counts as rejected if only the application could reject it and did so.
 
-        An application that raises before it answers has not rejected anything: its server says 500.
+        An application that raises before it answers has not rejected the webhook, because its server answers 500.
         """
         unread, self._unread = self._unread, None
         if unread is not None:
@@ -188,12 +188,12 @@ class Delivery:
 
 
 def is_rejection(settings: Settings, status: object) -> bool:
-    """Return whether an answer disowns a webhook that nobody else could tell to be forged."""
+    """Return whether an answer rejects a webhook that only the application could recognise as forged."""
     return status in REJECTIONS and not settings.app_secret
 
 
 def about_account_only(webhook: Webhook) -> bool:
-    """Return whether a webhook can be read whole and concerns no person: nothing is lost when it is not repeated."""
+    """Return whether a complete webhook concerns no person, so that nothing is lost if it is not repeated."""
     return (
         webhook.result == "accepted"
         and not webhook.malformed
@@ -207,7 +207,7 @@ def spellings(name: str, path: str) -> tuple[str, str]:
     """Return `path` without and with a slash at its end.
 
     Raises:
-        ValueError: it is not a fixed path that starts with `/`.
+        ValueError: `path` is not a fixed path that starts with `/`.
 
     """
     if not isinstance(path, str) or not path.startswith("/") or "{" in path or "<" in path:
@@ -217,7 +217,7 @@ def spellings(name: str, path: str) -> tuple[str, str]:
 
 
 def check_paths(webhook_path: str, metrics_path: str | None) -> None:
-    """Check the paths of a door.
+    """Check the paths of an integration.
 
     Raises:
         ValueError: a path is not a fixed path that starts with `/`, or both are the same.
@@ -229,7 +229,7 @@ def check_paths(webhook_path: str, metrics_path: str | None) -> None:
 
 
 def matches(paths: tuple[str, str], path: object, root: object) -> bool:
-    """Return whether a request's path is the webhook's.
+    """Return whether a request's path is the webhook's path.
 
     Servers and frameworks disagree on whether `path` contains the root path, so both readings are tried.
     """
@@ -242,12 +242,12 @@ def matches(paths: tuple[str, str], path: object, root: object) -> bool:
 
 
 def is_seen(sink: WebhookSink, seen: object) -> bool:
-    """Return whether somebody further out counts this request for the same sink."""
+    """Return whether an outer integration counts this request for the same sink."""
     return isinstance(seen, tuple) and any(other is sink for other in seen)
 
 
 def taken_sentence(path: str) -> str:
-    """Say that the bot serves `path` itself, and what to do."""
+    """Return a sentence on a path that the bot serves itself, with advice."""
     return (
         f"the bot answers {path} already: choose another metrics_path, or leave it out and add chatvitals to your "
         "own metrics with registry.register(vitals.collector)"
@@ -255,7 +255,7 @@ def taken_sentence(path: str) -> str:
 
 
 def unknown_sentence(app: object) -> str:
-    """Say that nothing is known about applications like `app`, and which ways there are."""
+    """Return a sentence on an unknown kind of application, with the alternatives."""
     return (
         f"instrument_app does not know applications like {type(app).__name__!r}: it takes those of Starlette, "
         "FastAPI, Flask, Quart, Django, aiohttp, Tornado and Sanic, and clients of pywa. Wrap another ASGI application "
@@ -265,7 +265,7 @@ def unknown_sentence(app: object) -> str:
 
 
 def started_sentence() -> str:
-    """Say that the application runs already, and what to do."""
+    """Return a sentence on an application that runs already, with advice."""
     return (
         "instrument_app was called after the application had started: "
         "call it at the place where the application is created, not in a request"
@@ -283,7 +283,7 @@ def warn_if_open(sink: WebhookSink, path: str) -> None:
 
 
 def takes(app: Any, count: int) -> bool | None:
-    """Return whether `app` can be called with `count` arguments; None where nobody can tell."""
+    """Return whether `app` can be called with `count` arguments, or None where that is not known."""
     try:
         inspect.signature(app).bind(*range(count))
     except TypeError:

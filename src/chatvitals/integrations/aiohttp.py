@@ -1,4 +1,4 @@
-"""The door of aiohttp's server: a middleware that copies webhooks as the handler itself reads them."""
+"""Integration of aiohttp's server: a middleware that copies webhooks while the handler reads them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# aiohttp warns about keys that are text, since it has keys of its own.
+# aiohttp warns about text keys, because it has its own keys.
 _SEEN: Any = web.RequestKey("chatvitals", tuple) if hasattr(web, "RequestKey") else _http.SEEN
 
 
 def middleware(vitals: MountableVitals, *, webhook_path: str = "/webhook", metrics_path: str | None = None) -> Any:
-    """Return a middleware that watches the webhook; put it first in the list.
+    """Return a middleware that watches the webhook. Put it first in the list.
 
         app = web.Application(middlewares=[middleware(vitals, metrics_path="/metrics")])
 
     `vitals.instrument_app(app)` does the same.
 
     Args:
-        vitals: What `chatvitals.init` returned.
-        webhook_path: The path that WhatsApp posts to.
-        metrics_path: Where to serve the metrics, for GET and HEAD, unless a route of the bot answers there.
+        vitals: the result of `chatvitals.init`.
+        webhook_path: the path that WhatsApp posts to.
+        metrics_path: the path of the metrics, for GET and HEAD, unless a route of the bot answers there.
 
     Raises:
         ValueError: a path is not a fixed path that starts with `/`, or both are the same.
@@ -103,18 +103,18 @@ class _Delivery(HeaderDelivery):
             self.end()
 
     def _watch(self, request: web.Request) -> None:
-        """Mark the request as counted, and look on as its body is read."""
+        """Mark the request as counted, and observe its body."""
         request[_SEEN] = (*request.get(_SEEN, ()), self._sink)
         _look_on(request, self)
 
     def _judge(self, response: Any) -> None:
-        """Note the answer; only an error about account events may become a 200."""
-        status = getattr(response, "status", None)  # a handler may return nonsense, about which aiohttp complains
+        """Record the answer. Only an error for account events may become a 200."""
+        status = getattr(response, "status", None)  # the result may not be a response, which aiohttp reports
         if self.becomes_200(status) and not response.prepared:
             response.set_status(200)
 
     async def _acknowledge(self, request: web.Request) -> None:
-        """Answer in place of a handler that raised; aiohttp then logs the exception and sends nothing more."""
+        """Answer in place of a handler that raised. aiohttp then logs the exception and sends nothing more."""
         self._status = 200
         response = web.Response()
         await response.prepare(request)
@@ -122,7 +122,7 @@ class _Delivery(HeaderDelivery):
 
 
 class BodyWatch:
-    """A request's body as the handler reads it, with a look at each piece."""
+    """A request's body that passes each piece to a delivery while the handler reads it."""
 
     def __init__(self, bare: Any, delivery: HeaderDelivery | Lookout) -> None:
         self._bare = bare
@@ -132,20 +132,20 @@ class BodyWatch:
         return getattr(self._bare, name)
 
     async def read(self, n: int = -1) -> bytes:
-        """Read some of the body; -1 reads the rest."""
+        """Read part of the body. -1 reads the rest."""
         return self._look(await self._bare.read(n), nothing_asked=n == 0)
 
     async def readany(self) -> bytes:
-        """Read what is there."""
+        """Read the available data."""
         return self._look(await self._bare.readany())
 
     async def readchunk(self) -> tuple[bytes, bool]:
-        """Read what is there, with whether a chunk of HTTP ends."""
+        """Read the available data, and whether an HTTP chunk ends."""
         piece, ends = await self._bare.readchunk()
         return self._look(piece, nothing_asked=ends), ends
 
     async def readexactly(self, n: int) -> bytes:
-        """Read so many bytes."""
+        """Read exactly `n` bytes."""
         return self._look(await self._bare.readexactly(n), nothing_asked=n == 0)
 
     async def readline(self, **limits: Any) -> bytes:
@@ -157,11 +157,11 @@ class BodyWatch:
         return self._look(await self._bare.readuntil(*separator, **more))
 
     def read_nowait(self, n: int = -1) -> bytes:
-        """Read what is there, without waiting."""
+        """Read the available data without waiting."""
         return self._look(self._bare.read_nowait(n), nothing_asked=True)
 
     def unread_data(self, data: bytes) -> None:
-        """Give bytes back; they would be copied twice, so the copy is given up."""
+        """Put bytes back. Copying ends, because they would be copied twice."""
         self._delivery.forget()
         self._bare.unread_data(data)
 
@@ -169,19 +169,19 @@ class BodyWatch:
         return AsyncStreamIterator(self.readline)
 
     def iter_chunked(self, n: int) -> Any:
-        """Iterate over pieces of a size."""
+        """Iterate over pieces of a fixed size."""
         return AsyncStreamIterator(lambda: self.read(n))
 
     def iter_any(self) -> Any:
-        """Iterate over pieces as they come."""
+        """Iterate over pieces as they arrive."""
         return AsyncStreamIterator(self.readany)
 
     def iter_chunks(self) -> Any:
-        """Iterate over pieces, with whether a chunk of HTTP ends."""
+        """Iterate over pieces, each with whether an HTTP chunk ends."""
         return ChunkTupleAsyncStreamIterator(self)  # type: ignore[arg-type]  # it calls `readchunk` alone
 
     def _look(self, piece: bytes, *, nothing_asked: bool = False) -> bytes:
-        """Copy a piece; an empty one is the end where something was asked for."""
+        """Copy a piece. An empty piece is the end of the body where data was requested."""
         if self._delivery.is_copying:
             ended = self._bare.at_eof() and self._bare.exception() is None
             self._delivery.copy(piece, last=ended or not (piece or nothing_asked))
@@ -189,16 +189,16 @@ class BodyWatch:
 
 
 def _look_on(request: web.Request, delivery: HeaderDelivery | Lookout) -> None:
-    """Have each piece of a request's body looked at as it is read."""
-    payload = request._payload  # noqa: SLF001 - what `read()`, `content`, `post()` and `multipart()` read from
+    """Pass each piece of a request's body to a delivery when it is read."""
+    payload = request._payload  # noqa: SLF001 - the source of `read()`, `content`, `post()` and `multipart()`
     if isinstance(payload, EmptyStreamReader):
         delivery.copy(b"", last=True)
     else:
-        request._payload = BodyWatch(payload, delivery)  # type: ignore[assignment]  # noqa: SLF001 - it acts like one
+        request._payload = BodyWatch(payload, delivery)  # type: ignore[assignment]  # noqa: SLF001 - same methods
 
 
 def _is_answered(request: web.Request) -> bool:
-    """Return whether a route of the bot answers exactly this path; a catch-all answers everything."""
+    """Return whether a route of the bot answers exactly this path. Catch-all routes do not count."""
     match = request.match_info
     return match.http_exception is None and not match
 

@@ -1,4 +1,4 @@
-"""One line for an application of any framework that is known: the door that fits it."""
+"""One call for an application of any known framework, which chooses the right integration."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ App = TypeVar("App")
 
 
 class MountableVitals(asgi.MountableVitals, wsgi.MountableVitals, Protocol):
-    """What `instrument_app` needs of `Vitals`."""
+    """The parts of `Vitals` that `instrument_app` needs."""
 
 
 def instrument_app(
     vitals: MountableVitals, app: App, *, webhook_path: str | None = None, metrics_path: str | None = None
 ) -> App:
-    """Watch the webhook of an application, before it starts, and serve `/metrics` if asked.
+    """Watch the webhook of an application before it starts, and optionally serve `/metrics`.
 
     Args:
-        vitals: What `chatvitals.init` returned.
-        app: The application of a framework, or a client of pywa; it is changed in place. Calling this twice counts
-            nothing twice.
-        webhook_path: The path that WhatsApp posts to; by default pywa's own endpoint, and `/webhook` for all others.
-        metrics_path: Where to serve the metrics, for GET and HEAD; None serves them nowhere.
+        vitals: the result of `chatvitals.init`.
+        app: the application of a framework, or a client of pywa. It is changed in place. A second call counts nothing
+            twice.
+        webhook_path: the path that WhatsApp posts to. The default is pywa's own endpoint, or `/webhook`.
+        metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
 
     Returns:
-        The application that was given.
+        The given application.
 
     Raises:
-        TypeError: nothing is known about applications of this kind; the message names the ways that exist.
+        TypeError: applications of this kind are not known. The message names the alternatives.
         RuntimeError: the application has started already.
         ValueError: a path is not a fixed path that starts with `/`, both are the same, the application serves
             `metrics_path` itself, or pywa listens at another path.
@@ -57,7 +57,7 @@ def instrument_app(
 
 def _is(app: object, module: str, name: str) -> bool:
     """Return whether `app` is an instance of a class whose module may not be imported."""
-    kind = getattr(sys.modules.get(module), name, None)  # an app of it cannot exist before its import
+    kind = getattr(sys.modules.get(module), name, None)  # an instance cannot exist before the import
     return isinstance(kind, type) and isinstance(app, kind)
 
 
@@ -119,7 +119,7 @@ def _wrapped(
     metrics_path: str | None,
     serves: Callable[[str], bool],
 ) -> wsgi.ChatVitalsWSGIMiddleware:
-    """Return the door around `app`, or `app` where it is this door already."""
+    """Return the middleware around `app`, or `app` where it is this middleware already."""
     if isinstance(app, wsgi.ChatVitalsWSGIMiddleware) and app.watches(vitals, webhook_path):
         app.serve_metrics(metrics_path, serves)
         return app

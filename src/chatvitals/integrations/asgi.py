@@ -1,4 +1,4 @@
-"""The door of ASGI applications: webhooks are copied as the application itself reads them, never read for it."""
+"""Integration of ASGI applications. Webhooks are copied while the application reads them."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ logger = logging.getLogger(__name__)
 
 
 class MountableVitals(DoorVitals, Protocol):
-    """What `instrument_app` needs of `Vitals`."""
+    """The parts of `Vitals` that `instrument_app` needs."""
 
     def metrics_app(self) -> ASGIApp:
         """Return the application that serves `/metrics`."""
 
 
 class ChatVitalsMiddleware:
-    """Watch the webhook of an ASGI application; whatever else passes through is left alone.
+    """A middleware that watches the webhook of an ASGI application. All other requests pass unchanged.
 
     Args:
-        app: The ASGI application of the bot.
-        vitals: What `chatvitals.init` returned.
-        webhook_path: The path that WhatsApp posts to, within this application or in full.
+        app: the ASGI application of the bot.
+        vitals: the result of `chatvitals.init`.
+        webhook_path: the path that WhatsApp posts to, within this application or in full.
 
     Raises:
         TypeError: `app` is a WSGI application.
@@ -69,7 +69,7 @@ class ChatVitalsMiddleware:
         return await _Delivery(self._sink, scope, receive, send).run(self.app)
 
     def _is_webhook(self, scope: Scope) -> bool:
-        """Return whether this is our path and nobody further out counts it for the same sink."""
+        """Return whether this is the webhook's path, and no outer middleware counts it for the same sink."""
         path = scope.get("path")
         if path not in self._paths and not _http.matches(self._paths, path, scope.get("root_path")):
             return False
@@ -81,7 +81,7 @@ def _is_json(scope: Scope) -> bool:
 
 
 def _looked_at(receive: Receive, lookout: lost_webhooks.Lookout) -> Receive:
-    """Return `receive` with a look at each message: has a webhook come to another path?"""
+    """Return `receive` that also passes each message to the lookout for lost webhooks."""
 
     async def looking() -> Message:
         message = await receive()
@@ -95,16 +95,16 @@ def _looked_at(receive: Receive, lookout: lost_webhooks.Lookout) -> Receive:
 def instrument_app(
     vitals: MountableVitals, app: App, *, webhook_path: str = "/webhook", metrics_path: str | None = None
 ) -> App:
-    """Watch the webhook of a Starlette or FastAPI application, before it starts, and serve `/metrics` if asked.
+    """Watch the webhook of a Starlette or FastAPI application before it starts, and optionally serve `/metrics`.
 
     Args:
-        vitals: What `chatvitals.init` returned.
-        app: The application; it is changed in place. Calling this twice counts nothing twice.
-        webhook_path: The path that WhatsApp posts to.
-        metrics_path: Where to serve the metrics, for GET and HEAD; None serves them nowhere.
+        vitals: the result of `chatvitals.init`.
+        app: the application. It is changed in place. A second call counts nothing twice.
+        webhook_path: the path that WhatsApp posts to.
+        metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
 
     Returns:
-        The application that was given.
+        The given application.
 
     Raises:
         TypeError: `app` is neither Starlette nor FastAPI.
@@ -138,7 +138,7 @@ def instrument_app(
 
 def is_starlette(app: object) -> bool:
     """Return whether this is a Starlette or FastAPI application."""
-    applications: Any = sys.modules.get("starlette.applications")  # an app of it cannot exist before its import
+    applications: Any = sys.modules.get("starlette.applications")  # an instance cannot exist before the import
     return applications is not None and isinstance(app, applications.Starlette)
 
 
@@ -158,18 +158,18 @@ class _Delivery(_http.Delivery):
     async def run(self, app: ASGIApp) -> None:
         """Call the application with the contacts of this webhook bound and the request marked as counted.
 
-        The mark is set in place: a copy of the scope would hide from middleware further out what the router
-        writes into it, such as the route.
+        The mark is set in place. In a copy of the scope, outer middleware would miss the router's entries, such as the
+        route.
         """
         scope = self._scope
         outer = scope.get(SEEN)
         try:
             self.begin()
             scope[SEEN] = (*outer, self._sink) if isinstance(outer, tuple) else (self._sink,)
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report("asgi", error)
         try:
-            return await app(scope, self.receive, self.send)  # servers complain about a value, and must see it
+            return await app(scope, self.receive, self.send)  # servers check the returned value, so it is passed on
         except Exception:
             if self._acknowledges and self._status is None:
                 with self._sink.guard("asgi"):
@@ -182,48 +182,48 @@ class _Delivery(_http.Delivery):
                     scope.pop(SEEN, None)
                 else:
                     scope[SEEN] = outer
-            except Exception as error:  # noqa: BLE001 - the fence
+            except Exception as error:  # noqa: BLE001 - the bot must not see it
                 self._sink.guard.report("asgi", error)
 
     async def receive(self) -> Message:
-        """Return the server's next message as it is, after a look at it."""
+        """Return the server's next message unchanged, after a look at it."""
         message = await self._receive()
         if self._chunks is not None:
             try:
                 self._look(message)
-            except Exception as error:  # noqa: BLE001 - the fence
+            except Exception as error:  # noqa: BLE001 - the bot must not see it
                 self.forget()
                 self._sink.guard.report("asgi", error)
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Send the application's message as it is; the start of the response is the acknowledgement.
+        """Send the application's message unchanged. The start of the response is the acknowledgement.
 
-        Only where `acknowledge_account_events` says so, an error about account events goes out with the status 200.
-        What is awaited is the server's own: a coroutine between would cost as much as the look at the message.
+        Only with `acknowledge_account_events`, an error for account events goes out with the status 200. The returned
+        awaitable is the server's own, because a coroutine in between would cost as much as the look at the message.
         """
         if self._status is None:
             try:
                 if message.get("type") == "http.response.start" and self.answered(message.get("status")):
                     message = {**message, "status": 200}
-            except Exception as error:  # noqa: BLE001 - the fence
+            except Exception as error:  # noqa: BLE001 - the bot must not see it
                 self._sink.guard.report("asgi", error)
         return self._send(message)
 
     def signature(self) -> str | None:
-        """Return the signature header; several are joined as HTTP joins them, so that none of them passes."""
+        """Return the signature header. Several headers are joined, so that none of them is valid."""
         values = _values(self._scope.get("headers"), b"x-hub-signature-256")
         return b", ".join(values).decode("latin-1") if values else None
 
     def declared_length(self) -> int:
-        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        """Return the declared length of the body in bytes, or 0 where there is no valid length."""
         try:
             return max(map(int, _values(self._scope.get("headers"), b"content-length")), default=0)
         except ValueError:
             return 0
 
     async def _acknowledge(self) -> None:
-        """Answer in place of an application that raised; its server then sees the exception and sends nothing more."""
+        """Answer in place of an application that raised. Its server then sees the exception and sends nothing more."""
         await self.send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await self.send({"type": "http.response.body", "body": b""})
 
@@ -236,7 +236,7 @@ class _Delivery(_http.Delivery):
 
 
 class _Metrics:
-    """The metrics application as an object, since Starlette takes a function for a handler of requests."""
+    """The metrics application as an object, since Starlette treats a function as a handler of requests."""
 
     __slots__ = ("_checked", "_routes", "_theirs", "app", "path", "vitals")
 
@@ -249,7 +249,7 @@ class _Metrics:
         self._theirs: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the metrics, unless the bot has added a route of its own since: that one must not disappear."""
+        """Serve the metrics, unless the bot has added its own route since. The bot's route goes first."""
         if not self._checked:
             self._checked = True
             with self.vitals.webhook_sink.guard("metrics"):
@@ -276,14 +276,14 @@ def _serve_metrics(vitals: MountableVitals, app: Any, path: str) -> None:
 
 
 def _taken(routes: Iterable[Any], path: str) -> Any:
-    """Return the first of `routes` that answers GET on exactly this path, or that is mounted above it; else None.
+    """Return the first of `routes` that answers GET on exactly this path or is mounted above it, or None.
 
-    Routes with parameters are left out: a catch-all answers everything, mostly with 404.
+    Routes with parameters are ignored, because a catch-all answers everything, mostly with 404.
     """
     spelled = _http.spellings("metrics_path", path)
     for route in routes:
         if isinstance(getattr(route, "endpoint", None), _Metrics):
-            continue  # of another `Vitals`: the first one goes on showing
+            continue  # of another `Vitals`, whose metrics stay
         if any(found in spelled for found in _served_paths(route, "", 0)):
             return route
         mounted = getattr(route, "path", None)
@@ -294,16 +294,16 @@ def _taken(routes: Iterable[Any], path: str) -> Any:
             and not getattr(route, "routes", None)
             and f"{path}/".startswith(f"{mounted}/")
         ):
-            return route  # an application whose routes nobody knows
+            return route  # a mounted application with unknown routes
     return None
 
 
 def _served_paths(route: Any, prefix: str, depth: int) -> Iterator[str]:
-    """Yield the paths that a route and the routes below it answer to GET."""
+    """Yield the paths at which a route and the routes below it answer GET."""
     if depth > 10:
         return
     path = prefix + (getattr(route, "path", None) or "")
-    included = getattr(route, "original_router", None)  # FastAPI keeps routers that were included apart
+    included = getattr(route, "original_router", None)  # FastAPI keeps included routers separate
     if included is not None:
         prefix += getattr(getattr(route, "include_context", None), "prefix", None) or ""
         for inner in included.routes:
@@ -330,5 +330,5 @@ def _serves(route: object, vitals: MountableVitals, path: str) -> bool:
 
 
 def _values(headers: Iterable[tuple[bytes, bytes]] | None, name: bytes) -> list[bytes]:
-    length = len(name)  # comparing lengths first spares most names their lowering
+    length = len(name)  # the comparison of lengths avoids most calls of `lower`
     return [value for key, value in headers or () if len(key) == length and key.lower() == name]

@@ -1,4 +1,4 @@
-"""The door of AWS Lambda: events of API Gateway (v1 and v2), of function URLs and of load balancers."""
+"""Integration of AWS Lambda: events of API Gateway (v1 and v2), of function URLs and of load balancers."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _FLUSH_SECONDS = 2.0
 
 
 class SettlingVitals(DoorVitals, Protocol):
-    """What this door needs of `Vitals`."""
+    """The parts of `Vitals` that this integration needs."""
 
     def settle(self, timeout: float = 5.0) -> None:
-        """Commit what was received."""
+        """Commit received events."""
 
 
 def lambda_handler(
     vitals: SettlingVitals, function: Callable[[Any, Any], Result], webhook_path: str | None = None
 ) -> Callable[[Any, Any], Result]:
-    """Return a Lambda function whose webhooks are watched; what it returns and raises passes.
+    """Return a Lambda function whose webhooks are watched. Results and exceptions pass unchanged.
 
-    Before it returns, what it has seen is committed, since the sandbox freezes afterwards.
+    Received events are committed before it returns, since the sandbox freezes afterwards.
 
     Args:
-        vitals: What `chatvitals.init` returned.
-        function: The handler, with the arguments event and context.
-        webhook_path: The path that WhatsApp posts to; None takes every POST for a webhook.
+        vitals: the result of `chatvitals.init`.
+        function: the handler, with the arguments event and context.
+        webhook_path: the path that WhatsApp posts to. None treats every POST as a webhook.
 
     """
 
@@ -64,7 +64,7 @@ def lambda_handler(
 
 
 def _is_post(event: Any, webhook_path: str | None) -> bool:
-    """Return whether an event is a POST on the webhook's path; other events, such as those of a queue, are none."""
+    """Return whether an event is a POST on the webhook's path. Other events, such as those of a queue, are not."""
     if not isinstance(event, dict):
         return False
     asked = (event.get("requestContext") or {}).get("http") or {}
@@ -79,7 +79,7 @@ def _body(event: dict[str, Any]) -> bytes | str:
 
 
 def _headers(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the headers; a gateway's list of values says more than its one value."""
+    """Return the headers. A gateway's lists of values are preferred to its single values."""
     headers: dict[str, Any] = event.get("multiValueHeaders") or event.get("headers") or {}
     return headers
 

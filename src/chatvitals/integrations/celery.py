@@ -1,7 +1,7 @@
-"""Celery: a task knows whose message it is about, as the code does that sent it.
+"""Integration of Celery. A task runs in the context of the webhook whose handler sent the task.
 
-The contacts and what `vitals.sending(…)` said travel in a header of the task, sealed with a key that only processes on
-the same store have: Celery writes headers into its log when it does not know a task.
+Contacts and the tag of `vitals.sending(…)` travel in a header of the task. The header is sealed with a key that only
+processes on the same store have, because Celery logs the headers of unknown tasks.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from chatvitals.vitals import Vitals
 
 _HEADER = "chatvitals"
-_MOST_CONTACTS = 50  # of a batch; a longer header would cost the broker more than it is worth
+_MOST_CONTACTS = 50  # of a batch; a longer header would be too expensive for the broker
 
 
 class _Carried(msgspec.Struct, array_like=True):
-    """What a header holds."""
+    """The content of a header."""
 
     contacts: list[ContactIds]
     tag: Tag
@@ -37,14 +37,14 @@ class _Carried(msgspec.Struct, array_like=True):
 
 
 def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
-    """Let tasks carry the contact from where they are sent to where they run; call it in both processes.
+    """Let tasks carry the contact from the sender to the worker. Call it in both processes.
 
     Args:
-        vitals: what `chatvitals.init` returned; both processes name the same store.
-        app: the Celery app whose tasks take it over; None means all of this process.
+        vitals: the result of `chatvitals.init`. Both processes use the same store.
+        app: the Celery app whose tasks take the contact over. None means all apps of this process.
 
     Returns:
-        A function that undoes it; `vitals.close()` does so too.
+        A function that undoes it. `vitals.close()` calls it, too.
 
     """
     sealing.require()
@@ -67,15 +67,15 @@ def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
 
 
 class _Carrier:
-    """The receivers of Celery's signals; none of them raises."""
+    """The receivers of Celery's signals. None of them raises."""
 
     def __init__(self, vitals: Vitals, app: Celery | None) -> None:
         self._vitals = vitals
         self._app = app
-        self._running: dict[str, ExitStack] = {}  # by task id: one thread may run a task within a task
+        self._running: dict[str, ExitStack] = {}  # by task id, because one thread may run a task within a task
 
     def publish(self, headers: MutableMapping[str, Any] | None = None, **_: Any) -> None:
-        """Write what is known here into the task's header."""
+        """Write the current contacts and tag into the task's header."""
         with self._vitals._guard("celery"):
             contacts, tag = context.handled(), context.tag()
             if headers is None or (not contacts and tag == Tag()):
@@ -84,14 +84,14 @@ class _Carrier:
             try:
                 key = self._vitals._pipeline.hasher().sealing_key
             except StoreUnavailableError:
-                return  # the task runs without; its sends still name whom they are to
+                return  # the task runs without a contact, but its sends still name their recipient
             headers[_HEADER] = sealing.seal(key, msgspec.msgpack.encode(carried))
 
     def begin(self, task_id: str = "", task: Any = None, **_: Any) -> None:
-        """Bind what the header says, for the time of the task."""
+        """Bind the header's content for the duration of the task."""
         with self._vitals._guard("celery"):
             if self._vitals.settings.hooks:
-                http_hooks.refresh()  # the task's module may have brought an HTTP client
+                http_hooks.refresh()  # the task's module may have imported an HTTP client
             carried = self._read(task)
             if carried is not None:
                 stack = self._running[task_id] = ExitStack()
@@ -99,14 +99,14 @@ class _Carrier:
                 stack.enter_context(context.tagged(carried.tag))
 
     def end(self, task_id: str = "", **_: Any) -> None:
-        """Release what was bound."""
+        """Release the binding."""
         with self._vitals._guard("celery"):
             stack = self._running.pop(task_id, None)
             if stack is not None:
                 stack.close()
 
     def shut_down(self, **_: Any) -> None:
-        """Commit what waits: a child of a prefork pool ends past `atexit`."""
+        """Commit waiting events, because a child of a prefork pool ends without `atexit` handlers."""
         with self._vitals._guard("celery"):
             self._vitals._pipeline.close()
 

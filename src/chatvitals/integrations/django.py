@@ -1,4 +1,4 @@
-"""The door of Django: a middleware for WSGI and ASGI, and an app that starts chatvitals.
+"""Integration of Django: a middleware for WSGI and ASGI, and an app that starts chatvitals.
 
 # settings.py
 INSTALLED_APPS = ["chatvitals.integrations.django", ...]
@@ -37,7 +37,7 @@ _PATHS = ("webhook_path", "metrics_path")
 
 
 class ChatVitalsConfig(AppConfig):  # type: ignore[misc]  # Django has no types
-    """Starts chatvitals with Django, so that sends of commands and tasks are seen, too."""
+    """Django app that starts chatvitals, so that sends of commands and tasks are also counted."""
 
     name = "chatvitals.integrations.django"
     label = "chatvitals"
@@ -49,16 +49,16 @@ class ChatVitalsConfig(AppConfig):  # type: ignore[misc]  # Django has no types
 
 
 def get_vitals() -> Vitals:
-    """Return the `Vitals` of this project; the first call starts it with `settings.CHATVITALS`.
+    """Return the `Vitals` of this project. The first call starts it with `settings.CHATVITALS`.
 
-    Use it for steps, handovers and whatever else the bot adds.
+    Use it for steps, handovers and all other calls.
 
         from chatvitals.integrations.django import get_vitals
 
         get_vitals().handover()
 
     Raises:
-        ImproperlyConfigured: `settings.CHATVITALS` is no dictionary, or a setting in it is wrong.
+        ImproperlyConfigured: `settings.CHATVITALS` is not a dictionary, or holds an invalid setting.
 
     """
     import chatvitals  # noqa: PLC0415 - `init` is above this package
@@ -74,16 +74,16 @@ def get_vitals() -> Vitals:
 
 
 class Middleware:
-    """Watch the webhook of a Django project; put it first in `MIDDLEWARE`.
+    """A middleware that watches the webhook of a Django project. Put it first in `MIDDLEWARE`.
 
-    `settings.CHATVITALS` holds the settings of `chatvitals.init` with `webhook_path` (by default `/webhook`) and
-    `metrics_path` (by default nowhere) besides.
+    `settings.CHATVITALS` holds the settings of `chatvitals.init`, with `webhook_path` (default `/webhook`) and
+    `metrics_path` (no default) in addition.
 
     Args:
         get_response: the rest of Django.
 
     Raises:
-        ImproperlyConfigured: `settings.CHATVITALS` is wrong.
+        ImproperlyConfigured: `settings.CHATVITALS` is invalid.
 
     """
 
@@ -159,13 +159,13 @@ class Middleware:
         try:
             delivery.begin()
             request.META[_http.SEEN] = (self._sink,)
-            request._stream = InputWatch(request._stream, delivery)  # noqa: SLF001 - what `body` and `read()` read from
-        except Exception as error:  # noqa: BLE001 - the fence
+            request._stream = InputWatch(request._stream, delivery)  # noqa: SLF001 - the source of `body` and `read()`
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             delivery.report(error)
         return delivery
 
     def _serves(self, request: HttpRequest) -> bool:
-        """Return whether this is a request for our metrics, and no view of the project answers it."""
+        """Return whether this is a request for the metrics that no view of the project answers."""
         if not self._metrics or request.method not in {"GET", "HEAD"} or request.path_info not in self._metrics:
             return False
         if self._taken is None:
@@ -204,30 +204,30 @@ class _Delivery(_http.Delivery):
         self._request = request
 
     def signature(self) -> str | None:
-        """Return the signature header; servers join several with commas, so that none of them passes."""
+        """Return the signature header. Servers join several headers with commas, so that none of them is valid."""
         value = self._request.META.get("HTTP_X_HUB_SIGNATURE_256")
         return value if isinstance(value, str) else None
 
     def declared_length(self) -> int:
-        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        """Return the declared length of the body in bytes, or 0 where there is no valid length."""
         try:
             return int(self._request.META.get("CONTENT_LENGTH") or 0)
         except (TypeError, ValueError):
             return 0
 
     def answered_with(self, response: Any) -> Any:
-        """Note the answer; only an error about account events may become a 200."""
+        """Record the answer. Only an error for account events may become a 200."""
         try:
             if self.answered(response.status_code):
                 response.status_code = 200
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self.report(error)
         return response
 
 
 def instrument_handler(vitals: MountableVitals, handler: Any, webhook_path: str, metrics_path: str | None) -> None:
-    """Put the middleware around what `get_wsgi_application()` or `get_asgi_application()` returned."""
-    chain = handler._middleware_chain  # noqa: SLF001 - the one place that both handlers call
+    """Put the middleware around the result of `get_wsgi_application()` or `get_asgi_application()`."""
+    chain = handler._middleware_chain  # noqa: SLF001 - the one attribute that both handlers call
     if isinstance(chain, Middleware) and chain._sink is vitals.webhook_sink:  # noqa: SLF001 - our own
         return
     handler._middleware_chain = Middleware(  # noqa: SLF001 - as above

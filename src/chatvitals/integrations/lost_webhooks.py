@@ -1,4 +1,4 @@
-"""Webhooks that go to another path than the one that is watched: the most common mistake of a first set-up."""
+"""Detection of webhooks on a path that is not watched, which is the most common mistake of a first set-up."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ if TYPE_CHECKING:
     from chatvitals.pipeline.webhook_sink import WebhookSink
 
 _MARK: Final = b"whatsapp_business_account"
-_MOST_BYTES: Final = 4096  # the mark stands at the top of each body of WhatsApp's
+_MOST_BYTES: Final = 4096  # the mark is at the start of each body of WhatsApp
 
 
 class Lookout:
-    """One POST on a path that nobody watches, while the application reads its body.
+    """One POST on a path that is not watched, while the application reads its body.
 
-    A door makes one only until the first webhook has come, so a bot that works pays nothing.
+    Integrations create lookouts only until the first webhook has come, so a working bot pays nothing.
 
     Args:
-        sink: told of the path when the body is WhatsApp's.
-        path: where the request goes.
+        sink: gets the path if the body comes from WhatsApp.
+        path: path of the request.
 
     """
 
@@ -30,10 +30,10 @@ class Lookout:
         self._path = path
         self._start = b""
         self.is_copying = True
-        """Whether more of the body is to be looked at."""
+        """Whether more of the body is to be checked."""
 
     def copy(self, piece: bytes, *, last: bool) -> None:
-        """Look at a piece of the body; never raises."""
+        """Check a piece of the body. It never raises."""
         try:
             self._start += bytes(piece[:_MOST_BYTES])
             if _MARK in self._start:
@@ -41,19 +41,19 @@ class Lookout:
                 self._sink.lost(str(self._path))
             elif last or len(self._start) >= _MOST_BYTES:
                 self.forget()
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self.forget()
             self.report(error)
 
     def forget(self) -> None:
-        """Look at nothing more."""
+        """Stop checking."""
         self.is_copying = False
         self._start = b""
 
     def restart(self) -> None:
-        """Begin again: the application reads the body from its beginning."""
+        """Drop the checked pieces, because the application reads the body from its beginning."""
         self._start = b""
 
     def report(self, error: Exception) -> None:
-        """Count an error of ours."""
+        """Count an error of chatvitals."""
         self._sink.guard.report("lost_webhook", error)

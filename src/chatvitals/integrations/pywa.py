@@ -1,4 +1,4 @@
-"""The door of pywa's client: whichever server it listens on, the one that it brings or the bot's own."""
+"""Integration of pywa's client, with its own server or the bot's server."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def instrument(
     metrics_path: str | None,
     instrument_app: Callable[..., Any],
 ) -> None:
-    """Watch the webhook of a `pywa.WhatsApp` (or `pywa_async.WhatsApp`), at the endpoint that it names.
+    """Watch the webhook of a `pywa.WhatsApp` (or `pywa_async.WhatsApp`), at its own endpoint.
 
     Args:
-        vitals: What `chatvitals.init` returned.
-        whatsapp: The client.
-        webhook_path: The same as pywa's `webhook_endpoint`, or None.
-        metrics_path: Where to serve the metrics; None serves them nowhere.
-        instrument_app: Watches the webhook of the server that the client listens on.
+        vitals: the result of `chatvitals.init`.
+        whatsapp: the client.
+        webhook_path: the same as pywa's `webhook_endpoint`, or None.
+        metrics_path: the path of the metrics. None serves no metrics.
+        instrument_app: function that watches the webhook of the server that the client listens on.
 
     Raises:
-        ValueError: `webhook_path` is another one than pywa's, or the client has no server.
+        ValueError: `webhook_path` differs from pywa's, or the client has no server.
 
     """
-    endpoint = "/" + whatsapp._webhook_endpoint.strip("/")  # noqa: SLF001 - pywa shows it nowhere else
+    endpoint = "/" + whatsapp._webhook_endpoint.strip("/")  # noqa: SLF001 - pywa has no public attribute for it
     if webhook_path is not None and webhook_path.rstrip("/") != endpoint.rstrip("/"):
         raise ValueError(
             f"pywa listens at {endpoint!r} (its webhook_endpoint), where webhook_path={webhook_path!r} never matches: "
@@ -50,10 +50,10 @@ def instrument(
         )
 
     def setup() -> Any:
-        """Make the server as pywa does, and watch it; `run()` and the command `pywa` call this."""
+        """Create the server like pywa, and watch it. `run()` and the command `pywa` call this."""
         app = bare()
         instrument_app(vitals, app, webhook_path=endpoint, metrics_path=metrics_path)
         return app
 
-    setup.__name__ = "_setup_and_get_starlette_app"  # pywa's command looks it up by its name
-    whatsapp._setup_and_get_starlette_app = setup  # noqa: SLF001 - pywa has no other place for it
+    setup.__name__ = "_setup_and_get_starlette_app"  # pywa's command finds it by its name
+    whatsapp._setup_and_get_starlette_app = setup  # noqa: SLF001 - pywa has no public hook for it

@@ -1,4 +1,4 @@
-"""The door of Sanic, on its own server and on ASGI: webhooks are copied once Sanic has read them."""
+"""Integration of Sanic, on its own server and on ASGI. Webhooks are copied once Sanic has read them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from chatvitals.integrations.wsgi import MountableVitals
     from chatvitals.pipeline.webhook_sink import WebhookSink
 
-_FIRST = 1_000_000  # the priority of our middleware: Sanic runs those with a high one first
+_FIRST = 1_000_000  # priority of our middleware, because Sanic runs high priorities first
 
 
 def instrument(vitals: MountableVitals, app: Sanic, webhook_path: str, metrics_path: str | None) -> None:
     """Watch the webhook of a Sanic application.
 
-    A handler with `stream=True` reads the body by itself: use `vitals.observe_webhook` there.
+    A handler with `stream=True` reads the body itself. Use `vitals.observe_webhook` there.
 
     Raises:
         RuntimeError: the application has started already.
@@ -46,20 +46,20 @@ def instrument(vitals: MountableVitals, app: Sanic, webhook_path: str, metrics_p
 
 
 class _Hooks:
-    """What Sanic calls of ours."""
+    """The functions that Sanic calls."""
 
     def __init__(self, door: Doorway) -> None:
         self._door = door
 
     async def before_start(self, app: Sanic, *_: Any) -> None:
-        """Wrap the handlers of the webhook once all routes are there."""
+        """Wrap the handlers of the webhook once all routes exist."""
         with self._door.sink.guard(_Delivery.where):
             for route in app.router.routes:
                 if _serves(route, self._door.webhook_paths[1], "POST"):
                     route.handler = self._handler(route.handler)
 
     async def take(self, request: Request) -> None:
-        """Take in a webhook, whose body is there, before any other middleware and the handler."""
+        """Receive a complete webhook before any other middleware and the handler."""
         door, values = self._door, partial(_values, request)
         seen: tuple[_Delivery, ...] = getattr(request.ctx, "chatvitals", ())
         sinks = tuple(each.sink for each in seen)
@@ -74,13 +74,13 @@ class _Hooks:
                 lookout.copy(request.body or b"", last=True)
 
     async def judge(self, request: Request, response: HTTPResponse) -> None:
-        """Note the answer; only an error about account events may become a 200."""
+        """Record the answer. Only an error for account events may become a 200."""
         delivery = self._delivery(request)
         if delivery is not None:
             if delivery.becomes_200(getattr(response, "status", None)):
                 response.status = 200
             if not delivery.is_handled:
-                delivery.end()  # a middleware of the bot has answered, or nobody
+                delivery.end()  # a middleware of the bot has answered, or no handler exists
 
     async def metrics(self, request: Request) -> HTTPResponse:
         """Answer with the metrics."""
@@ -102,7 +102,7 @@ class _Hooks:
         return handler
 
     def _delivery(self, request: Request) -> _Delivery | None:
-        """Return what this door has taken in of a request."""
+        """Return this integration's delivery of a request, or None."""
         for delivery in getattr(request.ctx, "chatvitals", ()):
             if delivery.sink is self._door.sink:
                 found: _Delivery = delivery
@@ -123,7 +123,7 @@ class _Delivery(HeaderDelivery):
 
     @property
     def sink(self) -> WebhookSink:
-        """Where the webhook goes."""
+        """The receiver of the webhook."""
         return self._sink
 
     async def run(self, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

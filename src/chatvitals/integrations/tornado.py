@@ -1,4 +1,4 @@
-"""The door of Tornado's server: webhooks are copied as they come, before the handler has them."""
+"""Integration of Tornado's server. Webhooks are copied as they arrive, before the handler gets them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def instrument(vitals: MountableVitals, app: Application, webhook_path: str, metrics_path: str | None) -> None:
-    """Watch the webhook of a Tornado application, whichever server and router lead to it.
+    """Watch the webhook of a Tornado application behind any server and router.
 
     Raises:
         ValueError: the application answers `metrics_path` itself.
@@ -44,18 +44,18 @@ def instrument(vitals: MountableVitals, app: Application, webhook_path: str, met
                 return _watched(door, request, found)
             elif (lookout := door.lookout(request.method, request.path, request.headers.get_list)) is not None:
                 return _LookingDelegate(found, lookout)
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             door.sink.guard.report(_Delivery.where, error)
         return found
 
     app.find_handler = find_handler
 
 
-class MetricsHandler(RequestHandler):  # type: ignore[misc]  # Tornado need not be there when types are checked
-    """Answers GET and HEAD with the metrics."""
+class MetricsHandler(RequestHandler):  # type: ignore[misc]  # Tornado may be missing when types are checked
+    """A handler that answers GET and HEAD with the metrics."""
 
     def initialize(self, door: Doorway) -> None:
-        """Take the door over."""
+        """Store the doorway."""
         self._door = door
 
     async def get(self) -> None:
@@ -78,11 +78,11 @@ class _Delivery(HeaderDelivery):
 
     @contextmanager
     def bound(self) -> Iterator[None]:
-        """Bind the contacts while Tornado calls the handler; the task that it starts keeps them."""
+        """Bind the contacts while Tornado calls the handler. The task that it starts keeps them."""
         token = None
         try:
             token = context.bind(self.handling)
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self.report(error)
         try:
             yield
@@ -92,7 +92,7 @@ class _Delivery(HeaderDelivery):
 
 
 class _LookingDelegate(HTTPMessageDelegate):  # type: ignore[misc]  # as above
-    """What Tornado hands the pieces of a request to, with a look at each."""
+    """A delegate that observes the pieces of a request and passes them to Tornado's delegate."""
 
     def __init__(self, bare: Any, looking: _Delivery | Lookout) -> None:
         self._bare = bare
@@ -121,14 +121,14 @@ class _LookingDelegate(HTTPMessageDelegate):  # type: ignore[misc]  # as above
 
 
 class _Delegate(_LookingDelegate):
-    """The same for a webhook, whose contacts are bound while Tornado calls the handler."""
+    """A delegate for a webhook, whose contacts are bound while Tornado calls the handler."""
 
     def __init__(self, bare: Any, delivery: _Delivery) -> None:
         super().__init__(bare, delivery)
         self._delivery = delivery
 
     def headers_received(self, start_line: Any, headers: Any) -> Any:
-        """Pass the headers on; a handler of streams begins here."""
+        """Pass the headers on. A streaming handler begins here."""
         with self._delivery.bound():
             return super().headers_received(start_line, headers)
 
@@ -138,7 +138,7 @@ class _Delegate(_LookingDelegate):
             return super().data_received(chunk)
 
     def finish(self) -> None:
-        """Pass on that the body is complete; the handler begins."""
+        """Pass on that the body is complete. The handler begins here."""
         try:
             with self._delivery.bound():
                 super().finish()
@@ -156,7 +156,7 @@ class _Delegate(_LookingDelegate):
 
 
 class _Connection(HTTPConnection):  # type: ignore[misc]  # as above
-    """The connection as the handler answers on it, with a look at the status."""
+    """The connection for the handler's answer, which records the status."""
 
     def __init__(self, bare: Any, delivery: _Delivery) -> None:
         self._bare = bare
@@ -166,7 +166,7 @@ class _Connection(HTTPConnection):  # type: ignore[misc]  # as above
         return getattr(self._bare, name)
 
     def write_headers(self, start_line: Any, headers: Any, chunk: bytes | None = None) -> Any:
-        """Start the answer; only an error about account events may become a 200."""
+        """Start the answer. Only an error for account events may become a 200."""
         if self._delivery.becomes_200(getattr(start_line, "code", None)):
             start_line = start_line._replace(code=200, reason="OK")
         return self._bare.write_headers(start_line, headers, chunk)
@@ -184,7 +184,7 @@ class _Connection(HTTPConnection):  # type: ignore[misc]  # as above
 
 
 def _watched(door: Doorway, request: HTTPServerRequest, found: Any) -> _Delegate:
-    """Return a delegate that copies the request on its way to the one that was found."""
+    """Return a delegate that copies the request on its way to the found delegate."""
     delivery = _Delivery(door.sink, request.headers.get_list)
     request.connection = found.connection = _Connection(request.connection, delivery)
     request._chatvitals = (*(_seen(request) or ()), door.sink)  # noqa: SLF001 - a mark of ours
@@ -196,7 +196,7 @@ def _seen(request: HTTPServerRequest) -> Any:
 
 
 def _is_answered(app: Application, found: Any) -> bool:
-    """Return whether a route of the bot answers exactly this path; a catch-all answers everything."""
+    """Return whether a route of the bot answers exactly this path. Catch-all routes do not count."""
     handler = getattr(found, "handler_class", None)
     if handler is None:
         return found is not None  # a delegate of the bot's own

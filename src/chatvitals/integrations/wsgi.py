@@ -1,4 +1,4 @@
-"""The door of WSGI applications: webhooks are copied as the application itself reads them, never read for it."""
+"""Integration of WSGI applications. Webhooks are copied while the application reads them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ logger = logging.getLogger(__name__)
 
 
 class MountableVitals(DoorVitals, Protocol):
-    """What a door needs of `Vitals` to serve the metrics."""
+    """The parts of `Vitals` that an integration needs to serve the metrics."""
 
     def metrics_response(self, request: MetricsRequest) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body of an answer about the metrics."""
+        """Return status, headers and body of the metrics page."""
 
 
 class ChatVitalsWSGIMiddleware:
-    """Watch the webhook of a WSGI application; whatever else passes through is left alone.
+    """A middleware that watches the webhook of a WSGI application. All other requests pass unchanged.
 
         app.wsgi_app = ChatVitalsWSGIMiddleware(app.wsgi_app, vitals, metrics_path="/metrics")
 
     Args:
-        app: The WSGI application of the bot.
-        vitals: What `chatvitals.init` returned.
-        webhook_path: The path that WhatsApp posts to, within this application or in full.
-        metrics_path: Where to serve the metrics, for GET and HEAD; None serves them nowhere.
+        app: the WSGI application of the bot.
+        vitals: the result of `chatvitals.init`.
+        webhook_path: the path that WhatsApp posts to, within this application or in full.
+        metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
 
     Raises:
         TypeError: `app` is an ASGI application.
@@ -61,20 +61,20 @@ class ChatVitalsWSGIMiddleware:
         self._paths = _http.spellings("webhook_path", webhook_path)
         self._metrics: tuple[str, ...] = ()
         self._serves: Callable[[str], bool] | None = None
-        self._taken: bool | None = None  # whether the application answers there itself, once somebody has asked
+        self._taken: bool | None = None  # whether the application answers there itself; None until the first request
         self._sink.watches(webhook_path)
         self.serve_metrics(metrics_path)
 
     def serve_metrics(self, path: str | None, serves: Callable[[str], bool] | None = None) -> None:
-        """Serve the metrics at `path`; calling it again with the same path does nothing.
+        """Serve the metrics at `path`. A second call with the same path does nothing.
 
         Args:
-            path: Where; None changes nothing.
-            serves: Returns whether the application itself answers GET on a path; asked with the first scrape, when
-                all its routes are there.
+            path: the path. None changes nothing.
+            serves: function that returns whether the application itself answers GET on a path. It is called on the
+                first scrape, when all routes exist.
 
         Raises:
-            ValueError: something is mounted at `path` already.
+            ValueError: another application is mounted at `path` already.
 
         """
         if path is None or path in self._metrics:
@@ -88,7 +88,7 @@ class ChatVitalsWSGIMiddleware:
         _http.warn_if_open(self._sink, path)
 
     def watches(self, vitals: DoorVitals, webhook_path: str) -> bool:
-        """Return whether this door watches `webhook_path` for `vitals`."""
+        """Return whether this middleware watches `webhook_path` for `vitals`."""
         return self._sink is vitals.webhook_sink and self._paths == _http.spellings("webhook_path", webhook_path)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -161,7 +161,7 @@ class _Delivery(_http.Delivery):
             bare = environ.get("wsgi.input")
             if bare is not None:
                 environ["wsgi.input"] = InputWatch(bare, self)
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report("wsgi", error)
         try:
             response = app(environ, self._start)
@@ -181,48 +181,48 @@ class _Delivery(_http.Delivery):
         return response
 
     def signature(self) -> str | None:
-        """Return the signature header; servers join several with commas, so that none of them passes."""
+        """Return the signature header. Servers join several headers with commas, so that none of them is valid."""
         value = self._environ.get("HTTP_X_HUB_SIGNATURE_256")
         return value if isinstance(value, str) else None
 
     def declared_length(self) -> int:
-        """Return the declared length of the body in bytes, 0 where there is none that could be believed."""
+        """Return the declared length of the body in bytes, or 0 where there is no valid length."""
         try:
             return int(self._environ.get("CONTENT_LENGTH") or 0)
         except (TypeError, ValueError):
             return 0
 
     def resume(self) -> None:
-        """Bind the contacts again: the server asks for more of the response."""
+        """Bind the contacts again, because the server requests more of the response."""
         try:
             self.bind()
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report("wsgi", error)
 
     def pause(self) -> None:
-        """Bind what was bound before, until the server asks for more."""
+        """Restore the previous binding until the server requests more."""
         self.unbind()
 
     def _start(self, status: str, headers: list[tuple[str, str]], *more: Any, **keywords: Any) -> Any:
-        """Start the response as the application does; only an error about account events may become a 200."""
+        """Start the response for the application. Only an error for account events may become a 200."""
         try:
             code: object = None
             with suppress(TypeError, ValueError):
                 code = int(status[:3])
             if self.answered(code):
                 status = "200 OK"
-        except Exception as error:  # noqa: BLE001 - the fence
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report("wsgi", error)
         return self._start_response(status, headers, *more, **keywords)
 
     def _acknowledge(self) -> None:
-        """Answer in place of an application that raised; its server then logs the exception and sends nothing more."""
+        """Answer in place of an application that raised. Its server then logs the exception and sends nothing more."""
         self._start("200 OK", [("Content-Length", "0")])(b"")
 
     def _goes_on(self, response: object) -> bool:
         """Return whether code of the application may run while the server sends the response.
 
-        Servers know files and sequences by their type, so these pass as the same object.
+        Servers recognise files and sequences by their type, so these pass as the same object.
         """
         if self._status is None and not hasattr(response, "__len__"):
             return True
@@ -233,31 +233,31 @@ class _Delivery(_http.Delivery):
 
 
 def watch_for_lost(sink: WebhookSink, environ: Environ) -> None:
-    """Look at the body of a POST on another path: is it a webhook?"""
+    """Check the body of a POST on another path for a lost webhook."""
     bare = environ.get("wsgi.input")
     if bare is not None and "json" in str(environ.get("CONTENT_TYPE")):
         environ["wsgi.input"] = InputWatch(bare, lost_webhooks.Lookout(sink, environ.get("PATH_INFO")))
 
 
 class InputWatch:
-    """A request's body as the application reads it, with a look at each piece."""
+    """A request's body that passes each piece to a delivery while the application reads it."""
 
     __slots__ = ("_bare", "_delivery", "_lost")
 
     def __init__(self, bare: Any, delivery: _http.Delivery | lost_webhooks.Lookout) -> None:
         self._bare = bare
         self._delivery = delivery
-        self._lost = False  # somewhere in the body, after a move
+        self._lost = False  # whether the position in the body is unknown after a `seek`
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bare, name)
 
     def read(self, *size: Any) -> bytes:
-        """Read from the body; no size reads the rest."""
+        """Read from the body. Without a size, read the rest."""
         return self._look(self._bare.read(*size), size)
 
     def read1(self, *size: Any) -> bytes:
-        """Read what is there, with one call of the system at most."""
+        """Read the available data, with at most one system call."""
         return self._look(self._bare.read1(*size), size or (1,))
 
     def readline(self, *size: Any) -> bytes:
@@ -282,28 +282,28 @@ class InputWatch:
         self._look(b"", (1,))
 
     def seek(self, *position: Any) -> Any:
-        """Move in a body that the server has in memory; only from its beginning on it can be copied."""
+        """Move in a body that the server has in memory. Copying is possible only from the beginning."""
         reached = self._bare.seek(*position)
         self._delivery.restart()
         self._lost = reached != 0
         return reached
 
     def _look(self, piece: bytes, asked: tuple[Any, ...]) -> bytes:
-        """Copy a piece; the body is over when less came than was asked for without a limit, or nothing at all."""
+        """Copy a piece. The body ends with an unlimited read, or with an empty result of a limited read."""
         delivery = self._delivery
         if delivery.is_copying and not self._lost:
             try:
                 limited = bool(asked) and isinstance(asked[0], int) and asked[0] >= 0
                 if piece or not limited or asked[0]:
                     delivery.copy(piece, last=not limited or not piece)
-            except Exception as error:  # noqa: BLE001 - the fence
+            except Exception as error:  # noqa: BLE001 - the bot must not see it
                 delivery.forget()
                 delivery.report(error)
         return piece
 
 
 class _Response:
-    """A response that runs code of the application while the server sends it; the contacts are bound then."""
+    """A response that runs code of the application while the server sends it. The contacts are bound then."""
 
     __slots__ = ("_bare", "_delivery", "_pieces")
 
