@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import statistics
 from time import process_time
 from typing import TYPE_CHECKING
@@ -62,6 +63,8 @@ def cpu(folder: Path, rounds: int, each: int) -> dict[str, Added]:
     size = len(events) // (rounds + 1)
 
     async def measure() -> None:
+        gc.collect()
+        gc.freeze()  # the traffic itself: no bot has so much in memory, and each full collection would visit it
         for turn in range(rounds + 1):
             part = events[turn * size :] if turn == rounds else events[turn * size : (turn + 1) * size]
             for subject in rotated(subjects, turn):
@@ -72,7 +75,10 @@ def cpu(folder: Path, rounds: int, each: int) -> dict[str, Added]:
         for subject in subjects:
             _check(subject, (rounds + 1) * each)
 
-    run(measure, subjects)
+    try:
+        run(measure, subjects)
+    finally:
+        gc.unfreeze()
     return _over_bare({name: [statistics.fmean(found)] for name, found in spent.items()})
 
 
