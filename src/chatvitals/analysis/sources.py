@@ -45,6 +45,7 @@ def store_samples(url: str | None, environ: Mapping[str, str] | None = None) -> 
             for sample in family.samples
         ]
     except StoreUnavailableError as error:
-        raise SourceUnavailableError(str(error)) from None
+        hint = "" if url else ". Give --prometheus, or the bot's --store"
+        raise SourceUnavailableError(f"{error}{hint}.") from None
     finally:
         opened.close()

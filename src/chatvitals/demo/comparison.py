@@ -193,9 +193,7 @@ def _journey(truth: Truth, reported: Reported) -> list[Row]:
     seen = len(ours.people), ours.completed  # nobody's second order is completed
     return [
         *(
-            _counts(
-                f"{order_flow.JOURNEY}: {step}", _step(ours, step), _step(theirs, step), ("reached", "visits", "left")
-            )
+            _counts(f"{order_flow.JOURNEY}: {step}", _step(ours, step), _step(theirs, step), _words_of_step(step))
             for step in order_flow.STEPS
         ),
         _counts(
@@ -214,6 +212,10 @@ def _counts(name: str, measured: tuple[float, ...], reported: tuple[float, ...],
         for counts in (measured, reported)
     )
     return Row(name, said, heard, "exact", measured == reported)
+
+
+def _words_of_step(step: str) -> tuple[str, ...]:
+    return (*_OF_STEP[:2], "completed") if step == order_flow.STEPS[-1] else _OF_STEP
 
 
 def _step(progress: order_flow.Progress, step: str) -> tuple[int, int, int]:
