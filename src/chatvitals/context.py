@@ -9,13 +9,10 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol  # Literal: msgspec reads the types of a Tag
 
-from chatvitals.events import Message
 from chatvitals.runtime import worker_loops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from chatvitals.events import Event
+    from collections.abc import Iterator
 
 
 class ContactIds(NamedTuple):
@@ -122,15 +119,6 @@ _OUTLIVES: Final = 600.0  # seconds; a task may wait for a language model, but n
 _serials = _Serials()
 _handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", default=None)
 _tag: ContextVar[Tag] = ContextVar("chatvitals_tag", default=Tag())  # noqa: B039 - a NamedTuple is immutable
-
-
-def contacts_of(events: Iterable[Event]) -> tuple[ContactIds, ...]:
-    """Return the distinct contacts whose messages are among `events`, in order. Group messages are ignored."""
-    found: dict[ContactIds, None] = {}
-    for event in events:
-        if type(event) is Message and not event.group and (event.wa_id or event.user_id):
-            found[ContactIds(event.phone_number_id, event.wa_id, event.user_id)] = None
-    return tuple(found)
 
 
 def current() -> ContactIds | None:

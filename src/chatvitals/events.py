@@ -91,6 +91,8 @@ class Send(_PersonEvent):
     `id` is empty where the API gave none. `tagged` is true where the code itself named the kind. `seconds` is the
     duration of the call. `code` is Meta's error code or the HTTP status of a rejected call, or the name of a transport
     error.
+    `handled` names the contacts (business number, phone, user id) whose messages were handled. It is set where none of
+    them has the ids of the recipient and this decides the kind: the store may know that one is the same person.
     """
 
     kind: SendKind
@@ -103,6 +105,7 @@ class Send(_PersonEvent):
     language: str = ""
     tagged: bool = False
     trace: bytes = b""  # the context of its span
+    handled: tuple[tuple[str, str, str], ...] = ()
 
 
 class Reply(_PersonEvent):

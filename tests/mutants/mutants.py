@@ -36,7 +36,7 @@ MUTANTS: Final = (
     Mutant(
         "contacts of experiments are forgotten like all others",
         "conversations/settling.py",
-        "(FORGET_EXPOSED_AFTER if contact.exposures else FORGET_AFTER)",
+        "(FORGET_LATER_AFTER if later else FORGET_AFTER)",
         "FORGET_AFTER",
         "tests/safety/test_survivors.py",
         "test_a_contact_of_an_experiment_is_remembered_for_90_days",

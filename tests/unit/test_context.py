@@ -12,7 +12,7 @@ import pytest
 from chatvitals import context
 from chatvitals.context import ContactIds, Handling, Tag
 from chatvitals.events import Message, Status
-from chatvitals.whatsapp.contact_matching import find, matches
+from chatvitals.whatsapp.contact_matching import contacts_of, find, matches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -80,7 +80,13 @@ def test_the_contacts_of_a_webhook_are_those_who_wrote_each_once() -> None:
         text("15550003", group=True),
         text(""),
     ]
-    assert context.contacts_of(events) == (ContactIds("N", "15550001", ""), BOB)
+    assert contacts_of(events) == (ContactIds("N", "15550001", ""), BOB)
+
+
+def test_one_person_under_several_ids_is_one_contact() -> None:
+    """A batch may show one person by other ids, and a phone number in two spellings."""
+    events: list[Event] = [text("5511987654321"), text("551187654321", "BR.1"), text("", "BR.1"), text("15550002")]
+    assert contacts_of(events) == (ContactIds("N", "5511987654321", "BR.1"), ContactIds("N", "15550002", ""))
 
 
 def test_nobody_is_handled_outside() -> None:

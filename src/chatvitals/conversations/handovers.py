@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def hand_over(contact: ContactState, item: Item, rules: Rules, measures: Measurements) -> None:
     """Start a wait for a person, unless the contact waits already. Open runs end in either case."""
     journeys.hand_over(contact, item.at, measures)
-    experiments.outcome(contact, "handover", measures)
     if contact.handovers:
         return
+    experiments.outcome(contact, "handover", measures)
     hours = rules.hours_index(item.at)
     contact.set_handovers([(item.at, hours)])
     measures.count(catalogue.HANDOVERS, (contact.phone_number_id,))

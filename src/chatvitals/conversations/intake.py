@@ -146,6 +146,8 @@ def _preference(contact: ContactState, event: Preference, hasher: Hasher, measur
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
         return
     moment = timestamps.moment(event.received, event.timestamp)
+    if moment.skewed:
+        measures.count(catalogue.CLOCK_SKEWS)
     item = Item(Kind.PREFERENCE, event.received, moment.at, second=moment.second, code=event.category)
     item.status = preferences.STOP if event.value == "stop" else preferences.RESUME
     contact.pending.append(item)

@@ -32,9 +32,6 @@ _NO_REPLY_ECHOES = frozenset({"edit", "revoke", "reaction", "system"})
 
 def status(contact: ContactState, event: Status, key: int, measures: Measurements) -> None:
     """Apply one status. It counts at once where no later event can change its labels."""
-    if timestamps.is_stale(event.received, event.timestamp):
-        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
-        return
     index = _STATUS_INDEX.get(event.status, _UNLISTED_STATUS)
     record = message_log.find_record(contact.records, key) or Record(key, int(event.received))
     moment = timestamps.moment(event.received, event.timestamp)
@@ -43,6 +40,8 @@ def status(contact: ContactState, event: Status, key: int, measures: Measurement
             measures.count(catalogue.DUPLICATES, ("status",))
             if index == _SENT:
                 take_earlier_copy(contact, Kind.REPLY, key, event.received, moment, Evidence.STATUS)
+            elif index == _FAILED:
+                take_earlier_copy(contact, Kind.FAILED_ATTEMPT, key, event.received, moment)
         return
     record.seen |= 1 << index
     if event.category and not record.category:
@@ -111,9 +110,6 @@ def send(contact: ContactState, event: Send, key: int, template: int) -> None:
 
 def echo(contact: ContactState, event: Echo, key: int, measures: Measurements) -> None:
     """Apply a message that a person typed in the WhatsApp Business app, or that another responder sent."""
-    if timestamps.is_stale(event.received, event.timestamp):
-        measures.count(catalogue.EVENTS_DROPPED, ("stale",))
-        return
     moment = timestamps.moment(event.received, event.timestamp)
     if message_log.has_seen(contact.seen, key):
         measures.count(catalogue.DUPLICATES, ("echo",))

@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from chatvitals.conversations import experiments, handovers, journeys, outbound, preferences, traces, turns
-from chatvitals.conversations.state import FORGET_AFTER, FORGET_EXPOSED_AFTER, OPEN, ContactState, Item, Kind, Rules
+from chatvitals.conversations.state import FORGET_AFTER, FORGET_LATER_AFTER, OPEN, ContactState, Item, Kind, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,8 @@ def next_due(contact: ContactState, rules: Rules) -> float:
 
 def forgotten_at(contact: ContactState) -> float:
     """Return the time at which a silent contact is deleted, in Unix seconds."""
-    return contact.last_received_at + (FORGET_EXPOSED_AFTER if contact.exposures else FORGET_AFTER)
+    later = contact.exposures or contact.handovers
+    return contact.last_received_at + (FORGET_LATER_AFTER if later else FORGET_AFTER)
 
 
 def is_forgotten(contact: ContactState, now: float) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 NEW_AFTER = 8 * DAY  # conversations/README.md 4: `origin` is new when nothing came from the contact for 8 days
 FORGET_AFTER = 8 * DAY
-FORGET_EXPOSED_AFTER = 90 * DAY  # an exposure counts once per contact, and an experiment outlives a week
+FORGET_LATER_AFTER = 90 * DAY  # an exposure counts once per contact, and a person is awaited until one replies
 
 
 class Kind:

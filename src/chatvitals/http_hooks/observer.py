@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatvitals import context
 from chatvitals.events import Send
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from chatvitals.events import SendKind
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.whatsapp.send_requests import Attempt
+
+
+_MOST_HANDLED: Final = 8  # contacts of a batch that a send tells of
 
 
 class SendContext(NamedTuple):
@@ -131,6 +134,7 @@ class Pending:
         received = self._observer.clock() if self._answered is None else self._answered
         phone, user, handled = _recipient(attempt, told, answer)
         kind, tagged = _kind(attempt, told.tag, handled)
+        undecided = kind == "campaign" and not tagged and not attempt.marketing
         spans.end_send(self._span, kind, code)
         self._observer.emit(
             Send(
@@ -148,6 +152,7 @@ class Pending:
                 language=attempt.language,
                 tagged=tagged,
                 trace=b"" if self._span is None else spans.packed(self._span.span),
+                handled=told.contacts[:_MOST_HANDLED] if undecided else (),
             )
         )
 

@@ -10,7 +10,7 @@ import msgspec
 from chatvitals.conversations import handovers, identity, settling, state
 from chatvitals.conversations.intake import apply_event
 from chatvitals.conversations.state import ContactState, Rules
-from chatvitals.events import IdentityChange
+from chatvitals.events import IdentityChange, Send
 from chatvitals.metrics import catalogue
 from chatvitals.pipeline.pacing import no_pace
 from chatvitals.stores.base import Changes, mark_kind
@@ -78,7 +78,27 @@ class ContactBatch:
     def apply(self, events: Sequence[PersonEvent]) -> None:
         """Apply events in the order in which they were received."""
         keyed = [(event, self._hasher.keys(event)) for event in sorted(events, key=attrgetter("received"))]
+        self._load_people(keyed)
+        for event, keys in keyed:
+            self._give_way()
+            if type(event) is IdentityChange:
+                keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
+            entry = self._resolve(event.phone_number_id, keys, event.received)
+            if entry.due <= event.received:
+                self._advance(entry, event.received)
+            if type(event) is Send and event.handled:
+                event = self._judged(event, entry)  # noqa: PLW2901 - the store knows more than the hook
+            apply_event(entry.contact, event, self._hasher, self._measures)
+            entry.touched = True
+            settled = event.received + self._rules.settle_after
+            if settled < entry.due:  # noqa: PLR1730 - `min` is a call, and this is hot
+                entry.due = settled
+
+    def _load_people(self, keyed: Sequence[tuple[PersonEvent, tuple[int, ...]]]) -> None:
         first = {keys[0] for _, keys in keyed}
+        for event, _ in keyed:
+            if type(event) is Send and event.handled:
+                first.update(self._handled_keys(event))
         if self._transaction.remote:  # unneeded rows are cheaper than another round trip
             for event, keys in keyed:
                 first.update(keys, self._new_keys(event) if type(event) is IdentityChange else ())
@@ -90,18 +110,6 @@ class ContactBatch:
             if type(event) is IdentityChange:
                 second.update(self._new_keys(event))
         self._load(second)
-        for event, keys in keyed:
-            self._give_way()
-            if type(event) is IdentityChange:
-                keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - from here on the contact has these keys
-            entry = self._resolve(event.phone_number_id, keys, event.received)
-            if entry.due <= event.received:
-                self._advance(entry, event.received)
-            apply_event(entry.contact, event, self._hasher, self._measures)
-            entry.touched = True
-            settled = event.received + self._rules.settle_after
-            if settled < entry.due:  # noqa: PLR1730 - `min` is a call, and this is hot
-                entry.due = settled
 
     def settle(self, now: float, limit: int) -> int:
         """Advance contacts that are due by `now`, at most `limit`. Return their number."""
@@ -201,6 +209,20 @@ class ContactBatch:
             return []
         entry = self._find(first)
         return [key for key in others if entry is None or (key != entry.key and key not in entry.contact.aliases)]
+
+    def _handled_keys(self, send: Send) -> set[int]:
+        """Return the keys of the contacts whose messages were being handled, on the business number of the send."""
+        return {
+            self._hasher.person(number, person_id)
+            for number, *ids in send.handled
+            for person_id in ids
+            if person_id and number == send.phone_number_id
+        }
+
+    def _judged(self, send: Send, entry: _Entry) -> Send:
+        """Return the send as a reply where its recipient's own message was being handled, under another id."""
+        own = any(self._find(key) is entry for key in self._handled_keys(send))
+        return msgspec.structs.replace(send, kind="reply") if own else send
 
     def _new_keys(self, event: IdentityChange) -> tuple[int, ...]:
         new = (event.new_user_id, event.new_wa_id)

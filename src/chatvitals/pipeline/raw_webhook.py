@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatvitals.context import contacts_of
 from chatvitals.events import Webhook
+from chatvitals.whatsapp.contact_matching import contacts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -153,14 +153,24 @@ def test_a_silent_contact_is_forgotten_after_eight_days_with_all_its_keys() -> N
     """What is not needed any more is not kept: no state, no alias, no mark."""
     world = World()
     world.hears(0, "m1", user_id=USER)
-    world.calls(1, "handover")
     world.at(2 * DAY)
     assert len(world.store._rows) == 2  # type: ignore[attr-defined]
     world.at(8 * DAY + 2 * 3600)
     assert world.store._rows == {}  # type: ignore[attr-defined]
+    assert world.ended() == {"unanswered": 1}
+
+
+def test_a_contact_that_waits_for_a_person_is_forgotten_after_ninety_days() -> None:
+    """Silence ends no handover: somebody still has to answer."""
+    world = World()
+    world.hears(0, "m1", user_id=USER)
+    world.calls(1, "handover")
+    world.at(60 * DAY)
+    assert world.count(catalogue.HANDOVERS_OPEN) == 1
+    world.at(90 * DAY + 2 * 3600)
+    assert world.store._rows == {}  # type: ignore[attr-defined]
     assert world.store.oldest_open() == {}
     assert world.count(catalogue.HANDOVERS_OPEN) == 0
-    assert world.ended() == {"unanswered": 1}
 
 
 def test_a_contact_that_only_gets_messages_is_forgotten_too() -> None:
