@@ -27,7 +27,7 @@ class PersonCounts:
         self.templates: list[tuple[float, str, str]] = []
         self.exposed: dict[str, tuple[str, set[str]]] = {}
         self.chosen: dict[str, int] = {}
-        self.last_message = self.last_reply = self.resolved_at = self.known_by = -math.inf
+        self.last_heard = self.last_message = self.last_reply = self.resolved_at = self.known_by = -math.inf
         self.resolved = False
 
     def count(self, name: str, value: float = 1, /, **labels: str) -> None:

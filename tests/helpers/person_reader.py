@@ -18,6 +18,9 @@ class PersonReader(PersonCounts):
 
     def tell(self, fact: Fact, *, copy: bool = False) -> None:
         """Take something in; of a copy whose first one still waits nothing new is learnt."""
+        if fact.received - self.last_heard >= 8 * DAY and not self.exposed and not self.handovers:
+            self.turns = []  # the contact was forgotten
+        self.last_heard = fact.received
         if not copy:
             self.waiting.append(fact)
 
@@ -25,7 +28,7 @@ class PersonReader(PersonCounts):
         """Become one with another person: everything open stays open."""
         if other.last_message > self.last_message:
             self.resolved = other.resolved
-        for name in ("last_message", "last_reply", "resolved_at", "known_by"):
+        for name in ("last_heard", "last_message", "last_reply", "resolved_at", "known_by"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
         self.turns = sorted([*self.turns, *other.turns], key=lambda turn: turn.start)
         self.handovers = sorted([*self.handovers, *other.handovers])

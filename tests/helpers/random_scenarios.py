@@ -105,6 +105,8 @@ class _Drawing:
             return None
         self.told.add((contact, id_, status))
         item = {"status": status, "contact": contact, "id": id_, "ts": second}  # all of a message name both ids
+        if contact in SPELLINGS:
+            item["phone"] = self.one(*SPELLINGS[contact])
         price = self.one("", "", "service", "marketing", "utility")
         if price:
             item["category"] = price

@@ -54,7 +54,7 @@ def differing(scenario: Mapping[str, Any], store: str = "memory:") -> dict[str, 
     }
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(scenarios())
 def test_random_scenarios_end_as_the_page_says(scenario: dict[str, Any]) -> None:
     """Merges, spellings, notices, closing remarks, journeys, experiments and opening hours, all at once."""
