@@ -12,7 +12,8 @@ import pytest
 from chatvitals import context
 from chatvitals.context import ContactIds, Handling, Tag
 from chatvitals.events import Message, Status
-from chatvitals.whatsapp.contact_matching import contacts_of, find, matches
+from chatvitals.pipeline.raw_webhook import contacts_of
+from chatvitals.whatsapp.contact_matching import find, matches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

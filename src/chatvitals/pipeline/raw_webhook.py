@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatvitals.events import Webhook
-from chatvitals.whatsapp.contact_matching import contacts_of
+from chatvitals.context import ContactIds
+from chatvitals.events import Message, Webhook
+from chatvitals.whatsapp.phone_numbers import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from chatvitals.context import ContactIds
+    from chatvitals.events import Event
 
 _BYTES_AN_EVENT: Final = 1000  # rough size of an event: queue size is counted before a body is decoded
 
@@ -79,3 +80,25 @@ class RawWebhook:
         self._webhook = webhook  # set before the body is freed, because another thread may decode it, too
         self._body = None
         return webhook
+
+
+def contacts_of(events: Iterable[Event]) -> tuple[ContactIds, ...]:
+    """Return the distinct contacts whose messages are among `events`, in order; group messages name none.
+
+    Several messages of one person may show different ids, or spellings of a phone number.
+    """
+    found: list[ContactIds] = []
+    places: dict[tuple[str, str], int] = {}  # of each id in `found`
+    for event in events:
+        if type(event) is not Message or event.group or not (event.wa_id or event.user_id):
+            continue
+        number = event.phone_number_id
+        ids = [(number, person_id) for person_id in (event.user_id, canonical(event.wa_id)) if person_id]
+        place = next((places[key] for key in ids if key in places), len(found))
+        if place == len(found):
+            found.append(ContactIds(number, event.wa_id, event.user_id))
+        else:
+            known = found[place]
+            found[place] = ContactIds(number, known.wa_id or event.wa_id, known.user_id or event.user_id)
+        places.update(dict.fromkeys(ids, place))
+    return tuple(found)
