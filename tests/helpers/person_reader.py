@@ -18,11 +18,19 @@ class PersonReader(PersonCounts):
 
     def tell(self, fact: Fact, *, copy: bool = False) -> None:
         """Take something in; of a copy whose first one still waits nothing new is learnt."""
-        if fact.received - self.last_heard >= 8 * DAY and not self.exposed and not self.handovers:
-            self.turns = []  # the contact was forgotten
-        self.last_heard = fact.received
         if not copy:
             self.waiting.append(fact)
+
+    def is_forgotten(self, now: float) -> bool:
+        """Return whether a silent person, of whom nothing is open, is forgotten; within the hour it is not said when."""
+        silent = now - self.last_heard
+        if silent < 8 * DAY or self.waiting or self.runs or self.handovers or self.exposed:
+            return False
+        if any(not turn.outcome for turn in self.turns):
+            return False
+        if silent < 8 * DAY + 4000:
+            raise Tie
+        return True
 
     def merge(self, other: PersonReader) -> None:
         """Become one with another person: everything open stays open."""

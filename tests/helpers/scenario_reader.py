@@ -63,6 +63,7 @@ class Reading:
     def _decide(self, by: float) -> None:
         for who in {id(who): who for who in self.people.values()}.values():
             who.decide(by)
+        self.people = {key: who for key, who in self.people.items() if not who.is_forgotten(by)}
 
     def _who(self, *steps: dict[str, Any]) -> PersonReader:
         """Return the person of all ids that these steps show; people who share an id become one."""
@@ -82,6 +83,7 @@ class Reading:
             one.merge(other)
             self.people = {key: one if who is other else who for key, who in self.people.items()}
         self.people.update(dict.fromkeys(keys, one))
+        one.last_heard = max(one.last_heard, *(step["t"] for step in steps if "t" in step))
         return one
 
     def _receive(self, step: dict[str, Any]) -> None:
@@ -211,7 +213,7 @@ class Reading:
         if "rejected" in step and step.get("ids", "both") == "both":
             step = {**step, "ids": "phone"}  # only the answer shows the other id
         who = self._who(step)
-        own = context is not None and self._who(context) is who
+        own = context is not None and self._who({**context, "t": now}) is who
         if form == "reaction":
             kind = "other"
         elif "tag" in step:
@@ -239,7 +241,11 @@ class Reading:
 
     def _code(self, step: dict[str, Any]) -> None:
         now, context = step["t"], self._in_context(step)
-        who = self._who(context) if context is not None else self._who({**step, "ids": step.get("ids", "phone")})
+        who = (
+            self._who({**context, "t": now})
+            if context is not None
+            else self._who({**step, "ids": step.get("ids", "phone")})
+        )
         if "expose" in step:
             goal = next(e.get("goal") or "" for e in self.scenario["experiments"] if e["name"] == step["expose"])
             who.tell(Fact(now, now, "expose", step["expose"], code=goal))
