@@ -22,7 +22,7 @@ class PersonReader(PersonCounts):
             self.waiting.append(fact)
 
     def is_forgotten(self, now: float) -> bool:
-        """Return whether a silent person, of whom nothing is open, is forgotten; within the hour it is not said when."""
+        """Return whether a silent person is forgotten, of whom nothing is open; the page leaves an hour's room."""
         silent = now - self.last_heard
         if silent < 8 * DAY or self.waiting or self.runs or self.handovers or self.exposed:
             return False
