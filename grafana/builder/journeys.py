@@ -40,9 +40,9 @@ def board() -> Board:
         [
             row(4, *_stats()),
             row(9, (8, _funnel()), (16, _steps())),
-            row(7, (12, _moves()), (12, _confusion())),
-            row(8, (12, _drop_off()), (12, _completion())),
-            row(7, (8, _open()), (8, _ends()), (8, _time_in_step())),
+            row(9, (12, _moves()), (12, _confusion())),
+            row(9, (12, _drop_off()), (12, _completion())),
+            row(9, (8, _open()), (8, _ends()), (8, _time_in_step())),
             row(5, (24, _variants()), heading="Experiment $experiment"),
             row(7, (12, _outcome_shares()), (12, _variant_waits())),
         ],
@@ -124,22 +124,24 @@ def _moves() -> Panel:
     moves = count(of("journey_transitions_total", _J), RANGE, by)
     whole = count(of("journey_transitions_total", _J), RANGE, "by (from_step)")
 
+    start = 'label_replace(label_replace(vector(1), "step", "start", "", ""), "index", "0", "", "")'
+
     def placed(expr: str) -> str:
         """Return moves with the places of both steps in the declared order; an undeclared step has none."""
         known = f"({expr})"
         for end in ("from", "to"):
-            place = f'label_replace({_ORDER}, "{end}_step", "${{1}}", "step", "(.*)")'
+            place = f'label_replace({_ORDER} or {start}, "{end}_step", "${{1}}", "step", "(.*)")'
             place = f'label_replace({place}, "{end}_index", "${{1}}", "index", "(.*)")'
             known = f"{known} * on ({end}_step) group_left ({end}_index) max by ({end}_step, {end}_index) ({place})"
-        return f"({known}) or on (from_step, to_step) ({expr})"
+        return f"(({known}) or on (from_step, to_step) ({expr})) > 0"
 
     return grid(
-        "Moves between steps", "Where people go from each step, in this time range. A move to the same or a smaller "
+        "Moves between steps", "Where people go from each step, and the share of all from there. A move to the same or a smaller "
         "number goes back: there people go round.",
         [Column("#", label="from_index", width=40), Column("From", label="from_step"),
-         Column("To #", label="to_index", width=50), Column("To", label="to_step"),
+         Column("To #", label="to_index", width=70), Column("To", label="to_step"),
          Column("Moves", placed(moves), decimals=0),
-         Column("Of all from there", placed(f"{moves} / on (from_step) group_left () ({whole} > 0)"), "percentunit", 1)],
+         Column("Share", placed(f"{moves} / on (from_step) group_left () ({whole} > 0)"), "percentunit", 1)],
         sort="#, To #", nothing="no run in this time range",
     )  # fmt: skip
 
@@ -161,10 +163,11 @@ def _confusion() -> Panel:
 def _drop_off() -> Panel:
     dropped = f"sum by (step, outcome) (rate({_DROPPED}[1d]))"
     whole = f"(sum {_STEP} (rate({_ENDED}[1d])) > 0)"
+    who = f'label_replace({dropped}, "who", "${{1}}", "outcome", "(?:abandoned_by_)?(.*)")'
     return lines(
         "Drop-off by step and who fell silent", "Over ended runs of a day; known 24 h after the silence began. "
-        "abandoned_by_business: the bot did not answer; repair that first.",
-        [Query(f"{dropped} / on (step) group_left () {whole}", "{{step}}, {{outcome}}")], unit="percentunit",
+        "business: the bot did not answer; repair that first.",
+        [Query(f"{who} / on (step) group_left () {whole}", "{{step}}, {{who}}")], unit="percentunit",
     )  # fmt: skip
 
 

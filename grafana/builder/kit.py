@@ -28,6 +28,10 @@ GREY: Final = "#8e8e8e"
 BLUE: Final = "blue"
 _HOUR: Final = 3_600_000.0  # milliseconds; longer gaps are no line
 _QUANTILES: Final = {"p50.*": "blue", "p90.*": "orange", "p99.*": "purple"}
+_OF_NUMBERS: Final = (
+    "#3274d9", "#ff9830", "#a352cc", "#1fa7a9", "#5794f2", "#e0752d", "#c15c9f", "#7a7fd6", "#4a90a4", "#b5763a"
+)  # fmt: skip
+"""Colours of business numbers by their last digit: the same on every panel, and none that a rating has."""
 CODES: Final = {
     "100": "100 wrong parameter", "190": "190 expired token", "368": "368 blocked for policy",
     "130429": "130429 too fast", "131026": "131026 cannot be delivered", "131031": "131031 account locked",
@@ -177,10 +181,9 @@ def lines(  # noqa: PLR0913 - what a graph may need
         panel.with_target(_target(query, letter).range())
     panel.tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
     panel.legend(_legend()).show_points(kinds.VisibilityMode.NEVER).span_nulls(2 * _HOUR).insert_nulls(2 * _HOUR)
-    # a number keeps its colour on every panel
-    numbers = all(query.legend in {"{{display_phone_number}}", "objective"} for query in queries)
-    by_name, in_order = models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME, models.FieldColorModeId.PALETTE_CLASSIC
-    panel.color_scheme(dashboard.FieldColor().mode(by_name if numbers else in_order))
+    panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
+    if any(query.legend == "{{display_phone_number}}" for query in queries):
+        colors = {**{rf"\d*{digit}": color for digit, color in enumerate(_OF_NUMBERS)}, **(colors or {})}
     if unit == "short" and not objective:
         panel.axis_soft_max(5.0)
     _scale(panel, log=log, soft=soft, top=top, width=axis)

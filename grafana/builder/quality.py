@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from builder import promql
 from builder.board import Board, row
-from builder.kit import BLUE, Column, Query, grid, lines, stat_panel, states
+from builder.kit import BLUE, QUIET, Column, Query, grid, lines, stat_panel, states
 from builder.promql import (
     BUDGET,
     OPENED,
@@ -39,6 +39,8 @@ _DELIVERED = of("message_statuses_total", 'status="delivered"')
 _OPT_OUTS = of("opt_outs_total")
 _TEMPLATES = f"max by (waba_id, template, language) (chatvitals_template_quality{{{promql.BUSINESS}}})"
 _AXIS = 87.0  # pixels, the same for all panels of the main picture, so that times stand below each other
+_YOUNG = "{}; in the first hour choose a shorter time range"
+"""A point of 30 days is half an hour wide, and so a younger history has none."""
 _BUSINESS = 'waba_id=~"$business"'
 
 
@@ -58,7 +60,7 @@ def board() -> Board:
             row(5, (24, _troubles())),
             row(5, (24, _campaigns())),
             row(8, (24, _by_rating()), heading="What goes with which rating"),
-            row(5, (24, _by_version())),
+            row(6, (24, _by_version())),
             row(7, (12, _drop()), (12, _rolling())),
             row(7, (12, _codes()), (12, _events())),
         ],
@@ -71,7 +73,7 @@ def _ratings() -> Panel:
     return states(
         "Rating of the number", "WhatsApp rates by the last seven days of blocks and reports, so it falls days after the "
         "cause and rises days after the cure. Look down for what moved first.",
-        Query(named(promql.RATING), _NAME), mapping="rating", nothing="no number polled yet", axis=_AXIS,
+        Query(named(promql.RATING), _NAME), mapping="rating", nothing=_YOUNG.format("no number polled yet"), axis=_AXIS,
     )  # fmt: skip
 
 
@@ -80,7 +82,7 @@ def _templates() -> Panel:
         "Rating of templates", "A template falls earlier than its number. YELLOW: send it to fewer people or reword it; "
         "RED: stop it before WhatsApp pauses it.",
         Query(f"{_TEMPLATES} and on (waba_id) {promql.ACCOUNTS}", "{{template}} {{language}}"),
-        mapping="rating", nothing="no template polled yet", axis=_AXIS,
+        mapping="rating", nothing=_YOUNG.format("no template polled yet"), axis=_AXIS,
     )  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def _late() -> Panel:
         "Share of turns over $threshold s", "Customers who waited too long, as it happens. This is what "
         "drives people away: above the dashed line the objective is missed. Windows with under 10 turns are left out.",
         [Query(named(where_enough(ratio(OVERDUE, OPENED, WINDOW), WINDOW)), _NAME)],
-        unit="percentunit", objective=BUDGET, axis=_AXIS,
+        unit="percentunit", objective=BUDGET, axis=_AXIS, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def _waits() -> Panel:
         "4 h stands for waits that ended without an answer. The grey line is the objective.",
         [Query(named(where_enough(quantile(share, "wait_seconds", WINDOW, matchers='turn="first"'), WINDOW)), _NAME)
          for share in (0.5, 0.9)],
-        unit="s", log=True, objective="$threshold", axis=_AXIS, by_number=True,
+        unit="s", log=True, objective="$threshold", axis=_AXIS, by_number=True, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
 
 
@@ -107,7 +109,7 @@ def _read() -> Panel:
     return lines(
         "Read ratio", "Read over delivered messages, in 24 h. Falls where people mute or block: the first sign that a "
         "number annoys. People who switched read receipts off never count.",
-        [Query(named(ratio(_READ, _DELIVERED, "1d")), _NAME)], unit="percentunit", axis=_AXIS, soft=0.4,
+        [Query(named(ratio(_READ, _DELIVERED, "1d")), _NAME)], unit="percentunit", axis=_AXIS, soft=0.4, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
 
 
@@ -117,7 +119,7 @@ def _troubles() -> Panel:
         "WhatsApp holds messages back. Stop the campaign that caused them.",
         [Query(named(count(_OPT_OUTS, "1d")), _NAME),
          Query(named(count(of("message_failures_total"), "1d")), _NAME)],
-        axis=_AXIS, by_number=True,
+        axis=_AXIS, by_number=True, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
 
 
@@ -126,7 +128,7 @@ def _campaigns() -> Panel:
         "Campaign messages an hour", "Many at once to people who did not ask are the usual cause of a "
         "fall; while the rating is YELLOW, send less.",
         [Query(named(count(of("sends_total", 'kind="campaign",result="accepted"'), "1h")), _NAME)],
-        bars=True, nothing="no campaign seen", axis=_AXIS,
+        bars=True, nothing=_YOUNG.format("no campaign seen"), axis=_AXIS,
     )  # fmt: skip
 
 
@@ -154,7 +156,7 @@ def _by_version() -> Panel:
         [Column("Version", label="app_version"), Column("Since", f"1000 * {seen_first}", "dateTimeAsIso", width=190),
          *_measures("job", "app_version", while_running),
          Column("Completed", f"{per} ({while_running(completed)}) / {whole}", "percentunit", 1)],
-        sort="Since", nothing="no bot in this time range",
+        sort="Since", nothing="from the first half hour on",
     )  # fmt: skip
 
 
@@ -181,7 +183,7 @@ def _measures(counted_by: str, shown_by: str, during: Callable[[str], str]) -> l
         Column("First p90", f"histogram_quantile(0.9, sum by (le, {shown_by}) ({waits}))", "s", 1),
         Column("Average", f"{total(of('response_seconds_sum'))} / {answers}", "s", 1),
         Column("Read", f"{total(_READ)} / {delivered}", "percentunit", 1),
-        Column("Opt-outs/1,000", f"1000 * {total(_OPT_OUTS)} / {delivered}", "short", 1),
+        Column("Opt-outs/1k", f"1000 * {total(_OPT_OUTS)} / {delivered}", "short", 1),
     ]
 
 

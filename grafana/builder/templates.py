@@ -87,7 +87,7 @@ def _table() -> Panel:
          Column("Sent", messages('status="sent"'), decimals=0),
          Column("Read of delivered", share("read", "delivered"), "percentunit", 1),
          Column("Failed", share("failed", "failed|delivered"), "percentunit", 1),
-         Column("Opt-outs/1,000", f"1000 * {opt_outs} / ({delivered} > 0)", decimals=1)],
+         Column("Opt-outs/1k", f"1000 * {opt_outs} / ({delivered} > 0)", decimals=1)],
         sort="Template", nothing="no template polled yet",
     )  # fmt: skip
 

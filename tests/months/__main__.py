@@ -1,4 +1,7 @@
-"""Evaluate all rules over the months: `python -m tests.months [--cache DIR] [--last DAYS] [--verbose] [NAME …]`."""
+"""Evaluate all rules over the months.
+
+`python -m tests.months [--cache DIR] [--last DAYS] [--seed N] [--verbose] [NAME …]`
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,9 @@ def main() -> int:
     parser.add_argument(
         "--last", type=float, default=DAYS, metavar="DAYS", help="evaluate the last days only, which is quicker"
     )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="another seed gives other months of these kinds"
+    )
     given = parser.parse_args()
     since = (DAYS - given.last) * DAY
     unknown = [name for name in given.names if name not in MONTHS]
@@ -33,7 +39,8 @@ def main() -> int:
     verdicts = []
     with tempfile.TemporaryDirectory(prefix="chatvitals-months-") as temporary:
         for name in given.names or MONTHS:
-            with recorded(name, (given.cache or Path(temporary)) / name, since=since) as month:
+            folder = (given.cache or Path(temporary)) / f"{name}-{given.seed}"
+            with recorded(name, folder, since=since, seed=given.seed) as month:
                 verdict = Verdict(name, month.begins, month.ends, episodes(month, since=since), days=given.last)
             verdicts.append(verdict)
             sys.stderr.write(f"{name}: {len(verdict.found)} episodes\n")

@@ -49,16 +49,17 @@ class Recorded:
 
 
 @contextmanager
-def recorded(name: str, folder: Path, *, since: float = 0.0) -> Iterator[Recorded]:
+def recorded(name: str, folder: Path, *, since: float = 0.0, seed: int = 1) -> Iterator[Recorded]:
     """Simulate a month, or take it from `folder`, and serve it.
 
     Args:
         name: a name of `MONTHS`.
         folder: where the month is kept; a later call finds it there.
         since: seconds after the start from which on rules are evaluated at each step; before it, hourly.
+        seed: another one gives another month of the same kind.
 
     """
-    month = Month(MONTHS[name], start=START, every=EVERY, fine_after=max(0.0, since / DAY - 0.25))
+    month = Month(MONTHS[name], start=START, seed=seed, every=EVERY, fine_after=max(0.0, since / DAY - 0.25))
     config = "{global: {evaluation_interval: 1h}}"
     data = folder / "data"
     if not (folder / "done").exists():
