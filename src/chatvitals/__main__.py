@@ -1,4 +1,4 @@
-"""`python -m chatvitals` is the command `chatvitals`."""
+"""Entry point of `python -m chatvitals`, which is the command `chatvitals`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`Vitals` wires settings, store, pipeline, doors and hooks together: the object that a bot's author holds."""
+"""`Vitals`, the main object of a bot's author. It connects settings, store, pipeline, integrations and hooks."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ if TYPE_CHECKING:
 
 
 def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
-    """Start measuring: read the settings, watch this process's HTTP clients, and return the `Vitals`.
+    """Start measuring. Read the settings, watch this process's HTTP clients, and return the `Vitals`.
 
     Call it once per process, before the bot sends anything:
 
         vitals = chatvitals.init(app_secret=os.environ["WHATSAPP_APP_SECRET"])
 
     Args:
-        **settings: see `Settings`; keywords win over `CHATVITALS_*` variables, which win over the defaults.
+        **settings: see `Settings`. Keywords win over `CHATVITALS_*` variables, which win over the defaults.
 
     Raises:
-        SettingsError: a setting is unknown or its value is not allowed; nothing has been started then.
+        SettingsError: a setting is unknown or its value is not allowed. Nothing has been started then.
 
     """
     vitals = Vitals(Settings.load(settings))
@@ -77,16 +77,16 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
 
 
 class Vitals(Declarations):
-    """The vital signs of one bot. Create it with `chatvitals.init`; tests may give a clock and no thread.
+    """The vital signs of one bot. Create it with `chatvitals.init`. Tests may pass a clock and use no thread.
 
-    All methods may be called from any thread. None of those about messages raises or waits.
+    All methods are thread-safe. Methods about messages never raise and never wait.
 
     Args:
         settings: checked settings.
-        store: the store to use instead of the one that the settings name.
-        clock: returns the time in Unix seconds.
-        background: whether a daemon thread commits; without it, `settle` and each scrape do.
-        on_error: called with place and exception of whatever was swallowed, for tests.
+        store: the store to use instead of the store of the settings.
+        clock: function that returns the time in Unix seconds.
+        background: whether a daemon thread commits. Without it, `settle` and each scrape commit.
+        on_error: called with place and exception of each swallowed error, for tests.
 
     """
 
@@ -105,7 +105,7 @@ class Vitals(Declarations):
         self.store = open_store(settings.store) if store is None else store
         self._pipeline = Pipeline(settings, self.store, self._guard, clock, background=background)
         self.webhook_sink = WebhookSink(settings, self._guard, clock, self._pipeline.put)
-        """Where doors hand in webhooks: for integrations."""
+        """The receiver of webhooks, for integrations."""
         self._emit = self.webhook_sink.emit
         self.journeys: dict[str, Journey] = {}
         self.experiments: dict[str, Experiment] = {}
@@ -116,7 +116,7 @@ class Vitals(Declarations):
         if leadership is not None:
             self._pipeline.periodic_tasks.append(leadership.renew)
         self._pipeline.periodic_tasks.append(StoreAdvice(self.store, self._guard))
-        if settings.hooks:  # a worker that gets no webhooks may import its HTTP client late, too
+        if settings.hooks:  # a worker without webhooks may import its HTTP client late, too
             self._pipeline.periodic_tasks.append(http_hooks.refresh)
             self.webhook_sink.before_receive.append(http_hooks.refresh)
         self._whose = ContactResolver(self._guard, self._default_number)
@@ -129,7 +129,7 @@ class Vitals(Declarations):
         self._closed = False
 
     def __repr__(self) -> str:
-        """Show the store, the hooked HTTP clients and how many webhooks this process has seen."""
+        """Show the store, the hooked HTTP clients and the number of webhooks in this process."""
         shown = " ".join(f"{name}={value}" for name, value in self._shown().items() if name != "poller")
         return f"<Vitals {shown} webhooks={self.webhook_sink.seen}>"
 
@@ -138,47 +138,47 @@ class Vitals(Declarations):
         store = type(self.store).__name__.removesuffix("Store")
         return {"store": store, "hooks": hooks or "none yet", "poller": "off" if self._poller is None else "on"}
 
-    # Doors
+    # Integrations
 
     def instrument_app(self, app: App, *, webhook_path: str | None = None, metrics_path: str | None = None) -> App:
-        """Watch the webhook of an application: see `chatvitals.integrations.apps.instrument_app`."""
+        """Watch the webhook of an application, see `chatvitals.integrations.apps.instrument_app`."""
         return apps.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
 
     def instrument_wsgi(
         self, app: WSGIApp, *, webhook_path: str = "/webhook", metrics_path: str | None = None
     ) -> ChatVitalsWSGIMiddleware:
-        """Return any WSGI application with its webhook watched: see `ChatVitalsWSGIMiddleware`."""
+        """Return any WSGI application with its webhook watched, see `ChatVitalsWSGIMiddleware`."""
         return ChatVitalsWSGIMiddleware(app, self, webhook_path=webhook_path, metrics_path=metrics_path)
 
     def lambda_handler(self, function: Callable[[Any, Any], R]) -> Callable[[Any, Any], R]:
-        """Watch the webhooks of an AWS Lambda function, as a decorator: see `chatvitals.integrations.aws_lambda`."""
+        """Watch the webhooks of an AWS Lambda function, as a decorator. See `chatvitals.integrations.aws_lambda`."""
         return aws_lambda.lambda_handler(self, function)
 
     def observe_webhook(self, body: bytes | str, headers: Headers | None = None) -> Observation:
-        """Take in a webhook's raw body where no door fits; never raises.
+        """Observe a webhook's raw body where no integration fits. It never raises.
 
-        Use the result in a `with` statement around the handling of the webhook, so that replies and calls made there
-        know whose message they are about. There, `reject()` says that the bot refuses it.
+        Use the result in a `with` statement around the handling of the webhook. Replies and calls in this block then
+        belong to the webhook's contact. Call `reject()` in the block if the bot refuses the webhook.
 
         Args:
-            body: the bytes as they came; a parsed and re-serialised body fails the signature.
-            headers: the request's headers, in any case and form; only `X-Hub-Signature-256` is read.
+            body: the raw bytes. A parsed and re-serialised body fails the signature.
+            headers: the request's headers, in any case and form. Only `X-Hub-Signature-256` is read.
 
         """
         return observe(self.webhook_sink, body, headers)
 
     def metrics_app(self) -> MetricsApp:
-        """Return an ASGI app that serves the metrics, as text or OpenMetrics, behind `metrics_token` if one is set."""
+        """Return an ASGI app that serves the metrics as text or OpenMetrics. It requires `metrics_token` if set."""
         return MetricsApp(self.collector, self._guard, self.settings.metrics_token)
 
     def metrics_response(self, request: MetricsRequest) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body of an answer about the metrics, for servers that are not ASGI."""
+        """Return status, headers and body of the metrics page, for servers that are not ASGI."""
         return respond(self.collector, self._guard, self.settings.metrics_token, request)
 
     # Replies
 
     def instrument_client(self, client: Any) -> Callable[[], None]:
-        """Watch the sends of one HTTP client only; return a function that undoes it.
+        """Watch the sends of one HTTP client only. Return a function that undoes it.
 
         Args:
             client: an `httpx.Client`, `httpx.AsyncClient`, `requests.Session` or `aiohttp.ClientSession`.
@@ -194,9 +194,9 @@ class Vitals(Declarations):
     def sending(
         self, kind: Literal["reply", "campaign", "notice"] | None = None, actor: Literal["bot", "human"] | None = None
     ) -> AbstractContextManager[None]:
-        """Say what the sends of a `with` block are: replies, campaigns or notices, a bot's or a person's.
+        """Declare the sends of a `with` block as replies, campaigns or notices, by the bot or by a person.
 
-        A notice ("one moment, please") answers nothing: the customer still waits. An unknown word counts as none.
+        A notice ("one moment, please") answers nothing, so the customer still waits. An unknown word has no effect.
         """
         return context.tagged(tagging.tag(self._guard, kind, actor))
 
@@ -208,13 +208,13 @@ class Vitals(Declarations):
         message_id: str = "",
         actor: Literal["bot", "human"] = "bot",
     ) -> None:
-        """Tell of a reply that no hook can see, made now.
+        """Report a reply that no hook can see, sent now.
 
         Args:
-            contact: phone or business-scoped user id; by default the contact whose message is being handled.
-            phone_number_id: the business number; by default that of the context, else the first of the settings.
-            message_id: the message's id where it is known, so that its statuses are known to be about it.
-            actor: who replied.
+            contact: phone or business-scoped user id. The default is the contact whose message is being handled.
+            phone_number_id: the business number. The default comes from the context, then from the settings.
+            message_id: the message's id where it is known. It connects the message with its statuses.
+            actor: `bot` or `human`.
 
         """
         with self._guard("record_reply"):
@@ -232,14 +232,14 @@ class Vitals(Declarations):
                     )
                 )
 
-    # What the code says about a conversation
+    # Reports of the bot's code on a conversation
 
     def handover(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Say that a person takes over; the clock for the first human reply starts. Once per conversation."""
+        """Report that a person takes over, once per conversation. The clock for the first human reply starts."""
         self._call("handover", contact, phone_number_id)
 
     def fallback(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Say that the bot did not understand the latest turn. Once per turn."""
+        """Report that the bot did not understand the latest turn, once per turn."""
         self._call("fallback", contact, phone_number_id)
 
     def dismiss(self, *, contact: str = "", phone_number_id: str = "") -> None:
@@ -247,10 +247,10 @@ class Vitals(Declarations):
         self._call("dismiss", contact, phone_number_id)
 
     def resolve(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Say that the conversation is over: an open turn is dismissed, the next message starts another one."""
+        """Report that the conversation is over. An open turn is dismissed, and the next message starts another."""
         self._call("resolve", contact, phone_number_id)
 
-    # What WhatsApp thinks of the business
+    # Quality ratings
 
     def watch_quality(
         self,
@@ -262,25 +262,25 @@ class Vitals(Declarations):
         every: float | None = None,
         hourly_calls: int | None = None,
     ) -> None:
-        """Poll how WhatsApp rates numbers and templates, from a thread of its own; of all workers, one polls.
+        """Poll WhatsApp's ratings of numbers and templates on a separate thread. Only one of all workers polls.
 
-        It may be called several times, for several WABAs. What is not given comes from the settings of the same names
+        It may be called several times, for several WABAs. Missing values come from the settings of the same names
         (`poll_every` for `every`), and so from variables such as `CHATVITALS_ACCESS_TOKEN`.
 
         Args:
             access_token: a token with the permission whatsapp_business_management, or tokens by WABA id.
-            waba_ids: ids of WhatsApp Business Accounts; with tokens by WABA id, these are the default.
-            graph_url: where the Graph API is, without a version.
-            api_version: such as `v26.0`, the default.
-            every: seconds between two polls of a WABA, 300 by default; webhooks about quality bring one forward.
-            hourly_calls: requests per WABA and hour at most, 100 by default; each poll takes two and more.
+            waba_ids: ids of WhatsApp Business Accounts. With tokens by WABA id, these are the default.
+            graph_url: address of the Graph API, without a version.
+            api_version: version of the Graph API. The default is `v26.0`.
+            every: seconds between two polls of a WABA. The default is 300. Webhooks about quality bring a poll forward.
+            hourly_calls: most requests per WABA and hour. The default is 100. Each poll takes two or more.
 
         Raises:
-            SettingsError: a value is missing or not allowed; no message shows a token.
-            ModuleNotFoundError: httpx is not installed, which the extra `graph` brings.
+            SettingsError: a value is missing or not allowed. No message shows a token.
+            ModuleNotFoundError: httpx is not installed. The extra `graph` installs it.
 
         """
-        from chatvitals.graph_api import config  # noqa: PLC0415 - only who polls needs an HTTP client
+        from chatvitals.graph_api import config  # noqa: PLC0415 - only the poller needs an HTTP client
 
         given = config.PollerOptions(access_token, waba_ids, graph_url, api_version, every, hourly_calls)
         targets = config.targets(given, self.settings)
@@ -300,22 +300,22 @@ class Vitals(Declarations):
         interval: float = 60.0,
         resource: Resource | Mapping[str, Any] | None = None,
     ) -> None:
-        """Push all metrics to an OpenTelemetry endpoint; of all workers, one pushes what they share.
+        """Push all metrics to an OpenTelemetry endpoint. Only one of all workers pushes the shared numbers.
 
-        vitals.export_otlp()   # OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS and _PROTOCOL say where and how
+        vitals.export_otlp()   # set up by OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS and _PROTOCOL
 
         Args:
-            exporter: any `MetricExporter`; by default OTLP over HTTP or gRPC.
+            exporter: any `MetricExporter`. The default is OTLP over HTTP or gRPC.
             interval: seconds between two pushes, 1 to 3600.
-            resource: attributes of the bot, beside those of `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
+            resource: attributes of the bot, in addition to `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
 
         Raises:
             ModuleNotFoundError: the extra `otel` is not installed.
-            TypeError: `exporter` is no `MetricExporter`.
+            TypeError: `exporter` is not a `MetricExporter`.
             ValueError: the interval is not allowed, or metrics are pushed already.
 
         """
-        from chatvitals.exporters.otlp_push import OtlpPush  # noqa: PLC0415 - only who pushes needs it
+        from chatvitals.exporters.otlp_push import OtlpPush  # noqa: PLC0415 - only a push needs it
 
         if self._otlp is not None:
             raise ValueError("metrics are pushed already: call export_otlp() once, or set otlp=True, not both")
@@ -335,10 +335,10 @@ class Vitals(Declarations):
     # Running
 
     def record_poll(self, poll: Poll) -> None:
-        """Tell what a poll of the Graph API found, for bots that poll by themselves.
+        """Report the result of a poll of the Graph API, for bots that poll themselves.
 
         Args:
-            poll: the rows as Meta sent them; without `received` it was made now.
+            poll: the rows as Meta sent them. Without `received`, the poll was made now.
 
         """
         with self._guard("record_poll"):
@@ -347,20 +347,20 @@ class Vitals(Declarations):
             self._emit(poll)
 
     def settle(self, timeout: float = 5.0) -> None:
-        """Have what was received committed, and applied as far as its settling window has passed.
+        """Commit received events, and apply those whose settling window has passed.
 
         Args:
-            timeout: seconds to wait at most; a scrape does the same with half a second.
+            timeout: most seconds to wait. A scrape does the same with half a second.
 
         """
         self._pipeline.settle(timeout)
 
     def _undo_on_close(self, undo: Callable[[], None]) -> None:
-        """Have `undo` called by `close`; integrations leave nothing behind that way."""
+        """Register `undo` to be called by `close`, so that integrations leave nothing behind."""
         self._undo.append(undo)
 
     def close(self) -> None:
-        """Stop watching, commit what waits within 2 s, and end the thread; calling it again does nothing."""
+        """Stop watching, commit waiting events within 2 s, and end the thread. A second call does nothing."""
         if self._closed:
             return
         self._closed = True

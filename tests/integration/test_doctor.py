@@ -83,7 +83,7 @@ def test_options_win_over_variables(patient: Patient) -> None:
         (["--graph-url", "x"], "graph_url must be"),
         (["--graph-url", "http://x:99999999"], "graph_url must be"),
         (["--graph-url", "https://x/?a=b"], "graph_url must be"),
-        (["--app-secret", "sécret"], "app_secret must be"),
+        (["--app-secret", "sécret"], "app_secret must contain only ASCII"),
         (["--verify-token", "a\nb"], "verify_token must be"),
         (["--store", "mysql://root:a-store-password-of-theirs@x"], "store must be"),
         (["--access-token", "two words"], "access_token must contain"),
@@ -113,7 +113,7 @@ def test_yes_alone_is_wrong(patient: Patient, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as ended:
         main.main(["doctor", "--yes"])
     assert ended.value.code == 2
-    assert "--yes goes with --fix" in capsys.readouterr().err
+    assert "--yes needs --fix" in capsys.readouterr().err
 
 
 def test_without_httpx_a_sentence_says_what_to_install(
@@ -199,7 +199,7 @@ def test_a_fix_that_is_refused_says_why(patient: Patient) -> None:
     patient.edges.refuses_subscribing = True
     result = patient.doctor("--fix", "--yes", "--json")
     found = result.finding("subscription")
-    assert found["found"].startswith("subscribing was refused: the token may not")
+    assert found["found"].startswith("the subscription was refused: the token has no permission")
     assert result.status == 1
 
 
@@ -208,4 +208,4 @@ def test_a_fix_that_had_no_success_is_none(patient: Patient) -> None:
     patient.edges.subscribed = False
     patient.edges.succeeds = False
     found = patient.doctor("--fix", "--yes", "--json").finding("subscription")
-    assert found["found"] == "subscribing had no success, without a reason"
+    assert found["found"] == "the subscription failed without a reason"

@@ -31,13 +31,17 @@ def needs(patient: Patient, check: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("fault", "found", "advice"),
     [
-        (graph_api.EXPIRED, "the access token has expired or is not valid: ", "make a new one"),
-        (graph_api.RATE_LIMITED, "this account's calls are used up for now: ", "wait an hour"),
+        (graph_api.EXPIRED, "the access token has expired or is not valid: ", "create a token"),
+        (graph_api.RATE_LIMITED, "this account has no calls left for now: ", "wait an hour"),
         (graph_api.HTML, "the Graph API answered with status 200 and no JSON object (text/html)", "GRAPH_URL"),
-        (Fault.refusal(403, 10, "No permission"), "the token may not see this: ", "whatsapp_business_management"),
+        (
+            Fault.refusal(403, 10, "No permission"),
+            "the token has no permission for this: ",
+            "whatsapp_business_management",
+        ),
         (Fault.refusal(400, 33, "No such thing"), "the Graph API answered with status 400, code 33", "list of error"),
-        (Fault.refusal(500, 1, "Sorry"), "WhatsApp has trouble itself: ", "try again"),
-        (Fault.refusal(400, 80_007, "Too many", retry_after="120"), "this account's calls are used up", "wait 2 min"),
+        (Fault.refusal(500, 1, "Sorry"), "WhatsApp reports a problem of its own: ", "try again"),
+        (Fault.refusal(400, 80_007, "Too many", retry_after="120"), "this account has no calls left", "wait 2 min"),
     ],
     ids=["expired", "rate-limited", "html", "forbidden", "other", "server", "retry-after"],
 )
@@ -60,7 +64,7 @@ def test_after_an_expired_token_nothing_is_asked_in_vain(patient: Patient) -> No
     skipped = result.finding("subscription")
     assert (skipped["state"], skipped["found"]) == (
         "skipped",
-        "not asked: the access token has expired or is not valid",
+        "not checked: the access token has expired or is not valid",
     )
     assert not [call for call in patient.edges.calls if "subscribed_apps" in call or "phone_numbers" in call]
 
@@ -99,7 +103,7 @@ def test_a_token_that_whatsapp_calls_invalid(patient: Patient) -> None:
     """Its reason is given, though never the token."""
     patient.edges.token = {"is_valid": False, "error": {"code": 190, "message": "The session was invalidated."}}
     found = needs(patient, "access token")
-    assert found["found"] == "WhatsApp says that it is not valid: The session was invalidated."
+    assert found["found"] == "WhatsApp reports that it is not valid: The session was invalidated."
 
 
 def test_a_token_that_expires_soon(patient: Patient) -> None:
@@ -130,7 +134,7 @@ def test_a_token_that_may_not_look_at_itself(patient: Patient) -> None:
     secret, app_id = patient.environ.pop("CHATVITALS_APP_SECRET"), patient.environ.pop("CHATVITALS_APP_ID")
     result = patient.doctor("--json")
     assert (result.status, result.finding("access token")["state"]) == (0, "skipped")
-    assert result.finding("subscription")["found"].endswith(f"which of these is yours: Bot ({app_id})")
+    assert result.finding("subscription")["found"].endswith(f"which one is yours: Bot ({app_id})")
     assert "CHATVITALS_APP_SECRET" in result.finding("access token")["next"]
     patient.edges.refusals.clear()
     patient.edges.faults.append(OWNER_ONLY)
@@ -204,7 +208,7 @@ def test_fields_that_are_not_ticked(patient: Patient, missing: list[str]) -> Non
 def test_a_wrong_app_secret(patient: Patient) -> None:
     """The token's own checks go on."""
     patient.edges.app_secret = "another-one"
-    assert needs(patient, "webhook fields")["found"].startswith("app id and app secret are not accepted together")
+    assert needs(patient, "webhook fields")["found"].startswith("this app id with this app secret is not accepted")
 
 
 def test_a_subscription_that_is_off_or_of_something_else(patient: Patient) -> None:
@@ -212,7 +216,7 @@ def test_a_subscription_that_is_off_or_of_something_else(patient: Patient) -> No
     patient.edges.active = False
     assert "switched off" in needs(patient, "webhook fields")["found"]
     patient.edges.refusals["subscriptions"] = Fault(200, '{"data": [{"object": "page", "fields": ["feed"]}]}')
-    assert "subscribed to nothing of WhatsApp" in needs(patient, "webhook fields")["found"]
+    assert "has no subscription for WhatsApp" in needs(patient, "webhook fields")["found"]
 
 
 def test_a_callback_address_that_is_another_one(patient: Patient) -> None:

@@ -1,4 +1,4 @@
-"""The situation now, and at most five useful things to do, ranked by the customers that each costs in a week."""
+"""The situation now, and at most five useful things to do, ranked by their cost in customers per week."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The command `chatvitals`: one module per command."""
+"""The command `chatvitals`, with one module per command."""

@@ -1,4 +1,4 @@
-"""Exit codes, error prints and types of arguments that all commands share."""
+"""Exit codes, error output and argument types for all commands."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 import sys
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses: it worked; it did not, or something needs attention; an argument or setting is wrong; Ctrl-C."""
+"""Exit statuses for success, failure or needed attention, an invalid argument or setting, and Ctrl-C."""
 
 
 def refused(command: str, sentence: str, status: int = WRONG) -> int:
-    """Print what is wrong to standard error and return the exit status.
+    """Print an error to standard error and return the exit status.
 
     return refused("store", "the target is not empty")
 

@@ -1,4 +1,4 @@
-"""A bar that shows how far a long command has come."""
+"""A progress bar for long commands."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Shows how far a long command has come."""
+    """The progress of a long command."""
 
     def advance(self, amount: float) -> None:
-        """Note that so much more has been done."""
+        """Record the amount of finished work."""
 
 
 class _Silent:
     def advance(self, amount: float) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class _Bar:
@@ -34,7 +34,7 @@ class _Bar:
 
 
 def watched(stack: ExitStack, what: str, size: float | None) -> Progress:
-    """Return a bar where a person watches and rich is installed."""
+    """Return a progress bar on a terminal with rich, else a silent object."""
     if size is None or not sys.stdout.isatty():
         return _Silent()
     try:

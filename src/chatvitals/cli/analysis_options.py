@@ -1,4 +1,4 @@
-"""Options and output that `compare`, `report` and `now` share."""
+"""Options and output of `compare`, `report` and `now`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _QUIET_SECONDS = 10.0  # between two lines of progress where there is no termina
 
 
 def add_source(parser: argparse.ArgumentParser, *, store: bool) -> None:
-    """Add the options that say where the numbers are."""
+    """Add the options for the source of the numbers."""
     parser.add_argument("--prometheus", metavar="URL", help="address of Prometheus (default: CHATVITALS_PROMETHEUS)")
     if store:
         parser.add_argument("--store", metavar="URL", help="read a store instead (default: CHATVITALS_STORE)")
@@ -34,7 +34,7 @@ def add_source(parser: argparse.ArgumentParser, *, store: bool) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser, *, markdown: bool = False) -> None:
-    """Add the options that say how the answer is written."""
+    """Add the options for the output format."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print all numbers as JSON")
     form.add_argument("--csv", action="store_true", help="print the tables as CSV")
@@ -43,7 +43,7 @@ def add_output(parser: argparse.ArgumentParser, *, markdown: bool = False) -> No
 
 
 def prometheus(options: argparse.Namespace) -> PrometheusApi | None:
-    """Return the Prometheus that the options name; None where a store is to be read.
+    """Return the Prometheus of the options, or None where a store is to be read.
 
     Raises:
         WrongNameError: a variable has a value that is not allowed.
@@ -66,10 +66,10 @@ def prometheus(options: argparse.Namespace) -> PrometheusApi | None:
 
 
 def needed_prometheus(options: argparse.Namespace) -> PrometheusApi:
-    """Return the Prometheus that the options name.
+    """Return the Prometheus of the options.
 
     Raises:
-        WrongNameError: none is named.
+        WrongNameError: no Prometheus is given.
 
     """
     from chatvitals.analysis.errors import WrongNameError  # noqa: PLC0415
@@ -85,11 +85,11 @@ def show(name: str, options: argparse.Namespace, answer: Callable[[], Document])
 
     Args:
         name: the command, for errors.
-        options: what was given.
-        answer: makes the document; its errors become sentences.
+        options: the options of the command.
+        answer: function that creates the document. Its errors become sentences.
 
     Returns:
-        0 when shown, 1 when the numbers cannot be read, 2 when an option is wrong, 3 when there is too little data.
+        0 for success, 1 for unreadable numbers, 2 for an invalid option, 3 for too little data.
 
     """
     from chatvitals.analysis import document  # noqa: PLC0415
@@ -115,13 +115,13 @@ def show(name: str, options: argparse.Namespace, answer: Callable[[], Document])
 
 
 class _Progress:
-    """Tells on stderr how many queries have been asked."""
+    """Progress of the queries, on standard error."""
 
     def __init__(self) -> None:
         self._told = time.monotonic()
 
     def __call__(self, queries: int, seconds: float) -> None:
-        """Tell it: on a terminal at once, else now and then."""
+        """Print the progress, on a terminal at once and otherwise now and then."""
         line = f"chatvitals: asking Prometheus, {queries} queries answered in {seconds:.0f} s"
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{line}")
@@ -141,15 +141,15 @@ def _seconds(text: str) -> float:
 
 
 def days(text: str) -> float:
-    """Read a number of days, at most 90."""
+    """Return a number of days, at most 90."""
     return number(text, 90.0, "days above 0 and up to 90")
 
 
 def number(text: str, most: float, what: str) -> float:
-    """Read a number above 0 and up to `most`.
+    """Return a number above 0 and up to `most`.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: the text is not such a number.
 
     """
     try:

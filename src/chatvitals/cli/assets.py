@@ -1,4 +1,4 @@
-"""`chatvitals assets`: dashboards, alert rules and all that they need, written into a folder."""
+"""`chatvitals assets`: write dashboards, alert rules and their companions to a folder."""
 
 from __future__ import annotations
 
@@ -38,17 +38,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(folder: Path, *, share: float, threshold: int, force: bool) -> int:
-    """Write all files, changed ones only with `force`.
+    """Write all files. Existing files with other content are replaced only with `force`.
 
     Args:
-        folder: where to; it is made if need be.
+        folder: the target folder. It is created if it is missing.
         share: the objective's share of turns, such as 0.95.
         threshold: the objective's seconds.
-        force: whether files that differ are overwritten.
+        force: whether files with other content are replaced.
 
     Returns:
-        0; 1 when a file is missing, cannot be written or would be overwritten; 2 for an objective that cannot be.
-
+        0; 1 when a file is missing, cannot be written or would be overwritten; 2 for an invalid objective.
     """
     try:
         made = bundle.files(Objective(share, threshold))
@@ -67,7 +66,7 @@ def run(folder: Path, *, share: float, threshold: int, force: bool) -> int:
             )
         for name, text in made.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(text.encode())  # as they are compared: with the same ends of lines everywhere
+            (folder / name).write_bytes(text.encode())  # as in the comparison, with the same line ends everywhere
     except OSError as error:
         return _common.refused("assets", f"{error.filename}: {error.strerror}", _common.FAILED)
     sys.stdout.write(

@@ -1,4 +1,4 @@
-"""`chatvitals compare`: the variants of an experiment, or two periods, days, versions or numbers."""
+"""`chatvitals compare`: compare the variants of an experiment, or two periods, days, versions or numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatvitals demo`: a bot, its customers and WhatsApp on one machine, and whether the metrics tell their story."""
+"""`chatvitals demo`: run a bot, customers and WhatsApp on one machine, and compare the metrics with the truth."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def run(
     """Run the demo and return the exit status.
 
     Args:
-        duration: for how long customers write, in seconds; None until Ctrl-C.
+        duration: seconds in which customers write. None means until Ctrl-C.
         scenario: `calm`, `slow`, `outage` or `quality-drop`.
-        plain: whether to print lines instead of a moving table, as is done where there is no terminal.
-        port: where the bot listens and serves `/metrics`; 0 takes a free one.
+        plain: whether to print lines instead of a live table. It is the default without a terminal.
+        port: port of the bot and its `/metrics`. 0 takes a free port.
 
     Returns:
-        0 when customers and metrics agree, 1 when not, 2 when something did not start, 130 after a second Ctrl-C.
+        0 if customers and metrics agree, 1 if not, 2 if a part did not start, 130 after a second Ctrl-C.
 
     """
     try:
@@ -76,7 +76,7 @@ def run(
 
 
 def _wrong(duration: float | None, scenario: str, scenarios: Mapping[str, Scenario]) -> str:
-    """Return what is wrong with the words of the command, or the empty string."""
+    """Return the error in the command's arguments, or the empty string."""
     if scenario not in scenarios:
         return f"there is no scenario {scenario!r}; the scenarios are: {', '.join(scenarios)}"
     if duration is None:

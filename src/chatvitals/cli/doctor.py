@@ -1,4 +1,4 @@
-"""`chatvitals doctor`: check the set-up. The checks need httpx, so they are imported when they run."""
+"""`chatvitals doctor`: check the set-up. The checks need httpx, so they are imported on demand."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def configure(doctor: argparse.ArgumentParser) -> None:
     whatsapp = doctor.add_argument_group("WhatsApp")
     whatsapp.add_argument("--access-token", metavar="T", help="access token of a system user")
     whatsapp.add_argument("--waba", action="append", metavar="ID", help="WhatsApp Business Account; may be repeated")
-    whatsapp.add_argument("--app-id", metavar="ID", help="the app, whose fields only the app itself can list")
+    whatsapp.add_argument("--app-id", metavar="ID", help="id of the app, needed to list its webhook fields")
     whatsapp.add_argument("--app-secret", metavar="S", help="the app's secret")
     whatsapp.add_argument("--graph-url", metavar="URL", help="another address of the Graph API")
     bot = doctor.add_argument_group("the bot")
     bot.add_argument("--app", metavar="M:APP", help="its app, such as bot:app, which knows most of what follows")
     bot.add_argument("--url", metavar="URL", help="its webhook endpoint")
-    bot.add_argument("--verify-token", metavar="T", help="what the endpoint expects in the handshake")
+    bot.add_argument("--verify-token", metavar="T", help="verify token of the webhook endpoint")
     bot.add_argument("--store", metavar="URL", help="its store, such as sqlite:////data/v.db")
     bot.add_argument("--metrics-url", metavar="URL", help="its metrics, or those of the exporter")
     bot.add_argument("--token", metavar="T", help="bearer token of the metrics")
@@ -61,7 +61,7 @@ def configure(doctor: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if options.yes and not options.fix:
-        parser.error("--yes goes with --fix")
+        parser.error("--yes needs --fix")
     try:
         from chatvitals.doctor import checkup, config  # noqa: PLC0415 - httpx is an extra
     except ModuleNotFoundError as error:

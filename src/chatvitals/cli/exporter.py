@@ -47,16 +47,16 @@ def run(
     *,
     otlp: bool = False,
 ) -> int:
-    """Serve `/metrics` until Ctrl-C or SIGTERM, and return the exit status: 0, or 2 when it did not start.
+    """Serve `/metrics` until Ctrl-C or SIGTERM, and return the exit status: 0, or 2 if it did not start.
 
-    Contacts that become due are settled by the bot's workers: they know the bot's settings.
+    The bot's workers settle due contacts, because only they know the bot's settings.
 
     Args:
-        store: the store's URL; a file that is not there is not created.
+        store: the store's URL. A missing file is not created.
         host: the address to listen on.
-        port: where to listen; 0 takes a free one.
-        token: the bearer token to ask for; None takes that of the environment.
-        environ: the variables that hold the other settings, by default the process's.
+        port: the port to listen on. 0 takes a free port.
+        token: the required bearer token. None takes the token from the environment.
+        environ: environment variables with the other settings. The default is the process's environment.
         otlp: whether to push the numbers to an OTLP endpoint as well.
 
     """
@@ -70,7 +70,7 @@ def run(
         return _common.refused("exporter", str(error))
     except (OSError, OverflowError) as error:
         return _common.refused(
-            "exporter", f"{host}:{port} cannot be used ({error}): choose others with --host and --port"
+            "exporter", f"{host}:{port} cannot be used ({error}): choose another address with --host and --port"
         )
     opened = open_store(settings.store, create=False)
     try:

@@ -31,21 +31,21 @@ _OUTCOMES = {
 }
 _HEAD = ("step", "reached", "", "of first", "drop-off", "median", "open", "stalled")
 _LONGEST_NAME = 24
-_STAY = "\xa0"  # a space at which no line is broken
+_STAY = "\xa0"  # a non-breaking space
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 class WrongNameError(Exception):
-    """There is no such journey or business number; the message says which there are."""
+    """There is no such journey or business number. The message lists the existing names."""
 
 
 @dataclass(slots=True)
 class StepCounts:
-    """What is known of one step; counts are runs."""
+    """The counts of one step, in runs."""
 
     name: str
     index: float = math.inf
-    """Its declared place; infinite where that is not known."""
+    """The declared position, or infinity where it is not known."""
     reached: float = 0
     ended: float = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -56,12 +56,12 @@ class StepCounts:
 
     @property
     def drop_off(self) -> float | None:
-        """The share of ended runs that were abandoned here, 0 to 1; None where none has ended."""
+        """The share of ended runs that were abandoned here, 0 to 1, or None where no run has ended."""
         return self.dropped.total() / self.ended if self.ended else None
 
     @property
     def median(self) -> float | None:
-        """The median seconds in the step, interpolated in its bucket; None without any, infinite above the last."""
+        """The interpolated median of seconds in the step. None without data, infinite above the last bucket."""
         counts, below = {}, 0
         for upper, upto in sorted(self.buckets.items()):
             counts[upper], below = float(upto - below), upto
@@ -70,12 +70,12 @@ class StepCounts:
             return None
         if math.isinf(value):
             return value
-        return min(value, 2 * self.seconds / below)  # no median of times is above twice their mean
+        return min(value, 2 * self.seconds / below)  # the median of positive numbers is at most twice their mean
 
 
 @dataclass(slots=True)
 class Funnel:
-    """One journey's numbers, over all business numbers or one."""
+    """The numbers of one journey, over all business numbers or one."""
 
     journey: str
     started: float = 0
@@ -83,22 +83,22 @@ class Funnel:
     known: dict[str, StepCounts] = field(default_factory=dict)
 
     def step(self, name: str) -> StepCounts:
-        """Return a step's counts; a new one's are 0."""
+        """Return a step's counts, which start at 0."""
         return self.known.setdefault(name, StepCounts(name))
 
     @property
     def steps(self) -> list[StepCounts]:
-        """The steps in their declared order; those of which none is known follow, the most reached first."""
+        """The steps in their declared order. Steps without a declared position follow, the most reached first."""
         return sorted(self.known.values(), key=lambda step: (step.index, -step.reached, step.name))
 
     @property
     def open(self) -> float:
-        """Runs under way."""
+        """Runs in progress."""
         return sum(step.open for step in self.known.values())
 
     @property
     def stalled(self) -> float:
-        """Runs under way in which nothing happens."""
+        """Runs in progress without recent activity."""
         return sum(step.stalled for step in self.known.values())
 
 
@@ -125,13 +125,13 @@ def run(metrics: str | None, store: str | None, token: str | None, number: str |
 
     Args:
         metrics: the address of a bot's `/metrics`.
-        store: the URL of a store, read instead; without either, the one of the settings.
-        token: the bearer token of `metrics`; by default `CHATVITALS_METRICS_TOKEN`.
-        number: the business number to show; by default all, added up.
-        journey: the journey to show; by default all.
+        store: the URL of a store to read instead. Without both, the store of the settings is read.
+        token: the bearer token of `metrics`. The default is `CHATVITALS_METRICS_TOKEN`.
+        number: the business number to show. The default is all numbers, added up.
+        journey: the journey to show. The default is all journeys.
 
     Returns:
-        0 when shown, 1 when the numbers could not be had, 2 when an option or setting is wrong.
+        0 for success, 1 for unreadable numbers, 2 for an invalid option or setting.
 
     """
     try:
@@ -156,12 +156,12 @@ def run(metrics: str | None, store: str | None, token: str | None, number: str |
 
 
 def funnels(found: Iterable[Sample], *, number: str | None = None, journey: str | None = None) -> list[Funnel]:
-    """Return each journey's funnel, by name.
+    """Return each journey's funnel, sorted by name.
 
     Args:
         found: samples of chatvitals.
-        number: counts this business number alone; by default all are added up.
-        journey: leaves out all other journeys.
+        number: the only business number to count. The default is all numbers, added up.
+        journey: the only journey to return.
 
     Raises:
         WrongNameError: there is no such number or journey.
@@ -218,9 +218,9 @@ def lines(funnel: Funnel, *, width: int = 80, blocks: bool = True) -> list[str]:
     """Return a funnel as lines of text.
 
     Args:
-        funnel: what to show.
-        width: columns that there are; a funnel with long names may need more.
-        blocks: whether bars are block characters; else they are `#`.
+        funnel: the funnel to show.
+        width: available columns. A funnel with long names may need more.
+        blocks: whether bars use block characters instead of `#`.
 
     """
     steps = funnel.steps
@@ -266,7 +266,7 @@ def _summary(funnel: Funnel) -> str:
 
 
 def _worst(steps: list[StepCounts]) -> list[str]:
-    """Say where most runs are lost, and how many of them while we owed an answer."""
+    """Return the step with most lost runs, and how many of them waited for an answer of the business."""
     worst = max(steps, key=lambda step: (step.dropped.total(), step.drop_off or 0.0))
     lost, waiting = worst.dropped.total(), worst.dropped["abandoned_by_business"]
     if not lost:
@@ -307,7 +307,7 @@ def _count(value: float) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return a name as a terminal may get it: names come from whatever answers at the address."""
+    """Return a name that is safe for a terminal, because names come from outside."""
     name = "".join(char if char.isprintable() else "?" for char in name)
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
@@ -320,5 +320,5 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none, or half an IPv6 address
+    except ValueError:  # an invalid port, or half an IPv6 address
         return False

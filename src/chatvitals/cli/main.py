@@ -1,4 +1,4 @@
-"""The command `chatvitals`: it finds the module of a command, and only that one is imported."""
+"""The command `chatvitals`. It imports only the module of the requested command."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from chatvitals.cli import _common
 
 COMMANDS = {
     "demo": "run a bot with simulated customers and watch its metrics",
-    "doctor": "check the set-up, and say what to do where something is wrong",
+    "doctor": "check the set-up, and show how to correct it",
     "exporter": "serve the metrics of a store over HTTP",
     "assets": "write dashboards and alert rules for Grafana and Prometheus",
     "journeys": "show how far customers get",
-    "now": "show how things are and what is worth doing today",
+    "now": "show the current situation and the most useful things to do",
     "compare": "compare variants, periods, days, versions or numbers",
     "report": "report on a fallen rating, unanswered customers, templates or a journey",
     "replay": "measure a log of webhooks",
     "simulate": "write a month of history for Prometheus",
     "store": "inspect, compact, export, copy or migrate a store, or forget a person",
 }
-"""Each command and its summary. The module of the same name has `configure(parser)`."""
+"""The summary of each command. The module of the same name has `configure(parser)`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nchatvitals: interrupted\n")
         return _common.INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    except BrokenPipeError:  # the reader of a pipe has closed it
         sys.stderr.close()
         return _common.OK
     return status

@@ -1,4 +1,4 @@
-"""`chatvitals now`: lights, who waits, what fires, and what is worth doing today."""
+"""`chatvitals now`: show rating, waiting customers, alerts, and the most useful things to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatvitals replay`: a log of raw webhooks through the same rules, with the log's own clock."""
+"""`chatvitals replay`: measure a log of raw webhooks with the same rules and the log's own clock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chatvitals.cli._progress import Progress
     from chatvitals.metrics.measurements import Cell
 
-_NAMED_LINES: Final = 20  # of those that cannot be read; the rest is only counted
+_NAMED_LINES: Final = 20  # of unreadable lines; the others are only counted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,16 +52,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(path: Path, openmetrics: Path | None, *, every: float) -> int:
-    """Replay the log `path`, print a summary and, if asked, write OpenMetrics; return the exit status.
+    """Replay the log `path`, print a summary and optionally write OpenMetrics. Return the exit status.
 
     Args:
-        path: the log, one JSON object a line; `-` is standard input.
-        openmetrics: where to write all samples with timestamps, for `promtool tsdb create-blocks-from openmetrics`.
+        path: the log with one JSON object per line. `-` is standard input.
+        openmetrics: file for all samples with timestamps, for `promtool tsdb create-blocks-from openmetrics`.
         every: seconds between two samples.
 
     Returns:
-        0. 2 where the log cannot be read, holds no webhook or goes back in time too far, where the output is the log
-        itself, or where a setting is wrong.
+        0 for success. 2 where the log cannot be read, holds no webhook or goes back in time too far, where the output
+        is the log itself, or where a setting is invalid.
 
     """
     try:
@@ -98,7 +98,7 @@ class _Replay:
         self._vitals = Vitals(settings, clock=lambda: self._now, background=False)
 
     def read(self, source: IO[bytes], progress: Progress) -> None:
-        """Take in all lines in order of time; one that cannot be read is named, counted and skipped.
+        """Replay all lines in order of time. An unreadable line is reported, counted and skipped.
 
         Raises:
             OrderError: the log goes back in time too far.
@@ -108,7 +108,7 @@ class _Replay:
             self._take(line)
 
     def tell_skipped(self) -> None:
-        """Say how many more lines were skipped than were named."""
+        """Report how many more lines were skipped than were named."""
         if self.skipped > _NAMED_LINES:
             sys.stderr.write(f"chatvitals replay: {self.skipped - _NAMED_LINES} more lines are skipped\n")
 
@@ -118,13 +118,13 @@ class _Replay:
             sys.stderr.write(f"chatvitals replay: line {number} is skipped: {reason}\n")
 
     def finish(self) -> None:
-        """Let time pass until the last turns have ended; their ends are part of the history."""
+        """Let time pass until the last turns have ended, because their ends belong to the history."""
         last = self._now
         self._move(last + self._vitals.settings.unanswered_after + 2 * self._vitals.settings.settle_after)
         self._sample(self._now)
 
     def summary(self) -> str:
-        """Return what was found, as text for a person."""
+        """Return the results as text."""
         cells = self._vitals.store.cells()
         rows: list[tuple[str, str]] = [
             ("lines", f"{self.lines} read, {self.skipped} skipped"),
@@ -151,11 +151,11 @@ class _Replay:
 
     def _move(self, to: float) -> None:
         if self._spool is not None:
-            quiet = self._now + self._vitals.settings.unanswered_after + self._every  # nothing changes after it
+            quiet = self._now + self._vitals.settings.unanswered_after + self._every  # nothing changes later
             while self._next_sample <= min(to, quiet):
                 self._sample(self._next_sample)
                 self._next_sample += self._every
-            self._next_sample = max(to, self._next_sample)  # a gap in the log stays one in the history
+            self._next_sample = max(to, self._next_sample)  # a gap in the log stays a gap in the history
         self._now = max(self._now, to)
         self._vitals._pipeline.sweep()
 
@@ -168,10 +168,10 @@ class _Replay:
 
 
 def _is_same(source: IO[bytes], target: Path) -> bool:
-    """Return whether the output is the file that the log is read from, under whatever name."""
+    """Return whether the output is the log file itself, under any name."""
     try:
         read, written = os.fstat(source.fileno()), target.stat()
-    except (OSError, ValueError):  # no file behind the source, or the output is not there yet
+    except (OSError, ValueError):  # the source is not a file, or the output does not exist yet
         return False
     return os.path.samestat(read, written) and stat.S_ISREG(read.st_mode)
 
@@ -198,7 +198,7 @@ def _average(cells: dict[Cell, float]) -> str:
 
 
 def _quantile(cells: dict[Cell, float], q: float) -> str:
-    """Return the bucket in which the quantile of the waits lies."""
+    """Return the bucket of a quantile of the waits."""
     bounds = (*catalogue.WAIT_SECONDS.buckets, math.inf)
     counts: Counter[float] = Counter()
     for (_, _, field), value in _matching(cells, catalogue.WAIT_SECONDS.name):

@@ -1,4 +1,4 @@
-"""`chatvitals report`: what moved before a rating fell, and who got no answer, which template, which step."""
+"""`chatvitals report`: report on a fallen rating, unanswered turns, templates or a journey."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "each template did (templates), or where customers get stuck (journey NAME). "
         "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data."
     )
-    parser.add_argument("subject", nargs="?", choices=_SUBJECTS, default="drop", help="what about (default: drop)")
+    parser.add_argument("subject", nargs="?", choices=_SUBJECTS, default="drop", help="the subject (default: drop)")
     parser.add_argument("name", nargs="?", metavar="NAME", help="the journey")
     analysis_options.add_source(parser, store=False)
     analysis_options.add_output(parser)

@@ -1,4 +1,4 @@
-"""`chatvitals simulate`: a month of a bot's life in a minute, as history for Prometheus."""
+"""`chatvitals simulate`: write a simulated month of a bot as history for Prometheus."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from chatvitals.cli._progress import Progress
 
-_LIVE_HEAD = 3 * 3600.0  # Prometheus takes no blocks that reach into what it scrapes now
-_TARGET = {"job": "whatsapp-bot", "instance": "simulated"}  # as if it had been scraped
+_LIVE_HEAD = 3 * 3600.0  # Prometheus accepts no blocks that overlap its current data
+_TARGET = {"job": "whatsapp-bot", "instance": "simulated"}  # the labels of a scraped target
 _RATINGS = {3.0: "GREEN", 2.0: "YELLOW", 1.0: "RED", 0.0: "unknown"}
 
 
@@ -76,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(  # noqa: PLR0913 - one for each option
+def run(  # noqa: PLR0913 - one argument per option
     target: Path,
     *,
     scenario: str,
@@ -86,19 +86,19 @@ def run(  # noqa: PLR0913 - one for each option
     effect: float = 0.0,
     end: float | None = None,
 ) -> int:
-    """Simulate and write OpenMetrics; return the exit status.
+    """Simulate a history and write it as OpenMetrics. Return the exit status.
 
     Args:
         target: the file to write.
         scenario: a name of `STORIES`.
-        days: how long the period is.
-        seed: the same seed gives the same history.
+        days: length of the period in days.
+        seed: random seed. The same seed gives the same history.
         every: seconds between two samples.
-        effect: how much more often one variant of the experiment reaches its goal, as a share of contacts.
-        end: when it ends, in Unix seconds; three hours ago by default.
+        effect: excess of one variant in the experiment's goal, as a share of contacts.
+        end: end of the period in Unix seconds. The default is three hours ago.
 
     Returns:
-        0, or 2 when the file cannot be written.
+        0, or 2 if the file cannot be written.
 
     """
     end = (time.time() - _LIVE_HEAD if end is None else end) // every * every
@@ -130,7 +130,7 @@ def _spooled(history: History, spool: Spool, progress: Progress) -> Iterator[tup
 
 
 def _changes(samples: Iterable[tuple[float, list[Metric]]]) -> Iterator[tuple[float, str]]:
-    """Yield what changed when: the bot's version, and ratings."""
+    """Yield changes of the bot's version and of ratings, with their times."""
     seen: dict[str, str] = {}
     for at, metrics in samples:
         for what, value in _states(metrics):

@@ -1,4 +1,4 @@
-"""`chatvitals store`: what a store holds, making it smaller, writing it out, moving it to another kind of store."""
+"""`chatvitals store`: inspect, compact, export and migrate a store."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def info(store: Store) -> dict[str, object]:
-    """Return what a store holds, by name.
+    """Return facts about a store's content, by name.
 
     Raises:
-        StoreUnavailableError: it cannot be read.
+        StoreUnavailableError: the store cannot be read.
 
     """
     about = store.about()
@@ -87,16 +87,16 @@ def info(store: Store) -> dict[str, object]:
 
 
 def compact(store: Store, now: float) -> int:
-    """Delete contacts that have been inactive for longer than the retention period; return how many.
+    """Delete contacts that have been inactive for longer than the retention period. Return their number.
 
-    Workers do the same whenever they run; this is for a store that none has open.
+    Running workers do the same. This function is for a store without running workers.
 
     Args:
-        store: the store, on which workers may run meanwhile.
+        store: the store. Workers may run meanwhile.
         now: Unix seconds.
 
     Raises:
-        StoreUnavailableError: it cannot be used.
+        StoreUnavailableError: the store cannot be used.
 
     """
     silent = [
@@ -112,7 +112,7 @@ def compact(store: Store, now: float) -> int:
             changes = Changes(increments=measures.increments)
             for key, row in transaction.load(silent[start : start + _AT_ONCE]).items():
                 contact = None if isinstance(row, int) else state.decode(row)
-                if contact is not None and settling.is_forgotten(contact, now):  # nobody has written since
+                if contact is not None and settling.is_forgotten(contact, now):  # no message has come since
                     for labels in contact.oldest_open_handovers():
                         kind = mark_kind(catalogue.OLDEST_OPEN_HANDOVER.name, labels)
                         changes.open_since[kind, contact.phone_number_id, key] = None
@@ -141,11 +141,11 @@ def export(store: Store, out: TextIO) -> None:
 
 
 def migrate(source: Store, target: Store) -> int:
-    """Copy everything into an empty store; return how many contacts.
+    """Copy everything into an empty store. Return the number of contacts.
 
     Raises:
-        StoreUnavailableError: one of them cannot be used; a copy that has begun is not complete then.
-        ValueError: the target holds something already.
+        StoreUnavailableError: one of the stores cannot be used. A copy that has begun is then incomplete.
+        ValueError: the target is not empty.
 
     """
     if not is_empty(target):
@@ -159,21 +159,21 @@ def migrate(source: Store, target: Store) -> int:
 
 
 def is_empty(store: Store) -> bool:
-    """Return whether a store holds nothing.
+    """Return whether a store is empty.
 
     Raises:
-        StoreUnavailableError: it cannot be read.
+        StoreUnavailableError: the store cannot be read.
 
     """
     return not any(p.states or p.links or p.open_since or p.increments or p.maxima or p.documents for p in store.dump())
 
 
 def with_store(url: str, action: Callable[[Store], None], *, create: bool = False) -> int:
-    """Open the store of `url` for an action; what is wrong becomes a sentence."""
+    """Open the store of `url` for an action. Errors become sentences."""
     try:
         settings = Settings.load({"store": url}, {})
         if kind_of(settings.store).shared_by == "process":
-            return _common.refused("store", "a store in memory is its process's alone: name a file or a server")
+            return _common.refused("store", "a store in memory belongs to its process: give a file or a server")
         opened = open_store(settings.store, create=create)
         try:
             action(opened)

@@ -1,4 +1,4 @@
-"""`chatvitals store backup` and `restore`: a copy of a store in a file, and a store from such a copy."""
+"""`chatvitals store backup` and `restore`: copy a store to a file, and fill a store from such a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
 
 RESTORING = "restoring"
-"""The document that marks a store whose restore has begun and not ended."""
+"""The document that marks a store with an unfinished restore."""
 
 
 def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,7 +45,7 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def backup(store: Store, target: Path) -> None:
-    """Copy a store into a new SQLite file; an interrupted copy leaves nothing at `target`.
+    """Copy a store into a new SQLite file. An interrupted copy leaves nothing at `target`.
 
     Raises:
         FileExistsError: the target exists.
@@ -69,13 +69,13 @@ def backup(store: Store, target: Path) -> None:
 
 
 def restore(source: Store, target: Store) -> int:
-    """Fill an empty store, or one whose restore was interrupted; return how many contacts it got.
+    """Fill an empty store, or a store with an interrupted restore. Return the number of contacts.
 
-    Contacts may be written twice; amounts come with the last piece, in one commit that also ends the restore.
+    Contacts may be written twice. Amounts are written with the last piece, in the commit that ends the restore.
 
     Raises:
-        StoreUnavailableError: one of them cannot be used; the same call may be made again.
-        ValueError: the target holds something else.
+        StoreUnavailableError: one of the stores cannot be used. The call may be repeated.
+        ValueError: the target holds other data.
 
     """
     if target.document(RESTORING) != b"1" and not store_cli.is_empty(target):

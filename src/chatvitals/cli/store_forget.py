@@ -1,4 +1,4 @@
-"""`chatvitals store forget`: erasing one person."""
+"""`chatvitals store forget`: erase one person."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def forget(store: Store, settings: Settings, contact: str, numbers: Iterable[str], now: float) -> int:
-    """Erase a person; return how many contacts were removed, at most one a business number.
+    """Erase a person. Return the number of removed contacts, at most one per business number.
 
     Args:
-        store: the store; workers may run meanwhile.
-        settings: those of the bot: identity key and thresholds of turns.
+        store: the store. Workers may run meanwhile.
+        settings: the bot's settings, for the identity key and the thresholds of turns.
         contact: phone number or business-scoped user id.
-        numbers: the business numbers to look at; without any, all that the store knows.
+        numbers: the business numbers to search. Without any, all numbers in the store.
         now: Unix seconds.
 
     Raises:
@@ -74,7 +74,7 @@ def forget(store: Store, settings: Settings, contact: str, numbers: Iterable[str
         except ConflictError:
             continue
         if removed:
-            store.compact()  # a database keeps what was deleted in its free pages
+            store.compact()  # a database keeps deleted data in its free pages
         return removed
     raise StoreUnavailableError("the store is too busy: try again")
 

@@ -1,4 +1,4 @@
-"""A log of raw webhooks: reading its lines, and putting them in order of time within a bounded window."""
+"""Reading of a log of raw webhooks, with its lines sorted by time within a bounded window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LATEST: Final = 2.0**32  # what a contact's memory can hold (the year 2106); milliseconds lie beyond it
+_LATEST: Final = 2.0**32  # the limit of a contact's message log (the year 2106); milliseconds are larger
 _MOST_BYTES: Final = 16 * 1024 * 1024  # of one line; a webhook has at most 3 MB
 _WINDOW_LINES: Final = 200_000
 _WINDOW_BYTES: Final = 64 * 1024 * 1024
@@ -26,11 +26,11 @@ class LogLine(NamedTuple):
 
 
 class OrderError(Exception):
-    """The log goes back in time further than the window reaches; the message names the lines."""
+    """The log goes back in time further than the window reaches. The message names the lines."""
 
 
 class _Item(msgspec.Struct):
-    """A line as it is written; msgspec decodes `base64`."""
+    """A line of the log. msgspec decodes `base64`."""
 
     received: float | str
     body: str | dict[str, Any] | None = None
@@ -42,10 +42,10 @@ _decode = msgspec.json.Decoder(_Item).decode
 
 
 def parse(text: bytes) -> LogLine:
-    """Read one line of a log.
+    """Parse one line of a log.
 
     Raises:
-        ValueError: the line is no JSON object with `received` (Unix seconds or an ISO time) and a body.
+        ValueError: the line is not a JSON object with `received` (Unix seconds or an ISO time) and a body.
         RecursionError: the line is nested too deeply.
 
     """
@@ -65,15 +65,15 @@ def parse(text: bytes) -> LogLine:
 class WebhookLog:
     """The webhooks of a log, in order of time.
 
-    The logs of several workers are never quite in order. Lines wait in a window until it is full, and the earliest one
-    leaves first. A line that is earlier than one that has left already cannot be put right.
+    The logs of several workers are never fully sorted. Lines wait in a window until it is full, and the earliest line
+    leaves first. A line that is earlier than a line that has left already is an error.
 
     Args:
-        source: the log, one JSON object a line.
-        advance: called with the bytes of each line.
-        skip: called with the number of a line that cannot be read and the reason.
-        window_lines: how many lines wait at most.
-        window_bytes: how many bytes they have at most.
+        source: the log with one JSON object per line.
+        advance: called with the length of each line in bytes.
+        skip: called with the number of an unreadable line and the reason.
+        window_lines: most lines in the window.
+        window_bytes: most bytes in the window.
 
     """
 
@@ -93,10 +93,10 @@ class WebhookLog:
         self._window_bytes = window_bytes
 
     def __iter__(self) -> Iterator[LogLine]:
-        """Give the lines in order of time.
+        """Yield the lines in order of time.
 
         Raises:
-            OrderError: a line is earlier than one that has been given.
+            OrderError: a line is earlier than a line that was already yielded.
 
         """
         window: list[tuple[float, int, int, LogLine]] = []
@@ -115,7 +115,7 @@ class WebhookLog:
             yield heapq.heappop(window)[3]
 
     def _lines(self) -> Iterator[tuple[int, int, LogLine]]:
-        """Give each line that can be read, with its number and its size in bytes."""
+        """Yield each readable line, with its number and its size in bytes."""
         number = 0
         while text := self._source.readline(_MOST_BYTES + 1):
             number += 1
@@ -128,27 +128,27 @@ class WebhookLog:
                     line = parse(text)
                 except RecursionError:
                     self._skip(number, "it is nested too deeply")
-                except ValueError as error:  # msgspec's errors name places, and quote nothing
+                except ValueError as error:  # msgspec's errors name positions and quote no data
                     self._skip(number, str(error))
                 else:
                     yield number, len(text), line
 
     def _leave_line(self, text: bytes) -> None:
-        """Read on to the end of a line that is too long."""
+        """Skip the rest of a line that is too long."""
         while text and not text.endswith(b"\n"):
             text = self._source.readline(_MOST_BYTES)
             self._advance(len(text))
 
 
 def _seconds(received: float | str) -> float:
-    """Return when a line was received, in Unix seconds."""
+    """Return the time of arrival of a line, in Unix seconds."""
     if isinstance(received, str):
         try:
             received = datetime.fromisoformat(received).timestamp()
         except (ValueError, OverflowError):
             raise ValueError("`received` is neither Unix seconds nor an ISO 8601 time") from None
     if not 0 < received < _LATEST:
-        raise ValueError("`received` is no time in Unix seconds")
+        raise ValueError("`received` is not a time in Unix seconds")
     return received
 
 

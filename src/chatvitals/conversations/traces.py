@@ -1,4 +1,4 @@
-"""The traces of a contact's open turns and waiting replies: contexts of spans, by the hash of the message."""
+"""The traces of a contact's open turns and waiting replies, as contexts of spans by the message's hash."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _by_time = attrgetter("at")
 
 
 def keep(contact: ContactState, key: int, trace: bytes) -> None:
-    """Keep the trace in which a message came or went; an empty one is none."""
+    """Store the trace of a message. Empty bytes are ignored."""
     if trace and len(contact.traces) < _MOST_KEPT:
         contact.traces[key] = trace
 
 
 def of_turn(contact: ContactState, turn: Turn) -> bytes:
-    """Return the trace of the first message of an open turn that has one, or nothing."""
+    """Return the trace of the first message with a trace in an open turn, or empty bytes."""
     if not contact.traces:
         return b""
     for message in sorted(turn.burst, key=_by_time):
@@ -32,7 +32,7 @@ def of_turn(contact: ContactState, turn: Turn) -> bytes:
 
 
 def prune(contact: ContactState) -> None:
-    """Forget the traces of what is neither open nor waits any more."""
+    """Delete traces whose message is neither in an open turn nor waiting."""
     needed = {item.key for item in contact.pending}
     for turn in contact.turns:
         if turn.outcome == OPEN:

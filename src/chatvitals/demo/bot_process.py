@@ -1,7 +1,7 @@
-"""Runs a bot's file as a process of its own: `python -m chatvitals.demo.bot_process FILE PORT`.
+"""A separate process for a bot's file: `python -m chatvitals.demo.bot_process FILE PORT`.
 
-The process ends when its standard input does, so that it never outlives whoever started it. A line of ranges, such as
-`0.5-1.5 4-15`, replaces the bot's `THINK`: what a slower model or a new prompt does to a bot that goes on running.
+The process ends when its standard input does, so that it never outlives its parent. A line of ranges, such as
+`0.5-1.5 4-15`, replaces the bot's `THINK`. It simulates a slower model or a new prompt in a running bot.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> None:
     path, port = sys.argv[1], int(sys.argv[2])
     spec = importlib.util.spec_from_file_location("bot", path)
     if spec is None or spec.loader is None:
-        raise SystemExit(f"{path} is no Python file")
+        raise SystemExit(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = uvicorn.Config(
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _heed_input(server: uvicorn.Server, bot: ModuleType) -> None:
-    # The descriptor itself: a thread that holds sys.stdin's buffer would stop the interpreter from exiting cleanly.
+    # The descriptor itself, because a thread that holds sys.stdin's buffer would prevent a clean exit.
     rest = b""
     while read := os.read(0, 1024):
         *lines, rest = (rest + read).split(b"\n")

@@ -1,4 +1,4 @@
-"""What customers measured beside what `/metrics` says, row by row, with how far the two may differ and why."""
+"""Comparison of customers' measurements with `/metrics`, row by row, with the allowed differences."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from chatvitals.whatsapp import enums
 if TYPE_CHECKING:
     from chatvitals.demo.ground_truth import Truth
 
-# The customer's clock stops when WhatsApp accepts a reply, the bot's when it learns of that; it starts when the
-# message is handed to WhatsApp, the bot's when the webhook is there. On loopback both take milliseconds.
+# The customer's clock stops when WhatsApp accepts a reply. The bot's clock stops when the bot learns of it. Likewise,
+# they start when WhatsApp gets the message, and when the webhook arrives. On loopback, both take milliseconds.
 SECONDS_APART = 0.15
 SHARE_APART = 0.05
 _OF_STEP = ("reached", "visits", "left")
@@ -25,7 +25,7 @@ _OF_STEP = ("reached", "visits", "left")
 
 @dataclass(slots=True)
 class Reported:
-    """What one scrape says, summed over its series."""
+    """The content of one scrape, summed over its series."""
 
     messages: float = 0
     opened: float = 0
@@ -43,9 +43,9 @@ class Reported:
     exposed: float = 0
     goals: float = 0
     rating: str = ""
-    """The number's rating in WhatsApp's word; empty where there is none."""
+    """The number's rating in WhatsApp's word. It is empty where there is no rating."""
     template: str = ""
-    """The template's, alike."""
+    """The template's rating in the same form."""
 
     @property
     def answered(self) -> float:
@@ -54,16 +54,16 @@ class Reported:
 
     @property
     def unanswered(self) -> float:
-        """Turns without a reply: waiting, unanswered or failed."""
+        """Turns without a reply, which are waiting, unanswered or failed."""
         return self.waiting + self.outcomes.get("unanswered", 0) + self.outcomes.get("failed", 0)
 
     @property
     def mean(self) -> float | None:
-        """The average response time, in seconds: sum ÷ count."""
+        """The average response time in seconds, which is sum ÷ count."""
         return self.response_sum / self.response_count if self.response_count else None
 
     def bucket(self, q: float) -> tuple[float, float, float] | None:
-        """Return the bucket of the response at rank `q` (its limits) and the interpolated quantile, in seconds."""
+        """Return lower and upper limit of the bucket at rank `q`, and the interpolated quantile, in seconds."""
         counts, below = {}, 0.0
         for upper, upto in sorted(self.buckets.items()):
             counts[upper], below = upto - below, upto
@@ -128,22 +128,22 @@ def _add_rest(reported: Reported, name: str, labels: dict[str, str], value: floa
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table, as text, and whether both sides agree."""
+    """One row of the table as text, with whether both sides agree."""
 
     name: str
     measured: str
     reported: str
     allowed: str
-    """What the metrics may say, given what the customers measured."""
+    """The values of the metrics that are allowed with the customers' measurements."""
     agrees: bool
 
 
 def compare(truth: Truth, reported: Reported) -> list[Row]:
     """Return the rows of the closing table.
 
-    Counts are exact. A response time may differ by what the ways in between take, and for a delayed webhook also by
-    what is left of WhatsApp's whole second; mean and quantiles by as much as these differences allow. A reply whose
-    failure comes after it was counted as an answer stays one in the metrics: such late failures may set counts apart.
+    Counts are exact. A response time may differ by the transport times, and for a delayed webhook also by the rest of
+    WhatsApp's whole second. Mean and quantiles may differ by as much as these differences allow. A reply whose failure
+    comes after it was counted as an answer stays an answer in the metrics. Such late failures may cause differences.
     """
     late = reported.late_failures
     answered = [(turn.wait, turn.unknown) for turn in truth.turns if turn.wait is not None]
@@ -162,7 +162,7 @@ def compare(truth: Truth, reported: Reported) -> list[Row]:
 
 
 def verdict(rows: list[Row]) -> str:
-    """Say in a sentence whether all rows agree, and which do not."""
+    """Return a sentence on whether all rows agree, and on the rows that do not."""
     apart = [row for row in rows if not row.agrees]
     if not apart:
         return "Customers and metrics agree."
@@ -174,7 +174,7 @@ def verdict(rows: list[Row]) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Return a time as text."""
+    """Return a time in seconds as text."""
     return "-" if value is None else f"{value:.2f} s"
 
 
@@ -184,13 +184,13 @@ def _count(name: str, measured: int, reported: float, late: float = 0.0) -> Row:
 
 
 def _journey(truth: Truth, reported: Reported) -> list[Row]:
-    """Compare the funnel step by step, and what belongs to it.
+    """Compare the funnel step by step, and the related counts.
 
-    A run that stopped at a step was dropped there or is still open: which of the two depends on when one looks.
+    A run that stopped at a step was dropped there or is still open. The time of the scrape decides between the two.
     """
     ours, theirs = truth.order, reported.order
     lost = sum(turn.not_understood for turn in truth.turns)
-    seen = len(ours.people), ours.completed  # nobody's second order is completed
+    seen = len(ours.people), ours.completed  # no customer completes a second order
     return [
         *(
             _counts(f"{order_flow.JOURNEY}: {step}", _step(ours, step), _step(theirs, step), _words_of_step(step))
@@ -231,7 +231,7 @@ def _mean(measured: float | None, reported: float | None, least: list[float], mo
 
 
 def _quantile(q: float, truth: Truth, reported: Reported, least: list[float], most: list[float]) -> Row:
-    """Compare by bucket: a histogram tells no more than in which of its buckets the response at that rank lies."""
+    """Compare by bucket. A histogram only shows the bucket of the response at that rank."""
     name, measured, bucket = f"response p{q * 100:g}", truth.quantile(q), reported.bucket(q)
     if measured is None or bucket is None:
         agrees = measured is None and bucket is None

@@ -1,4 +1,4 @@
-"""Customers: they come, type bursts, wait, lose patience, talk on, and measure their waiting on their own clock."""
+"""Simulated customers: they arrive, type bursts, wait, lose patience, and measure their waits on their own clock."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _FIRST_CUSTOMERS = 4
 
 
 class Customer:
-    """One customer with a phone and a diary.
+    """One customer with a phone and a record of measurements.
 
-    Somebody who has just got a reply reads it, for a second at least, before writing anything: no message crosses
-    a reply in the last moment, where the two sides could not agree on which came first.
+    After a reply, a customer reads for at least a second before the next message. So no message crosses a reply at the
+    last moment, where the two sides could not agree on the order.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Customer:
         self._step = ""
 
     async def run(self) -> None:
-        """Order as far as planned, or leave when nobody answers; of those who leave so, some block the number."""
+        """Order as far as planned, or leave without an answer. Some of the leaving customers block the number."""
         served = await self._order()
         blocking = not served and self._scenario.blocks > 0 and self._rng.random() < self._scenario.blocks
         self._truth.gave_up += not served
@@ -60,7 +60,7 @@ class Customer:
         self._api.leave(self._chat, blocking=blocking)
 
     async def _order(self) -> bool:
-        """Order as far as planned, and say whether there was an answer each time."""
+        """Order as far as planned. Return whether every message got an answer."""
         for move in order_flow.plan(self._rng).moves(self._rng):
             if self._step:
                 await asyncio.sleep(self._rng.uniform(*order_flow.PAUSE))
@@ -74,18 +74,18 @@ class Customer:
 
     async def _type_burst(self, contents: tuple[Json, ...]) -> None:
         self._replied.clear()
-        await self._chat.arrived.wait()  # two grey ticks: an answer never overtakes what was written before it
+        await self._chat.arrived.wait()  # an answer must never overtake the messages before it
         for number, content in enumerate(contents):
             if number:
                 await asyncio.sleep(self._rng.uniform(0.7, 2.5))
             await self._write(content)
 
     async def _ask_again(self) -> bool:
-        """Nudge once, if there is patience left for it, and say whether that brought a reply."""
+        """Ask once more, if there is patience left. Return whether that brought a reply."""
         if self._rng.random() < 0.5:
             return False
         await self._chat.arrived.wait()
-        if self._step == order_flow.STEPS[-1]:  # to the bot this order is done: whatever comes now begins another one
+        if self._step == order_flow.STEPS[-1]:  # this order is complete for the bot, so a message begins another order
             self._step = order_flow.STEPS[0]
         await self._write(order_flow.text("hello??"))
         return await self._wait()
@@ -121,7 +121,7 @@ class Customer:
         self._api.hand_over(self._chat, content)
 
     async def _read_first(self) -> None:
-        while (rest := self._last_reply + _READING_SECONDS - self._clock()) > 0:  # noqa: ASYNC110 - a reply may come meanwhile
+        while (rest := self._last_reply + _READING_SECONDS - self._clock()) > 0:  # noqa: ASYNC110 - replies may come meanwhile
             await asyncio.sleep(rest)
 
     def _phone_shows_reply(self) -> None:
@@ -131,7 +131,7 @@ class Customer:
 
 
 class Population:
-    """Customers who keep coming until `close`; each is a new person, and the seed of `rng` fixes what they do."""
+    """Customers that keep arriving until `close`. Each is a new person, and the seed of `rng` fixes their actions."""
 
     def __init__(
         self,
@@ -152,11 +152,11 @@ class Population:
         self._error: BaseException | None = None
 
     def open(self) -> None:
-        """Let customers come."""
+        """Start the arrivals."""
         self._arrivals = asyncio.get_running_loop().create_task(self._arrive())
 
     async def close(self) -> None:
-        """Let nobody write any more; phones still show replies. Raises what went wrong with anybody."""
+        """Stop all customers. Phones still show replies. It raises the first error of any customer."""
         tasks = [*self._people, *([self._arrivals] if self._arrivals is not None else [])]
         for task in tasks:
             task.cancel()
@@ -168,7 +168,7 @@ class Population:
 
     @property
     def present(self) -> int:
-        """How many customers are here now."""
+        """Number of customers that are present now."""
         return len(self._people)
 
     async def _arrive(self) -> None:

@@ -1,4 +1,4 @@
-"""How customers order: which way they go, where they get lost, where they leave; and how far they got, step by step."""
+"""The customers' way through an order: branches, misunderstandings, drop-outs, and their progress by step."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ STEPS = ("menu", "item", "address", "pickup", "payment", "paid")
 EXPERIMENT = "greeting"
 
 PAUSE = (1.0, 2.0)
-"""Seconds in which a customer reads a reply and makes up their mind."""
+"""Seconds in which a customer reads a reply and decides."""
 PICK_UP = 0.3
-"""Share of customers who take the branch `pickup` instead of `address`."""
+"""Share of customers that take the branch `pickup` instead of `address`."""
 TYPED = 0.25
 """Share of choices that are typed instead of tapped."""
 LOST = {"menu": 0.1, "item": 0.35, "address": 0.25, "pickup": 0.0, "payment": 0.1}
-"""Share of customers at a step who write what the bot does not understand; having done so, they do it again alike."""
+"""Share of customers at a step that write a text the bot does not understand, each time anew."""
 LEAVES = {"menu": 0.12, "item": 0.15, "address": 0.2, "pickup": 0.05, "payment": 0.1}
-"""Share of customers at a step who read what it asks for, and leave."""
+"""Share of customers at a step that read the question and leave."""
 _MOST_LOST = 4
 _LOOP_VISITS = 3
 
@@ -40,7 +40,7 @@ _PAYMENTS = ("Cash", "Card")
 
 
 class Move(NamedTuple):
-    """What a customer writes in one go, and the step to which each of its messages brings them."""
+    """The messages that a customer writes at once, and the step that each of them leads to."""
 
     step: str
     contents: tuple[Json, ...]
@@ -48,13 +48,13 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What a customer is going to do, unless nobody answers."""
+    """The plan of a customer, as long as there are answers."""
 
     picks_up: bool
     lost: dict[str, int]
-    """How often they write what the bot does not understand, by step."""
+    """Number of texts by step that the bot does not understand."""
     leaves_at: str
-    """The last step that they reach; `paid` completes the order."""
+    """The last step that the customer reaches. `paid` completes the order."""
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -63,15 +63,15 @@ class Walk:
         return way[: way.index(self.leaves_at) + 1]
 
     def moves(self, rng: random.Random) -> Iterator[Move]:
-        """Yield what the customer writes, in order."""
+        """Yield the customer's messages in order."""
         for step in self.steps:
             yield Move(step, self._words(step, rng))
             for _ in range(self.lost.get(step, 0)):
                 yield Move(step, (text(rng.choice(_MUTTERINGS)),))
 
     def _words(self, step: str, rng: random.Random) -> tuple[Json, ...]:
-        """Return what brings the customer to `step`: the answer to what the step before it asks."""
-        if step == "menu":  # a burst: whichever arrives first opens the menu, the others are not understood there
+        """Return the messages that bring the customer to `step`, which answer the question of the step before."""
+        if step == "menu":  # a burst: the first message to arrive opens the menu, the others are not understood there
             return tuple(text(rng.choice(_HELLOS)) for _ in range(rng.choice((1, 1, 1, 2, 2, 3))))
         if step == "item":
             return (_choice("Pick it up" if self.picks_up else "Deliver it", rng),)
@@ -106,10 +106,10 @@ def _choice(title: str, rng: random.Random, reply: str = "button_reply") -> Json
 
 
 def longest_silence(scenario: Scenario) -> float:
-    """Return for how long a customer who is still there may write nothing, in seconds; whoever is silent longer left.
+    """Return the longest silence of a customer that is still present, in seconds.
 
-    That is the longest wait and a pause, with 5 s for whatever is slow on a busy machine. The demo's bot takes it as
-    the time after which an order is abandoned, so that no order is given up that goes on.
+    It is the longest wait plus a pause, plus 5 s for a busy machine. The demo's bot abandons an order after this time,
+    so that no order in progress is abandoned.
     """
     longest = max(high for _, high in (*scenario.think, *scenario.later))
     wait = scenario.patience[1] if scenario.trouble is not None else min(scenario.patience[1], longest)
@@ -118,7 +118,7 @@ def longest_silence(scenario: Scenario) -> float:
 
 @dataclass(slots=True)
 class Progress:
-    """How far all customers together got; the same shape for what they did and for what the metrics say."""
+    """The progress of all customers together, in one form for their actions and for the metrics."""
 
     reached: Counter[str] = field(default_factory=Counter)
     """Runs that reached a step."""
@@ -127,15 +127,15 @@ class Progress:
     loops: Counter[str] = field(default_factory=Counter)
     """Runs that entered a step three times or more."""
     stopped: Counter[str] = field(default_factory=Counter)
-    """Runs that got no further than a step: dropped there, or still open."""
+    """Runs that stopped at a step, which were dropped there or are still open."""
     completed: int = 0
     people: set[str] = field(default_factory=set)
-    """Whoever wrote; known on the customers' side only."""
+    """The customers that wrote, known only on the customers' side."""
     _runs: dict[str, Counter[str]] = field(default_factory=dict)
     _at: dict[str, str] = field(default_factory=dict)
 
     def entered(self, who: str, step: str) -> bool:
-        """Note that a customer's message brings them to `step`, and say whether they were there already."""
+        """Record that a customer's message leads to `step`. Return whether the customer was there already."""
         self.people.add(who)
         run = self._runs.setdefault(who, Counter())
         run[step] += 1
@@ -154,7 +154,7 @@ class Progress:
         return before == step
 
     def add(self, name: str, labels: dict[str, str], value: float) -> None:
-        """Add a sample of `/metrics`; those that tell nothing of the journey are passed over."""
+        """Add a sample of `/metrics`. Samples of other families or journeys are ignored."""
         if labels.get("journey") != JOURNEY:
             return
         step, amount = labels.get("step", ""), int(value)

@@ -1,4 +1,4 @@
-"""What the demo starts: the stand-in's server in this process, the bot in one of its own; both on loopback."""
+"""The processes of the demo: the stand-in's server in this process, the bot in a separate process, both on loopback."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _STOP_SECONDS = 1.4  # three times at most: SIGTERM ends the demo within 5 s
 
 
 class StartError(Exception):
-    """Something did not start; the message says what to do."""
+    """A part of the demo did not start. The message says what to do."""
 
 
 def in_words(ranges: Sequence[tuple[float, float]]) -> str:
-    """Return ranges of seconds as the example bot reads them."""
+    """Return ranges of seconds in the format of the example bot."""
     return " ".join(f"{low:g}-{high:g}" for low, high in ranges)
 
 
 def bot_file() -> Path:
-    """Return the example bot: the one of the checkout, else the copy that was installed with the package.
+    """Return the example bot's file, from the checkout or else from the installed package.
 
     Raises:
-        StartError: neither is there.
+        StartError: the file does not exist.
 
     """
     places = [Path(__file__).resolve().parents[3] / "examples" / _BOT]
@@ -51,7 +51,7 @@ def bot_file() -> Path:
 
 
 def listen(port: int = 0) -> socket.socket:
-    """Return a socket on loopback; port 0 takes a free one.
+    """Return a socket on loopback. Port 0 takes a free port.
 
     Raises:
         StartError: the port is taken.
@@ -63,14 +63,14 @@ def listen(port: int = 0) -> socket.socket:
         sock.bind(("127.0.0.1", port))
     except (OSError, OverflowError) as error:
         sock.close()
-        raise StartError(f"port {port} cannot be used ({error}): choose another one with --port") from None
+        raise StartError(f"port {port} cannot be used ({error}): choose another port with --port") from None
     return sock
 
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: they are the demo's."""
+        """Ignore signals, because they belong to the demo."""
         yield
 
 
@@ -97,19 +97,19 @@ class Bot:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self._process.returncode is None
 
     @property
     def words(self) -> str:
-        """What the bot wrote to its standard streams."""
+        """The output of the bot on its standard streams."""
         return self._log.read_text(errors="replace")
 
     async def ready(self, client: httpx.AsyncClient, verify_token: str) -> None:
         """Wait until the bot answers WhatsApp's handshake.
 
         Raises:
-            StartError: it ended, or did not answer in time.
+            StartError: the bot ended, or did not answer in time.
 
         """
         params = {"hub.mode": "subscribe", "hub.verify_token": verify_token, "hub.challenge": "1158201444"}
@@ -124,12 +124,12 @@ class Bot:
         raise StartError(f"the bot did not start; it wrote:\n{self.words.strip() or '(nothing)'}")
 
     def think(self, ranges: Sequence[tuple[float, float]]) -> None:
-        """Let the bot think as long as one of `ranges` says (seconds), from its next answer on."""
+        """Let the bot think for a time in one of `ranges` (seconds), from its next answer on."""
         if self._process.stdin is not None:
             self._process.stdin.write(f"{in_words(ranges)}\n".encode())
 
     async def stop(self) -> None:
-        """End the process: by closing its input, and by force where that is not enough."""
+        """End the process by closing its input, and by force where that is not enough."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         for force in (None, self._process.terminate, self._process.kill):
@@ -142,12 +142,12 @@ class Bot:
 
 @asynccontextmanager
 async def bot_process(port: int, environ: Mapping[str, str], log: Path) -> AsyncIterator[Bot]:
-    """Run the example bot for the body of the `with` statement; its words go to the file `log`.
+    """Run the example bot for the body of the `with` statement. Its output goes to the file `log`.
 
-    Of this process's environment it gets everything but `CHATVITALS_*`: the demo's settings are in `environ`.
+    It gets this process's environment without `CHATVITALS_*`. The demo's settings are in `environ`.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHATVITALS_")}
-    # A session of its own: Ctrl-C in the terminal is for the demo, which still wants the bot's last numbers.
+    # A separate session: Ctrl-C in the terminal is for the demo, which still needs the bot's last numbers.
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -1,4 +1,4 @@
-"""Which ratings were seen one after the other: the stand-in's own, and what `/metrics` said of them."""
+"""The sequence of ratings: those of the stand-in, and those in `/metrics`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Track:
-    """One rating on both sides, each value once until it changes; what nothing is known of is no value."""
+    """One rating on both sides, without repetitions. Unknown ratings are left out."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -22,7 +22,7 @@ class _Track:
         self.reported: list[str] = []
 
     def note(self, elapsed: float, given: str, reported: str | None) -> str:
-        """Take both sides' values and return what is new as a line of text, or the empty string."""
+        """Record both sides' values. Return new values as a line of text, or the empty string."""
         news = [_append(self.given, given), reported in SCORES and _append(self.reported, str(reported))]
         if not any(news):
             return ""
@@ -39,14 +39,14 @@ class _Track:
 
 
 class Seen:
-    """The diary of ratings."""
+    """The record of ratings."""
 
     def __init__(self) -> None:
         self.number = _Track("rating")
         self.template = _Track("template")
 
     def note(self, elapsed: float, ratings: Ratings, reported: Reported | None) -> list[str]:
-        """Take what holds now, and return a line for each change."""
+        """Record the current ratings. Return a line for each change."""
         lines = [
             self.number.note(elapsed, ratings.rating, reported.rating if reported else None),
             self.template.note(elapsed, ratings.template, reported.template if reported else None),
@@ -59,7 +59,7 @@ class Seen:
         return self.number.same and self.template.same
 
     def rows(self, truth: Truth, *, whole: bool = False) -> list[Row]:
-        """Return the rows of the closing table; in a `whole` run the number must have fallen from GREEN to RED."""
+        """Return the rows of the closing table. In a `whole` run the number must have fallen from GREEN to RED."""
         number, template = self.number, self.template
         agrees = number.same and (not whole or in_order(number.reported))
         return [
@@ -71,13 +71,13 @@ class Seen:
                 agrees,
             ),
             Row("template quality", _said(template.given), _said(template.reported), "the same", template.same),
-            # A business is never told who blocked it; the row is there to explain the ones above.
-            Row("blocks", f"{truth.blocked}", "-", "is not told", agrees=True),
+            # WhatsApp never reports blocks to a business. The row explains the rows above.
+            Row("blocks", f"{truth.blocked}", "-", "not reported", agrees=True),
         ]
 
 
 def in_order(values: list[str]) -> bool:
-    """Return whether GREEN, YELLOW and RED were seen in this order, whatever lay between them."""
+    """Return whether GREEN, YELLOW and RED appeared in this order, with any values in between."""
     rest = iter(values)
     return all(wanted in rest for wanted in SCORES)
 

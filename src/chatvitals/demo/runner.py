@@ -1,4 +1,4 @@
-"""The demo's run: stand-in, bot and customers over real HTTP on loopback, and at the end both sides compared."""
+"""The run of the demo over real HTTP on loopback: stand-in, bot, customers, and the final comparison."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _SCRAPE_SECONDS = 1.0
 _LAST_ANSWERS_SECONDS = 1.5
 _ARRIVAL_SECONDS = 10.0
 _POLL_SECONDS = 2.0
-_HOURLY_CALLS = 10_000  # two per poll: the stand-in has no limit of its own
+_HOURLY_CALLS = 10_000  # two per poll; the stand-in has no limit
 _FOLLOW_SECONDS = 3 * _POLL_SECONDS
 _MARGIN_SECONDS = 0.5
 
 
 class _World(NamedTuple):
-    """What is running."""
+    """The running parts of the demo."""
 
     api: CloudApi
     delivery: Delivery
@@ -64,17 +64,17 @@ class _World(NamedTuple):
 
 
 async def play(scenario: Scenario, view: View, *, duration: float | None, port: int, seed: int = SEED) -> bool:
-    """Run a scenario and say whether customers and metrics agree.
+    """Run a scenario. Return whether customers and metrics agree.
 
     Args:
-        scenario: what happens.
-        view: where it is shown.
-        duration: for how long customers write, in seconds; None until Ctrl-C.
-        port: where the bot listens and serves `/metrics`; 0 takes a free one.
-        seed: fixes what chance does on the customers' and WhatsApp's side.
+        scenario: the scenario to run.
+        view: the display.
+        duration: seconds in which customers write. None means until Ctrl-C.
+        port: port of the bot and its `/metrics`. 0 takes a free port.
+        seed: random seed of the customers and WhatsApp.
 
     Raises:
-        StartError: something did not start, or the bot ended.
+        StartError: a part did not start, or the bot ended.
 
     """
     truth = Truth()
@@ -109,7 +109,7 @@ async def play(scenario: Scenario, view: View, *, duration: float | None, port: 
             return all(row.agrees for row in rows)
 
 
-async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
+async def _build(  # noqa: PLR0913 - all that the parts need
     stack: AsyncExitStack,
     scenario: Scenario,
     truth: Truth,
@@ -133,7 +133,7 @@ async def _build(  # noqa: PLR0913 - it is the list of what the pieces need
         "WHATSAPP_PHONE_NUMBER_ID": number.phone_number_id,
         "ORDER_ABANDONED_AFTER": f"{order_flow.longest_silence(scenario):g}",
         "BOT_THINK_SECONDS": in_words(scenario.think),
-        # Empty where nobody rates: the bot must not take one of its surroundings and poll the real API.
+        # Empty where there are no ratings: the bot must not inherit an id and poll the real API.
         "WHATSAPP_WABA_ID": number.waba_id if scenario.rated else "",
         "CHATVITALS_GRAPH_URL": graph_url,
         "CHATVITALS_POLL_EVERY": f"{_POLL_SECONDS:g}",
@@ -184,7 +184,7 @@ async def _show(  # noqa: PLR0913 - as above
     began: float,
     duration: float | None,
 ) -> None:
-    """Let customers come and show what happens, until the time is over or somebody stops it."""
+    """Let customers arrive and show the state until the time is over or a signal comes."""
     world.population.open()
     reported: Reported | None = None
     next_scrape = _SCRAPE_SECONDS
@@ -218,12 +218,11 @@ def _announce(world: _World, reported: Reported | None, view: View, elapsed: flo
 
 
 async def _close(world: _World, scenario: Scenario, truth: Truth, view: View, *, began: float) -> Reported:
-    """End in an order in which nothing is left in between, then scrape once.
+    """End in an order that leaves nothing in between, then scrape once.
 
-    First nobody writes any more, and the last answers have a moment to come. Then WhatsApp takes no more replies:
-    what is unanswered now stays so on both sides. What was written still reaches the bot, however often it has to be
-    tried, and one settling window later every number is final (conversations/README.md 4). The
-    latest rating has a few polls' time to be seen.
+    First, customers stop writing, and the last answers have a moment to come. Then WhatsApp accepts no more replies, so
+    unanswered turns stay unanswered on both sides. All messages still reach the bot, with retries. One settling window
+    later every number is final (conversations/README.md 4). The latest rating gets a few polls to become visible.
     """
     await world.population.close()
     await _until(lambda: not truth.unanswered, _LAST_ANSWERS_SECONDS)
@@ -247,7 +246,7 @@ async def _scrape(world: _World) -> Reported:
 
 
 def _invitations(world: _World) -> list[str]:
-    """Return what to try while the demo runs; each command can be copied."""
+    """Return commands to try while the demo runs, in a form to copy."""
     bot = world.bot.url
     check = [
         f"chatvitals doctor --graph-url {world.graph_url} --access-token {_ACCESS_TOKEN}",
@@ -263,7 +262,7 @@ def _invitations(world: _World) -> list[str]:
 
 
 def _notes(world: _World, reported: Reported) -> list[str]:
-    """Say what is worth a sentence besides the table."""
+    """Return further sentences for the end of the run."""
     delivery, api = world.delivery, world.api
     posted = f"{delivery.posts} webhooks posted, {delivery.retries} of them again"
     notes = [
@@ -273,13 +272,13 @@ def _notes(world: _World, reported: Reported) -> list[str]:
     if reported.internal_errors or reported.dropped:
         notes.append(f"Inside chatvitals: {reported.internal_errors:g} errors, {reported.dropped:g} events not used.")
     warnings = [text for text in world.bot.words.splitlines() if text.startswith("chatvitals: ")]
-    notes.extend(text for text in warnings if "metrics_token" not in text)  # on loopback nobody else reads along
+    notes.extend(text for text in warnings if "metrics_token" not in text)  # on loopback the metrics may be open
     return notes
 
 
 async def _until(condition: Callable[[], bool], seconds: float) -> None:
     give_up = time.monotonic() + seconds
-    while not condition() and time.monotonic() < give_up:  # noqa: ASYNC110 - nobody would set an event
+    while not condition() and time.monotonic() < give_up:  # noqa: ASYNC110 - there is no event for the condition
         await asyncio.sleep(0.02)
 
 
@@ -293,7 +292,7 @@ async def _either(stop: asyncio.Event, seconds: float) -> None:
 
 @contextmanager
 def _ctrl_c(stop: asyncio.Event) -> Iterator[None]:
-    """Let the first Ctrl-C ask for the closing table; a second one, or SIGTERM, ends everything at once."""
+    """Let the first Ctrl-C request the closing table. A second Ctrl-C, or SIGTERM, ends everything at once."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     before: dict[signal.Signals, Any] = {}

@@ -1,4 +1,4 @@
-"""Scenarios: how the bot thinks, how customers behave, and what goes wrong between them, and when."""
+"""Scenarios of the demo: the bot's speed, the customers' behaviour, and the faults with their times."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from dataclasses import dataclass, field
 from chatvitals.simulator.conditions import Conditions, Range
 
 USUAL_DURATION = 60.0
-"""To how many seconds the phases of a run are scaled that has no end."""
+"""Length in seconds to which the phases of an endless run are scaled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One way a day can go."""
+    """One scenario."""
 
     name: str
     about: str
     think: tuple[Range, ...]
-    """How long the bot thinks: one of these ranges (seconds) per answer, equally likely."""
+    """Thinking time of the bot. Each answer uses one of these ranges (seconds), equally likely."""
     later: tuple[Range, ...] = ()
-    """How long it thinks when a third of the run is over; empty where nothing changes."""
+    """Thinking time from a third of the run on. It is empty where nothing changes."""
     blocks: float = 0.0
-    """Share of those who leave unanswered who block the number; above 0, WhatsApp rates the number."""
+    """Share of the customers that block the number when they leave unanswered. Above 0, WhatsApp rates the number."""
     shortest: float = 0.0
-    """The seconds that its story takes at least."""
+    """Least duration of the scenario in seconds."""
     arrivals: float = 2.0
-    """Customers who come per second."""
+    """Arriving customers per second."""
     patience: Range = (15.0, 30.0)
-    """How long a customer waits before leaving, in seconds."""
+    """Seconds that a customer waits before leaving."""
     normal: Conditions = field(default_factory=Conditions)
     trouble: Conditions | None = None
     trouble_between: Range = (0.0, 0.0)
-    """From which second to which of every `cycle` there is trouble."""
+    """Start and end second of the trouble within every `cycle`."""
     cycle: float = 30.0
     culprit: str = "Slow answers"
-    """What costs orders here, at the beginning of a sentence."""
+    """The cause of lost orders, as the start of a sentence."""
 
     def outcome(self, lost: int, paid: int) -> str:
-        """Return what happened, as a sentence: orders that were lost since nobody answered, and that were paid."""
+        """Return a sentence on the orders that were lost for lack of an answer, and the orders that were paid."""
         orders = "order" if paid == 1 else "orders"
         if not lost:
             return f"Nobody left without an answer; {paid} {orders} paid for."
@@ -51,11 +51,11 @@ class Scenario:
         return self.blocks > 0
 
     def slows_at(self, duration: float | None) -> float:
-        """Return the second from which on the bot thinks longer; infinity where it never does."""
+        """Return the second from which the bot thinks longer, or infinity."""
         return (duration or USUAL_DURATION) / 3 if self.later else math.inf
 
     def reviewed_every(self, duration: float | None) -> float:
-        """Return the seconds between two reviews of the rating; polls and scrapes need three to see each step."""
+        """Return the seconds between two reviews of the rating. Polls and scrapes need three to see each step."""
         return max((duration or USUAL_DURATION) / 12, 3.0)
 
     def troubled(self, elapsed: float) -> bool:
@@ -64,7 +64,7 @@ class Scenario:
         return self.trouble is not None and start <= elapsed % self.cycle < end
 
     def conditions(self, elapsed: float) -> Conditions:
-        """Return what WhatsApp is like `elapsed` seconds after the start."""
+        """Return the state of WhatsApp `elapsed` seconds after the start."""
         if self.trouble is not None and self.troubled(elapsed):
             return self.trouble
         return self.normal

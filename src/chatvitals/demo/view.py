@@ -1,4 +1,4 @@
-"""What a terminal shows: a table that moves, or plain lines where it cannot; at the end both sides, row by row."""
+"""The demo's display: a live table or plain lines, and at the end both sides row by row."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ _HEAD = ("", "customers", "metrics", "allowed", "agree")
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What there is to see now."""
+    """The current state of the demo."""
 
     elapsed: float
     present: int
     truth: Truth
     reported: Reported | None
-    """The latest scrape; None while there is none."""
+    """The latest scrape, or None while there is none."""
     trouble: bool
     seen: Seen | None = None
-    """The ratings so far; None where nobody rates."""
+    """The ratings so far, or None in a scenario without ratings."""
 
 
 class View(Protocol):
-    """Where the demo shows itself."""
+    """A display of the demo."""
 
     def start(self, scenario: Scenario, metrics_url: str) -> None:
-        """Say what begins."""
+        """Show the start of the run."""
 
     def show(self, moment: Snapshot) -> None:
-        """Show what there is to see now; called a few times per second."""
+        """Show the current state. It is called a few times per second."""
 
     def say(self, sentence: str) -> None:
-        """Add a sentence."""
+        """Show a sentence."""
 
     def end(self, rows: list[Row], outcome: str) -> None:
-        """Show what happened and the verdict as sentences, then the table."""
+        """Show the outcome and the verdict as sentences, then the table."""
 
     def stop(self) -> None:
-        """Give the terminal back without a table."""
+        """Release the terminal without a table."""
 
 
 class PlainView:
@@ -62,7 +62,7 @@ class PlainView:
         self._next = 0.0
 
     def start(self, scenario: Scenario, metrics_url: str) -> None:
-        """Say what begins."""
+        """Show the start of the run."""
         self.say(f"chatvitals demo, scenario {scenario.name}: {scenario.about}.")
         self.say(f"Metrics: {metrics_url} - Ctrl-C ends it with a table of both sides.")
 
@@ -74,20 +74,20 @@ class PlainView:
         self.say(line(moment))
 
     def say(self, sentence: str) -> None:
-        """Print a sentence at once, so that a pipe shows it in time."""
-        print(sentence, flush=True)  # noqa: T201 - this is what a demo is for
+        """Print a sentence at once, without delay in a pipe."""
+        print(sentence, flush=True)  # noqa: T201 - the output of the demo
 
     def end(self, rows: list[Row], outcome: str) -> None:
-        """Print what happened, the verdict and the table."""
+        """Print the outcome, the verdict and the table."""
         for text in ("", outcome, comparison.verdict(rows), "", *table_lines(rows)):
             self.say(text)
 
     def stop(self) -> None:
-        """Do nothing: lines stay as they are."""
+        """Do nothing, because printed lines stay."""
 
 
 class RichView:
-    """A table that moves, and the closing one in colours."""
+    """A live table, and a coloured table at the end."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
@@ -95,7 +95,7 @@ class RichView:
         self._title = Text()
 
     def start(self, scenario: Scenario, metrics_url: str) -> None:
-        """Say what begins, and take over the lower part of the terminal."""
+        """Show the start of the run, and take over the lower part of the terminal."""
         self._title = Text.assemble(
             ("chatvitals demo", "bold"), f" - {scenario.name}\n{scenario.about}\n", (metrics_url, "cyan")
         )
@@ -109,11 +109,11 @@ class RichView:
             self._live.update(Group(self._title, Text("\n".join(shown), no_wrap=True)), refresh=True)
 
     def say(self, sentence: str) -> None:
-        """Print a sentence above whatever moves."""
+        """Print a sentence above the live table."""
         self._console.print(Text(sentence))
 
     def end(self, rows: list[Row], outcome: str) -> None:
-        """Give the terminal back, with what happened, the verdict and the table on it."""
+        """Release the terminal, and print the outcome, the verdict and the table."""
         self.stop()
         agreed = all(row.agrees for row in rows)
         self._console.print(Text(outcome, style="bold"))
@@ -125,14 +125,14 @@ class RichView:
         self._console.print(table)
 
     def stop(self) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
 
 def line(moment: Snapshot) -> str:
-    """Return a moment as one line of text."""
+    """Return the state as one line of text."""
     truth, reported = moment.truth, moment.reported
     said = (
         "nothing yet"

@@ -1,1 +1,1 @@
-"""`chatvitals doctor`: is everything set up so that the numbers can be right, and what to do where it is not."""
+"""Checks of `chatvitals doctor`, with advice for everything that needs attention."""

@@ -20,20 +20,20 @@ _OVERRIDE = "callback override"
 
 
 class Subscription(NamedTuple):
-    """What is known of an account's subscription."""
+    """The subscription of an account, as far as it is known."""
 
     finding: Finding
     override: str = ""
-    """Where this account's messages go instead of the app's callback address."""
+    """The address that gets this account's messages instead of the app's callback address."""
     missing: bool = False
-    """Whether the account is known not to be subscribed, which can be mended."""
+    """Whether the account is known to lack a subscription, which `--fix` can add."""
     known: bool = True
 
 
 def subscription(graph: Graph, waba: str, app_id: str) -> Subscription:
-    """Look whether the app receives an account's webhooks."""
+    """Check whether the app receives an account's webhooks."""
     if graph.out_of_reach:
-        return Subscription(skipped(SUBSCRIPTION, f"not asked: {graph.out_of_reach}", subject=waba), known=False)
+        return Subscription(skipped(SUBSCRIPTION, f"not checked: {graph.out_of_reach}", subject=waba), known=False)
     try:
         rows = graph.rows(f"{waba}/subscribed_apps")
     except RefusedError as error:
@@ -49,19 +49,19 @@ def subscription(graph: Graph, waba: str, app_id: str) -> Subscription:
         return Subscription(attention(SUBSCRIPTION, found, mend, subject=waba), missing=True)
     own = [apps[app_id]] if app_id else rows
     override = next((uri for row in own if isinstance(uri := row.get("override_callback_uri"), str) and uri), "")
-    found = f"subscribed, though it is not known which of these is yours: {names}"
+    found = f"an app is subscribed, but it is not known which one is yours: {names}"
     found = f"{_named(apps[app_id])} is subscribed" if app_id else found
     return Subscription(ok(SUBSCRIPTION, found, subject=waba), override)
 
 
 def overrides(waba: str, subscribed: Subscription, numbers: Iterable[Json], callback: str) -> Finding:
-    """Return whether overrides part messages from the webhooks about quality.
+    """Return whether overrides send messages and quality webhooks to different addresses.
 
     Args:
         waba: the account.
-        subscribed: what is known of its subscription.
-        numbers: its numbers, with `webhook_configuration` where the API tells it.
-        callback: the app's own callback address, where it is known.
+        subscribed: the subscription, as far as it is known.
+        numbers: its numbers, with `webhook_configuration` where the API returns it.
+        callback: the app's own callback address, or the empty string.
 
     """
     found = {subscribed.override: "the account"} if subscribed.override else {}
@@ -85,19 +85,19 @@ def overrides(waba: str, subscribed: Subscription, numbers: Iterable[Json], call
         _OVERRIDE,
         f"messages of {whose} go to {http.shown(address)}, but webhooks about quality, templates and the account "
         f"always go to the app's own callback address{own}",
-        "let that address lead to this bot as well, or remove the override; else these gauges hear nothing",
+        "point that address to this bot as well, or remove the override; otherwise these gauges stay empty",
         subject=waba,
     )
 
 
 def subscribe(graph: Graph, waba: str) -> Finding | None:
-    """Subscribe the token's app to an account; return what went wrong, or None."""
+    """Subscribe the token's app to an account. Return a finding on a failure, or None."""
     try:
         answer = graph.post(f"{waba}/subscribed_apps")
     except RefusedError as error:
-        return attention(SUBSCRIPTION, f"subscribing was refused: {error}", error.do_next, subject=waba)
+        return attention(SUBSCRIPTION, f"the subscription was refused: {error}", error.do_next, subject=waba)
     if answer.get("success") is not True:
-        return attention(SUBSCRIPTION, "subscribing had no success, without a reason", "try again", subject=waba)
+        return attention(SUBSCRIPTION, "the subscription failed without a reason", "try again", subject=waba)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Which webhooks the app has asked WhatsApp for, and where they go (whatsapp/README.md 6.5)."""
+"""Check of the app's webhook fields and callback address (whatsapp/README.md 6.5)."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _TICK = "tick them in the App Dashboard, WhatsApp, Configuration, Webhook fields
 
 
 class Subscribed(NamedTuple):
-    """What is known of the app's subscription: the finding about its fields, and where webhooks go."""
+    """The app's subscription: the finding about its fields, and its callback address."""
 
     finding: Finding
     callback: str = ""
 
 
 def fields(app_id: str, apps: Sequence[Graph]) -> Subscribed:
-    """Look which fields the app is subscribed to.
+    """Check the fields that the app is subscribed to.
 
     Args:
-        app_id: the app's id, if it is known.
-        apps: the Graph API as the app sees it, with each of its secrets.
+        app_id: the app's id, or the empty string.
+        apps: clients of the Graph API with the app's own tokens, one for each secret.
 
     """
     if not app_id or not apps:
         enable = "--app-id (CHATVITALS_APP_ID) and the app secret (CHATVITALS_APP_SECRET) enable this"
-        return Subscribed(skipped(_FIELDS, "only the app itself may list them", enable))
+        return Subscribed(skipped(_FIELDS, "only the app itself may list its webhook fields", enable))
     refused: RefusedError | None = None
     for app in apps:
         try:
@@ -50,37 +50,37 @@ def fields(app_id: str, apps: Sequence[Graph]) -> Subscribed:
 
 
 def callback(known: str, url: str) -> Finding:
-    """Return whether the app's callback address is the one that is checked with `--url`."""
+    """Return whether the app's callback address is the address of `--url`."""
     if not known:
         return skipped(_CALLBACK, "the app's callback address is not known", "the app id and app secret enable this")
     where = http.shown(known)
     if not url:
         return skipped(_CALLBACK, f"webhooks go to {where}", "--url (CHATVITALS_WEBHOOK_URL) compares it with yours")
     if http.is_loopback(url):
-        return ok(_CALLBACK, f"webhooks go to {where}; --url is this machine's side of it")
+        return ok(_CALLBACK, f"webhooks go to {where}; --url is a local address")
     if same(known, url):
         return ok(_CALLBACK, f"webhooks go to {where}")
     return attention(
         _CALLBACK,
         f"webhooks go to {where}, not to {http.shown(url)}",
-        "correct it in the App Dashboard, WhatsApp, Configuration; or is --url another bot's?",
+        "correct it in the App Dashboard, WhatsApp, Configuration, or check that --url is this bot's address",
     )
 
 
 def same(one: str, other: str) -> bool:
-    """Return whether two addresses are the same, but for a slash at the end and the query."""
+    """Return whether two addresses are the same, without a slash at the end and the query."""
     return http.shown(one).rstrip("/").lower() == http.shown(other).rstrip("/").lower()
 
 
 def _read(app_id: str, rows: list[Json]) -> Subscribed:
     row = next((row for row in rows if row.get("object") == enums.OBJECT), None)
     if row is None:
-        found = f"the app {app_id} is subscribed to nothing of WhatsApp"
+        found = f"the app {app_id} has no subscription for WhatsApp"
         return Subscribed(attention(_FIELDS, found, f"set the callback address, and {_TICK}"))
     address = row.get("callback_url")
     address = address if isinstance(address, str) else ""
     if row.get("active") is False:
-        found = "the app's subscription is switched off: no webhook comes at all"
+        found = "the app's subscription is switched off, so no webhook comes"
         return Subscribed(attention(_FIELDS, found, "verify the callback address again in the App Dashboard"), address)
     listed = row.get("fields")
     ticked = {_name(item) for item in listed} if isinstance(listed, list) else set()
@@ -94,5 +94,5 @@ def _read(app_id: str, rows: list[Json]) -> Subscribed:
 
 
 def _name(item: object) -> str:
-    """Return a field's name: an object with its version, or the bare name in older versions of the API."""
+    """Return a field's name. Older versions of the API return a bare name instead of an object."""
     return str(item.get("name")) if isinstance(item, dict) else str(item)

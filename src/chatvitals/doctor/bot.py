@@ -1,4 +1,4 @@
-"""The bot itself, imported as a server would: `--app module:app` tells the doctor everything that the bot knows."""
+"""Import of a bot with `--app module:app`, so that the doctor knows the bot's own set-up."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _UNKNOWN = skipped(_PATH, "no webhook has come yet", "--app MODULE:APP compares 
 
 
 class BotSetup(NamedTuple):
-    """What a bot's code says about itself."""
+    """The set-up in a bot's code."""
 
     settings: Settings
     webhook_paths: tuple[str, ...]
     """The paths that chatvitals watches."""
     metrics_paths: tuple[str, ...]
     posts: tuple[str, ...]
-    """The paths at which the application answers POST; none where its framework does not tell."""
+    """The paths at which the application answers POST. It is empty where its framework does not list them."""
     tokens: dict[str, str]
     """The access tokens of `watch_quality`, by account."""
 
 
 def load(name: str) -> BotSetup:
-    """Import a bot and return its set-up; what it started in this process is closed again.
+    """Import a bot and return its set-up. Everything that it started in this process is closed again.
 
     Args:
-        name: `module:app`, as for uvicorn; the current folder is searched first.
+        name: `module:app`, as for uvicorn. The current folder is searched first.
 
     Raises:
-        SettingsError: it cannot be imported, or holds no `Vitals`.
+        SettingsError: the bot cannot be imported, or holds no `Vitals`.
 
     """
     module_name, _, attribute = name.partition(":")
@@ -83,10 +83,10 @@ def webhook_path(bot: BotSetup | None, callback_path: str, lost: float, accepted
     """Return whether chatvitals watches the path that WhatsApp posts to.
 
     Args:
-        bot: what the bot's code says, where it is known.
-        callback_path: the path of the address that WhatsApp posts to; empty where it is not known.
+        bot: the set-up in the bot's code, or None where it is not known.
+        callback_path: the path of the address that WhatsApp posts to. It is empty where it is not known.
         lost: webhooks that the running bot has seen on other paths.
-        accepted: webhooks that it has accepted.
+        accepted: webhooks that the running bot has accepted.
 
     """
     if lost and not accepted:
@@ -118,7 +118,7 @@ def _of_code(bot: BotSetup | None, callback_path: str = "") -> Finding:
 
 
 def _vitals_of(app: Any, module: Any) -> Iterator[Vitals]:
-    """Yield what watches an application: itself, its middleware, or a variable of its module."""
+    """Yield the `Vitals` of an application, from itself, its middleware, or a variable of its module."""
     if isinstance(app, Vitals):
         yield app
     for middleware in getattr(app, "user_middleware", None) or ():
@@ -135,7 +135,7 @@ def _only(value: object) -> Iterator[Vitals]:
 
 
 def _posts(app: Any) -> Iterator[str]:
-    """Yield the fixed paths at which an application answers POST: of Starlette and FastAPI, or of Flask and Quart."""
+    """Yield the fixed paths at which an application of Starlette, FastAPI, Flask or Quart answers POST."""
     for route in getattr(app, "routes", None) or ():
         if "POST" in (getattr(route, "methods", None) or ()):
             yield str(getattr(route, "path", ""))

@@ -1,4 +1,4 @@
-"""All checks in turn, each independent of the result of the others, and `--fix`."""
+"""The run of all checks, each independent of the others' results, and `--fix`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class _Subscribing(NamedTuple):
-    """What it takes to subscribe accounts: the API, the app, and the accounts that lack it."""
+    """The data for subscribing accounts: the API, the app, and the accounts without a subscription."""
 
     graph: Graph | None
     app_id: str
@@ -56,20 +56,20 @@ def run(
     as_json: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> bool:
-    """Check everything, print what is found and return whether nothing needs attention.
+    """Run all checks and print their findings. Return whether nothing needs attention.
 
     Args:
         options: the arguments of the command line.
         fix: whether to subscribe accounts that are not subscribed.
-        yes: whether to do so without asking.
+        yes: whether to subscribe without a question.
         as_json: whether to print JSON.
-        environ: the variables for all other values, by default the process's.
+        environ: environment variables with all other values. The default is the process's environment.
 
     Raises:
-        SettingsError: an argument or a variable is wrong.
+        SettingsError: an argument or a variable is invalid.
 
     """
-    # httpx tells of every request with its query at this level, and one of WhatsApp's takes the token there
+    # httpx logs every request with its query at this level, and one query to WhatsApp contains the token
     logging.getLogger("httpx").setLevel(logging.WARNING)
     checked = config.setup(options, os.environ if environ is None else environ)
     report = Report(checked.secrets, as_json=as_json)
@@ -84,7 +84,7 @@ def run(
 
 
 def _meta(checked: Setup, report: Report, stack: ExitStack) -> _Subscribing:
-    """Check what the Graph API tells; return what `--fix` needs."""
+    """Run the checks at the Graph API. Return the data for `--fix`."""
     app_id, graph = checked.app_id, None
     apps = _apps(checked, app_id, stack)
     if checked.access_token:
@@ -95,8 +95,8 @@ def _meta(checked: Setup, report: Report, stack: ExitStack) -> _Subscribing:
             report.add(finding)
         app_id = token.app_id
     else:
-        report.add(skipped("access token", "there is none", "CHATVITALS_ACCESS_TOKEN (--access-token) enables this"))
-    if not checked.app_id:  # the token has told it meanwhile
+        report.add(skipped("access token", "none is given", "CHATVITALS_ACCESS_TOKEN (--access-token) enables this"))
+    if not checked.app_id:  # the token's check has found it meanwhile
         apps = _apps(checked, app_id, stack)
     subscribed = meta_app.fields(app_id, apps)
     report.add(meta_token.clock(next((g.skew for g in (graph, *apps) if g and g.skew is not None), None)))
@@ -105,7 +105,7 @@ def _meta(checked: Setup, report: Report, stack: ExitStack) -> _Subscribing:
     unsubscribed: list[str] = []
     if graph is None or not checked.wabas:
         enable = "CHATVITALS_WABA_IDS (--waba) and an access token enable this"
-        report.add(skipped(accounts.SUBSCRIPTION, "no account is named", enable))
+        report.add(skipped(accounts.SUBSCRIPTION, "no account is given", enable))
     else:
         for waba in checked.wabas:
             own = accounts.subscription(graph, waba, app_id)
@@ -119,7 +119,7 @@ def _meta(checked: Setup, report: Report, stack: ExitStack) -> _Subscribing:
 
 
 def _apps(checked: Setup, app_id: str, stack: ExitStack) -> list[Graph]:
-    """Return the Graph API as the app sees it, with each of the secrets; nothing without the app's id."""
+    """Return a client of the Graph API for each app secret. Without the app's id there is none."""
     apps = [Graph(checked, f"{app_id}|{secret}", of_app=True) for secret in checked.app_secrets if app_id]
     for app in apps:
         stack.callback(app.close)
@@ -127,7 +127,7 @@ def _apps(checked: Setup, app_id: str, stack: ExitStack) -> list[Graph]:
 
 
 def _rest(checked: Setup, report: Report, found: store.StoreReport, callback: str) -> None:
-    """Check what is on the bot's side; the endpoint last, as its forged webhooks might be taken for real ones."""
+    """Run the checks of the bot's side. The endpoint is last, because its forged webhooks could look real."""
     metrics = measuring.metrics(checked)
     told = metrics.samples if metrics.samples is not None else found.samples
     counted = traffic.of(told or ())
@@ -142,14 +142,14 @@ def _rest(checked: Setup, report: Report, found: store.StoreReport, callback: st
 
 
 def _fix(report: Report, subscribing: _Subscribing, *, yes: bool) -> None:
-    """Subscribe accounts, after asking, and look again."""
+    """Subscribe accounts after a question, and check them again."""
     graph, app_id, wabas, _ = subscribing
     if graph is None or not wabas:
-        report.say("\nNothing to fix: no account is known to lack its subscription.")
+        report.say("\nNothing to fix: no account is known to need a subscription.")
         return
     for waba in wabas:
         if not yes and not sys.stdin.isatty():
-            report.say(f"\nThe account {waba} would be subscribed. Nothing was done: --yes does it without asking.")
+            report.say(f"\nThe account {waba} would be subscribed. Nothing was changed. --yes subscribes it at once.")
             continue
         if not yes and not _agreed(f"\nSubscribe this token's app to the account {waba}? [y/N] "):
             continue
@@ -159,7 +159,7 @@ def _fix(report: Report, subscribing: _Subscribing, *, yes: bool) -> None:
 
 
 def _agreed(question: str) -> bool:
-    """Ask beside the output, which may be a file."""
+    """Ask on standard error, because the output may be a file."""
     sys.stderr.write(question)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -1,4 +1,4 @@
-"""What the doctor is told: options, then the variables that the bot uses as well, then defaults."""
+"""The input of the doctor: options, then the bot's own variables, then defaults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Options(NamedTuple):
-    """The options of the command line; None is what was not given. Secrets may be in them: there is no `repr`."""
+    """The options of the command line. None means not given. There is no `repr`, because they may hold secrets."""
 
     access_token: str | None = None
     waba: Sequence[str] | None = None
@@ -40,7 +40,7 @@ class Options(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """Everything that is checked; the empty string is what nobody has named. `repr` never shows a secret."""
+    """All values to check. The empty string means not given. `repr` never shows a secret."""
 
     access_token: str = field(default="", repr=False)
     wabas: tuple[str, ...] = ()
@@ -55,11 +55,11 @@ class Setup:
     metrics_url: str = field(default="", repr=False)
     metrics_token: str = field(default="", repr=False)
     bot: BotSetup | None = field(default=None, repr=False)
-    """What the bot's code says, where `--app` names it."""
+    """The set-up in the bot's code, if `--app` is given."""
 
     @property
     def secrets(self) -> set[str]:
-        """All that must never be printed."""
+        """All secrets, which must never be printed."""
         found = {self.access_token, *self.app_secrets, self.verify_token, self.metrics_token}
         found.update(self.bot.tokens.values() if self.bot is not None else ())
         for url in (self.store, self.url, self.metrics_url, self.graph_url):
@@ -68,10 +68,10 @@ class Setup:
 
 
 def setup(options: Options, environ: Mapping[str, str]) -> Setup:
-    """Return what is to be checked.
+    """Return the values to check.
 
     Raises:
-        SettingsError: a value is not allowed; the message names it and holds no secret.
+        SettingsError: a value is not allowed. The message names it and holds no secret.
 
     """
     _need_a_client()
@@ -101,7 +101,7 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
         ("graph_url", settings.graph_url), ("webhook_url", tool.webhook_url), ("metrics_url", tool.metrics_url)
     ):  # fmt: skip
         if url and not http.is_address(url):
-            raise SettingsError(f"{name} must be an address of which a request can be made")
+            raise SettingsError(f"{name} must be a valid http or https address")
     url, metrics_url = _addresses(bot, tool.webhook_url, tool.metrics_url)
     store = text_of("store", rules(Settings)["store"], environ)
     return Setup(
@@ -122,7 +122,7 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
 
 
 def _told_by(bot: BotSetup) -> dict[str, object]:
-    """Return the settings of a bot that the doctor needs; those that it does not have are left out."""
+    """Return the settings of a bot that the doctor needs, without settings that the bot lacks."""
     known = bot.settings
     found: dict[str, object] = {
         "access_token": next(iter(bot.tokens.values()), None) or known.access_token,
@@ -137,7 +137,7 @@ def _told_by(bot: BotSetup) -> dict[str, object]:
 
 
 def _addresses(bot: BotSetup | None, url: str, metrics_url: str) -> tuple[str, str]:
-    """Return both addresses of a bot; its paths complete the one that is not given."""
+    """Return the addresses of a bot's webhook and metrics. The bot's paths complete a missing address."""
     if bot is None:
         return url, metrics_url
     if metrics_url and not url and bot.webhook_paths:
@@ -148,24 +148,24 @@ def _addresses(bot: BotSetup | None, url: str, metrics_url: str) -> tuple[str, s
 
 
 def _need_a_client() -> None:
-    """See that a client can be made at all: httpx reads proxies and certificates from the environment."""
+    """Check that an HTTP client can be created. httpx reads proxies and certificates from the environment."""
     try:
         httpx.Client().close()
     except (ImportError, ValueError, OSError) as error:  # their texts may quote the proxy's login
         raise SettingsError(
-            f"no HTTP client can be made ({type(error).__name__}): check the variables HTTP_PROXY, HTTPS_PROXY and "
+            f"no HTTP client can be created ({type(error).__name__}): check the variables HTTP_PROXY, HTTPS_PROXY and "
             "ALL_PROXY (a SOCKS proxy needs: pip install 'httpx[socks]'), SSL_CERT_FILE and SSL_CERT_DIR"
         ) from None
 
 
 def _sendable(name: str, secret: str) -> str:
     if not secret.isascii():
-        raise SettingsError(f"{name} must be a text of ASCII characters (the value is hidden because it is secret)")
+        raise SettingsError(f"{name} must contain only ASCII characters (the value is hidden because it is secret)")
     return secret
 
 
 def _secrets_of(url: str) -> Iterator[str]:
-    """Yield what an address may hold that nobody else should know, as it is written and as it is meant."""
+    """Yield the secrets in an address, in encoded and decoded form."""
     try:
         parts = urlsplit(url)
         login = parts.netloc.rpartition("@")[0].partition(":")[2]

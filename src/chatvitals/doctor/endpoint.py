@@ -1,7 +1,7 @@
-"""Does the bot's webhook endpoint prove itself to WhatsApp, and turn away what WhatsApp has not signed.
+"""Checks that the webhook endpoint answers WhatsApp's handshake and refuses unsigned webhooks.
 
-chatvitals stands before the bot but blocks nothing: refusing is the bot's own task. What is sent here is forged on
-purpose and says nothing (`"entry": []`), so that a bot that takes it does nothing either.
+chatvitals blocks no requests, because that is the bot's own task. The requests here are forged on purpose and empty
+(`"entry": []`), so that a bot that accepts them does nothing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _HANDSHAKE, _WRONG, _BAD, _NONE = "handshake", "wrong verify token", "bad signature", "no signature"
 _FORGED = b'{"object":"whatsapp_business_account","entry":[]}'
-_VERIFY = "answer GET with the text of hub.challenge when hub.verify_token is yours, and with 403 when it is not"
-_REFUSE = "answer 401 unless X-Hub-Signature-256 fits the raw body: anybody can post there"
+_VERIFY = "answer GET with hub.challenge as plain text if hub.verify_token is correct, otherwise with 403"
+_REFUSE = "answer 401 unless X-Hub-Signature-256 matches the raw body, because anybody can post there"
 
 
 def endpoint(setup: Setup) -> Iterator[Finding]:
-    """Yield what is found about the endpoint."""
+    """Yield the findings about the endpoint."""
     if not setup.url:
-        yield skipped(_HANDSHAKE, "no webhook endpoint is named", "--url (CHATVITALS_WEBHOOK_URL) enables this")
+        yield skipped(_HANDSHAKE, "no webhook endpoint is given", "--url (CHATVITALS_WEBHOOK_URL) enables this")
         return
     try:
         yield (
@@ -50,27 +50,27 @@ def _handshake(setup: Setup) -> Finding:
     challenge = secrets.token_hex(8)
     answer = _asked(setup.url, setup.verify_token, challenge)
     if answer.status != 200:
-        return attention(_HANDSHAKE, f"the right verify token is answered with {_status(answer)}", _hint(answer))
+        return attention(_HANDSHAKE, f"the bot answers the correct verify token with {_status(answer)}", _hint(answer))
     if answer.body.strip() != challenge.encode():
         kind = answer.kind or "no content type"
         quoted = b'"' + challenge.encode() + b'"' == answer.body.strip()
         found = "the challenge comes back in quotes" if quoted else f"the answer is not the challenge ({kind})"
         do_next = "answer with the challenge as plain text, not as JSON" if quoted else _VERIFY
         return attention(_HANDSHAKE, found, do_next)
-    return ok(_HANDSHAKE, "answers the challenge")
+    return ok(_HANDSHAKE, "the bot answers the challenge")
 
 
 def _wrong_token(url: str) -> Finding:
     challenge = secrets.token_hex(8)
     answer = _asked(url, f"not-yours-{secrets.token_hex(8)}", challenge)
     if answer.status == 200 and challenge.encode() in answer.body:
-        found = "answers the challenge whatever the token: anybody could make the address theirs"
+        found = "the bot answers the challenge with any token, so anybody could register the address"
         return attention(_WRONG, found, _VERIFY)
     if answer.status >= 500:
-        return attention(_WRONG, f"is answered with {_status(answer)}", _VERIFY)
+        return attention(_WRONG, f"the bot answers a wrong token with {_status(answer)}", _VERIFY)
     if answer.status in {404, 405} or 300 <= answer.status < 400:
-        return attention(_WRONG, f"is answered with {_status(answer)}", _hint(answer))
-    return ok(_WRONG, f"is refused ({answer.status})")
+        return attention(_WRONG, f"the bot answers a wrong token with {_status(answer)}", _hint(answer))
+    return ok(_WRONG, f"a wrong token is refused ({answer.status})")
 
 
 def _forged(url: str, check: str, headers: dict[str, str]) -> Finding:
@@ -80,7 +80,7 @@ def _forged(url: str, check: str, headers: dict[str, str]) -> Finding:
     if answer.status >= 500:
         return attention(check, f"a forged webhook makes the bot fail ({answer.status})", _REFUSE)
     if answer.status in {404, 405} or 300 <= answer.status < 400:
-        return attention(check, f"a POST is answered with {_status(answer)}", _hint(answer))
+        return attention(check, f"the bot answers a POST with {_status(answer)}", _hint(answer))
     return ok(check, f"a forged webhook is refused ({answer.status})")
 
 
@@ -96,9 +96,9 @@ def _status(answer: http.HttpAnswer) -> str:
 
 def _hint(answer: http.HttpAnswer) -> str:
     if 300 <= answer.status < 400:
-        return "give the address that it leads to, here and to WhatsApp, which follows no redirect"
+        return "use the final address, here and at WhatsApp, because WhatsApp follows no redirects"
     if answer.status in {404, 405}:
-        return "check the path of --url, and that the bot takes GET and POST there"
+        return "check the path of --url, and that the bot accepts GET and POST there"
     if answer.status >= 500:
-        return "see the bot's log: it fails at this request"
-    return "compare the verify token with the bot's; a proxy before it may ask for a login"
+        return "see the bot's log, because this request makes it fail"
+    return "compare the verify token with the bot's; a proxy in front of it may require a login"

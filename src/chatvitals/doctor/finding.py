@@ -1,4 +1,4 @@
-"""What a check found: one record, whatever was checked."""
+"""The finding of a check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 State: TypeAlias = Literal["ok", "attention", "skipped"]
 
 _SHORTEST_SECRET = 6
-"""Characters from which on a secret is blotted out; blotting out shorter ones would spoil words and so tell them."""
+"""Least length of a secret that is masked. Masking shorter secrets would damage words and reveal the secret."""
 
 
 class Finding(NamedTuple):
@@ -18,14 +18,14 @@ class Finding(NamedTuple):
 
     check: str
     subject: str
-    """What was looked at, such as the id of an account; empty where there is only one."""
+    """The checked object, such as the id of an account. It is empty where there is only one."""
     state: State
     found: str
     next: str = ""
-    """What to do next, where something is to do."""
+    """The next action, where one is needed."""
 
     def without(self, secrets: Iterable[str]) -> Finding:
-        """Return it fit to be shown: on one line, nothing that moves a terminal's cursor, no secret."""
+        """Return a printable copy: on one line, without terminal control characters, and without secrets."""
         shown = [_plain(text) for text in (self.subject, self.found, self.next)]
         for secret in sorted(filter(None, secrets), key=len, reverse=True):
             if len(secret) >= _SHORTEST_SECRET:
@@ -34,17 +34,17 @@ class Finding(NamedTuple):
 
 
 def ok(check: str, found: str, *, subject: str = "") -> Finding:
-    """Return that all is well."""
+    """Return a finding without a problem."""
     return Finding(check, subject, "ok", found)
 
 
 def attention(check: str, found: str, do_next: str, *, subject: str = "") -> Finding:
-    """Return that somebody should do something, and what."""
+    """Return a finding on a problem, with the next action."""
     return Finding(check, subject, "attention", found, do_next)
 
 
 def skipped(check: str, found: str, do_next: str = "", *, subject: str = "") -> Finding:
-    """Return that this was not checked, why, and what would enable it."""
+    """Return a finding on a check that was not made, with the reason and how to enable it."""
     return Finding(check, subject, "skipped", found, do_next)
 
 

@@ -1,4 +1,4 @@
-"""What WhatsApp's Graph API answers, and what it means when it does not."""
+"""Requests to WhatsApp's Graph API, with explanations of its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN_TROUBLE = frozenset({1, 2})
 
 
 class RefusedError(Exception):
-    """The Graph API told nothing: the message says why, `do_next` what to do."""
+    """The Graph API gave no data. The message holds the reason, and `do_next` the advice."""
 
     def __init__(self, says: str, do_next: str, *, code: int = 0) -> None:
         super().__init__(says)
@@ -31,10 +31,10 @@ class RefusedError(Exception):
 
 
 class Graph:
-    """The Graph API as one token sees it.
+    """A client of the Graph API with one token.
 
-    `out_of_reach` says why nothing more is asked once it did not answer, or would not answer this token; it is empty
-    while all is well.
+    `out_of_reach` is the reason why no more requests are made, because the API did not answer or refused this token.
+    It is empty otherwise.
     """
 
     def __init__(self, setup: Setup, token: str, *, of_app: bool = False) -> None:
@@ -45,7 +45,7 @@ class Graph:
 
     @property
     def skew(self) -> float | None:
-        """Seconds by which this machine's clock is ahead, where an answer has told."""
+        """Seconds by which this machine's clock is ahead, or None where no answer contained the time."""
         return self._client.skew
 
     def close(self) -> None:
@@ -53,10 +53,10 @@ class Graph:
         self._client.close()
 
     def get(self, path: str, **params: str) -> Json:
-        """Return what a node or an edge answers with.
+        """Return the object that a node or an edge returns.
 
         Raises:
-            RefusedError: there is nothing.
+            RefusedError: there is no such object.
 
         """
         return self._ask(lambda: self._client.get(path, **params))
@@ -65,7 +65,7 @@ class Graph:
         """Return all rows of an edge.
 
         Raises:
-            RefusedError: there are none to be had.
+            RefusedError: the rows cannot be read.
 
         """
         chosen = {"fields": fields} if fields else {}
@@ -75,7 +75,7 @@ class Graph:
         """Call an edge that changes something.
 
         Raises:
-            RefusedError: it was refused.
+            RefusedError: the call was refused.
 
         """
         return self._ask(lambda: self._client.post(path))
@@ -88,7 +88,7 @@ class Graph:
             if error.kind in {"timeout", "connection", "rate_limited"} or error.code in _EXPIRED:
                 self.out_of_reach = says.partition(":")[0]
             raise RefusedError(says, do_next, code=error.code) from None
-        except ValueError as error:  # a host's name that is none
+        except ValueError as error:  # an invalid host name
             says, do_next = http.why(error, self._host)
             self.out_of_reach = "the Graph API cannot be asked"
             raise RefusedError(f"{self.out_of_reach}: {says}", do_next) from None
@@ -101,20 +101,20 @@ class Graph:
             return str(error), "check CHATVITALS_GRAPH_URL; a proxy or a sign-in page may answer in the API's place"
         if error.kind == "rate_limited":
             wait = f"{error.wait / 60:.0f} min" if error.wait >= 60 else "an hour"
-            do_next = f"wait {wait}, and look for a program that asks too often with this token"
-            return f"this account's calls are used up for now: {error}", do_next
+            do_next = f"wait {wait}, and look for a program that sends too many requests with this token"
+            return f"this account has no calls left for now: {error}", do_next
         if error.code in _EXPIRED or error.status == 401:
             if self._of_app:
                 do_next = "compare --app-id and CHATVITALS_APP_SECRET with the App Dashboard, Settings, Basic"
-                return f"app id and app secret are not accepted together: {error}", do_next
-            do_next = "make a new one, best of a system user, as that need not expire; set CHATVITALS_ACCESS_TOKEN"
+                return f"this app id with this app secret is not accepted: {error}", do_next
+            do_next = "create a token of a system user, which need not expire, and set CHATVITALS_ACCESS_TOKEN"
             return f"the access token has expired or is not valid: {error}", do_next
         if error.code in _FORBIDDEN or error.status == 403:
             do_next = "give the token whatsapp_business_management, and its system user this account"
-            return f"the token may not see this: {error}", do_next
+            return f"the token has no permission for this: {error}", do_next
         if error.code == _NOT_FOUND:
-            do_next = "check the id; the token's system user must have been given this account in Business Settings"
-            return f"there is nothing that this token could see: {error}", do_next
+            do_next = "check the id, and assign this account to the token's system user in Business Settings"
+            return f"the token cannot see this object: {error}", do_next
         if error.status >= 500 or error.code in _OWN_TROUBLE:
-            return f"WhatsApp has trouble itself: {error}", "try again in a few minutes"
+            return f"WhatsApp reports a problem of its own: {error}", "try again in a few minutes"
         return str(error), "look the code up in Meta's list of error codes, and try again"

@@ -1,4 +1,4 @@
-"""One HTTP request to an endpoint of the bot, with a time limit; whatever goes wrong becomes a plain sentence."""
+"""A single HTTP request to an endpoint of the bot, with a time limit and plain errors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SECONDS = 5.0
-"""For which an answer is waited."""
+"""Time limit for an answer, in seconds."""
 _MOST_BYTES = 8 * 1024 * 1024
 
 
 class HttpAnswer(NamedTuple):
-    """What came back."""
+    """The answer to a request."""
 
     status: int
     headers: httpx.Headers
@@ -32,12 +32,12 @@ class HttpAnswer(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The type of its content, such as `text/html`."""
+        """The content type, such as `text/html`."""
         return str(self.headers.get("content-type", "")).partition(";")[0].strip()
 
 
 class NoAnswerError(Exception):
-    """Nothing came back; the message says why in plain words, `do_next` what to do."""
+    """There was no answer. The message holds the reason, and `do_next` the advice."""
 
     def __init__(self, says: str, do_next: str) -> None:
         super().__init__(says)
@@ -52,7 +52,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
     content: bytes | None = None,
 ) -> HttpAnswer:
-    """Make one request; redirects are not followed, for neither WhatsApp nor a token goes along.
+    """Make one request. Redirects are not followed, like at WhatsApp.
 
     Raises:
         NoAnswerError: there was no answer within `SECONDS`.
@@ -77,23 +77,23 @@ def ask(
                 if time.monotonic() > give_up or len(body) > _MOST_BYTES:
                     raise httpx.ReadTimeout("endless")
             return HttpAnswer(response.status_code, response.headers, bytes(body))
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:  # a name that is none is one
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:  # an invalid name raises, too
         raise NoAnswerError(*why(error, host(url))) from None
 
 
 def why(error: BaseException, where: str) -> tuple[str, str]:
-    """Say in plain words why there was no answer, and what to do next; texts of libraries may quote the request."""
+    """Return the reason for a missing answer and advice. Library texts are left out, as they may quote the request."""
     causes = list(_causes(error))
     if any(isinstance(cause, httpx.TimeoutException | TimeoutError) for cause in causes):
         says = f"{where} did not answer within {SECONDS:g} s"
-        return says, "check that it runs and is not overloaded, and that no firewall swallows the connection"
+        return says, "check that it runs and is not overloaded, and that no firewall blocks the connection"
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return f"the name {where} is not known", "check the spelling, or the DNS of this machine"
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         says = f"the TLS certificate of {where} is not valid for it"
-        return says, "renew the certificate, or add the chain that is missing; WhatsApp refuses it as well"
+        return says, "renew the certificate, or add the missing chain; WhatsApp refuses it as well"
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return f"{where} does not speak TLS there", "check whether the address should begin with http:// instead"
+        return f"{where} does not use TLS", "check whether the address should begin with http:// instead"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return f"{where} refuses the connection", "check that it runs, and the port"
     says = f"{where} cannot be reached ({type(error).__name__})"
@@ -101,13 +101,13 @@ def why(error: BaseException, where: str) -> tuple[str, str]:
 
 
 def host(url: str) -> str:
-    """Return host and port of an address, as they are shown."""
+    """Return host and port of an address for display."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
 
 
 def shown(url: str) -> str:
-    """Return an address without what may be secret in it: who logs in, and the query."""
+    """Return an address without its secret parts, which are the login and the query."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -116,12 +116,12 @@ def shown(url: str) -> str:
 
 
 def is_address(url: str) -> bool:
-    """Return whether this is an http(s) address of which a request can be made."""
+    """Return whether a text is a usable http(s) address."""
     try:
         parts = urlsplit(url)
         httpx.URL(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except (ValueError, httpx.InvalidURL):  # a port that is none, or half an IPv6 address
+    except (ValueError, httpx.InvalidURL):  # an invalid port, or half an IPv6 address
         return False
 
 
@@ -136,7 +136,7 @@ def is_loopback(url: str) -> bool:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Return whom to trust, which takes a while to load."""
+    """Return the trusted certificates, which take a while to load."""
     return httpx.create_ssl_context()
 
 

@@ -1,4 +1,4 @@
-"""Can Prometheus read the metrics, nobody else, and do they tell of a webhook lately."""
+"""Checks of the metrics: readable for Prometheus, protected from others, and with a recent webhook."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _LATELY = 3600.0
 
 
 class MetricsReport(NamedTuple):
-    """What is found about the metrics, and their samples where they can be read."""
+    """The findings about the metrics, and their samples if they can be read."""
 
     findings: list[Finding]
     samples: list[Sample] | None = None
 
 
 def metrics(setup: Setup) -> MetricsReport:
-    """Ask for the metrics with the token and without it."""
+    """Request the metrics with and without the token."""
     url = setup.metrics_url
     if not url:
         enable = "--metrics-url (CHATVITALS_METRICS_URL) enables this"
-        return MetricsReport([skipped(_METRICS, "no address of the bot's metrics is named", enable)])
+        return MetricsReport([skipped(_METRICS, "no address of the bot's metrics is given", enable)])
     bearer = {"Authorization": f"Bearer {setup.metrics_token}"} if setup.metrics_token else {}
     try:
         answer = http.ask(url, headers=bearer)
@@ -44,27 +44,27 @@ def metrics(setup: Setup) -> MetricsReport:
 
 
 def last_webhook(found: list[Sample] | None, now: float) -> Finding:
-    """Return whether a webhook has come lately, by samples of the metrics or the store; `now` in Unix seconds."""
+    """Return whether a webhook has come lately, from samples of the metrics or the store. `now` is Unix seconds."""
     if found is None:
-        return skipped(_WEBHOOK, "neither metrics nor store tell of it", "--metrics-url or --store enables this")
+        return skipped(_WEBHOOK, "neither metrics nor store can be read", "--metrics-url or --store enables this")
     results = {sample.labels.get("result", ""): sample.value for sample in found if sample.name == WEBHOOKS.name}
     last = max((sample.value for sample in found if sample.name == LAST_WEBHOOK.name), default=0.0)
     refused = results.get("bad_signature", 0.0) + results.get("unsigned", 0.0)
     if not last and refused:
         return attention(
             _WEBHOOK,
-            f"none was accepted, and {refused:.0f} had no valid signature",
-            "compare the bot's app_secret with the App Dashboard; does a proxy rewrite the bodies?",
+            f"no webhook was accepted, and {refused:.0f} had no valid signature",
+            "compare the bot's app_secret with the App Dashboard, and check that no proxy rewrites bodies",
         )
     do_next = "send a message to the number; if no webhook arrives, check the subscription and the callback URL"
     if not last:
-        return attention(_WEBHOOK, "none has ever come", do_next)
+        return attention(_WEBHOOK, "no webhook has ever come", do_next)
     age = now - last
     if age > _LATELY:
         return attention(
             _WEBHOOK, f"the last one came {_ago(age)} ago", f"this may be a quiet hour. Otherwise {do_next}"
         )
-    others = f"; {refused:.0f} in all had no valid signature" if refused else ""
+    others = f"; {refused:.0f} in total had no valid signature" if refused else ""
     return ok(_WEBHOOK, f"the last one came {_ago(max(age, 0.0))} ago{others}")
 
 
@@ -84,7 +84,7 @@ def _read(url: str, answer: http.HttpAnswer, *, has_token: bool) -> tuple[Findin
 
 
 def _protected(url: str, status: int | None) -> Finding:
-    """Return whether the metrics are refused without the token; `status` is that of such a request, if one was made."""
+    """Return whether the metrics are refused without the token. `status` is known if such a request was made."""
     try:
         status = http.ask(url).status if status is None else status
     except http.NoAnswerError as error:
@@ -94,7 +94,7 @@ def _protected(url: str, status: int | None) -> Finding:
     if status != 200:
         return _not_known(f"without the token the answer is {status}")
     if http.is_loopback(url):
-        return ok(_PROTECTED, "open, but at an address that only this machine reaches")
+        return ok(_PROTECTED, "open, but only this machine can reach the address")
     do_next = "set metrics_token (CHATVITALS_METRICS_TOKEN) in the bot, or let only Prometheus reach them"
     return attention(_PROTECTED, "anybody who reaches the address can read them", do_next)
 

@@ -21,9 +21,9 @@ _MANAGER = "open WhatsApp Manager, Phone numbers"
 
 
 def numbers(graph: Graph, waba: str) -> tuple[list[Finding], list[Json]]:
-    """Return a finding for each number of an account, and the rows that the API tells of them."""
+    """Return a finding for each number of an account, and the API's rows."""
     if graph.out_of_reach:
-        return [skipped(_CHECK, f"not asked: {graph.out_of_reach}", subject=waba)], []
+        return [skipped(_CHECK, f"not checked: {graph.out_of_reach}", subject=waba)], []
     try:
         rows = _rows(graph, waba)
     except RefusedError as error:
@@ -35,7 +35,7 @@ def numbers(graph: Graph, waba: str) -> tuple[list[Finding], list[Json]]:
 
 
 def callback(rows: list[Json]) -> str:
-    """Return the app's own callback address as far as the numbers tell it, or the empty string."""
+    """Return the app's own callback address from the numbers' rows, or the empty string."""
     for row in rows:
         configured = row.get("webhook_configuration")
         address = configured.get("application") if isinstance(configured, dict) else None
@@ -45,7 +45,7 @@ def callback(rows: list[Json]) -> str:
 
 
 def _rows(graph: Graph, waba: str) -> list[Json]:
-    """Return the numbers with all fields, or with those that every version and account knows."""
+    """Return the numbers with all fields, or with the fields that every version and account has."""
     fields = (f"{NUMBER_FIELDS},webhook_configuration", NUMBER_FIELDS, SURE_NUMBER_FIELDS)
     for wanted in fields[:-1]:
         try:
@@ -66,7 +66,7 @@ def _number(row: Json) -> Finding:
         says, proposed = blocked[0]
         return attention(_CHECK, f"{found}; {says}", proposed or f"{_MANAGER}, for the reason", subject=subject)
     if status in _BAD_STATUSES:
-        return attention(_CHECK, found, f"{_MANAGER}: it says what the number waits for", subject=subject)
+        return attention(_CHECK, found, f"{_MANAGER}, which shows the missing step", subject=subject)
     if rating == "RED":
         do_next = "send fewer templates, to people who asked for them; see the templates' ratings and opt-outs"
         return attention(_CHECK, found, do_next, subject=subject)
@@ -74,7 +74,7 @@ def _number(row: Json) -> Finding:
 
 
 def _blocked(health: object) -> Iterator[tuple[str, str]]:
-    """Yield what is not available in the chain, the worst first, and WhatsApp's own proposal."""
+    """Yield blocked and limited entities of the chain, blocked first, with WhatsApp's own proposals."""
     entities = health.get("entities") if isinstance(health, dict) else None
     entities = [entity for entity in entities if isinstance(entity, dict)] if isinstance(entities, list) else []
     for value, word in (("BLOCKED", "sending is blocked"), ("LIMITED", "sending is limited")):
@@ -88,7 +88,7 @@ def _blocked(health: object) -> Iterator[tuple[str, str]]:
 
 
 def _first(items: object, bare: str = "") -> Json:
-    """Return the first object of a list; a bare text stands under the key `bare`."""
+    """Return the first object of a list. A bare text is put under the key `bare`."""
     first = items[0] if isinstance(items, list) and items else None
     if isinstance(first, str) and bare:
         return {bare: first}

@@ -1,4 +1,4 @@
-"""How findings are printed: a line each as they come, readable at 80 columns and without colours, or as JSON."""
+"""Output of findings: one line each for a terminal of 80 columns without colours, or JSON."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CHECKS = (
     "callback address", "store", "metrics", "metrics protected", "webhook path", "last webhook", "received and sent",
     "handshake", "wrong verify token", "bad signature", "no signature",
 )  # fmt: skip
-"""The names of all checks, in the order in which they are made."""
+"""The names of all checks, in the order in which they run."""
 
 _URGENT = (
     "access token", "token scopes", "webhook path", "webhook fields", "subscription", "callback address", "store",
     "metrics", "received and sent", "last webhook",
 )  # fmt: skip
 _SYMBOLS: dict[State, str] = {"ok": "✓", "attention": "!", "skipped": "-"}
-_PLAIN_OK = "+"  # where the terminal has no check mark
+_PLAIN_OK = "+"  # for terminals without a check mark
 _STYLES: dict[State, str] = {"ok": "green", "attention": "bold yellow", "skipped": "dim"}
 _WORD = max(map(len, _SYMBOLS))
 _CHECK = max(map(len, CHECKS))
@@ -34,10 +34,10 @@ _WIDEST = 110
 
 
 class Report:
-    """The findings so far; in text each is printed at once, in JSON all are at the end.
+    """The findings so far. Text is printed at once, and JSON at the end.
 
     Args:
-        secrets: never to be printed.
+        secrets: texts that must never be printed.
         as_json: whether to print JSON.
 
     """
@@ -52,11 +52,11 @@ class Report:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether anything does."""
+        """Whether any finding needs attention."""
         return any(finding.state == "attention" for finding in self.findings)
 
     def add(self, finding: Finding) -> None:
-        """Note a finding; an earlier one of the same check and subject is no longer true."""
+        """Add a finding. It replaces an earlier finding of the same check and subject."""
         shown = finding.without(self._secrets)
         self.findings = [old for old in self.findings if (old.check, old.subject) != (shown.check, shown.subject)]
         self.findings.append(shown)
@@ -64,11 +64,11 @@ class Report:
             self._print(shown)
 
     def say(self, sentence: str) -> None:
-        """Print a sentence that is no finding; beside JSON it goes to the other stream."""
+        """Print a sentence that is not a finding. With JSON it goes to standard error."""
         print(sentence, file=sys.stderr if self._as_json else self._out, flush=True)
 
     def close(self) -> None:
-        """Print what all findings come to."""
+        """Print the summary, or all findings as JSON."""
         if self._as_json:
             print(json.dumps([finding._asdict() for finding in self.findings], indent=2, ensure_ascii=False))  # noqa: T201 - a command's voice
         else:
@@ -83,7 +83,7 @@ class Report:
 
 
 def lines(finding: Finding, width: int = 80, *, check_mark: bool = True) -> list[str]:
-    """Return a finding as lines of at most `width` columns, as far as its words allow."""
+    """Return a finding as lines of at most `width` columns, unless a word is longer."""
     symbol = _SYMBOLS[finding.state] if check_mark or finding.state != "ok" else _PLAIN_OK
     head = f"{symbol} {finding.state:<{_WORD}}  {finding.check:<{_CHECK}}  "
     text = f"{finding.subject}: {finding.found}" if finding.subject else finding.found
@@ -107,7 +107,7 @@ def summary(findings: Sequence[Finding]) -> str:
 
 
 def next_step(findings: Sequence[Finding]) -> str:
-    """Return the sentence that names the one thing to do next: what other findings follow from comes first."""
+    """Return a sentence on the next step. Findings that cause other findings come first."""
     wrong = [finding for finding in findings if finding.state == "attention"]
     if wrong:
         first = min(wrong, key=lambda finding: (*_URGENT, finding.check).index(finding.check))
@@ -132,7 +132,7 @@ def _can_show(text: str, out: TextIO) -> bool:
 
 
 class _Painter:
-    """Colours words through rich, on a terminal and where rich is installed."""
+    """A painter that colours words with rich, on a terminal where rich is installed."""
 
     def __init__(self, out: TextIO) -> None:
         from rich.console import Console  # noqa: PLC0415 - an extra

@@ -1,4 +1,4 @@
-"""Can the store be reached and written to, and do all workers of the bot share it."""
+"""Checks that the store is readable and writable, and that all workers of the bot share it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _MOUNTS = Path("/proc/self/mounts")
 
 
 class StoreReport(NamedTuple):
-    """What is found about a store, and its samples where they can be read from here."""
+    """The findings about a store, and its samples if they can be read here."""
 
     findings: list[Finding]
     samples: list[Sample] | None = None
 
 
 def store(setup: Setup) -> StoreReport:
-    """Look at the store without changing what it holds."""
+    """Check the store without changing its content."""
     url = setup.store
     kind = kind_of(url)
     if kind.shared_by == "process":
-        found = "memory: is each process's own and ends with it: several workers share nothing"
+        found = "a memory: store belongs to one process and ends with it, so several workers share nothing"
         return StoreReport(
             [attention(_CHECK, found, "set CHATVITALS_STORE to a file, sqlite:////PATH, or to redis://…")]
         )
@@ -46,25 +46,25 @@ def store(setup: Setup) -> StoreReport:
         return _redis(url)
     path = Path(file_of(url))
     if not setup.store_is_named and not path.is_file():
-        return StoreReport([skipped(_CHECK, "no store is named", "--store (CHATVITALS_STORE) enables this")])
+        return StoreReport([skipped(_CHECK, "no store is given", "--store (CHATVITALS_STORE) enables this")])
     return _sqlite(url, path)
 
 
 def _sqlite(url: str, path: Path) -> StoreReport:
     try:
-        told = scrape.from_store(url)  # first, since it opens nothing that is no store of ours
+        told = scrape.from_store(url)  # first, because it opens only stores of chatvitals
         with closing(open_store(url, create=False)) as opened:
             size = opened.about().size
-            with opened.transaction():  # takes the lock of writers, and leaves everything as it is
+            with opened.transaction():  # takes the writers' lock and changes nothing
                 pass
     except (scrape.SourceError, StoreUnavailableError) as error:
-        do_next = "give the store that the bot uses, as its own user; the bot creates it when it starts"
+        do_next = "give the bot's store and run as the bot's user; the bot creates the store when it starts"
         return StoreReport([attention(_CHECK, str(error), do_next, subject=path.name)])
     kind = _file_system(path, _mounts())
     if kind in _NETWORK:
-        found = f"it lies on a network disk ({kind}), where SQLite's locks do not hold: numbers get lost"
+        found = f"it is on a network disk ({kind}), where SQLite's locks do not work, so numbers get lost"
         return StoreReport([attention(_CHECK, found, _ANOTHER, subject=path.name)], told)
-    found = f"can be read and written ({size / 1024:,.0f} KiB); shared by all workers of this host, and no other"
+    found = f"is readable and writable ({size / 1024:,.0f} KiB), and shared by all workers of this host only"
     return StoreReport([ok(_CHECK, found, subject=path.name)], told)
 
 
@@ -84,17 +84,17 @@ def _redis(url: str) -> StoreReport:
         )
     subject = f"Redis at {facts.shown}"
     if facts.policy not in {"", "noeviction"}:
-        found = f"its maxmemory-policy is {facts.policy}: once memory is full it throws away parts of the store"
+        found = f"its maxmemory-policy is {facts.policy}, which deletes parts of the store once memory is full"
         do_next = "redis-cli config set maxmemory-policy noeviction, and in its configuration file as well"
         first = attention(_CHECK, found, do_next, subject=subject)
     elif facts.role == "slave":
-        found = "it is a replica and takes no writes"
-        first = attention(_CHECK, found, "name the master, or a redis+sentinel:// address", subject=subject)
+        found = "it is a replica and accepts no writes"
+        first = attention(_CHECK, found, "use the address of the master, or redis+sentinel://", subject=subject)
     elif not facts.policy:
-        found = "answers, but tells nothing of its settings; see that its maxmemory-policy is noeviction"
+        found = "it answers, but does not show its settings; make sure that its maxmemory-policy is noeviction"
         first = ok(_CHECK, found, subject=subject)
     else:
-        first = ok(_CHECK, "answers, with noeviction; shared by all workers that reach it", subject=subject)
+        first = ok(_CHECK, "it answers, with maxmemory-policy noeviction; all its workers share it", subject=subject)
     findings = [first]
     if facts.skew is not None:
         findings.append(_clock(facts.skew, subject))
@@ -109,7 +109,7 @@ def _clock(skew: float, subject: str) -> Finding:
 
 
 def _mounts() -> str:
-    """Return what is mounted where, which Linux alone tells."""
+    """Return the list of mounts, which only Linux provides."""
     try:
         return _MOUNTS.read_text(errors="replace")
     except OSError:
@@ -117,7 +117,7 @@ def _mounts() -> str:
 
 
 def _file_system(path: Path, mounts: str) -> str:
-    """Return the type of the file system that a file lies on, or the empty string."""
+    """Return the type of a file's file system, or the empty string."""
     parents = {str(parent) for parent in path.absolute().parents}
     found, longest = "", 0
     for line in mounts.splitlines():

@@ -1,4 +1,4 @@
-"""Is the access token valid, for how long, what may it do; and does our clock agree with WhatsApp's."""
+"""Checks of the access token's validity and permissions, and of this machine's clock."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _TOKEN, _SCOPES, _CLOCK = "access token", "token scopes", "clock"
 _NEEDED, _USEFUL = "whatsapp_business_management", "whatsapp_business_messaging"
 _SOON = 7 * 86_400.0
-_NEVER = 2**40  # seconds; 0 says the same
-_RENEW = "make a token of a system user, which need not expire, and set CHATVITALS_ACCESS_TOKEN"
+_NEVER = 2**40  # seconds; 0 also means never
+_RENEW = "create a token of a system user, which need not expire, and set CHATVITALS_ACCESS_TOKEN"
 
 
 class Token:
-    """What WhatsApp says of the token; `app_id` is known once it has said it."""
+    """The check of the token. `app_id` is known after the check."""
 
     def __init__(self, graph: Graph, app_id: str, apps: Sequence[Graph]) -> None:
         self.app_id = app_id
@@ -31,7 +31,7 @@ class Token:
         self._apps = apps
 
     def check(self, token: str, now: float) -> Iterator[Finding]:
-        """Yield what is found about the token itself."""
+        """Yield the findings about the token."""
         try:
             data = self._told(token)
         except RefusedError as error:
@@ -41,12 +41,12 @@ class Token:
                 yield skipped(
                     _TOKEN,
                     "WhatsApp does not let this token inspect itself",
-                    "--app-id (CHATVITALS_APP_ID) and CHATVITALS_APP_SECRET let the app ask",
+                    "--app-id (CHATVITALS_APP_ID) and CHATVITALS_APP_SECRET let the app inspect it",
                 )
             return
         if data.get("is_valid") is not True:
             self._graph.out_of_reach = "the access token is not valid"
-            yield attention(_TOKEN, f"WhatsApp says that it is not valid{_reason(data)}", _RENEW)
+            yield attention(_TOKEN, f"WhatsApp reports that it is not valid{_reason(data)}", _RENEW)
             return
         yield self._validity(data, now)
         yield _scopes(data)
@@ -59,7 +59,7 @@ class Token:
         for app in self._apps if _asks_for_an_app(refused) else ():
             try:
                 return _data(app.get("debug_token", input_token=token))
-            except RefusedError:  # the next secret may be the app's; the fields' check names the wrong ones
+            except RefusedError:  # the next secret may belong to the app; the check of the fields names wrong secrets
                 continue
         raise refused
 
@@ -67,7 +67,7 @@ class Token:
         owner = str(data.get("app_id") or "")
         if self.app_id and owner and owner != self.app_id:
             found = f"valid, but it belongs to the app {owner}, not to {self.app_id}"
-            return attention(_TOKEN, found, "take a token of the app that receives the webhooks, or correct --app-id")
+            return attention(_TOKEN, found, "use a token of the app that receives the webhooks, or correct --app-id")
         self.app_id = self.app_id or owner
         expires = data.get("expires_at")
         if not isinstance(expires, int) or not 0 < expires < _NEVER:
@@ -79,12 +79,12 @@ class Token:
 
 
 def clock(skew: float | None) -> Finding:
-    """Return whether this machine's clock is right, by the API's."""
+    """Return whether this machine's clock agrees with the API's clock."""
     if skew is None:
-        return skipped(_CLOCK, "no answer of the Graph API has told the time", "it needs an access token that is valid")
+        return skipped(_CLOCK, "no answer of the Graph API contained the time", "a valid access token enables this")
     if abs(skew) <= LEASE_TOLERANCE:
         return ok(_CLOCK, f"agrees with WhatsApp's within {LEASE_TOLERANCE:g} s")
-    found = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} WhatsApp's: waits are measured wrong"
+    found = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} WhatsApp's, so waits are measured wrongly"
     return attention(_CLOCK, found, "let NTP set the clock of this machine (timedatectl set-ntp true)")
 
 
@@ -93,7 +93,7 @@ def _scopes(data: Json) -> Finding:
     scopes = {str(scope) for scope in listed} if isinstance(listed, list) else set()
     if _NEEDED not in scopes:
         found = f"{_NEEDED} is missing, so ratings and templates cannot be read"
-        return attention(_SCOPES, found, "make a token with this permission")
+        return attention(_SCOPES, found, "create a token with this permission")
     if _USEFUL not in scopes:
         return ok(_SCOPES, f"{_NEEDED}; without {_USEFUL} it reads everything but cannot send")
     return ok(_SCOPES, f"{_NEEDED}, {_USEFUL}")

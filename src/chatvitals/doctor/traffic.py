@@ -1,4 +1,4 @@
-"""What a bot has received and sent, by its metrics or its store: the two sides of every answer."""
+"""Check that a bot both receives and sends, from its metrics or its store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ANSWER_SECONDS = 60.0  # the first reply may be under way
 
 
 class Traffic(NamedTuple):
-    """Counts since the store was begun."""
+    """Counts since the store began."""
 
     accepted: float
     """Webhooks that counted."""
@@ -29,13 +29,13 @@ class Traffic(NamedTuple):
     sends: float
     replies: float
     last: float
-    """When the last accepted webhook came, in Unix seconds."""
+    """Time of the last accepted webhook, in Unix seconds."""
     lost: float
-    """Webhooks on paths that nobody watches."""
+    """Webhooks on paths that are not watched."""
 
 
 def of(samples: Sequence[Sample]) -> Traffic:
-    """Return what samples of the metrics or the store tell."""
+    """Return the counts in samples of the metrics or the store."""
 
     def total(name: str, label: str = "", *values: str) -> float:
         found = (sample for sample in samples if sample.name == name)
@@ -56,9 +56,9 @@ def of(samples: Sequence[Sample]) -> Traffic:
 
 
 def traffic(samples: Sequence[Sample] | None, now: float) -> Finding:
-    """Return whether a bot both receives and sends; `now` in Unix seconds."""
+    """Return whether a bot both receives and sends. `now` is Unix seconds."""
     if samples is None:
-        return skipped(_CHECK, "neither metrics nor store tell of it", "--metrics-url or --store enables this")
+        return skipped(_CHECK, "neither metrics nor store can be read", "--metrics-url or --store enables this")
     told = of(samples)
     received = f"{_count(told.accepted, 'webhook')} with {_count(told.messages, 'message')} received"
     sent = f"{_count(told.sends, 'send')} seen, {_count(told.replies, 'turn')} answered"

@@ -1,7 +1,7 @@
-"""Which process tells the differences since the last push, and what was told by then: documents in the store.
+"""The claim to push differences, and the values of the last push, as documents in the store.
 
-A lease is not enough. Two hosts whose clocks differ by minutes may both believe that they hold it, and what both tell
-counts twice. A claim needs no clock.
+A lease is not enough. Two hosts whose clocks differ by minutes may both believe that they hold it, and differences that
+both push count twice. A claim needs no clock.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _ATTEMPTS: Final = 5
 
 
 class Pushed(msgspec.Struct, array_like=True):
-    """What was pushed last."""
+    """The values of the last push."""
 
     at: float
-    """Unix seconds; 0 where nothing was pushed yet."""
+    """Unix seconds, or 0 where nothing was pushed yet."""
     values: dict[str, list[tuple[tuple[str, ...], dict[int, float]]]]
     """Label values and fields, by family."""
     store: str = ""
-    """The id of the store that it was told of; a store that began anew has another."""
+    """The id of the store with these values. A new store has another id."""
 
 
 class DeltaClaim:
-    """The right of one process to tell what was added, for one push.
+    """The right of one process to push the differences, for one push.
 
     Args:
-        store: shared with the other processes.
-        holder: a name that no other process has.
+        store: the shared store.
+        holder: a unique name of this process.
 
     """
 
@@ -46,14 +46,13 @@ class DeltaClaim:
         self._holder = holder
         self._count = 0
         self._mine = b""
-        self._seen = b""  # the claim of another process, at the last look
-        self._owed: Pushed | None = None  # what was pushed while the store could not keep it
+        self._seen = b""  # the claim of another process at the last look
+        self._owed: Pushed | None = None  # pushed values that the store could not keep yet
 
     def take(self) -> Pushed | None:
-        """Return what was pushed last, and hold the claim until `end`; None where this process must not push.
+        """Return the values of the last push, and hold the claim until `end`. None where this process must not push.
 
-        The claim of another process stands until the next push of this one: by then its holder has ended it, or is
-        gone.
+        The claim of another process stands until this process's next push. By then its holder has ended it, or is gone.
         """
         with suppress(StoreUnavailableError, ConflictError), self._store.transaction() as transaction:
             held = transaction.document(_CLAIM) or b""
@@ -73,10 +72,10 @@ class DeltaClaim:
         return None
 
     def end(self, pushed: Pushed | None) -> None:
-        """Give the claim back; what was pushed is kept, unless another process has taken the claim meanwhile.
+        """End the claim. The pushed values are stored, unless another process has taken the claim meanwhile.
 
         Args:
-            pushed: what the endpoint took; None where it took nothing.
+            pushed: the values that the endpoint accepted, or None.
 
         """
         owed = self._owed if pushed is None else pushed

@@ -39,12 +39,12 @@ _SCOPE = InstrumentationScope("chatvitals", __version__)
 
 
 class Start(NamedTuple):
-    """Since when the points of a family count."""
+    """The start of a family's points."""
 
     at: float
     """Unix seconds."""
     is_delta: bool
-    """Whether they tell what was added since then, and not all."""
+    """Whether the points are differences since then, and not totals."""
 
 
 class Interval(NamedTuple):
@@ -60,7 +60,7 @@ class Interval(NamedTuple):
     """The same for histograms."""
 
     def start_of(self, family: Family) -> Start:
-        """Return since when the points of a family count."""
+        """Return the start of a family's points."""
         since = {"counter": self.counters_since, "histogram": self.histograms_since}.get(family.kind)
         return Start(self.start, is_delta=False) if since is None else Start(since, is_delta=True)
 
@@ -69,18 +69,18 @@ class Part(NamedTuple):
     """The numbers of one resource, for one push."""
 
     resource: Resource
-    """Whose numbers these are."""
+    """The resource of the numbers."""
     values: dict[str, Values]
     """By family name, as in a snapshot."""
     interval: Interval
-    """Which time they are about."""
+    """The times of the points."""
     before: dict[str, Values]
-    """What was pushed last, for differences."""
+    """The values of the last push, for differences."""
     exemplars: dict[str, Exemplars]
     """By family name, as in a snapshot."""
 
     def exemplars_of(self, family: Family) -> Exemplars:
-        """Return the exemplars of a family; with differences, those since the last push."""
+        """Return the exemplars of a family. For differences, only those since the last push are included."""
         found = self.exemplars.get(family.name, {})
         start = self.interval.start_of(family)
         if not start.is_delta:
@@ -102,12 +102,12 @@ def resource_metrics(part: Part) -> ResourceMetrics:
 
 
 def bucket_counts(family: Family, fields: dict[int, float]) -> list[int]:
-    """Return how many observations lie in each bucket of a histogram alone."""
+    """Return the number of observations in each bucket of a histogram, not cumulative."""
     return [int(fields.get(index, 0.0)) for index in range(len(family.buckets) + 1)]
 
 
 def difference(fields: dict[int, float], before: dict[int, float] | None) -> dict[int, float]:
-    """Return how much was added; nothing where a backup was restored that holds less than was told."""
+    """Return the increase since the last push. It is 0 where a restored backup holds less than was pushed."""
     if not before:
         return fields
     return {field: max(0.0, value - before.get(field, 0.0)) for field, value in fields.items()}

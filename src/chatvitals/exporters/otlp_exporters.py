@@ -1,4 +1,4 @@
-"""The exporters of OpenTelemetry's SDK: which one the variables name, what it prefers, and the shortest way to it."""
+"""The exporters of OpenTelemetry's SDK: their choice by variables, their preferences, and the fastest access."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKAGE = "opentelemetry.exporter.otlp.proto."
 
 
 def default() -> MetricExporter:
-    """Return the exporter that the standard variables name: OTLP over HTTP or gRPC.
+    """Return the exporter of the standard variables, which is OTLP over HTTP or gRPC.
 
     Raises:
         ModuleNotFoundError: the extra `otel` is not installed.
@@ -40,14 +40,14 @@ def default() -> MetricExporter:
 
 
 def wants_delta(exporter: MetricExporter) -> tuple[bool, bool]:
-    """Return whether the exporter prefers differences, of counters and of histograms."""
-    preferred = getattr(exporter, "_preferred_temporality", None) or {}  # the SDK's own readers look there as well
+    """Return whether the exporter prefers differences, for counters and for histograms."""
+    preferred = getattr(exporter, "_preferred_temporality", None) or {}  # the SDK's own readers use this attribute, too
     delta = AggregationTemporality.DELTA
     return preferred.get(Counter) is delta, preferred.get(Histogram) is delta
 
 
 class Sender:
-    """Hands the numbers to one exporter, without spans of the bot's own instrumentation about it.
+    """A sender of numbers to one exporter, without spans of the bot's own instrumentation.
 
     Args:
         exporter: any `MetricExporter`.
@@ -60,7 +60,7 @@ class Sender:
         self._kept: KeptRequest | None = None
 
     def send(self, parts: Sequence[Part]) -> bool:
-        """Return whether the exporter took the numbers; whatever it raises passes."""
+        """Send the numbers. Return whether the exporter accepted them. Its exceptions pass."""
         token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         try:
             if self._short is not None:
@@ -70,23 +70,23 @@ class Sender:
             detach(token)
 
     def _send_kept(self, way: Callable[[Any], Any], parts: Sequence[Part]) -> bool:
-        from chatvitals.exporters.otlp_requests import KeptRequest  # noqa: PLC0415 - only where there is protobuf
+        from chatvitals.exporters.otlp_requests import KeptRequest  # noqa: PLC0415 - it needs protobuf
 
         if self._kept is None:
             self._kept = KeptRequest()
         try:
             request = self._kept.update(parts)
         except Exception:
-            self._kept = None  # half brought up to date
+            self._kept = None  # it may be updated only in part
             raise
         return way(request) is MetricExportResult.SUCCESS
 
 
 def _short_way(exporter: MetricExporter) -> Callable[[Any], Any] | None:
-    """Return the method of one of the SDK's own exporters that takes an encoded request, or None.
+    """Return the method of the SDK's own exporters that accepts an encoded request, or None.
 
-    Its public `export` would encode all points again each time. Where a version has no such method, or requests are
-    to be split, the public way is taken.
+    The public `export` would encode all points again each time. It is used where a version has no such method, or where
+    requests are split.
     """
     if not type(exporter).__module__.startswith((_PACKAGE, "chatvitals.")):
         return None

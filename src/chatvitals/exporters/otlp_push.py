@@ -34,7 +34,7 @@ _NO_SDK = "OpenTelemetry's SDK and exporters are not installed: pip install 'cha
 
 
 class OtlpPush(LeasedThread):
-    """Hands the numbers to a `MetricExporter` every `interval` seconds.
+    """A thread that passes the numbers to a `MetricExporter` every `interval` seconds.
 
     Only the process with the lease pushes the store's numbers. Each process pushes its own health as a separate
     resource. Nothing is lost while the endpoint is away. Counters are cumulative, and differences wait in the store.
@@ -71,7 +71,7 @@ class OtlpPush(LeasedThread):
         try:
             from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - an extra
 
-            if exporter is None:  # what is missing is told now; each process makes its own later
+            if exporter is None:  # reports a missing package now; each process creates its own exporter later
                 from chatvitals.exporters import otlp_exporters  # noqa: PLC0415
 
                 otlp_exporters.default()
@@ -95,7 +95,7 @@ class OtlpPush(LeasedThread):
             logger.info("OTEL_SDK_DISABLED is true. Nothing is pushed.")
 
     def _begin(self) -> None:
-        """Begin without a thread, a lease and connections."""
+        """Start without a thread, a lease and connections."""
         super()._begin()
         self._instance = str(uuid.uuid4())
         self._exporter: MetricExporter | None = None
@@ -142,11 +142,11 @@ class OtlpPush(LeasedThread):
             self._exporter = self._given or otlp_exporters.default()
             self._sender = otlp_exporters.Sender(self._exporter)
         delta = otlp_exporters.wants_delta(self._exporter)
-        # before the numbers are read: nobody may tell later ones meanwhile
+        # before the numbers are read, because no other process may push later numbers meanwhile
         before = self._claim.take() if self._leads and any(delta) else None
         taken, told = False, None
         try:
-            # without a claim another process tells, or the store is away: the next push has all of it
+            # without a claim another process pushes, or the store is away, and the next push includes everything
             tells = self._leads and (before is not None or not any(delta))
             snapshot = self._reader.read() if tells else self._reader.read_process()
             now = self._clock()
@@ -182,7 +182,7 @@ class OtlpPush(LeasedThread):
         shared, birth = _shared(snapshot), snapshot.birth
         if shared and birth is not None:
             resource = self._resource.merge(Resource({"service.instance.id": birth.id}))
-            if before is None or before.store != birth.id:  # nothing was told yet of this store
+            if before is None or before.store != birth.id:  # nothing was pushed from this store yet
                 before = Pushed(birth.at, {})
             interval = Interval(birth.at, now, before.at if delta[0] else None, before.at if delta[1] else None)
             last = {name: dict(values) for name, values in before.values.items()}
@@ -191,7 +191,7 @@ class OtlpPush(LeasedThread):
 
 
 def _refusal(exporter: object) -> str:
-    """Say why something is no exporter, and what to do."""
+    """Return why an object is not an exporter, with advice."""
     kind = type(exporter).__name__
     why = "readers and providers have instruments of their own. For Prometheus use vitals.metrics_app()"
     if "Prometheus" in kind:

@@ -1,7 +1,7 @@
-"""OTLP requests that are kept between pushes: points that did not change are not encoded again.
+"""OTLP requests that are kept between pushes, so that unchanged points are not encoded again.
 
-The exporters of OpenTelemetry's SDK encode each push anew, which costs several times what a scrape does. A request of
-this module says the same: whatever is new in it was encoded by the SDK.
+The exporters of OpenTelemetry's SDK encode each push anew, which costs several times as much as a scrape. A request of
+this module is the same, because the SDK encoded all its new parts.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _GIVE_WAY_AFTER = 200  # points
 
 
 class KeptRequest:
-    """One request, brought up to date for each push."""
+    """A request that is updated for each push."""
 
     def __init__(self) -> None:
         self._request = ExportMetricsServiceRequest()
         self._kept: list[_KeptResource] = []
 
     def update(self, parts: Sequence[Part]) -> ExportMetricsServiceRequest:
-        """Return the request that says what `parts` say; the next call changes it."""
+        """Return the request with the content of `parts`. The next call changes it."""
         if [kept.resource for kept in self._kept] != [part.resource for part in parts]:
             self._request = ExportMetricsServiceRequest()
             self._kept = [_KeptResource(self._request, part) for part in parts]
@@ -56,7 +56,7 @@ class _KeptResource:
         self._families: dict[str, _KeptFamily] = {}  # in the order of the metrics
 
     def update(self, part: Part) -> None:
-        """Bring all families up to date."""
+        """Update all families."""
         for index, name in reversed(list(enumerate(self._families))):
             if not part.values.get(name):
                 del self._metrics[index]
@@ -75,7 +75,7 @@ class _KeptResource:
 
 
 class _KeptFamily:
-    """The points of one family, as they were last told."""
+    """The points of one family in the last push."""
 
     __slots__ = ("_exemplars", "_points", "_start", "_times", "_values")
 
@@ -86,7 +86,7 @@ class _KeptFamily:
         self._start = part.interval.start_of(family)
 
     def update(self, family: Family, part: Part) -> bool:
-        """Bring the points up to date; return False where they must be encoded anew."""
+        """Update the points. Return False where they must be encoded again."""
         values = part.values[family.name]
         start = part.interval.start_of(family)
         if values.keys() != self._points.keys() or start.is_delta != self._start.is_delta:

@@ -58,7 +58,7 @@ class Target:
 
 
 class Poller(LeasedThread):
-    """Polls all targets from one daemon thread, which `ensure` starts in whatever process calls it.
+    """A poller of all targets on one daemon thread. `ensure` starts the thread in the calling process.
 
     Args:
         store: the shared store with leases, schedules and the state from webhooks.
@@ -85,7 +85,7 @@ class Poller(LeasedThread):
         super().__init__(guard)
 
     def _begin(self) -> None:
-        """Begin without a thread, leases and connections."""
+        """Start without a thread, leases and connections."""
         super()._begin()
         self._watches: dict[str, _Watch] = {}
 

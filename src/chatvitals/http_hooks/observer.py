@@ -92,7 +92,7 @@ class Pending:
             self._span.enter()
 
     def leave(self) -> None:
-        """Make current what was so before `enter`."""
+        """Restore the span that was current before `enter`."""
         if self._span is not None:
             self._span.leave()
 

@@ -1,4 +1,4 @@
-"""A cap on the distinct values of a label, so that outside data cannot grow the number of series for ever."""
+"""A cap on the distinct values of a label, so that outside data cannot grow the number of series."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a business looks at and is woken by: dashboards, recording and alerting rules, provisioning."""
+"""Dashboards, recording rules, alerting rules and their provisioning."""

@@ -1,4 +1,4 @@
-"""An alert, as the rules and the runbook present it."""
+"""An alert in the form that rules and runbook share."""
 
 from __future__ import annotations
 

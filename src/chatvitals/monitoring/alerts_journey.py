@@ -1,4 +1,4 @@
-"""Alerts on customers who do not get through a journey."""
+"""Alerts on journeys that customers do not complete."""
 
 from __future__ import annotations
 

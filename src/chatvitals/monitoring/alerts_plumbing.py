@@ -1,4 +1,4 @@
-"""Alerts on what the other alerts rest on: webhooks, metrics, store and poller."""
+"""Alerts on the basis of all other alerts: webhooks, metrics, store and poller."""
 
 from __future__ import annotations
 
@@ -112,6 +112,6 @@ def _accepted(window: str, offset: str = "") -> str:
 
 
 def _born(counts: str) -> str:
-    """Return counters that began within 15 minutes while their target was there before: `increase` misses the start."""
+    """Return counters that began within 15 minutes on a known target, because `increase` misses their start."""
     known = "count by (job) (chatvitals_build_info offset 15m)"
     return f"({counts % ''} unless {counts % ' offset 15m'} and on (job) {known})"

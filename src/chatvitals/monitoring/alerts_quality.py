@@ -1,4 +1,4 @@
-"""Alerts on what WhatsApp thinks of a number and of its account."""
+"""Alerts on WhatsApp's rating of a number and its account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerts on customers who wait. Where opening hours are set, only turns that began in them count."""
+"""Alerts on waiting customers. Where opening hours are set, only turns that began in them count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All files of `chatvitals assets`: those made for an objective, and those shipped as they are."""
+"""All files of `chatvitals assets`, which are made for an objective or shipped unchanged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def files(objective: Objective) -> dict[str, str]:
 
 
 def rendered(objective: Objective) -> dict[str, str]:
-    """Return the text of those that are made from an objective alone."""
+    """Return the text of the files that depend only on an objective."""
     return {
         "README.md": runbook.page(objective, _folder().joinpath("months.txt").read_text(encoding="utf-8")),
         "rules/recording.yml": rules_yaml.recording_rules(objective),
@@ -46,7 +46,7 @@ def rendered(objective: Objective) -> dict[str, str]:
 
 
 def _folder() -> Traversable:
-    """Return where they lie: in the installed package, or in a checkout's `grafana/`."""
+    """Return the folder of the shipped files, in the installed package or in a checkout's `grafana/`."""
     packed = resources.files("chatvitals.monitoring") / "files"
     return packed if packed.is_dir() else Path(__file__).resolve().parents[3] / "grafana"
 

@@ -1,4 +1,4 @@
-"""Dashboards as `chatvitals assets` writes them: with the objective, in a form to provision and one to import.
+"""Dashboards for `chatvitals assets`, with the objective, in one form to provision and another to import.
 
 The committed dashboards hold the objective in two constant variables, `$slo` and `$threshold`.
 """
@@ -34,7 +34,7 @@ def constants(objective: Objective) -> dict[str, str]:
 
 
 def to_import(text: str) -> str:
-    """Return the form of a dashboard that grafana.com takes: Grafana asks for the data source on import."""
+    """Return a dashboard in grafana.com's form. Grafana asks for the data source on import."""
     content: dict[str, Any] = json.loads(text.replace("${datasource}", f"${{{_INPUT}}}"))
     variables = content["templating"]["list"]
     content["templating"]["list"] = [each for each in variables if each["type"] != "datasource"]
@@ -55,5 +55,5 @@ def to_import(text: str) -> str:
 
 
 def as_text(content: dict[str, Any]) -> str:
-    """Return a dashboard as the text of its file."""
+    """Return the text of a dashboard's file."""
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

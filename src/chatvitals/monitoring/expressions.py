@@ -1,4 +1,4 @@
-"""Forms of PromQL that rules share."""
+"""PromQL expressions that several rules share."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def labels_of(expression: str) -> list[str]:
 
 
 def increase(series: str, window: str, by: str = NUMBER, at: str = "") -> str:
-    """Return how often something happened within a window; `at` is an offset."""
+    """Return the increase of a counter within a window. `at` is an offset."""
     return f"sum {by} ({one(f'increase({series}[{window}]{at})')})"
 
 
 def held(series: str, by: str) -> str:
-    """Return a gauge of the store, or its last value of an hour where no target shows one.
+    """Return a gauge of the store, or its last value within an hour where no target shows it.
 
     A store outage and a deploy hide the gauges of the store. An alert on one should not resolve meanwhile.
     """
@@ -56,13 +56,13 @@ def held(series: str, by: str) -> str:
 
 
 def held_while_blind(series: str, by: str, over: str = "max") -> str:
-    """Return a gauge whose absence has a meaning, or its last value of an hour while the store is not up."""
+    """Return a gauge whose absence has a meaning. While the store is down, its last value within an hour counts."""
     last = f"{over} {by} (last_over_time({series}[1h]))"
     return f"({over} {by} ({series}) or ({last} unless on (job) (chatvitals_store_up == 1)))"
 
 
 def usual(series: str, since: str) -> str:
-    """Return a recorded ratio's average over a week, once three days of it are known; `since` is when it ended."""
+    """Return a recorded ratio's average over a week, once three days are known. `since` is the end of that week."""
     return f"(avg_over_time({series}[7d:1h] offset {since}) {known(series, since)})"
 
 

@@ -29,7 +29,7 @@ class Recording:
 
 
 def groups(objective: Objective) -> dict[str, list[Recording]]:
-    """Return the recorded series by group; ratios of slow answers are over the objective's threshold."""
+    """Return the recorded series by group. Ratios of slow answers use the objective's threshold."""
     return {
         "chatvitals-recording-responsiveness": _responsiveness(objective),
         "chatvitals-recording-delivery": _delivery(),
@@ -86,7 +86,7 @@ def _delivery() -> list[Recording]:
 
 
 def _journeys() -> list[Recording]:
-    """Return the series of journeys and of their steps; what never happened yet has no series and counts as 0."""
+    """Return the series of journeys and their steps. A missing series counts as 0."""
     run, step = "phone_number_id_journey:chatvitals_journey", "phone_number_id_journey_step:chatvitals_journey"
     completed = increase(_COMPLETED, "6h", RUN)
     begun = increase("chatvitals_journey_runs_started_total", "6h", RUN)

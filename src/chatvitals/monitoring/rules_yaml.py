@@ -1,4 +1,4 @@
-"""Rules as YAML that a person can read."""
+"""Rules as readable YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that alerts link to: how to load the files, and what to do about each alert."""
+"""The runbook that alerts link to: loading of the files, and advice for each alert."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ _SHORT: Final = 240
 
 
 def page(objective: Objective, months: str) -> str:
-    """Return the page; each alert has one heading, which its `runbook_url` names.
+    """Return the page. Each alert has one heading, which its `runbook_url` links to.
 
     Args:
-        objective: what the rules are made for.
+        objective: the objective of the rules.
         months: the tables of `python -m tests.months`.
 
     """
@@ -103,7 +103,7 @@ def page(objective: Objective, months: str) -> str:
 
 
 def _section(name: str, same: list[Alert]) -> str:
-    """Return the section of an alert; the budget's burn has several rules, each with its windows."""
+    """Return the section of an alert. The budget's burn has several rules, each with its windows."""
     lines = [f"## {name}", ""]
     lines += [f"{_SEVERITY[alert.severity]} {_plain(alert.description)}\n" for alert in same]
     lines += [f"1. Look: {same[0].look}", f"2. Mend: {same[0].mend}", f"3. Verify: {same[0].verify}", ""]

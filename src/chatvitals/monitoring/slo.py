@@ -14,11 +14,11 @@ BURNS: Final = (("5m", "1h", 14.4), ("30m", "6h", 6.0), ("2h", "1d", 3.0), ("6h"
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """So many of the turns are answered within so many seconds.
+    """A share of turns that must be answered within a number of seconds.
 
     Args:
         share: the share of turns, such as 0.95.
-        threshold: seconds; one of the overdue thresholds.
+        threshold: seconds, which must be one of the overdue thresholds.
 
     Raises:
         ValueError: the threshold is not measured, or an alert of the objective could never fire.
@@ -29,7 +29,7 @@ class Objective:
     threshold: int = 60
 
     def __post_init__(self) -> None:
-        """Refuse objectives that nothing could ever miss."""
+        """Refuse objectives that can never be missed."""
         if self.threshold not in THRESHOLDS:
             allowed = ", ".join(map(str, THRESHOLDS))
             raise ValueError(f"the threshold must be one of the overdue thresholds {allowed} s, not {self.threshold}")

@@ -1,6 +1,6 @@
-"""What a batch adds to traces: spans of settled turns, and exemplars in one document of the store.
+"""Spans of settled turns, and exemplars in one document of the store.
 
-Of each bucket of a number's histogram, the latest observation that is part of a sampled trace is its exemplar.
+The exemplar of a bucket of a number's histogram is the latest observation that belongs to a sampled trace.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def decode(document: bytes | None) -> dict[Cell, Exemplar]:
 
 
 class ExemplarLog:
-    """Gathers exemplars, and writes them with a commit once in ten seconds."""
+    """A log of exemplars. It writes them with a commit at most once in ten seconds."""
 
     def __init__(self) -> None:
         self._waiting: dict[Cell, Exemplar] = {}
@@ -46,12 +46,12 @@ class ExemplarLog:
         self._in_flight: float | None = None
 
     def write(self, transaction: Transaction, measures: Measurements, changes: Changes, now: float) -> None:
-        """Take what a batch has observed, and add the document to its changes when it is time; a batch may come again.
+        """Collect a batch's exemplars, and add the document to its changes when it is due. A batch may come again.
 
         Args:
-            transaction: the batch's.
-            measures: what the batch has measured.
-            changes: what the batch is about to commit.
+            transaction: the transaction of the batch.
+            measures: the measurements of the batch.
+            changes: the changes that the batch is about to commit.
             now: Unix seconds.
 
         """
@@ -69,7 +69,7 @@ class ExemplarLog:
         changes.documents[DOCUMENT] = _encode(list(latest.items()))
 
     def committed(self, measures: Measurements) -> None:
-        """Make the spans of what the batch has settled: its commit has taken effect."""
+        """Create the spans of the batch's settled turns, after its commit."""
         for turn in measures.turns:
             known = {f"chatvitals.{name}": value for name, value in turn.labels.items()}
             spans.record_turn(turn.trace, turn.reply, turn.start, turn.end, known)
@@ -79,7 +79,7 @@ class ExemplarLog:
 
 
 def _latest(found: Iterable[tuple[Cell, Exemplar]]) -> dict[Cell, Exemplar]:
-    """Return the latest exemplar of each bucket of a number's family, of the latest ones altogether."""
+    """Return the latest exemplar of each bucket of a number's family, with a limit on their number."""
     latest: dict[tuple[str, str, int], tuple[Cell, Exemplar]] = {}
     for cell, exemplar in sorted(found, key=lambda item: item[1].at)[-_MOST_KEPT:]:
         family, labels, bucket = cell

@@ -1,4 +1,4 @@
-"""The span of a webhook: what it tells is decoded where the span is recorded, and only then."""
+"""The span of a webhook. Its attributes are decoded only if the span is recorded."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from chatvitals.context import Source
     from chatvitals.runtime.spans import ActiveSpan
 
-_MOST_EVENTS: Final = 100  # by estimate: a longer webhook is decoded on the pipeline's thread alone
+_MOST_EVENTS: Final = 100  # by estimate; a longer webhook is decoded only on the pipeline's thread
 
 
 def end(active: ActiveSpan, source: Source | None) -> None:
     """End the span of a webhook.
 
     Args:
-        active: what `spans.start_receive` returned.
-        source: the webhook; None where its body never came.
+        active: the result of `spans.start_receive`.
+        source: the webhook, or None where its body never came.
 
     """
     if type(source) is not RawWebhook or source.weight > _MOST_EVENTS or not active.span.is_recording():

@@ -20,7 +20,7 @@ _VERSION_IN_PATH = re.compile(r"/v\d+(\.\d+)?(/|$)")
 
 
 class NotAllowedError(Exception):
-    """A value is not allowed. The text says what is allowed, such as "must be True or False"."""
+    """A value is not allowed. The text names the allowed values, such as "must be True or False"."""
 
 
 # From the text of a variable

@@ -82,12 +82,12 @@ class History:
         self._at(start, self._poll)
 
     def play(self) -> Iterator[tuple[float, list[Metric]]]:
-        """Let the period pass; yield what `/metrics` shows at each sample's time."""
+        """Run the period and yield the content of `/metrics` at each sample's time."""
         for at, collector in self.samples():
             yield at, list(collector.collect())
 
     def samples(self) -> Iterator[tuple[float, VitalsCollector]]:
-        """Let the period pass; yield the bot's collector at each sample's time."""
+        """Run the period and yield the bot's collector at each sample's time."""
         at = self.start
         while at <= self.end:
             while self._agenda and self._agenda[0][0] <= at:

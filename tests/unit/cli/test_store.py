@@ -200,7 +200,7 @@ def test_compact_removes_who_is_silent_for_long_and_gives_room_back(tmp_path: Pa
     ("arguments", "said"),
     [
         (["info", "sqlite:///{folder}/none.db"], "cannot be used"),
-        (["info", "memory:"], "a store in memory is its process's alone"),
+        (["info", "memory:"], "a store in memory belongs to its process"),
         (["info", "mysql://x"], "store must be"),
         (["migrate", "sqlite:///{folder}/a.db", "sqlite:///{folder}/a.db"], "not empty"),
     ],

@@ -137,7 +137,7 @@ def caused(*chain: BaseException) -> BaseException:
     [
         (socket.gaierror(-2, "Name or service not known"), "the name bot.example is not known", "spelling"),
         (ssl.SSLCertVerificationError(1, "expired"), "the TLS certificate of bot.example is not valid for it", "renew"),
-        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "bot.example does not speak TLS there", "http://"),
+        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "bot.example does not use TLS", "http://"),
         (ConnectionRefusedError(111, "refused"), "bot.example refuses the connection", "port"),
         (TimeoutError(), "bot.example did not answer within 5 s", "firewall"),
         (OSError(113, "No route to host"), "bot.example cannot be reached (ConnectError)", "network"),
