@@ -6,6 +6,10 @@ import os
 
 import httpx
 from celery import Celery
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import chatvitals
 from chatvitals.integrations import celery as carrying
@@ -20,6 +24,11 @@ app.conf.update(
 )
 if "CELERY_RECYCLED" not in os.environ:  # without it, `init` alone must do
     carrying.instrument(vitals, app)
+if "TRACES_URL" in os.environ:
+    exporter = OTLPSpanExporter(os.environ["TRACES_URL"])
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)  # after `init`, as instrumentations may do it
 order = vitals.journey("order", steps=["menu", "paid"], completed_by="paid")
 
 

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from chatvitals.simulator import payloads
 from chatvitals.simulator.people import BusinessNumber, Person
 from tests.helpers import services
+from tests.helpers.otlp_receiver import Receiver, spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from chatvitals.integrations.asgi import ASGIApp
     from chatvitals.vitals import Vitals
+    from tests.helpers.tracing import Traced
 
 HERE = Path(__file__).parent
 
@@ -87,14 +89,22 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """An endpoint for the worker's spans."""
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
 def worker(
-    tasks: Any, serve: Callable[[ASGIApp], int], tmp_path: Path
+    tasks: Any, serve: Callable[[ASGIApp], int], tmp_path: Path, receiver: Receiver
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """A real worker with two children, and its log, with all that Celery has to say."""
     log = tmp_path / "worker.log"
     command = [sys.executable, "-m", "celery", "-A", "tests.helpers.celery_tasks", "worker", "--pool", "prefork"]
     flags = ["-c", "2", "-l", "debug", "--without-gossip", "--without-mingle"]
-    environ = {**os.environ, "GRAPH_URL": f"http://127.0.0.1:{serve(graph())}"}
+    traces = f"{receiver.address}/v1/traces"
+    environ = {**os.environ, "GRAPH_URL": f"http://127.0.0.1:{serve(graph())}", "TRACES_URL": traces}
     with log.open("wb") as out:
         process = subprocess.Popen([*command, *flags], stdout=out, stderr=out, cwd=HERE.parent.parent, env=environ)
     yield process, log
@@ -173,3 +183,36 @@ def test_75_children_that_celery_recycles_lose_no_send(
     assert len(pids) == 6, "each task has a child of its own"
     found = bot.settled()
     assert found["sends_total 1004 reply accepted"] == 6
+
+
+def test_one_trace_shows_the_webhook_the_worker_s_send_and_the_whole_wait(
+    tasks: Any, worker: tuple[subprocess.Popen[bytes], Path], receiver: Receiver, traced: Traced
+) -> None:
+    """Server span, receive, send in another process, and the turn, which whichever process settles it makes."""
+    bot = Bot(tasks, "1009")
+    with traced.tracer.start_as_current_span("POST /webhook") as server:
+        result = bot.receive_and_delegate(Person("", phone="15550009999"), "answer")
+    result.get(timeout=30)
+    stop(worker[0])
+    bot.settled()
+    told = {span.name: span for span in spans(receiver.traces)}
+    ours = {span.name: span for span in traced.spans}
+    assert ours.keys() | told.keys() == {"POST /webhook", "receive 1009", "send 1009", "turn"}
+    trace_id, receive = server.get_span_context().trace_id, ours["receive 1009"]
+    send = told["send 1009"]
+    parents = {span.name: int.from_bytes(span.parent_span_id, "big") for span in told.values()}
+    parents |= {name: span.parent.span_id for name, span in ours.items() if span.parent is not None}
+    assert parents == {
+        "receive 1009": server.get_span_context().span_id,
+        "send 1009": receive.context.span_id,
+        "turn": receive.context.span_id,
+    }
+    assert {int.from_bytes(span.trace_id, "big") for span in told.values()} == {trace_id}
+    assert {span.context.trace_id for span in ours.values()} == {trace_id}
+    assert [link.span_id for link in send.links] == [receive.context.span_id.to_bytes(8, "big")]
+    links = [link.span_id for link in told["turn"].links] if "turn" in told else []
+    links += [link.context.span_id.to_bytes(8, "big") for link in ours["turn"].links] if "turn" in ours else []
+    assert links == [send.span_id]
+    person = "".join([traced.told(), *map(str, told.values())])
+    assert "15550009999" not in person
+    assert "wamid" not in person

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -12,6 +10,7 @@ from chatvitals.exporters.prometheus import allows, page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+    from concurrent.futures import ThreadPoolExecutor
 
     from chatvitals.exporters.prometheus import VitalsCollector
     from chatvitals.runtime.error_guard import ErrorGuard
@@ -99,6 +98,8 @@ class MetricsApp:
 
     async def _aside(self, call: Callable[[], T]) -> T:
         """Return a call's result, computed on our thread."""
+        import asyncio  # noqa: PLC0415 - a bot on threads needs none of it
+
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # with trio, the call is short enough to run here
@@ -106,6 +107,8 @@ class MetricsApp:
         return await loop.run_in_executor(self._own_executor(), call)
 
     def _own_executor(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as above
+
         if self._executor is None or self._executor[0] != os.getpid():
             self._executor = (os.getpid(), ThreadPoolExecutor(1, thread_name_prefix="chatvitals-metrics"))
         return self._executor[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -147,6 +146,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     did_you_mean("replyy", ["reply", "campaign"]) == " Did you mean 'reply'?"
 
     """
+    import difflib  # noqa: PLC0415 - only for a mistake
+
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
 

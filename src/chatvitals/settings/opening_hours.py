@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chatvitals.settings.errors import SettingsError
+
+if TYPE_CHECKING:
+    import zoneinfo
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -33,6 +36,8 @@ def opening_hours(value: object) -> OpeningHours:
         SettingsError: the value is not a schedule.
 
     """
+    import zoneinfo  # noqa: PLC0415 - most bots set no opening hours
+
     name = "in_hours"
     if isinstance(value, OpeningHours):
         return value

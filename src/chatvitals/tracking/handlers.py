@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -62,7 +62,10 @@ def _qualified_name(function: Any) -> str:
 def _result(error: BaseException | None) -> Literal["ok", "error", "cancelled"]:
     if error is None:
         return "ok"
+    asyncio = sys.modules.get("asyncio")  # a bot on threads imports none of it
+    if asyncio is not None and isinstance(error, asyncio.CancelledError):
+        return "cancelled"
     # the cancellation of trio and anyio is recognised by its name, so that neither is imported
-    if isinstance(error, (asyncio.CancelledError, GeneratorExit)) or type(error).__name__ == "Cancelled":
+    if isinstance(error, GeneratorExit) or type(error).__name__ == "Cancelled":
         return "cancelled"
     return "error"
