@@ -251,9 +251,10 @@ def states(  # noqa: PLR0913 - what bands may need
 
 
 def buckets(title: str, about: str, expr: str, *, nothing: str = QUIET) -> heatmap.Panel:
-    """Return a heatmap of a histogram of seconds."""
+    """Return a heatmap of a histogram of seconds, with the exemplars that lead to a trace."""
     panel = _common(heatmap.Panel(), title, about, "short", nothing)
-    panel.with_target(_target(Query(expr, "{{le}}"), "A").range().format(PromQueryFormat.HEATMAP))
+    target = _target(Query(expr, "{{le}}"), "A").range().format(PromQueryFormat.HEATMAP).exemplar(exemplar=True)
+    panel.with_target(target)
     panel.color(heatmap.HeatmapColorOptions().mode(heatmap_kinds.HeatmapColorMode.SCHEME).scheme("Oranges").steps(32)
                 .exponent(0.4).fill("dark-orange").reverse(reverse=False))  # fmt: skip
     panel.y_axis(heatmap.YAxisConfig().unit("s").axis_placement(kinds.AxisPlacement.LEFT).reverse(reverse=False))
