@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from chatvitals import __version__
+
 CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build what is published, as `python -m build` does, and return the folder."""
+    folder = tmp_path_factory.mktemp("release")
+    run(CHECKOUT, sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bare(site: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Install the wheel without extras into a new environment, and return its Python."""
+    folder = tmp_path_factory.mktemp("bare")
+    run(folder, sys.executable, "-m", "venv", str(folder / "bare"))
+    python = str(folder / "bare" / "bin" / "python")
+    wheel = str(next(site.parent.glob("*.whl")))
+    run(folder, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    return python
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +69,65 @@ def test_assets_need_no_checkout(site: Path, tmp_path: Path) -> None:
     assert len(packed) > 20
 
 
-def test_without_extras_every_public_module_can_be_imported(site: Path, tmp_path: Path) -> None:
+def test_a_release_passes_the_index_s_checks(release: Path) -> None:
+    """One wheel and one source archive of this version, whose metadata and README the index takes."""
+    names = sorted(path.name for path in release.iterdir())
+    assert names == [f"chatvitals-{__version__}-py3-none-any.whl", f"chatvitals-{__version__}.tar.gz"]
+    told = run(release, sys.executable, "-m", "twine", "check", "--strict", *names)
+    assert told.count("PASSED") == 2
+
+
+def test_the_version_stands_in_one_place() -> None:
+    """The changelog has it with a date; the metadata takes it from the package."""
+    text = (CHECKOUT / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## \[([\d.]+)\] - (\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
+    assert released[0][0] == __version__
+    assert dict(released)["0.2.0"] == "2026-11-26"
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    assert "version" not in project["project"]
+
+
+def test_the_extra_all_holds_every_extra() -> None:
+    """But those for developing chatvitals."""
+    extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (named,) = extras.pop("all")
+    assert named == f"chatvitals[{','.join(sorted(set(extras) - {'dev'}))}]"
+
+
+_INIT = "import chatvitals; v = chatvitals.init(store='memory:', app_secret='s3cr3t'); "
+_ABSENT = {
+    "demo": (["-m", "chatvitals", "demo"], "the demo needs: pip install 'chatvitals[demo]'"),
+    "doctor": (["-m", "chatvitals", "doctor"], "pip install 'chatvitals[graph]'"),
+    "poller": (
+        ["-c", f"{_INIT} v.watch_quality(access_token='t', waba_ids='1')"],
+        "watch_quality needs httpx: pip install 'chatvitals[graph]'",
+    ),
+    "push": (["-c", f"{_INIT} v.export_otlp()"], "pip install 'chatvitals[otel]'"),
+    "exporter": (
+        ["-m", "chatvitals", "exporter", "--store", "sqlite:///none.db", "--port", "0", "--otlp"],
+        "pip install 'chatvitals[otel]'",
+    ),
+    "redis": (
+        ["-m", "chatvitals", "store", "info", "redis://127.0.0.1:9/0"],
+        "a Redis store needs redis-py, which is not installed: pip install 'chatvitals[redis]'",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", _ABSENT)
+def test_an_extra_that_is_absent_is_a_sentence(what: str, bare: str, tmp_path: Path) -> None:
+    """It names the extra; a command shows no traceback."""
+    words, said = _ABSENT[what]
+    done = subprocess.run([bare, *words], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert words[0] == "-c" or "Traceback" not in done.stderr
+
+
+def test_without_extras_every_public_module_can_be_imported(bare: str, tmp_path: Path) -> None:
     """A door whose framework is missing says so; all else works with the three core dependencies."""
-    run(tmp_path, sys.executable, "-m", "venv", str(tmp_path / "bare"))
-    python = str(tmp_path / "bare" / "bin" / "python")
-    wheel = str(next(site.parent.glob("*.whl")))
-    run(tmp_path, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
-    found = run(tmp_path, python, "-c", _IMPORTS)
+    found = run(tmp_path, bare, "-c", _IMPORTS)
     assert found.splitlines()[-1] == "imported"
 
 

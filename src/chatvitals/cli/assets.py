@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatvitals.cli import _common
-from chatvitals.monitoring import bundle
+from chatvitals.monitoring import bundle, kubernetes
+from chatvitals.monitoring import links as linking
+from chatvitals.monitoring.kubernetes import Target
 from chatvitals.monitoring.slo import Objective
 
 if TYPE_CHECKING:
@@ -31,13 +33,43 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="an answer within this many seconds is on time: 10, 60, 300 or 3600 (default: 60)",
     )
+    parser.add_argument("--grafana-url", metavar="URL", help="your Grafana: alerts then link to their dashboard")
+    parser.add_argument("--runbook-url", metavar="URL", help="your page with the runbook that alerts link to")
+    pods = parser.add_argument_group("Kubernetes")
+    pods.add_argument(
+        "--kubernetes",
+        action="store_true",
+        help="write objects for the Prometheus Operator as well: rules, PodMonitor, dashboards and exporter",
+    )
+    pods.add_argument("--namespace", default="default", help="namespace of the objects (default: %(default)s)")
+    pods.add_argument(
+        "--release",
+        default="prometheus",
+        help="the label `release` by which your Prometheus selects rules and monitors (default: %(default)s)",
+    )
+    pods.add_argument("--image", default="", help="image of the exporter (default: chatvitals of this version)")
     parser.add_argument("--force", action="store_true", help="overwrite files that differ")
     parser.set_defaults(
-        run=lambda options: run(options.out, share=options.slo, threshold=options.threshold, force=options.force)
+        run=lambda options: run(
+            options.out,
+            share=options.slo,
+            threshold=options.threshold,
+            force=options.force,
+            links=(options.runbook_url, options.grafana_url),
+            target=Target(options.namespace, options.release, options.image) if options.kubernetes else None,
+        )
     )
 
 
-def run(folder: Path, *, share: float, threshold: int, force: bool) -> int:
+def run(
+    folder: Path,
+    *,
+    share: float,
+    threshold: int,
+    force: bool,
+    links: tuple[str | None, str | None] = (None, None),
+    target: Target | None = None,
+) -> int:
     """Write all files. Existing files with other content are replaced only with `force`.
 
     Args:
@@ -45,12 +77,18 @@ def run(folder: Path, *, share: float, threshold: int, force: bool) -> int:
         share: the objective's share of turns, such as 0.95.
         threshold: the objective's seconds.
         force: whether files with other content are replaced.
+        links: the addresses of runbook and Grafana.
+        target: names for the objects of Kubernetes. None writes no objects.
 
     Returns:
         0; 1 when a file is missing, cannot be written or would be overwritten; 2 for an invalid objective.
     """
     try:
-        made = bundle.files(Objective(share, threshold))
+        made = bundle.files(
+            Objective(share, threshold),
+            links=linking.links(*links),
+            kubernetes_target=None if target is None else kubernetes.checked(target),
+        )
     except ValueError as error:
         return _common.refused("assets", str(error))
     except FileNotFoundError as error:
@@ -74,6 +112,8 @@ def run(folder: Path, *, share: float, threshold: int, force: bool) -> int:
         f"{folder / 'README.md'} says how to load them; to look at them with the demo bot:\n"
         f"  docker compose -f {folder / 'compose.yaml'} up\n"
     )
+    if target is not None:
+        sys.stdout.write(f"To Kubernetes:\n  kubectl apply -k {folder / kubernetes.FOLDER}\n")
     return _common.OK
 
 

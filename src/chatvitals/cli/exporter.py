@@ -26,7 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Serve the metrics of a store over HTTP: one target for Prometheus, whatever the number of workers and hosts. "
         "Use the same CHATVITALS_* variables as the bot."
     )
-    parser.add_argument("--store", required=True, metavar="URL", help="the bot's store, such as sqlite:////data/v.db")
+    parser.add_argument(
+        "--store", metavar="URL", help="the bot's store, such as sqlite:////data/v.db (default: CHATVITALS_STORE)"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_common.port, default=9464, metavar="N", help="port (default: %(default)s)")
     parser.add_argument("--token", metavar="T", help="bearer token to ask for (default: CHATVITALS_METRICS_TOKEN)")
@@ -39,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(
-    store: str,
+    store: str | None,
     host: str,
     port: int,
     token: str | None,
@@ -52,7 +54,7 @@ def run(
     The bot's workers settle due contacts, because only they know the bot's settings.
 
     Args:
-        store: the store's URL. A missing file is not created.
+        store: the store's URL. None takes the URL from the environment. A missing file is not created.
         host: the address to listen on.
         port: the port to listen on. 0 takes a free port.
         token: the required bearer token. None takes the token from the environment.
@@ -60,7 +62,9 @@ def run(
         otlp: whether to push the numbers to an OTLP endpoint as well.
 
     """
-    given: dict[str, object] = {"store": store, "hooks": False}
+    given: dict[str, object] = {"hooks": False}
+    if store is not None:
+        given["store"] = store
     if token is not None:
         given["metrics_token"] = token
     try:

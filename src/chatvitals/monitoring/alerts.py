@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from chatvitals.monitoring import (
     alerts_delivery,
@@ -17,9 +17,7 @@ from chatvitals.monitoring.alert import Alert
 if TYPE_CHECKING:
     from chatvitals.monitoring.slo import Objective
 
-__all__ = ["RUNBOOK", "Alert", "alerts"]
-
-RUNBOOK: Final = "https://github.com/chatvitals/chatvitals/blob/main/grafana/README.md"
+__all__ = ["Alert", "alerts"]
 
 
 def alerts(objective: Objective) -> list[Alert]:
