@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.core import GaugeMetricFamily
 
-from chatvitals.cli import main
+from chatvitals.cli import main, simulate
 from chatvitals.exporters.openmetrics import Spool
 from chatvitals.metrics import catalogue
 from chatvitals.simulator.history import History
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+STORY = "quality-drop"
 START = 1_795_392_000.0 - 40 * DAY
 
 
 def played(days: float, *, seed: int = 1, every: float = 3600.0) -> list[tuple[float, dict[str, Metric]]]:
     """Return samples of the story, with the metrics by name."""
-    history = History(STORIES["quality-drop"], start=START, days=days, seed=seed, every=every)
+    history = History(STORIES[STORY], start=START, days=days, seed=seed, every=every)
     return [(at, {metric.name: metric for metric in metrics}) for at, metrics in history.play()]
 
 
@@ -68,6 +70,17 @@ def test_prometheus_takes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture
     done = subprocess.run([*command, str(target), str(tmp_path / "data")], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "data").glob("*/meta.json"))
+
+
+def test_a_compressed_file_holds_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a tenth of the room at most; the command says how to unpack it."""
+    files = tmp_path / "history.txt", tmp_path / "history.txt.gz"
+    for file in files:
+        assert simulate.run(file, scenario=STORY, days=0.5, seed=1, every=900.0, end=1_795_392_000.0) == 0
+    plain, packed = files
+    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+    assert packed.stat().st_size < plain.stat().st_size / 10
+    assert f"gunzip --keep {packed}\n" in capsys.readouterr().out
 
 
 def test_a_file_that_cannot_be_written_is_said_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from chatvitals.analysis import statistics
 from chatvitals.cli import _common
+from chatvitals.cli.journey_paths import Paths
 from chatvitals.exporters import scrape
 from chatvitals.settings import Settings, SettingsError
 
@@ -30,6 +31,8 @@ _OUTCOMES = {
     "expired": "expired",
 }
 _HEAD = ("step", "reached", "", "of first", "drop-off", "median", "open", "stalled")
+_BAR, _OF_FIRST, _MEDIAN, _STALLED = 2, 3, 5, 7  # columns
+_SHORTEST_BAR = 6
 _LONGEST_NAME = 24
 _STAY = "\xa0"  # a non-breaking space
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -81,6 +84,7 @@ class Funnel:
     started: float = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     known: dict[str, StepCounts] = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
 
     def step(self, name: str) -> StepCounts:
         """Return a step's counts, which start at 0."""
@@ -188,6 +192,8 @@ def _add(funnel: Funnel, sample: Sample) -> None:
         funnel.started += value
     elif sample.name == "chatvitals_journey_runs_total":
         funnel.outcomes[labels.get("outcome", "")] += int(value)
+    elif sample.name == "chatvitals_journey_transitions_total":
+        funnel.paths.add(labels.get("from_step", ""), labels.get("to_step", ""), value)
     elif labels.get("step"):
         _add_step(funnel.step(labels["step"]), sample.name.removeprefix("chatvitals_journey_"), labels, value)
 
@@ -219,7 +225,7 @@ def lines(funnel: Funnel, *, width: int = 80, blocks: bool = True) -> list[str]:
 
     Args:
         funnel: the funnel to show.
-        width: available columns. A funnel with long names may need more.
+        width: available columns. Columns that do not fit are left out, bars first.
         blocks: whether bars use block characters instead of `#`.
 
     """
@@ -227,19 +233,55 @@ def lines(funnel: Funnel, *, width: int = 80, blocks: bool = True) -> list[str]:
     if not funnel.started:
         return [f"{_shown(funnel.journey)}: no runs yet"]
     first, most = steps[0].reached, max(step.reached for step in steps)
-    cells = [_HEAD, *(_cells(step, first) for step in steps)]
+    marks = _marks(funnel, blocks=blocks)
+    cells = [_HEAD, *((marks[step.name] + row[0], *row[1:]) for step in steps for row in [_cells(step, first)])]
     widths = [max(len(row[column]) for row in cells) for column in range(len(_HEAD))]
-    widths[2] = max(min(width - sum(widths) - 2 * (len(_HEAD) - 1), 40), 6)
-    bars = ["", *(_bar(step.reached / most if most else 0.0, widths[2], blocks=blocks) for step in steps)]
+    shown = _fitting(widths, width)
+    if _BAR in shown:
+        taken = sum(widths[column] for column in shown) + 2 * (len(shown) - 1)
+        widths[_BAR] = max(min(width - taken, 40), _SHORTEST_BAR)
+    bars = ["", *(_bar(step.reached / most if most else 0.0, widths[_BAR], blocks=blocks) for step in steps)]
     table = [
         "  ".join(
-            text.ljust(size) if column in {0, 2} else text.rjust(size)
-            for column, (text, size) in enumerate(zip((*row[:2], bar, *row[3:]), widths, strict=True))
+            text.ljust(widths[column]) if column in {0, _BAR} else text.rjust(widths[column])
+            for column, text in enumerate((*row[:_BAR], bar, *row[_BAR + 1 :]))
+            if column in shown
         ).rstrip()
         for row, bar in zip(cells, bars, strict=True)
     ]
-    summary = textwrap.wrap(_summary(funnel), width, subsequent_indent="  ")
-    return [*(text.replace(_STAY, " ") for text in summary), "", *table, *_worst(steps)]
+    said = [_summary(funnel), "", *table, *_elsewhere(funnel, steps[0]), *_worst(steps)]
+    wrapped = (textwrap.wrap(text, width, subsequent_indent="  ") if text not in table else [text] for text in said)
+    return [text.replace(_STAY, " ") for block in wrapped for text in block or [""]]
+
+
+def _fitting(widths: list[int], width: int) -> list[int]:
+    """Return the columns that fit; bars, medians and stalled runs are the first to go."""
+    shown = list(range(len(widths)))
+    for gone in (_BAR, _MEDIAN, _STALLED, _OF_FIRST):
+        least = sum(max(widths[column], _SHORTEST_BAR if column == _BAR else 0) for column in shown)
+        if least + 2 * (len(shown) - 1) <= width:
+            break
+        shown.remove(gone)
+    return shown
+
+
+def _marks(funnel: Funnel, *, blocks: bool) -> dict[str, str]:
+    """Return what stands before each step's name: a branch where runs choose between it and its neighbours."""
+    between, last = ("├ ", "└ ") if blocks else ("|- ", "`- ")
+    marks: dict[str, str] = {}
+    for group in funnel.paths.alternatives([step.name for step in funnel.steps]):
+        for step in group:
+            marks[step] = "" if len(group) == 1 else last if step == group[-1] else between
+    return marks
+
+
+def _elsewhere(funnel: Funnel, first: StepCounts) -> list[str]:
+    """Return a sentence about runs that did not begin at the first step, such as those of a link or a template."""
+    began = funnel.paths.beginnings(first.name)
+    if not began:
+        return []
+    at = ", ".join(f"{_count(count)} at {_shown(step)}" for step, count in began[:3])
+    return ["", f"Not all runs began at {_shown(first.name)}: {at}. So a later step may have more runs than the first."]
 
 
 def _cells(step: StepCounts, first: float) -> tuple[str, ...]:

@@ -36,7 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Simulate customers, bot and WhatsApp on a virtual clock, through the real rules. Write all metrics over time "
         "as OpenMetrics, for promtool to backfill: about 70 MB a day. While it runs, the folder for temporary files "
-        "needs as much."
+        "needs as much. A FILE that ends in .gz is compressed to 3 %. With --every 900 besides, a month takes less "
+        "than a minute and 30 MB."
     )
     parser.add_argument("--openmetrics", type=Path, required=True, metavar="FILE", help="the file to write")
     parser.add_argument(
@@ -110,12 +111,14 @@ def run(  # noqa: PLR0913 - one argument per option
             told = list(_changes(_spooled(history, spool, progress)))
     except OSError as error:
         return _common.refused("simulate", str(error))
+    plain = target.with_suffix("") if target.suffix == ".gz" else target
+    unpack = f"  gunzip --keep {target}\n" if target.suffix == ".gz" else ""
     for at, what in told:
         sys.stdout.write(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}  {what}\n")
     sys.stdout.write(
         f"\n{target} holds {days:g} days in {target.stat().st_size / 1e6:,.0f} MB. "
-        "Backfill a Prometheus whose retention is longer, then restart it:\n"
-        f"  promtool tsdb create-blocks-from --max-block-duration=486h openmetrics {target} data/\n"
+        f"Backfill a Prometheus whose retention is longer, then restart it:\n{unpack}"
+        f"  promtool tsdb create-blocks-from --max-block-duration=486h openmetrics {plain} data/\n"
     )
     return _common.OK
 

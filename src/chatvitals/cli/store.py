@@ -200,6 +200,7 @@ def _migrate(source: str, target: str) -> int:
         def copy(empty: Store) -> None:
             table(sys.stdout, [("contacts copied", migrate(opened, empty))])
 
+        opened.about()  # a source that cannot be read must leave no target behind
         status.append(with_store(target, copy, create=True))
 
     status: list[int] = []

@@ -107,7 +107,8 @@ def test_a_funnel_is_one_bar_per_step() -> None:
         "item       20  ███████              50%       50%       -     0        0",
         "paid       10  ███▌                 25%        0%       -     0        0",
         "",
-        "Most runs are lost at item: 10 of 20 ended, 2 of them waiting for an answer.",
+        "Most runs are lost at item: 10 of 20 ended, 2 of them waiting for an",
+        "  answer.",
     ]
 
 
@@ -118,10 +119,64 @@ def test_bars_are_hashes_where_blocks_cannot_be_shown() -> None:
     assert "menu       40  ##############      100%" in text
 
 
-@pytest.mark.parametrize("width", [80, 100, 120])
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
 def test_a_funnel_fits_its_terminal(width: int) -> None:
     """No line of the table is wider than the terminal."""
     assert max(map(len, lines(funnels(SMALL)[0], width=width))) <= width
+
+
+def _moves(*moves: tuple[str, str, float]) -> list[Sample]:
+    name = "chatvitals_journey_transitions_total"
+    return [Sample(name, {"journey": "order", "from_step": a, "to_step": b}, count) for a, b, count in moves]
+
+
+def test_at_60_columns_the_bars_go_first() -> None:
+    """The numbers stay."""
+    assert lines(funnels(SMALL)[0], width=60)[4:7] == [
+        "step  reached  of first  drop-off  median  open  stalled",
+        "menu       40      100%       33%       -    10        4",
+        "item       20       50%       50%       -     0        0",
+    ]
+
+
+def test_long_names_take_the_place_of_other_columns() -> None:
+    """24 characters of a name, and still no line is too wide."""
+    long = _step("a" * 40, step_reached_total=123_456, step_ended_total=123_456)
+    started = Sample("chatvitals_journey_runs_started_total", {"journey": "order"}, 123_456.0)
+    assert max(map(len, lines(funnels([*long, started])[0], width=60))) <= 60
+
+
+def test_branches_are_drawn_as_branches() -> None:
+    """Delivery or pickup: nobody goes from one to the other, and both follow the choice of a pizza."""
+    steps = ("menu", "item", "address", "pickup", "paid")
+    told = [
+        Sample("chatvitals_journey_step_info", {"journey": "order", "step": step, "index": str(index)}, 1.0)
+        for index, step in enumerate(steps)
+    ]
+    reached = [sample for step in steps for sample in _step(step, step_reached_total=9)]
+    moves = _moves(
+        ("start", "menu", 100), ("menu", "item", 90), ("item", "address", 50), ("item", "pickup", 30),
+        ("address", "paid", 40), ("pickup", "paid", 20), ("address", "pickup", 1), ("paid", "item", 2),
+    )  # fmt: skip
+    started = Sample("chatvitals_journey_runs_started_total", {"journey": "order"}, 100.0)
+    funnel = funnels([started, *told, *reached, *moves])[0]
+    table = lines(funnel, width=60)[2:8]
+    assert [text.split("  ")[0].strip() for text in table] == ["step", "menu", "item", "├ address", "└ pickup", "paid"]
+    assert lines(funnel, width=60, blocks=False)[5].startswith("|- address")
+
+
+def test_a_straight_journey_has_no_branch() -> None:
+    """Also where some jump over a step."""
+    moves = _moves(("start", "menu", 40), ("menu", "item", 20), ("menu", "paid", 5), ("item", "paid", 10))
+    assert "├" not in "\n".join(lines(funnels([*SMALL, *moves])[0]))
+
+
+def test_runs_that_began_elsewhere_are_explained() -> None:
+    """A link in a template may lead to the middle of a journey."""
+    moves = _moves(("start", "menu", 30), ("start", "item", 8), ("start", "paid", 2), ("menu", "item", 12))
+    text = " ".join(" ".join(lines(funnels([*SMALL, *moves])[0], width=60)).split())
+    assert "Not all runs began at menu: 8 at item, 2 at paid." in text
+    assert "Not all runs" not in " ".join(lines(funnels(SMALL)[0]))
 
 
 def test_a_journey_without_runs_is_one_line() -> None:
