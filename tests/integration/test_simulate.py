@@ -78,7 +78,11 @@ def test_a_compressed_file_holds_the_same(tmp_path: Path, capsys: pytest.Capture
     for file in files:
         assert simulate.run(file, scenario=STORY, days=0.5, seed=1, every=900.0, end=1_795_392_000.0) == 0
     plain, packed = files
-    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+    ours, theirs = (
+        [line for line in text.splitlines() if b"store_commit_seconds" not in line]  # how busy this machine is
+        for text in (plain.read_bytes(), gzip.decompress(packed.read_bytes()))
+    )
+    assert ours == theirs
     assert packed.stat().st_size < plain.stat().st_size / 10
     assert f"gunzip --keep {packed}\n" in capsys.readouterr().out
 
