@@ -35,7 +35,7 @@ assert snippet.app.test_client().post("/webhook", data=BODY, headers=HEADERS).te
 from werkzeug.test import Client
 assert Client(snippet.application).post("/webhook", data=BODY, headers=HEADERS).text == "ok"
 """,
-    "aiohttp": """
+    "aiohttp, Tornado and Sanic": """
 import asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -45,6 +45,10 @@ async def main():
         assert await answer.text() == "ok"
 
 asyncio.run(main())
+""",
+    "pywa": """
+from starlette.testclient import TestClient
+TestClient(snippet.whatsapp._setup_and_get_starlette_app()).post("/", content=BODY, headers=HEADERS)
 """,
     "AWS Lambda": """
 assert snippet.handler({"httpMethod": "POST", "body": BODY.decode(), "headers": HEADERS}, None)["statusCode"] == 200

@@ -1,0 +1,54 @@
+"""A bot on Flask that answers from a thread pool with urllib3, and says there what it did not understand.
+
+gunicorn --threads 4 thread_pool_bot:app
+"""
+
+import hashlib
+import hmac
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import urllib3
+from flask import Flask, abort, request
+
+import chatvitals
+
+APP_SECRET = os.environ["WHATSAPP_APP_SECRET"]
+MESSAGES = f"{os.environ.get('GRAPH_URL', 'https://graph.facebook.com/v24.0')}/{{}}/messages"
+HEADERS = {"Authorization": f"Bearer {os.environ['WHATSAPP_ACCESS_TOKEN']}", "Content-Type": "application/json"}
+
+app = Flask(__name__)
+pool = ThreadPoolExecutor(4)
+http = urllib3.PoolManager(headers=HEADERS, timeout=10)
+vitals = chatvitals.init(app_secret=APP_SECRET)
+vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")
+
+
+@app.get("/webhook")
+def handshake() -> str:
+    """Prove to WhatsApp that this address is ours."""
+    if request.args.get("hub.verify_token") != os.environ["WHATSAPP_VERIFY_TOKEN"]:
+        abort(403)
+    return request.args["hub.challenge"]
+
+
+@app.post("/webhook")
+def webhook() -> str:
+    """Take what WhatsApp reports, and have each text answered."""
+    expected = "sha256=" + hmac.new(APP_SECRET.encode(), request.get_data(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(request.headers.get("x-hub-signature-256", ""), expected):
+        abort(401)
+    for value in (change["value"] for entry in request.get_json()["entry"] for change in entry["changes"]):
+        for message in value.get("messages", []):
+            if message["type"] == "text":
+                pool.submit(answer, value["metadata"]["phone_number_id"], message["from"], message["text"]["body"])
+    return "ok"
+
+
+def answer(number: str, customer: str, text: str) -> None:
+    """Answer one text."""
+    said = "Hello!" if text == "hello" else "Sorry?"
+    if said == "Sorry?":
+        vitals.fallback()  # not needed: which answers were none
+    reply = {"messaging_product": "whatsapp", "to": customer, "type": "text", "text": {"body": said}}
+    http.request("POST", MESSAGES.format(number), json=reply)

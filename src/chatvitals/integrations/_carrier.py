@@ -1,0 +1,116 @@
+"""The common part of task queues: a sealed text that names the contacts of a task.
+
+Only processes on the same store have the key, since queues write what they carry into their logs and brokers.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chatvitals import context, http_hooks
+from chatvitals.context import ContactIds, Handling, Tag
+from chatvitals.runtime import sealing
+from chatvitals.stores.base import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatvitals.vitals import Vitals
+
+KEY = "chatvitals"
+"""The name under which a task carries the text."""
+_MOST_CONTACTS = 50  # of a batch; a longer text would cost the broker more than it is worth
+
+
+class _Carried(msgspec.Struct, array_like=True):
+    """The content of the text."""
+
+    contacts: list[ContactIds]
+    tag: Tag
+    trace: bytes = b""
+
+
+class Carrier:
+    """Seals the current contacts where a task is sent, and binds them where the task runs. None of its methods raises.
+
+    Args:
+        vitals: What `chatvitals.init` returned; both processes name the same store.
+        where: The place that errors are counted under.
+
+    Raises:
+        ModuleNotFoundError: the package `cryptography` is not installed.
+
+    """
+
+    def __init__(self, vitals: Vitals, where: str) -> None:
+        sealing.require()
+        self.guard = vitals.webhook_sink.guard
+        self.where = where
+        self._vitals = vitals
+        self._running: dict[str, ExitStack] = {}  # by task id: one thread may run a task within a task
+
+    def sealed(self) -> str | None:
+        """Return the current contacts and tag as a sealed text, or None where there are none."""
+        with self.guard(self.where):
+            contacts, tag = context.handled(), context.tag()
+            if not contacts and tag == Tag():
+                return None
+            carried = _Carried(list(contacts[:_MOST_CONTACTS]), tag, context.handled_trace())
+            try:
+                key = self._vitals._pipeline.hasher().sealing_key
+            except StoreUnavailableError:
+                return None  # the task runs without; its sends still name whom they are to
+            return sealing.seal(key, msgspec.msgpack.encode(carried))
+        return None
+
+    def begin(self, task_id: str, text: object) -> None:
+        """Bind the contacts of a task until `end`."""
+        with self.guard(self.where):
+            if self._vitals.settings.hooks:
+                http_hooks.refresh()  # the task's module may have brought an HTTP client
+            carried = self._read(text)
+            if carried is not None:
+                stack = self._running[task_id] = ExitStack()
+                stack.enter_context(context.bound(Handling(tuple(carried.contacts), carried.trace)))
+                stack.enter_context(context.tagged(carried.tag))
+
+    def end(self, task_id: str) -> None:
+        """Release the binding."""
+        with self.guard(self.where):
+            stack = self._running.pop(task_id, None)
+            if stack is not None:
+                stack.close()
+
+    def end_all(self) -> None:
+        """Release whatever is bound."""
+        for task_id in list(self._running):
+            self.end(task_id)
+
+    def commit(self, seconds: float) -> None:
+        """Commit all waiting events before a process ends without a goodbye."""
+        with self.guard(self.where):
+            self._vitals.settle(seconds)
+
+    def close(self) -> None:
+        """Commit all waiting events, because a child of a pool ends past `atexit`."""
+        with self.guard(self.where):
+            self._vitals._pipeline.close()
+
+    def undo_on_close(self, undo: Callable[[], None]) -> None:
+        """Have `vitals.close()` call `undo`."""
+        self._vitals._undo_on_close(undo)
+
+    def _read(self, text: object) -> _Carried | None:
+        if not isinstance(text, str):
+            return None
+        try:
+            content = sealing.unseal(self._vitals._pipeline.hasher().sealing_key, text)
+        except StoreUnavailableError:
+            return None
+        if content is None:
+            self.guard.report(self.where, message="a task came with a contact that was sealed with another store's key")
+            return None
+        return msgspec.msgpack.decode(content, type=_Carried)
