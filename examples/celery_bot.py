@@ -1,6 +1,6 @@
 """A bot on Flask whose Celery tasks answer with requests: a template, as the reply to the customer who wrote.
 
-gunicorn celery_bot:app      and      celery -A celery_bot worker
+gunicorn celery_bot:app      and      celery -A celery_bot:tasks worker
 """
 
 import hashlib

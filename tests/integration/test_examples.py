@@ -137,7 +137,7 @@ def bot(name: str, folder: Path) -> Iterator[tuple[str, stand_in.StandIn]]:
             command.append(PYWA)
         if name == "celery_bot":
             environ["BROKER_URL"] = stack.enter_context(services.redis_server())
-            worker = ["celery", "-A", "celery_bot", "worker", "-c", "2", "--without-gossip", "--without-mingle"]
+            worker = ["celery", "-A", "celery_bot:tasks", "worker", "-c", "2", "--without-gossip", "--without-mingle"]
             stack.enter_context(process(worker, folder, environ))
         stack.enter_context(process(command, folder, environ, port))
         yield f"http://127.0.0.1:{port}", whatsapp

@@ -293,7 +293,7 @@ def test_44_a_streamed_answer_is_not_read(api: Api, ear: Ear, kind: str) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_44_a_timeout_is_as_bare(api: Api, ear: Ear, kind: str) -> None:
     """The same exception, counted as a timeout."""
-    outcome = as_bare(api, ear, lambda: call(kind, api.url("silent"), json=BODY, timeout=0.1)[0])
+    outcome = as_bare(api, ear, lambda: call(kind, api.url("silent"), json=BODY, timeout=0.5)[0])
     assert issubclass(outcome, Exception)
     assert ear.told() == [(False, "", "timeout")]
 
