@@ -48,7 +48,7 @@ def running(webhook_url: str) -> Iterator[StandIn]:
     """Run a stand-in that delivers to a webhook, with statuses right after each send."""
     rng, now, answered = random.Random(1), Conditions(sent=(0, 0.1), delivered=(0.1, 0.2), read=(0.2, 0.3)), list[int]()
     target = WebhookTarget(webhook_url, SECRET)
-    delivery = Delivery(target, NUMBER, client=httpx.AsyncClient(), rng=rng, conditions=lambda: now)
+    delivery = Delivery(target, NUMBER, client=httpx.AsyncClient(timeout=60), rng=rng, conditions=lambda: now)
 
     async def write(request: Request) -> JSONResponse:
         asked = await request.json()
