@@ -10,8 +10,8 @@ import httpx
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from chatvitals.demo.scenarios import Conditions
 from chatvitals.simulator import cloud_api, people
+from chatvitals.simulator.conditions import Conditions
 from chatvitals.simulator.webhook_delivery import Delivery, WebhookTarget
 from tests.helpers.asgi_server import serving
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from chatvitals.integrations import _doorway, _http, asgi, wsgi
+from chatvitals.integrations import _http, asgi, wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,6 +77,8 @@ def _quart(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: s
     if metrics_path is not None:
         if _rules_serve(app.url_map.iter_rules(), metrics_path):
             raise ValueError(_http.taken_sentence(metrics_path))
+        from chatvitals.integrations import _doorway  # noqa: PLC0415 - a bot that is not asynchronous needs no asyncio
+
         door = _doorway.Doorway(vitals, webhook_path, metrics_path)
 
         async def metrics() -> tuple[bytes, int, dict[str, str]]:
