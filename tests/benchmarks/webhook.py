@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import apps, requests, stores
+from tests.benchmarks import apps, requests, stores, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,6 +84,10 @@ def _requests(folder: Path, scale: Scale) -> Iterator[Row]:
         yield Row(f"the same ÷ what {apps.EXPORTER} adds", load[name].median / theirs, "", budget, note)
     other = requests.other(folder, 2 * scale.rounds, 5 * scale.each)
     yield Row("added to a request that is not the webhook", other.median, "µs", 0.5, f"p95 {other.p95:.2f} µs")
+    untraced = tracing.without_provider(scale.rounds, scale.each)
+    note = f"it adds {untraced.added:.2f} µs"
+    yield Row("a webhook without a tracer provider ÷ one without the tracing code", untraced.ratio, "", 1.05, note)
+    yield Row("CPU of a push over OTLP ÷ that of a scrape of the same", tracing.push(10, scale.load_rounds), "", 1.5)
 
 
 def _stores(folder: Path, scale: Scale) -> Iterator[Row]:

@@ -80,9 +80,10 @@ class Delivery:
     def begin(self) -> None:
         """Bind the contacts of this webhook. It may raise."""
         self._token = context.bind(self.handling)
-        self._span = spans.start_receive()
-        if self._span is not None:
-            self._span.enter()
+        if spans.is_traced():
+            self._span = spans.start_receive()
+            if self._span is not None:
+                self._span.enter()
 
     def bind(self) -> None:
         """Bind the contacts and the span of this webhook until `unbind`. It may raise."""
@@ -166,7 +167,7 @@ class Delivery:
         """Receive the webhook. Without an app secret, it is emitted only after the application's verdict."""
         settings = self._sink.settings
         unread = self._sink.receive(body, self.signature())
-        if self._span is None:
+        if self._span is None and spans.is_traced():
             self._span = spans.start_receive()  # the tracing middleware is within this one; it knows its span by now
         if self._span is not None:
             unread.trace = self.handling.trace = spans.packed(self._span.span)
@@ -244,6 +245,16 @@ def matches(paths: tuple[str, str], path: object, root: object) -> bool:
 def is_seen(sink: WebhookSink, seen: object) -> bool:
     """Return whether an outer integration counts this request for the same sink."""
     return isinstance(seen, tuple) and any(other is sink for other in seen)
+
+
+def is_instance(app: object, module: str, name: str) -> bool:
+    """Return whether `app` is an instance of a class that another tool may have replaced in its module.
+
+    OpenTelemetry's instrumentations put a subclass in its place. The class of an application from before, or of a
+    framework that derives from it, is known by its name alone.
+    """
+    package = module.partition(".")[0]
+    return any(kind.__name__ == name and kind.__module__.partition(".")[0] == package for kind in type(app).__mro__)
 
 
 def taken_sentence(path: str) -> str:

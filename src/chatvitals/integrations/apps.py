@@ -39,7 +39,7 @@ def instrument_app(
             `metrics_path` itself, or pywa listens at another path.
 
     """
-    if _is(app, "pywa.client", "WhatsApp"):
+    if _http.is_instance(app, "pywa.client", "WhatsApp"):
         from chatvitals.integrations import pywa  # noqa: PLC0415 - most bots do not use it
 
         pywa.instrument(vitals, app, webhook_path, metrics_path, instrument_app)
@@ -49,16 +49,10 @@ def instrument_app(
     if asgi.is_starlette(app):
         return asgi.instrument_app(vitals, app, webhook_path=webhook_path, metrics_path=metrics_path)
     for module, name, instrument in _KINDS:
-        if _is(app, module, name):
+        if _http.is_instance(app, module, name):
             instrument(vitals, app, webhook_path, metrics_path)
             return app
     raise TypeError(_http.unknown_sentence(app))
-
-
-def _is(app: object, module: str, name: str) -> bool:
-    """Return whether `app` is an instance of a class whose module may not be imported."""
-    kind = getattr(sys.modules.get(module), name, None)  # an instance cannot exist before the import
-    return isinstance(kind, type) and isinstance(app, kind)
 
 
 def _flask(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:

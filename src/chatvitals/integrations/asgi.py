@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from chatvitals.integrations import _http, lost_webhooks
@@ -138,8 +137,7 @@ def instrument_app(
 
 def is_starlette(app: object) -> bool:
     """Return whether this is a Starlette or FastAPI application."""
-    applications: Any = sys.modules.get("starlette.applications")  # an instance cannot exist before the import
-    return applications is not None and isinstance(app, applications.Starlette)
+    return _http.is_instance(app, "starlette.applications", "Starlette")
 
 
 class _Delivery(_http.Delivery):

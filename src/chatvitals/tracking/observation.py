@@ -54,7 +54,7 @@ class Observation:
         self._emit: Callable[[RawWebhook], None] | None = emit
         self._waits = waits
         self._bound: AbstractContextManager[None] | None = None
-        self._span = spans.start_receive()
+        self._span = spans.start_receive() if spans.is_traced() else None
         if self._span is not None:
             raw.trace = self._handling.trace = spans.packed(self._span.span)
 

@@ -24,6 +24,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from chatvitals import context
 from chatvitals.integrations.apps import instrument_app
+from chatvitals.integrations.asgi import ChatVitalsMiddleware
 from tests.conftest import SECRET, sign, webhook_body
 
 if TYPE_CHECKING:
@@ -225,3 +226,17 @@ def wsgi_call(app: Any, path: str, body: bytes | None = None) -> tuple[int, byte
         return int(statuses[0][:3]), b"".join(response)
     finally:
         getattr(response, "close", lambda: None)()
+
+
+def test_an_application_is_known_after_an_instrumentation_has_replaced_its_class(
+    monkeypatch: pytest.MonkeyPatch, door: type[DoorVitals]
+) -> None:
+    """`opentelemetry-instrument` puts a subclass of Starlette in its module; FastAPI derives from the one before."""
+
+    class Instrumented(Starlette):
+        """As OpenTelemetry makes it."""
+
+    monkeypatch.setattr("starlette.applications.Starlette", Instrumented)
+    app = FastAPI()
+    instrument_app(door(), app)
+    assert [str(middleware.cls) for middleware in app.user_middleware] == [str(ChatVitalsMiddleware)]
