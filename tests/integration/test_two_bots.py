@@ -1,81 +1,97 @@
-"""Two bots of two businesses in one Prometheus: whoever looks at one sees nothing of the other."""
+"""One Prometheus with two bots: each has its own numbers, and an alert says whose it is."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any
 
-import pytest
+import yaml
 
-from chatvitals.monitoring.alerts import alerts
-from chatvitals.monitoring.recording_rules import recordings
+from chatvitals.monitoring.bundle import rendered
 from chatvitals.monitoring.slo import Objective
-from chatvitals.simulator.history import History
-from chatvitals.simulator.story import DAY, HOUR, STORIES, StoryLine
-from tests.helpers.grafana import PAGES, VALUES, asked, expanded, page, selectors, variables
-from tests.helpers.month import backfill
-from tests.helpers.openmetrics_history import write
-from tests.helpers.prometheus import Prometheus, prometheus
+from chatvitals.settings import Settings
+from chatvitals.vitals import Vitals
+from tests.helpers.services import free_port, require, wait_until_listening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
-START = 1_790_553_600.0 // DAY * DAY + 10 * HOUR
-END = START + 6 * HOUR
-BAKERY = StoryLine("990005556667778", "15550001234", "Corner Bakery", 60.0, troubled=True)
-FLORIST = StoryLine("990005556667790", "15550009876", "Rose & Thorn", 60.0, troubled=True)
-ACCOUNTS = {"bakery": "990001112223334", "florist": "990001112229999"}
-WINDOWS = {"__rate_interval": "16m", "__range": "6h", "__interval": "5m", "window": "1h"}
+    from chatvitals.integrations.asgi import ASGIApp
+
+NUMBERS = {"pizza-bot": "990001", "pasta-bot": "990002"}
+_MOST_SECONDS = 60.0
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus with six hours of both; the florist's bot is gone in the last half hour."""
-    folder = tmp_path_factory.mktemp("two-bots")
-    for job, line, days in (("bakery", BAKERY, 0.25), ("florist", FLORIST, 0.25 - 0.5 / 24)):
-        story = replace(STORIES["calm"], lines=(line,), waba=ACCOUNTS[job])
-        write(History(story, start=START, days=days, seed=3, every=60.0), folder / job, job=job)
-        backfill("--max-block-duration=486h", "openmetrics", str(folder / job), str(folder / "data"))
-    with prometheus("{global: {evaluation_interval: 1h}}", folder) as found:
-        yield found
+def ask(port: int, query: str) -> list[dict[str, str]]:
+    """Return the labels of each series of a query, with its value as `value`."""
+    url = f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10) as answer:
+            found = json.load(answer)["data"]["result"]
+    except urllib.error.HTTPError:  # it is not ready yet
+        return []
+    return [{**series["metric"], "value": series["value"][1]} for series in found]
 
 
-def labels(server: Prometheus, query: str, label: str, at: float = END) -> set[str]:
-    """Return the values of a label in a query's result."""
-    found = server.get("query", query=query, time=f"{at}")["result"]
-    return {each["metric"][label] for each in found if label in each["metric"]}
+def configured(folder: Path, ports: dict[str, int]) -> Path:
+    """Write a Prometheus configuration with the shipped rules, and return its path."""
+    for name, text in rendered(Objective()).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("interval: 1m", "interval: 1s"))
+    told = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["rules/recording.yml", "rules/alerting.yml"],
+        "scrape_configs": [
+            {
+                "job_name": job,
+                "authorization": {"credentials": f"token-of-{job}"},
+                "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+            }
+            for job, port in ports.items()
+        ],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(told))
+    return folder / "prometheus.yml"
 
 
-def test_every_record_and_every_alert_is_about_one_bot(server: Prometheus) -> None:
-    """Both bots have records of their own, and the one that is gone is named."""
-    for rule in recordings(Objective()):
-        if rule.name.startswith("phone_number_id:"):
-            assert labels(server, rule.expr, "job", END - HOUR) == {"bakery", "florist"}, rule.name
-    absent = next(alert for alert in alerts(Objective()) if alert.name == "WhatsAppMetricsAbsent")
-    assert labels(server, absent.expr, "job") == {"florist"}
-
-
-def test_the_business_is_chosen_by_name_and_narrows_the_numbers(server: Prometheus) -> None:
-    """Also while its bot is gone: the range has seen it."""
-    by_name = {each["name"]: each for each in variables(page(PAGES[0]))}
-    (businesses,) = (text for text in selectors(page(PAGES[0])) if "verified_name" in text)
-    assert labels(server, expanded(businesses, VALUES | WINDOWS), "verified_name") == {"Corner Bakery", "Rose & Thorn"}
-    assert "allValue" not in by_name["phone"]
-    (numbers,) = (text for text in selectors(page(PAGES[0])) if "display_phone_number" in text)
-    chosen = expanded(numbers, VALUES | WINDOWS | {"business": ACCOUNTS["florist"]})
-    assert labels(server, chosen, "phone_number_id") == {FLORIST.number}
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("by", ["job", "business"])
-def test_a_dashboard_of_one_bot_shows_nothing_of_the_other(server: Prometheus, path: Path, by: str) -> None:
-    """Whichever way it is chosen: no series of a dashboard names the florist's number, account or job."""
-    chosen = {"job": "bakery"} if by == "job" else {"business": ACCOUNTS["bakery"], "phone": BAKERY.number}
-    values = {**VALUES, **WINDOWS, "drop": f"{END}", **chosen}
-    others = {FLORIST.number, FLORIST.display, ACCOUNTS["florist"]} | ({"florist"} if by == "job" else set())
-    for query in asked(page(path)):
-        found = server.get("query", query=expanded(query.expr, values), time=f"{END - HOUR}")["result"]
-        seen = {value for each in found for value in each["metric"].values()}
-        assert not seen & others, query.name
+def test_two_bots_on_one_prometheus_stay_apart(serve: Callable[[ASGIApp], int], tmp_path: Path) -> None:
+    """By `job`, with a token each; the alert that one of them has no store names the one."""
+    bots: dict[str, Any] = {}
+    for job, number in NUMBERS.items():
+        given = {"store": f"sqlite:///{tmp_path / job}.db", "hooks": False, "phone_number_id": [number]}
+        bots[job] = Vitals(Settings.load({**given, "metrics_token": f"token-of-{job}"}, environ={}))
+    ports = {job: serve(bot.metrics_app()) for job, bot in bots.items()}
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            require("prometheus"),
+            f"--config.file={configured(tmp_path, ports)}",
+            f"--storage.tsdb.path={tmp_path / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_listening(port, process)
+        give_up = time.monotonic() + _MOST_SECONDS
+        while len(ask(port, "chatvitals_store_up == 1")) < 2 and time.monotonic() < give_up:
+            time.sleep(0.3)
+        shown = ask(port, "count by (job, phone_number_id) (chatvitals_turns_opened_total)")
+        assert {(each["job"], each["phone_number_id"]) for each in shown} == set(NUMBERS.items())
+        bots["pasta-bot"].close()
+        (tmp_path / "pasta-bot.db").write_bytes(b"no store any more" * 100)
+        while not ask(port, 'ALERTS{alertname="WhatsAppStoreDown"}') and time.monotonic() < give_up:
+            time.sleep(0.3)
+        assert {each["job"] for each in ask(port, 'ALERTS{alertname="WhatsAppStoreDown"}')} == {"pasta-bot"}
+    finally:
+        process.terminate()
+        process.wait(10)
+        bots["pizza-bot"].close()

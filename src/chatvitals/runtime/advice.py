@@ -42,6 +42,11 @@ class Advice:
         """Create a new lock in a forked child, because the old lock may stay held."""
         self._lock = threading.Lock()
 
+    def has_said(self, topic: str) -> bool:
+        """Return whether a warning of a topic was written."""
+        with self._lock:
+            return topic in self._said
+
     def started(self, version: str, **parts: str) -> None:
         """Log the bot's set-up, such as `store="SQLite"`. Log it again when a part has changed."""
         with self._lock:

@@ -90,6 +90,9 @@ class ContactResolver:
                 topic=f"refused webhook {refusal}",
             )
             return
+        if self._guard.advice.has_said(advice.NO_WEBHOOKS):  # the cause is known, and the log names it
+            self._guard.count("no_contact")
+            return
         self._guard.report(
             "no_contact", message=f"{what} could not tell which contact it is about. Pass contact= and phone_number_id="
         )
