@@ -97,6 +97,24 @@ def test_all_samples_of_metrics_arrive_equal(
     exporter.shutdown()
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_the_variables_choose_the_exporter_and_a_second_push_is_as_right(
+    start: Callable[..., Vitals], receiver: Receiver, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    """The second request is the first one, brought up to date."""
+    endpoint = f"http://{receiver.grpc_address}" if protocol == "grpc" else receiver.address
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    vitals = start(phone_number_id="11")
+    push = pusher(vitals, None)
+    assert push.push()
+    busy(vitals)
+    assert push.push()
+    arrived, seen = receiver.samples(), shown(vitals)
+    varying = {key for key in arrived | seen if key[0].startswith("chatvitals_store_commit_seconds")}
+    assert {k: v for k, v in arrived.items() if k not in varying} == {k: v for k, v in seen.items() if k not in varying}
+
+
 def test_points_count_since_the_store_began_and_belong_to_the_store(
     start: Callable[..., Vitals], receiver: Receiver, tmp_path: Path
 ) -> None:

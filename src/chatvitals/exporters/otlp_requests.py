@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chatvitals.metrics.catalogue import Family
     from chatvitals.metrics.measurements import Exemplar
 
-_GIVE_WAY_AFTER = 200  # points
+_GIVE_WAY_AFTER = 50  # points
 
 
 class KeptRequest:

@@ -14,6 +14,7 @@ from chatvitals.metrics import catalogue
 from chatvitals.metrics.family import Bot
 from chatvitals.metrics.measurements import Exemplar, Measurements
 from chatvitals.pipeline import exemplars
+from chatvitals.pipeline.pacing import Pace
 from chatvitals.quality import gauges as quality_view
 from chatvitals.quality import state
 from chatvitals.runtime import fork_hooks
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
     from chatvitals.tracking.experiments import Experiment
     from chatvitals.tracking.journeys import Journey
+
+_GIVE_WAY_AFTER = 500  # cells
 
 Values: TypeAlias = dict[tuple[str, ...], dict[int, float]]
 """Fields by label values, as in `Cell`. A series without any field is 0."""
@@ -248,7 +251,10 @@ class SnapshotReader:
 def by_family(cells: Mapping[Cell, float]) -> dict[str, Values]:
     """Return cells by family and label values. Families of a newer version are left out."""
     found: dict[str, Values] = {}
-    for (name, labels, field), value in cells.items():
+    give_way = Pace().give_way
+    for count, ((name, labels, field), value) in enumerate(cells.items(), 1):
         if name in catalogue.FAMILIES:
             found.setdefault(name, {}).setdefault(labels, {})[field] = value
+        if not count % _GIVE_WAY_AFTER:
+            give_way()
     return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.utils import floatToGoString
 
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
+from chatvitals.pipeline.pacing import Pace
 from chatvitals.runtime import spans
 
 if TYPE_CHECKING:
@@ -17,7 +16,10 @@ if TYPE_CHECKING:
     from chatvitals.metrics.catalogue import Family
     from chatvitals.metrics.measurements import Exemplar
 
-_GIVE_WAY_AFTER = 50  # label sets; one of a histogram has about a dozen lines
+_GIVE_WAY_AFTER = 10  # label sets; one of a histogram has about a dozen lines
+
+give_way = Pace().give_way
+"""Yield the interpreter lock after each half millisecond, so that the bot's event loop does not wait for a scrape."""
 
 
 class TextFormat:
@@ -90,12 +92,6 @@ def escaped(value: str) -> str:
 def number_text(value: float) -> str:
     """Return a number in Prometheus's format."""
     return repr(value) if -1e6 < value < 1e6 else str(floatToGoString(value))  # type: ignore[no-untyped-call]
-
-
-def give_way() -> None:
-    """Yield the GIL, so that the bot's event loop is not delayed by up to one switch interval."""
-    if threading.active_count() > 1:
-        time.sleep(0)
 
 
 def _series(
