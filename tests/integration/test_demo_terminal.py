@@ -107,7 +107,7 @@ def test_the_live_view_fits_and_a_second_ctrl_c_is_a_sentence(terminal: Terminal
     assert ["orders", "that", "reached", "customers", "metrics"] in [text.split() for text in shown]
     for _ in range(2):
         terminal.process.send_signal(signal.SIGINT)
-        terminal.until(lambda text: "Nobody writes any more" in text or "ended at once" in text)
+        terminal.until(lambda text: "No more messages come" in text or "ended at once" in text)
     terminal.until(lambda _: False)
     assert "chatvitals demo: ended at once, without the closing table." in terminal.text
     assert "Traceback" not in terminal.text
@@ -125,7 +125,7 @@ def test_the_printed_doctor_command_works_as_it_stands(plain: subprocess.Popen[s
     done = subprocess.run([*COMMAND, *words[1:]], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == _common.OK, done.stdout + done.stderr
     assert f"{len(CHECKS)} checks passed." in done.stdout
-    assert done.stdout.splitlines()[-1] == "Next step: none, all that was checked is well."
+    assert done.stdout.splitlines()[-1] == "Next step: none, because all checks passed."
 
 
 def test_sigterm_ends_within_five_seconds(plain: subprocess.Popen[str]) -> None:

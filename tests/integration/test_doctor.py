@@ -45,7 +45,7 @@ def test_the_lines_fit_80_columns_and_say_the_state_in_a_word(
     assert all(line.startswith("✓ ok         ") for line in first)
     assert all(line[31:33] == "  " for line in first), "the findings begin in one column"
     assert (empty, last) == ("", f"{len(CHECKS)} checks passed.")
-    assert then == "Next step: none, all that was checked is well."
+    assert then == "Next step: none, because all checks passed."
 
 
 def test_what_it_needs_is_said_where_nothing_is_given(
@@ -75,7 +75,7 @@ def test_options_win_over_variables(patient: Patient) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--waba", "W1"], "ids of digits"),
+        (["--waba", "W1"], "ids that consist of digits"),
         (["--app-id", "mine"], "app_id must be"),
         (["--url", "bot.example"], "webhook_url must be"),
         (["--url", "https://[bot"], "webhook_url must be"),

@@ -183,7 +183,7 @@ def test_wrong_credentials_are_counted_and_said_once(
     assert not push.push()
     assert not push.push()
     said = [record.getMessage() for record in caplog.records if record.name.startswith("chatvitals")]
-    assert len([line for line in said if "the endpoint did not take metrics" in line]) == 1
+    assert len([line for line in said if "the endpoint did not accept metrics" in line]) == 1
     assert "OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS" in "".join(said)
     vitals.settle()
     assert shown(vitals)["chatvitals_internal_errors_total", (("where", "otlp"),)] == 2

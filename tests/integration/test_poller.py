@@ -264,7 +264,7 @@ def test_no_token_is_shown_anywhere(
     ("given", "says"),
     [
         ({"access_token": TOKEN}, "needs waba_ids"),
-        ({"access_token": TOKEN, "waba_ids": ["W1"]}, "ids of digits"),
+        ({"access_token": TOKEN, "waba_ids": ["W1"]}, "ids that consist of digits"),
         ({"waba_ids": [WABA]}, "needs an access token"),
         ({"access_token": "two words", "waba_ids": [WABA]}, "only ASCII characters and no spaces"),
         ({"access_token": TOKEN, "waba_ids": [WABA], "every": 0}, "every must be"),

@@ -106,7 +106,7 @@ def test_80_a_missing_password_is_told(tmp_path: Path) -> None:
 
 
 def test_an_evicting_policy_is_told_by_the_running_bot(tmp_path: Path) -> None:
-    """It may throw away parts of the store as soon as memory is full."""
+    """It may delete parts of the store as soon as memory is full."""
     with RedisServer(tmp_path, "--maxmemory-policy", "allkeys-lru") as server:
         store = RedisStore(f"redis://127.0.0.1:{server.port}/0")
         assert "maxmemory-policy allkeys-lru" in store.advice()

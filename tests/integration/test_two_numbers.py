@@ -52,6 +52,6 @@ def test_they_are_compared_since_their_first_messages(url: str, capsys: pytest.C
     words = ["compare", "--number", OLD, "--against", NEW, "--prometheus", url, "--tz", "UTC"]
     assert main.main([*words, "--since-first-message"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "day by day since each one's first message" in said
+    assert "by days since each number's first message" in said
     assert "the two numbers write to different people" in said
     assert "Intervals count turns, not people" in said

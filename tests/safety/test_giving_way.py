@@ -63,7 +63,7 @@ def test_66_without_a_secret_the_start_says_so(
     monkeypatch.delenv("CHATVITALS_APP_SECRET", raising=False)
     with caplog.at_level(logging.WARNING, "chatvitals"):
         chatvitals.init(store="memory:", hooks=False).close()
-        assert [record.getMessage() for record in caplog.records if "no app_secret is set" in record.getMessage()]
+        assert [record.getMessage() for record in caplog.records if "No app_secret is set" in record.getMessage()]
         caplog.clear()
         chatvitals.init(store="memory:", hooks=False, app_secret="s").close()
         assert "app_secret" not in caplog.text
@@ -109,7 +109,7 @@ def test_72_advice_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> No
 
     class Endangered(MemoryStore):
         def advice(self) -> str:
-            return "the store may throw away parts"
+            return "the store may delete parts"
 
     guard, now = ErrorGuard(), [0.0]
     ask = StoreAdvice(Endangered(), guard, lambda: now[0])
@@ -117,7 +117,7 @@ def test_72_advice_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> No
         ask()
         ask()
     assert guard.errors == {"store": 1}
-    assert "the store may throw away parts" in caplog.text
+    assert "the store may delete parts" in caplog.text
     now[0] = 301.0
     ask()
     assert guard.errors == {"store": 2}

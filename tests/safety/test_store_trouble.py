@@ -231,7 +231,7 @@ def test_a_folder_that_may_not_be_written_to_bounds_the_queue_and_counts_what_is
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[Path]:
-    """Give a folder that may not be written to; root needs a file system of its own for that."""
+    """Give a folder that is a read-only replica; root needs a file system of its own for that."""
     if os.geteuid() != 0:
         folder.mkdir(mode=0o500)
         yield folder

@@ -153,16 +153,16 @@ def _advice(report: DropReport, calendar: Calendar) -> list[str]:
         said.append("Stop a template's campaigns when its quality falls to YELLOW, before the number's rating follows.")
     if report.cost.no_answer >= 1:
         said.append(
-            f"Write to the {count(report.cost.no_answer)} who got no answer, where a template or the 24 hours after "
-            "their message still allow it."
+            f"Write to the {count(report.cost.no_answer)} customers without an answer, where a template or the 24 "
+            "hours after their message still allow it."
         )
-    return said or ["Nothing that these numbers would suggest. Look at the text of recent messages and templates."]
+    return said or ["These numbers suggest no action. Look at the text of recent messages and templates."]
 
 
 def _certainty(report: DropReport) -> list[str]:
     windows = max(each.windows for each in report.drivers)
     return [
-        "Order in time and a control number; no experiment. Something unmeasured may have changed, too.",
-        "WhatsApp never tells who blocked or reported a number.",
+        "The evidence is order in time and a control number, not an experiment. Something unmeasured may have changed.",
+        "WhatsApp does not report which customers blocked or reported a number.",
         f"The usual range comes from {windows - 1} earlier windows of the same number. Ranks count among all.",
     ]

@@ -235,7 +235,7 @@ def _circles(moves: dict[tuple[str, str], float], counts: JourneyCounts) -> list
     for times, one, two in sorted(back, reverse=True)[:_MOST_WAYS]:
         way = f"{printable(one)} again" if one == two else f"{printable(one)} back to {printable(two)}"
         said.append(f"{way}: {counted(times, 'move')}, {percent(times / total)} of all")
-    return said or ["Nobody goes round: hardly any move leads back or stays."]
+    return said or ["Hardly any move leads back or stays at a step."]
 
 
 def _verdict(journey: str, done: Share, usual: Share, owed: float, steps: list[Step], earlier: list[Step]) -> list[str]:
@@ -248,9 +248,7 @@ def _verdict(journey: str, done: Share, usual: Share, owed: float, steps: list[S
         if change.direction < 0:
             said.append(f"About {count(fewer)} fewer than at the rate before.")
         elif change.direction == 0:
-            said.append(
-                f"No difference to be seen ({points(change.value)} points, {interval(change.low, change.high)})."
-            )
+            said.append(f"No visible difference ({points(change.value)} points, {interval(change.low, change.high)}).")
     if owed:
         said.append(f"{count(owed)} left while we owed them an answer.")
     worse = [

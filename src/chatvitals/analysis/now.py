@@ -154,8 +154,8 @@ def add_lights(found: Situation) -> None:
         if rating in {"YELLOW", "RED"}:
             found.add(f"{name} is rated {rating}: see what moved before (chatvitals report --drop last).", _URGENT * 2)
     if any(rating == "UNKNOWN" for rating in found.ratings.values()) or not found.ratings:
-        found.missing.append("the rating of some numbers: WhatsApp tells it to a poller only (vitals.watch_quality)")
-    found.missing.append("blocks and reports: WhatsApp never tells them")
+        found.missing.append("the rating of some numbers: it needs a poller (vitals.watch_quality)")
+    found.missing.append("blocks and reports: WhatsApp does not publish them")
     for alert in found.firing or []:
         found.add(f"Alert {alert} fires: its runbook says what to do.", _URGENT)
 

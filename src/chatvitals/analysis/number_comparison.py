@@ -161,11 +161,11 @@ def _worse(name: str, sides: tuple[Figures, Figures]) -> str:
     better = [change.label.strip() for change in found if change.verdict == "better" and change.measure != "left_at"]
     parts = [f"better in {', '.join(better)}"] if better else []
     parts += [f"worse in {', '.join(worse)}"] if worse else []
-    return f"{name} is {' and '.join(parts)}." if parts else f"{name} does not differ to be seen."
+    return f"{name} is {' and '.join(parts)}." if parts else f"{name} shows no visible difference."
 
 
 def _span(periods: tuple[Period, Period], calendar: Calendar) -> str:
     ours, other = periods
     if ours == other:
         return f"{calendar.write(ours.start)} to {calendar.write(ours.end)}"
-    return f"day by day since each one's first message, {ours.days:.0f} days"
+    return f"by days since each number's first message, {ours.days:.0f} days"

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
         "Compare the variants of an experiment, with intervals that may be looked at every day. Or compare "
-        "two periods, days, versions of the bot or business numbers; that is no experiment. "
+        "two periods, days, versions of the bot or business numbers, which is not an experiment. "
         "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data."
     )
     parser.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="compare the variants of this experiment")
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     two.add_argument("--number", metavar="N", help="a business number: its id, its digits or its name")
     two.add_argument("--against", metavar="OTHER", help="the other day, version or number")
     two.add_argument(
-        "--since-first-message", action="store_true", help="compare numbers day by day since each one's first message"
+        "--since-first-message", action="store_true", help="compare numbers by days since each number's first message"
     )
     two.add_argument(
         "--days", type=analysis_options.days, default=30.0, metavar="N", help="days to look back (default: %(default)g)"

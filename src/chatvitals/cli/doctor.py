@@ -33,8 +33,8 @@ Exit status: 0 all checks passed or were skipped, 1 something needs attention,
 def configure(doctor: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     doctor.description = textwrap.fill(
-        "Check what the numbers depend on: the access token, subscriptions and ratings at WhatsApp, the bot's "
-        "webhook endpoint, store and metrics. It changes nothing without --fix. The endpoint gets two forged "
+        "Check everything that the numbers depend on: the access token, subscriptions and ratings at WhatsApp, the "
+        "bot's webhook endpoint, store and metrics. It changes nothing without --fix. The endpoint gets two forged "
         "webhooks without content, which it should refuse.",
         78,
     )
@@ -47,7 +47,7 @@ def configure(doctor: argparse.ArgumentParser) -> None:
     whatsapp.add_argument("--app-secret", metavar="S", help="the app's secret")
     whatsapp.add_argument("--graph-url", metavar="URL", help="another address of the Graph API")
     bot = doctor.add_argument_group("the bot")
-    bot.add_argument("--app", metavar="M:APP", help="its app, such as bot:app, which knows most of what follows")
+    bot.add_argument("--app", metavar="M:APP", help="its app, such as bot:app, in place of most other options")
     bot.add_argument("--url", metavar="URL", help="its webhook endpoint")
     bot.add_argument("--verify-token", metavar="T", help="verify token of the webhook endpoint")
     bot.add_argument("--store", metavar="URL", help="its store, such as sqlite:////data/v.db")

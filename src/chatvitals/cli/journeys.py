@@ -110,8 +110,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
         "Show each journey as a funnel: runs that reached a step, their share of the first one, drop-off (runs "
-        "abandoned there, of the ended ones that reached it), median time in the step, and runs that are open or "
-        "stalled there now. Counts are since the store was begun."
+        "abandoned there, as a share of ended runs that reached it), median time in the step, and runs that are "
+        "open or stalled there now. All counts start with the store."
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--metrics", metavar="URL", help="read a bot's metrics, such as http://127.0.0.1:8000/metrics")

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
-        "Show the rating, who waits and which alerts fire; then at most five things worth doing today, "
-        "ranked by the customers that they cost; then what is not measured. "
+        "Show the rating, waiting customers and firing alerts. Then show at most five useful things to do today, "
+        "ranked by their cost in customers, and the data that is not measured. "
         "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data."
     )
     analysis_options.add_source(parser, store=True)
     analysis_options.add_output(parser, markdown=True)
-    parser.add_argument("--at", metavar="TIME", help="how things were at this time (default: now)")
+    parser.add_argument("--at", metavar="TIME", help="show the situation at this time (default: now)")
     parser.set_defaults(run=run)
 
 

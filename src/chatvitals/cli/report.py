@@ -20,8 +20,8 @@ _SUBJECTS = ("drop", "unanswered", "templates", "journey")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
-        "Report what moved before a rating fell (drop, the default), who got no answer (unanswered), how "
-        "each template did (templates), or where customers get stuck (journey NAME). "
+        "Report what moved before a rating fell (drop, the default), unanswered turns (unanswered), the results "
+        "of each template (templates), or where customers get stuck (journey NAME). "
         "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data."
     )
     parser.add_argument("subject", nargs="?", choices=_SUBJECTS, default="drop", help="the subject (default: drop)")

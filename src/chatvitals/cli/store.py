@@ -149,7 +149,9 @@ def migrate(source: Store, target: Store) -> int:
 
     """
     if not is_empty(target):
-        raise ValueError("the target is not empty: numbers would be added up; choose another one, or remove it first")
+        raise ValueError(
+            "the target is not empty, so numbers would be added up: choose another store, or delete it first"
+        )
     contacts = 0
     for piece in source.dump():
         contacts += len(piece.states)

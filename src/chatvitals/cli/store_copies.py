@@ -79,7 +79,9 @@ def restore(source: Store, target: Store) -> int:
 
     """
     if target.document(RESTORING) != b"1" and not store_cli.is_empty(target):
-        raise ValueError("the target is not empty: numbers would be added up; choose another one, or remove it first")
+        raise ValueError(
+            "the target is not empty, so numbers would be added up: choose another store, or delete it first"
+        )
     _commit(target, Changes(documents={RESTORING: b"1"}))
     contacts = 0
     last = Changes()

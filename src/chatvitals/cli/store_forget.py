@@ -39,7 +39,7 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     forget.add_argument("url", metavar="URL")
     forget.add_argument("--contact", metavar="ID", required=True, help="phone number or business-scoped user id")
     forget.add_argument(
-        "--phone-number-id", metavar="ID", action="append", default=[], help="on this business number alone"
+        "--phone-number-id", metavar="ID", action="append", default=[], help="only on this business number"
     )
     forget.set_defaults(run=lambda options: _forget(options.url, options.contact, options.phone_number_id))
 

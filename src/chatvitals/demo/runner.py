@@ -96,7 +96,7 @@ async def play(scenario: Scenario, view: View, *, duration: float | None, port: 
                 view.say(sentence)
             try:
                 await _show(world, scenario, truth, view, stop=stop, began=began, duration=duration)
-                view.say("Nobody writes any more; the last numbers settle.")
+                view.say("No more messages come. The last numbers settle.")
                 reported = await _close(world, scenario, truth, view, began=began)
             except httpx.HTTPError as error:
                 raise StartError(f"the bot no longer answers ({error!r}); it wrote:\n{world.bot.words}") from None

@@ -114,7 +114,7 @@ def next_step(findings: Sequence[Finding]) -> str:
         return f"Next step ({first.check}): {first.next}."
     if all(finding.state == "skipped" for finding in findings):
         return "Next step: give --app MODULE:APP, or --metrics-url URL."
-    return "Next step: none, all that was checked is well."
+    return "Next step: none, because all checks passed."
 
 
 def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:

@@ -159,7 +159,7 @@ class OtlpPush(LeasedThread):
                 self._claim.end(told)
         if not taken:
             self._guard.report(
-                "otlp", message="the endpoint did not take metrics (see OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS)"
+                "otlp", message="the endpoint did not accept metrics (see OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS)"
             )
         return taken
 

@@ -64,7 +64,7 @@ def from_url(url: str, token: str | None = None) -> list[Sample]:
         raise SourceError(f"{url} cannot be read ({reason}): is the bot running, and is this its address?") from None
     samples = from_text(text)
     if not samples:
-        raise SourceError(f"{url} does not answer with metrics of chatvitals: is this the path that the bot gave them?")
+        raise SourceError(f"{url} does not answer with metrics of chatvitals: is this the path of the bot's metrics?")
     return samples
 
 
@@ -111,11 +111,13 @@ def _samples(families: Iterable[Metric]) -> list[Sample]:
 
 def _refused(url: str, error: urllib.error.HTTPError, *, has_token: bool) -> str:
     if error.code == 401:
-        wrong = "another token than this one" if has_token else "a token"
+        wrong = "a different token" if has_token else "a token"
         return f"{url} asks for {wrong}: give --token, or set CHATVITALS_METRICS_TOKEN"
     if 300 <= error.code < 400:
-        return f"{url} redirects to {error.headers.get('Location', 'another address')}: give that one, if it is yours"
-    return f"{url} answers {error.code} {error.reason}: is this the path that the bot gave its metrics?"
+        return (
+            f"{url} redirects to {error.headers.get('Location', 'another address')}: give that address, if it is yours"
+        )
+    return f"{url} answers {error.code} {error.reason}: is this the path of the bot's metrics?"
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -168,7 +168,7 @@ class GraphClient:
             if cursor is None:
                 return rows
             if cursor in cursors or len(cursors) >= _MOST_PAGES:
-                what = "pages that lead round in a circle" if cursor in cursors else "too many pages"
+                what = "pages that repeat" if cursor in cursors else "too many pages"
                 raise GraphError("malformed", f"the Graph API answered with {what}")
             cursors.add(cursor)
             page = self._call("GET", path, {**params, "after": cursor}, is_page=True)

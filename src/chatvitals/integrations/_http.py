@@ -226,7 +226,7 @@ def check_paths(webhook_path: str, metrics_path: str | None) -> None:
     """
     paths = spellings("webhook_path", webhook_path)
     if metrics_path is not None and set(paths) & set(spellings("metrics_path", metrics_path)):
-        raise ValueError(f"metrics_path must differ from webhook_path, both are {metrics_path!r}: choose another one")
+        raise ValueError(f"metrics_path must differ from webhook_path, both are {metrics_path!r}: choose another path")
 
 
 def matches(paths: tuple[str, str], path: object, root: object) -> bool:

@@ -83,7 +83,7 @@ class RawWebhook:
 
 
 def contacts_of(events: Iterable[Event]) -> tuple[ContactIds, ...]:
-    """Return the distinct contacts whose messages are among `events`, in order; group messages name none.
+    """Return the distinct contacts whose messages are among `events`, in order. Group messages have none.
 
     Several messages of one person may show different ids, or spellings of a phone number.
     """

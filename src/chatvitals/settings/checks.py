@@ -38,7 +38,7 @@ def texts_of(text: str) -> list[str]:
     """Return texts that are separated by commas."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:  # a blank secret must not count as no secret, because then everybody's webhooks would count
-        raise NotAllowedError("must be one or several texts with commas between them")
+        raise NotAllowedError("must be one or several texts, separated by commas")
     return parts
 
 
@@ -75,7 +75,7 @@ def texts(value: object) -> tuple[str, ...]:
     """Allow a text or any number of texts."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, (list, tuple, set, frozenset)) or not all(_is_printable(i) and i for i in items):
-        raise NotAllowedError("must be a text or a list of texts, printable and none of them empty")
+        raise NotAllowedError("must be a printable text that is not empty, or a list of such texts")
     return tuple(items)
 
 
@@ -176,14 +176,16 @@ def account_ids(value: object) -> tuple[str, ...]:
     """Allow ids of WhatsApp Business Accounts. Duplicates are removed."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, (list, tuple, set, frozenset)) or not items or not all(map(_is_id, items)):
-        raise NotAllowedError("must be ids of digits, as texts")
+        raise NotAllowedError("must be ids that consist of digits, given as texts")
     return tuple(dict.fromkeys(items))
 
 
 def app_id(value: object) -> str:
     """Allow the id of an app."""
     if not _is_id(value):
-        raise NotAllowedError("must be the app's id, digits alone; it is shown at the top of the App Dashboard")
+        raise NotAllowedError(
+            "must be the app's id, which has only digits and is shown at the top of the App Dashboard"
+        )
     return str(value)
 
 

@@ -51,7 +51,7 @@ def kind_of(url: str) -> StoreKind:
         if colon and scheme.lower() in kind.schemes:
             kind.check(url)
             return kind
-    given = f"one with the scheme {scheme!r}" if colon else "one without a scheme"  # the rest may hold a password
+    given = f"a URL with the scheme {scheme!r}" if colon else "a URL without a scheme"  # the rest may hold a password
     raise ValueError(_FORMS.format(given=given))
 
 
@@ -62,7 +62,7 @@ def file_of(url: str) -> str:
 
 def _check_memory(url: str) -> None:
     if url != "memory:":
-        raise ValueError(_FORMS.format(given="one with the scheme 'memory' and something after it"))
+        raise ValueError(_FORMS.format(given="a URL with the scheme 'memory' and text after it"))
 
 
 def _open_memory(_url: str, _create: bool) -> Store:  # noqa: FBT001 - one signature for all kinds
@@ -73,7 +73,7 @@ def _open_memory(_url: str, _create: bool) -> Store:  # noqa: FBT001 - one signa
 
 def _check_file(url: str) -> None:
     if not url.startswith(_FILE) or url == _FILE:
-        raise ValueError(_FORMS.format(given="one with the scheme 'sqlite'"))
+        raise ValueError(_FORMS.format(given="a URL with the scheme 'sqlite'"))
 
 
 def _open_file(url: str, create: bool) -> Store:  # noqa: FBT001 - as above
@@ -91,7 +91,7 @@ def _read_file(url: str) -> dict[Cell, float]:
 def _check_redis(url: str) -> None:
     scheme, _, rest = url.partition(":")
     if not rest.startswith("//"):
-        raise ValueError(_FORMS.format(given=f"one with the scheme {scheme!r}"))
+        raise ValueError(_FORMS.format(given=f"a URL with the scheme {scheme!r}"))
     redis_url.parse(url)
 
 
@@ -107,7 +107,7 @@ def _read_redis(url: str) -> dict[Cell, float]:
 
 
 _FORMS: Final = (
-    "store must be 'memory:' or 'sqlite:///PATH' (four slashes for an absolute path) or one of a Redis such as "
+    "store must be 'memory:', 'sqlite:///PATH' (four slashes for an absolute path) or the URL of a Redis such as "
     "'redis://HOST:PORT/DB', not {given}"
 )
 KINDS: Final = (

@@ -82,7 +82,7 @@ class MemoryStore:
         if self._pid == os.getpid() and workers.count() < 2:
             return ""
         return (
-            "the store is memory: and several workers run, so that each shows other numbers: "
+            "the store is memory: and several workers run, so each worker shows different numbers: "
             "set store to a file, sqlite:///PATH, or to a Redis"
         )
 

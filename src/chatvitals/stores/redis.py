@@ -128,7 +128,7 @@ class RedisStore:
         if policy == "noeviction":
             return ""
         return (
-            f"the Redis at {self._address.shown} has the maxmemory-policy {policy} and may throw away parts of the "
+            f"the Redis at {self._address.shown} has the maxmemory-policy {policy} and may delete parts of the "
             "store: set it to noeviction"
         )
 

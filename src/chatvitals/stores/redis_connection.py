@@ -37,7 +37,7 @@ _REFUSED = (AuthenticationError, AuthorizationError, BusyLoadingError)  # Connec
 _SENTENCES = {
     "CHATVITALSFORMAT": "holds data of a newer chatvitals: upgrade chatvitals, or use another ?prefix=NAME",
     "OOM": "is out of memory: raise its maxmemory (with the policy noeviction), or remove other data",
-    "READONLY": "is a replica that may not be written to: use the address of the master, or a Sentinel or Cluster URL",
+    "READONLY": "is a read-only replica: use the address of the master, or a Sentinel or Cluster URL",
     "MISCONF": "cannot save to its disk and refuses writes: look at its log",
     "NOREPLICAS": "has too few replicas and refuses writes",
     "CLUSTERDOWN": "is a cluster that is down or lacks slots: look at `redis-cli cluster info`",
@@ -283,5 +283,5 @@ def _tls_trouble(error: BaseException) -> str:
             "give the CA's certificate with ?ssl_ca_certs=PATH in the store's URL"
         )
     if isinstance(found, ssl.SSLError):
-        return f"does not speak TLS as expected ({found.reason or 'no reason given'}): use redis:// if it has no TLS"
+        return f"fails in the TLS handshake ({found.reason or 'no reason given'}): use redis:// if it has no TLS"
     return ""

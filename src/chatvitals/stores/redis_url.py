@@ -43,7 +43,7 @@ def parse(url: str) -> RedisAddress:
     """
     scheme = url.partition(":")[0].lower()
     if scheme not in SCHEMES:
-        raise ValueError(f"a Redis store is {_FORMS}, not one with the scheme {scheme!r}")
+        raise ValueError(f"a Redis store is {_FORMS}, not a URL with the scheme {scheme!r}")
     try:
         parts = urlsplit(url)
         query = parse_qsl(parts.query, keep_blank_values=True)

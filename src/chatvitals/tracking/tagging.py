@@ -32,7 +32,6 @@ def _known(guard: ErrorGuard, what: str, word: Any, known: tuple[str, ...]) -> A
     close = did_you_mean(word, known) if isinstance(word, str) else ""
     guard.mistake(
         "sending",
-        f"sending() got the {what} {word!r:.80}, which it does not know; such sends count as if it said nothing."
-        f"{close} It takes {', '.join(known)}.",
+        f"sending() got the unknown {what} {word!r:.80}, which has no effect.{close} It takes {', '.join(known)}.",
     )
     return None

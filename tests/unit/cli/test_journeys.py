@@ -376,7 +376,7 @@ def test_a_token_is_asked_for_and_taken_from_option_or_environment(
     assert _run(*words) == _common.FAILED
     assert "asks for a token: give --token" in capsys.readouterr().err
     assert _run(*words, "--token", "wrong") == _common.FAILED
-    assert "asks for another token than this one" in capsys.readouterr().err
+    assert "asks for a different token" in capsys.readouterr().err
     assert _run(*words, "--token", "s3cret") == _common.OK
     monkeypatch.setenv("CHATVITALS_METRICS_TOKEN", "s3cret")
     assert _run(*words) == _common.OK

@@ -116,7 +116,7 @@ def test_a_terminal_without_rich_is_no_trouble(monkeypatch: pytest.MonkeyPatch) 
 def test_a_later_finding_replaces_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was mended needs no attention any more."""
     text = printed(monkeypatch, Out(), LONG, ok("subscription", "subscribed", subject="99000111"))
-    assert text.endswith("\n1 check passed.\nNext step: none, all that was checked is well.\n")
+    assert text.endswith("\n1 check passed.\nNext step: none, because all checks passed.\n")
 
 
 def test_secrets_are_blotted_out_the_longest_first() -> None:

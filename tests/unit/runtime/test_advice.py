@@ -298,7 +298,7 @@ def test_an_unknown_kind_of_send_counts_as_untagged(caplog: pytest.LogCaptureFix
         with vitals.sending("replyy", "hooman"):  # type: ignore[arg-type]
             assert context.tag() == context.Tag()
     kind, actor = warnings(caplog)
-    assert "got the kind 'replyy'" in kind
+    assert "got the unknown kind 'replyy'" in kind
     assert "Did you mean 'reply'?" in kind
     assert "Did you mean 'human'?" in actor
     assert vitals.problems("sending") == 6

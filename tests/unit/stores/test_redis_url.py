@@ -67,7 +67,7 @@ def test_what_cannot_be_is_refused_without_the_password(url: str, told: str) -> 
 
 def test_another_scheme_is_refused_with_what_there_is() -> None:
     """A store of another kind is named by its scheme alone."""
-    with pytest.raises(SettingsError, match=r"or one of a Redis such as .redis://HOST:PORT/DB.") as caught:
+    with pytest.raises(SettingsError, match=r"or the URL of a Redis such as .redis://HOST:PORT/DB.") as caught:
         Settings.load({"store": "mysql://me:hush@host/db"}, environ={})
     assert "hush" not in str(caught.value)
 
