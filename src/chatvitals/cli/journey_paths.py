@@ -14,7 +14,7 @@ _STRAY: Final = 0.1
 
 
 class Paths:
-    """How often runs went from one step to another; a run's first step comes from `START`."""
+    """The number of moves between each two steps. A run's first move comes from `START`."""
 
     def __init__(self) -> None:
         self._moves: Counter[tuple[str, str]] = Counter()

@@ -255,7 +255,7 @@ def lines(funnel: Funnel, *, width: int = 80, blocks: bool = True) -> list[str]:
 
 
 def _fitting(widths: list[int], width: int) -> list[int]:
-    """Return the columns that fit; bars, medians and stalled runs are the first to go."""
+    """Return the columns that fit. Bars, medians and stalled runs are removed first."""
     shown = list(range(len(widths)))
     for gone in (_BAR, _MEDIAN, _STALLED, _OF_FIRST):
         least = sum(max(widths[column], _SHORTEST_BAR if column == _BAR else 0) for column in shown)
@@ -276,7 +276,7 @@ def _marks(funnel: Funnel, *, blocks: bool) -> dict[str, str]:
 
 
 def _elsewhere(funnel: Funnel, first: StepCounts) -> list[str]:
-    """Return a sentence about runs that did not begin at the first step, such as those of a link or a template."""
+    """Return a sentence about runs that did not begin at the first step, such as through a link."""
     began = funnel.paths.beginnings(first.name)
     if not began:
         return []

@@ -102,7 +102,7 @@ def _object(api: str, kind: str, name: str, target: Target, labels: Mapping[str,
 
 
 def _prometheus_rule(made: Mapping[str, str], target: Target) -> str:
-    """Return the rules as one object; their text is that of the rule files, further indented."""
+    """Return the rules as one object. It has the text of the rule files, further indented."""
     head = dump(
         _object("monitoring.coreos.com/v1", "PrometheusRule", "chatvitals", target, {"release": target.release})
     )

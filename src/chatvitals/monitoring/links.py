@@ -29,7 +29,7 @@ class Links(NamedTuple):
 
 
 def links(runbook: str | None, grafana: str | None) -> Links:
-    """Return the links that options name; None is the default.
+    """Return the links for two options. None stands for the default.
 
     Raises:
         ValueError: one of them is no address; the message names its option.

@@ -1,4 +1,4 @@
-"""Plain values as YAML that a person can read; PyYAML is no dependency of a bot."""
+"""Plain values as readable YAML, without PyYAML as a dependency of a bot."""
 
 from __future__ import annotations
 
