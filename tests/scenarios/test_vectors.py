@@ -78,4 +78,4 @@ def test_a_wrong_store_is_refused_with_a_sentence(capsys: pytest.CaptureFixture[
     """The message names what is allowed."""
     with pytest.raises(SystemExit, match="2"):
         main(["--store", "mysql://x", str(FILES[0])])
-    assert "'memory:' or 'sqlite:///PATH'" in capsys.readouterr().err
+    assert "'memory:', 'sqlite:///PATH'" in capsys.readouterr().err
