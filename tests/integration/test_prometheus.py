@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families as text_families
 from starlette.applications import Starlette
 from starlette.requests import Request  # noqa: TC002 - Starlette looks at a handler's annotations
 from starlette.responses import PlainTextResponse
@@ -15,8 +17,10 @@ from starlette.routing import Route
 
 from chatvitals.cli import main
 from chatvitals.exporters.prometheus import render
+from chatvitals.simulator.history import History
+from chatvitals.simulator.story import STORIES
 from tests.helpers.prometheus import Prometheus, prometheus
-from tests.helpers.recorded_events import PHONE, ListeningVitals, item
+from tests.helpers.recorded_events import EPOCH, PHONE, ListeningVitals, item
 from tests.helpers.services import free_port, require
 
 if TYPE_CHECKING:
@@ -110,6 +114,23 @@ def test_promtool_finds_nothing_to_say(hours: dict[str, Any] | None) -> None:
     assert b"chatvitals_journey_step_reached_total" in text
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
     assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")
+
+
+def test_all_readers_take_a_bot_that_has_seen_much() -> None:
+    """Six hours with sends, people, an experiment, templates and ratings: promtool and both parsers agree."""
+    history = History(STORIES["quality-drop"], start=EPOCH - EPOCH % 86_400, days=0.25, seed=1, every=900.0)
+    *_, (_, collector) = history.samples()
+    text, openmetrics = (render(collector, accept)[0].decode() for accept in ("", "application/openmetrics-text"))
+    done = subprocess.run(
+        [require("promtool"), "check", "metrics"], input=text, capture_output=True, check=False, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    seen = [
+        {sample.name for family in families(page) for sample in family.samples if not sample.name.endswith("_created")}
+        for families, page in ((text_families, text), (openmetrics_families, openmetrics))
+    ]
+    assert seen[0] == seen[1]
+    assert len(seen[0]) > 60
 
 
 def test_prometheus_runs_on_what_assets_writes(tmp_path: Path) -> None:
