@@ -50,6 +50,8 @@ The rules use PromQL of Prometheus 2.42 and later, and no group has more than 20
 
 `promtool test rules rules/tests/*.yml` takes some minutes. Take routes and inhibitions for Alertmanager from `alertmanager.yml`, with your own receivers. `amtool check-config alertmanager.yml` checks the result.
 
+Several bots, or several businesses, can share one Prometheus. Scrape each bot as a job of its own, with its own `metrics_token`. Each dashboard has the variables Job, Business and Number, and numbers follow the chosen business. Each alert names its job, and `alertmanager.yml` mutes effects within one job only.
+
 Grafana 10.4 and later reads provisioned dashboards when it starts. Linux packages keep them in `/etc/grafana`. Use `provisioning/datasources/` only for a Grafana without a Prometheus.
 
 ```sh
