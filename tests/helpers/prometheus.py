@@ -49,13 +49,13 @@ class Prometheus(NamedTuple):
 
 
 @contextmanager
-def prometheus(config: str, folder: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus with a configuration; `folder` keeps its log, and its data in `data`."""
+def prometheus(config: str, folder: Path, *flags: str) -> Iterator[Prometheus]:
+    """Run a Prometheus with a configuration and further flags; `folder` keeps its log, and its data in `data`."""
     program, port = services.require("prometheus"), services.free_port()
     file, log = folder / "prometheus.yml", folder / "log"
     file.write_text(config)
     command = [program, f"--config.file={file}", f"--storage.tsdb.path={folder}/data",
-               "--storage.tsdb.retention.time=90d", f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
+               "--storage.tsdb.retention.time=90d", f"--web.listen-address=127.0.0.1:{port}", *flags]  # fmt: skip
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
             services.wait_until_listening(port, process)

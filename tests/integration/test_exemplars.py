@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,8 @@ from opentelemetry import trace
 from starlette.applications import Starlette
 
 from chatvitals.runtime import spans
-from tests.helpers.prometheus import Prometheus
+from tests.helpers.prometheus import prometheus
 from tests.helpers.recorded_events import ListeningVitals, item
-from tests.helpers.services import free_port, require, wait_until_listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,24 +38,13 @@ def test_prometheus_stores_the_trace_of_a_slow_answer(
         vitals.later(42)
         vitals.record_reply()
     vitals.later(60)
-    config = tmp_path / "prometheus.yml"
-    config.write_text(CONFIG.format(port=serve(app)))
-    port = free_port()
-    command = [require("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/data",
-               f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage"]  # fmt: skip
-    began, log = time.time(), tmp_path / "log"
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
-        try:
-            wait_until_listening(port, process)
-            prometheus = Prometheus(f"http://127.0.0.1:{port}", log)
-            prometheus.wait_until_ready()
-            found: list[Any] = []
-            while not found and time.time() < began + 30:
-                between = {"start": str(began - 7 * 86_400), "end": str(time.time() + 7 * 86_400)}
-                found = prometheus.get("query_exemplars", query="chatvitals_wait_seconds_bucket", **between)
-                time.sleep(0.2)
-        finally:
-            process.kill()
+    began = time.time()
+    found: list[Any] = []
+    with prometheus(CONFIG.format(port=serve(app)), tmp_path, "--enable-feature=exemplar-storage") as running:
+        while not found and time.time() < began + 30:
+            between = {"start": str(began - 7 * 86_400), "end": str(time.time() + 7 * 86_400)}
+            found = running.get("query_exemplars", query="chatvitals_wait_seconds_bucket", **between)
+            time.sleep(0.2)
     [series] = found
     [exemplar] = series["exemplars"]
     trace_id = trace.format_trace_id(server.get_span_context().trace_id)
