@@ -266,7 +266,7 @@ def _fitting(widths: list[int], width: int) -> list[int]:
 
 
 def _marks(funnel: Funnel, *, blocks: bool) -> dict[str, str]:
-    """Return what stands before each step's name: a branch where runs choose between it and its neighbours."""
+    """Return the prefix of each step's name: a branch where runs choose between it and its neighbours."""
     between, last = ("├ ", "└ ") if blocks else ("|- ", "`- ")
     marks: dict[str, str] = {}
     for group in funnel.paths.alternatives([step.name for step in funnel.steps]):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chatvitals.whatsapp.send_requests import Attempt
 
 
-_MOST_HANDLED: Final = 8  # contacts of a batch that a send tells of
+_MOST_HANDLED: Final = 8  # contacts of a batch that a send names
 
 
 class SendContext(NamedTuple):

@@ -1,6 +1,6 @@
 """The common part of task queues: a sealed text that names the contacts of a task.
 
-Only processes on the same store have the key, since queues write what they carry into their logs and brokers.
+Only processes on the same store have the key, because queues write their content into logs and brokers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Carrier:
     """Seals the current contacts where a task is sent, and binds them where the task runs. None of its methods raises.
 
     Args:
-        vitals: What `chatvitals.init` returned; both processes name the same store.
+        vitals: The result of `chatvitals.init`. Both processes name the same store.
         where: The place that errors are counted under.
 
     Raises:
@@ -62,7 +62,7 @@ class Carrier:
             try:
                 key = self._vitals._pipeline.hasher().sealing_key
             except StoreUnavailableError:
-                return None  # the task runs without; its sends still name whom they are to
+                return None  # the task runs without; its sends still name their recipients
             return sealing.seal(key, msgspec.msgpack.encode(carried))
         return None
 
@@ -85,12 +85,12 @@ class Carrier:
                 stack.close()
 
     def end_all(self) -> None:
-        """Release whatever is bound."""
+        """Release all bindings."""
         for task_id in list(self._running):
             self.end(task_id)
 
     def commit(self, seconds: float) -> None:
-        """Commit all waiting events before a process ends without a goodbye."""
+        """Commit all waiting events before a process ends at once."""
         with self.guard(self.where):
             self._vitals.settle(seconds)
 

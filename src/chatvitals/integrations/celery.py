@@ -1,4 +1,4 @@
-"""Celery: a task knows whose message it is about, as the code does that sent it.
+"""Celery: a task knows the contact of the code that sent it.
 
 The contacts and what `vitals.sending(…)` said travel in a header of the task, sealed with a key that only processes on
 the same store have: Celery writes headers into its log when it does not know a task.

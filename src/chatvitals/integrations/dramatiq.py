@@ -1,4 +1,4 @@
-"""Dramatiq: an actor knows whose message it is about, as the code does that sent it."""
+"""Dramatiq: an actor knows the contact of the code that sent its message."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def instrument(vitals: Vitals, broker: dramatiq.Broker | None = None) -> Callable[[], None]:
-    """Let messages carry the contact from where they are sent to where they are handled; call it in both processes.
+    """Let messages carry the contact from their sender to their actor. Call it in both processes.
 
     Args:
-        vitals: what `chatvitals.init` returned; both processes name the same store.
-        broker: the broker whose messages do so; by default Dramatiq's global one.
+        vitals: the result of `chatvitals.init`. Both processes name the same store.
+        broker: the broker of these messages, by default Dramatiq's global broker.
 
     Returns:
-        A function that undoes it; `vitals.close()` does so too.
+        A function that undoes the change. `vitals.close()` does so, too.
 
     """
     middleware = _Middleware(Carrier(vitals, "dramatiq"))
@@ -32,37 +32,37 @@ def instrument(vitals: Vitals, broker: dramatiq.Broker | None = None) -> Callabl
 
 
 class _Middleware(dramatiq.Middleware):  # type: ignore[misc]  # Dramatiq need not be there when types are checked
-    """What Dramatiq calls around each message; nothing here raises."""
+    """The hooks that Dramatiq calls around each message. None of them raises."""
 
     def __init__(self, carrier: Carrier) -> None:
         self.carrier = carrier
         self._active = True
 
     def stop(self) -> None:
-        """Carry nothing more; Dramatiq has no way to take a middleware away."""
+        """Stop carrying contacts. Dramatiq cannot remove a middleware."""
         self._active = False
 
     def before_enqueue(self, _broker: Any, message: Any, _delay: Any) -> None:
-        """Write what is known here into the message's options; a retry keeps what it has."""
+        """Write the current contacts into the message's options. A retry keeps its contacts."""
         if self._active:
             text = self.carrier.sealed()
             if text is not None:
                 message.options.setdefault(KEY, text)
 
     def before_process_message(self, _broker: Any, message: Any) -> None:
-        """Bind what the options say, for the time of the actor."""
+        """Bind the contacts of the options while the actor runs."""
         if self._active:
             self.carrier.begin(message.message_id, message.options.get(KEY))
 
     def after_process_message(self, _broker: Any, message: Any, **_: Any) -> None:
-        """Release what was bound."""
+        """Release the contacts."""
         self.carrier.end(message.message_id)
 
     def after_skip_message(self, _broker: Any, message: Any) -> None:
-        """Release what was bound for a message that is not handled after all."""
+        """Release the contacts of a message that is skipped."""
         self.carrier.end(message.message_id)
 
     def after_worker_shutdown(self, _broker: Any, _worker: Any) -> None:
-        """Commit what waits: a process of Dramatiq's ends past `atexit`."""
+        """Commit all waiting events, because a process of Dramatiq ends without `atexit`."""
         if self._active:
             self.carrier.commit(2.0)

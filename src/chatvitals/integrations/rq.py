@@ -1,4 +1,4 @@
-"""RQ: a job knows whose message it is about, as the code does that enqueued it, and commits before its process ends."""
+"""RQ: a job knows the contact of the code that enqueued it, and commits before its process ends."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _COMMIT_SECONDS = 2.0
 
 
 def instrument(vitals: Vitals) -> Callable[[], None]:
-    """Let jobs carry the contact from where they are enqueued to where they run; call it in both processes.
+    """Let jobs carry the contact from the code that enqueues them. Call it in both processes.
 
-    A job commits what it has sent, since RQ ends its process without a goodbye: no `vitals.settle()` is needed.
+    A job commits its sends itself, because RQ ends the process at once. It needs no `vitals.settle()`.
 
     Args:
-        vitals: what `chatvitals.init` returned; both processes name the same store.
+        vitals: the result of `chatvitals.init`. Both processes name the same store.
 
     Returns:
-        A function that undoes it; `vitals.close()` does so too.
+        A function that undoes the change. `vitals.close()` does so, too.
 
     """
     patches = _Patches(Carrier(vitals, "rq"))
@@ -37,7 +37,7 @@ def instrument(vitals: Vitals) -> Callable[[], None]:
 
 
 class _Patches:
-    """The methods of RQ that stand replaced; where someone has patched over them, ours pass everything through."""
+    """The replaced methods of RQ. After `undo`, a method below a later patch only calls the original."""
 
     def __init__(self, carrier: Carrier) -> None:
         self.carrier = carrier
@@ -45,7 +45,7 @@ class _Patches:
         self._applied: list[tuple[Any, str, Any, Any]] = []
 
     def apply(self) -> None:
-        """Replace them; a job that runs already has brought this module, as the first one of a worker does."""
+        """Replace the methods. A job that already runs, because it imported this module, gets its contact, too."""
         self._replace(Job, "create", self._create)
         self._replace(Job, "perform", self._perform)
         for penalty in (UnixSignalDeathPenalty, TimerDeathPenalty):
@@ -55,7 +55,7 @@ class _Patches:
             self.carrier.begin(job.id, job.meta.get(KEY))
 
     def undo(self) -> None:
-        """Put back what was there."""
+        """Restore the methods of RQ."""
         self._active = False
         while self._applied:
             owner, name, had, ours = self._applied.pop()
@@ -95,7 +95,7 @@ class _Patches:
     def _cancel(self, had: Any) -> Any:
         @functools.wraps(had)
         def cancel_death_penalty(penalty: BaseDeathPenalty, /, *args: Any, **kwargs: Any) -> Any:
-            """The job's function has ended, and its time is no longer limited: commit what it has sent."""
+            """Commit the job's sends after its function has ended, when no time limit applies."""
             had(penalty, *args, **kwargs)
             if self._active:
                 self.carrier.end_all()

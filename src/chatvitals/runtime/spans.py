@@ -117,7 +117,7 @@ class ActiveSpan:
 
 @_fenced
 def start_receive() -> ActiveSpan | None:
-    """Return a span of a webhook as a child of the current span; ask `is_traced` before."""
+    """Return a span of a webhook as a child of the current span. Call it only if `is_traced()`."""
     return ActiveSpan(_tracer.start_span("receive", kind=SpanKind.CONSUMER, attributes=_messaging("receive", "")))
 
 
