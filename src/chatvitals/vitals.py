@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from chatvitals import context, http_hooks
@@ -13,6 +14,7 @@ from chatvitals.exporters.metrics_app import MetricsApp, MetricsRequest, respond
 from chatvitals.exporters.prometheus import VitalsCollector
 from chatvitals.integrations import apps, aws_lambda
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
+from chatvitals.pipeline.identity_keys import known_hasher
 from chatvitals.pipeline.setup_advice import SetupAdvice
 from chatvitals.pipeline.store_advice import StoreAdvice
 from chatvitals.pipeline.webhook_sink import WebhookSink
@@ -120,7 +122,7 @@ class Vitals(Declarations):
             self._pipeline.periodic_tasks.append(http_hooks.refresh)
             self.webhook_sink.before_receive.append(http_hooks.refresh)
         self._whose = ContactResolver(self._guard, self._default_number)
-        self._assignments = Assignments(self.store, self._pipeline.hasher, settings.identity_key)
+        self._assignments = Assignments(self.store, partial(known_hasher, settings, self.store), self._pipeline.hasher)
         self._observer = sends = http_hooks.SendObserver(self._emit, self._guard, clock, self._default_number)
         self._pipeline.periodic_tasks.append(SetupAdvice(self.webhook_sink, lambda: sends.seen, self.store))
         self._poller: Poller | None = None

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from chatvitals.cli import store as store_cli
 from chatvitals.context import named
-from chatvitals.conversations.identity import Hasher
 from chatvitals.conversations.state import Rules
 from chatvitals.events import Message
 from chatvitals.metrics import cardinality, catalogue
 from chatvitals.metrics.cardinality import CardinalityLimiter
 from chatvitals.metrics.measurements import Measurements
 from chatvitals.pipeline.contact_batch import ContactBatch
+from chatvitals.pipeline.identity_keys import known_hasher
 from chatvitals.settings import Settings
 from chatvitals.stores.base import ConflictError, StoreUnavailableError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
+    from chatvitals.conversations.identity import Hasher
     from chatvitals.stores.base import Store
 
 _ATTEMPTS = 20
@@ -59,10 +60,9 @@ def forget(store: Store, settings: Settings, contact: str, numbers: Iterable[str
         ValueError: the store holds no identity key, and the settings have none.
 
     """
-    key = settings.identity_key or store.document("identity_key")
-    if not key:
+    hasher = known_hasher(settings, store)
+    if hasher is None:
         raise ValueError("the store holds no identity key: set CHATVITALS_IDENTITY_KEY to that of the bot")
-    hasher = Hasher(key)
     keys = [
         key
         for number in sorted(set(numbers) or _numbers(store, settings))

@@ -18,11 +18,20 @@ _KEYS_KEPT = 10_000  # for people, and as many for messages: a hash costs as muc
 
 
 class Hasher:
-    """Converter of ids to 64-bit keys with BLAKE2b. Without `secret` the keys cannot be traced back to people."""
+    """Converter of ids to 64-bit keys with BLAKE2b. Without `secret` the keys cannot be traced back to people.
 
-    __slots__ = ("_keys", "_message", "_messages", "_person", "sealing_key")
+    Args:
+        secret: the identity key.
+        previous: the identity key that `secret` replaces, or empty. A person then has the keys of both, so that a
+            contact of the store is found and gets its new keys.
 
-    def __init__(self, secret: bytes) -> None:
+    """
+
+    __slots__ = ("_keys", "_message", "_messages", "_person", "previous", "sealing_key")
+
+    def __init__(self, secret: bytes, previous: bytes = b"") -> None:
+        self.previous = Hasher(previous) if previous and previous != secret else None
+        """The hasher of the key before, while contacts move to the new one."""
         self._keys: dict[tuple[str, str, str], tuple[int, ...]] = {}
         self._messages: dict[str, int] = {}
         self._person = blake2b(digest_size=8, key=secret, person=b"person")
@@ -56,11 +65,27 @@ class Hasher:
         keys = self._keys.get(ids)  # one message brings several events about the same person
         if keys is None:
             keys = self._compute(event)
+            if self.previous is not None:
+                keys += self.previous.keys(event)
             if event.user_id or event.wa_id:
                 if len(self._keys) >= _KEYS_KEPT:
                     self._keys.clear()
                 self._keys[ids] = keys
         return keys
+
+    def message_in(self, contact: ContactState, message_id: str) -> int:
+        """Return the key under which a contact knows a message: after a change of the key, the earlier one."""
+        key = self.message(message_id)
+        if self.previous is None:
+            return key
+        old = self.previous.message(message_id)
+        known = message_log.has_seen(contact.seen, old) or message_log.find_record(contact.records, old) is not None
+        return old if known or any(item.key == old for item in contact.pending) else key
+
+    def people(self, number: str, person_id: str) -> tuple[int, ...]:
+        """Return the keys of a person id on a business number, under this key and the one before it."""
+        key = self.person(number, person_id)
+        return (key,) if self.previous is None else (key, self.previous.person(number, person_id))
 
     def _compute(self, event: PersonEvent) -> tuple[int, ...]:
         phone = event.wa_id

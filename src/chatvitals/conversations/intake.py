@@ -50,18 +50,18 @@ def _status(contact: ContactState, event: Status, hasher: Hasher, measures: Meas
     if timestamps.is_stale(event.received, event.timestamp):
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return
-    outbound.status(contact, event, hasher.message(event.id), measures)
+    outbound.status(contact, event, hasher.message_in(contact, event.id), measures)
 
 
 def _echo(contact: ContactState, event: Echo, hasher: Hasher, measures: Measurements) -> None:
     if timestamps.is_stale(event.received, event.timestamp):
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return
-    outbound.echo(contact, event, hasher.message(event.id), measures)
+    outbound.echo(contact, event, hasher.message_in(contact, event.id), measures)
 
 
 def _reply(contact: ContactState, event: Reply, hasher: Hasher, _: Measurements) -> None:
-    outbound.reply(contact, event, _message_key(event, hasher))
+    outbound.reply(contact, event, _outbound_key(contact, event, hasher))
 
 
 def _call(contact: ContactState, event: Call, *_: object) -> None:
@@ -87,11 +87,13 @@ def _message(contact: ContactState, event: Message, hasher: Hasher, measures: Me
     if timestamps.is_stale(event.received, event.timestamp):
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return
-    key = hasher.message(event.id)
+    key = hasher.message_in(contact, event.id)
     moment = timestamps.moment(event.received, event.timestamp)
     if message_log.has_seen(contact.seen, key):
         measures.count(catalogue.DUPLICATES, ("message",))
-        kind, about = (Kind.REVOKE, hasher.message(event.of)) if event.type == "revoke" else (Kind.MESSAGE, key)
+        kind, about = (
+            (Kind.REVOKE, hasher.message_in(contact, event.of)) if event.type == "revoke" else (Kind.MESSAGE, key)
+        )
         outbound.take_earlier_copy(contact, kind, about, event.received, moment)
         return
     contact.seen = message_log.add_seen(contact.seen, key, event.received)
@@ -99,7 +101,8 @@ def _message(contact: ContactState, event: Message, hasher: Hasher, measures: Me
         measures.count(catalogue.CLOCK_SKEWS)
     measures.count(catalogue.MESSAGES_RECEIVED, (contact.phone_number_id, enums.type_label(event.type)))
     if event.type == "revoke" and event.of:
-        contact.pending.append(Item(Kind.REVOKE, event.received, moment.at, hasher.message(event.of), moment.second))
+        of = hasher.message_in(contact, event.of)
+        contact.pending.append(Item(Kind.REVOKE, event.received, moment.at, of, moment.second))
     elif not (
         event.adds_nothing or event.group or event.only_errors or event.own_number or event.type in _OPENS_NO_TURN
     ):
@@ -123,7 +126,7 @@ def _send(contact: ContactState, event: Send, hasher: Hasher, measures: Measurem
             contact.pending.append(Item(Kind.FAILED_ATTEMPT, event.received, event.received))
     if event.accepted and (event.id or event.kind == "reply"):
         template = contact.template_index((event.template, event.language))
-        key = _message_key(event, hasher)
+        key = _outbound_key(contact, event, hasher)
         outbound.send(contact, event, key, template)
         if event.trace:
             traces.keep(contact, key, event.trace)
@@ -137,7 +140,7 @@ def _step(contact: ContactState, event: Step, *_: object) -> None:
 
 
 def _preference(contact: ContactState, event: Preference, hasher: Hasher, measures: Measurements) -> None:
-    key = hasher.message(f"{event.category}\0{event.value}\0{event.timestamp}")
+    key = hasher.message_in(contact, f"{event.category}\0{event.value}\0{event.timestamp}")
     if message_log.has_seen(contact.seen, key):
         measures.count(catalogue.DUPLICATES, ("preference",))
         return
@@ -153,9 +156,9 @@ def _preference(contact: ContactState, event: Preference, hasher: Hasher, measur
     contact.pending.append(item)
 
 
-def _message_key(event: Send | Reply, hasher: Hasher) -> int:
+def _outbound_key(contact: ContactState, event: Send | Reply, hasher: Hasher) -> int:
     """Return the key of a reply. Without a message id, the key comes from the contact and the time of the reply."""
-    return hasher.message(event.id or f"at\0{event.wa_id}\0{event.user_id}\0{event.received!r}")
+    return hasher.message_in(contact, event.id or f"at\0{event.wa_id}\0{event.user_id}\0{event.received!r}")
 
 
 _FOLD: dict[type[PersonEvent], Callable[[ContactState, Any, Hasher, Measurements], None]] = {

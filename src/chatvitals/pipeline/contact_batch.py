@@ -12,6 +12,7 @@ from chatvitals.conversations.intake import apply_event
 from chatvitals.conversations.state import ContactState, Rules
 from chatvitals.events import IdentityChange, Send
 from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import Measurements
 from chatvitals.pipeline.pacing import no_pace
 from chatvitals.stores.base import Changes, mark_kind
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from chatvitals.conversations.identity import Hasher
     from chatvitals.events import PersonEvent
     from chatvitals.metrics.cardinality import CardinalityLimiter
-    from chatvitals.metrics.measurements import Measurements
     from chatvitals.stores.base import Row, Transaction
 
 _EXPIRY_GRAIN = 3600.0  # an hour does not matter for deletion, but finer times would cost a write each time
+_POSTPONED = 3600.0  # seconds until a contact is tried again whose timers raise an error
 _KEEP_OPEN = 90 * state.DAY
 _ENDS_EVERYTHING = 400 * state.DAY  # longer than any state stays open or is remembered
 DUE_GRAIN = 4.0
@@ -70,6 +71,8 @@ class ContactBatch:
         self._labels = labels
         self._measures = measures
         self._give_way = give_way
+        self.on_error: Callable[[Exception], None] | None = None
+        """With it, each contact that is due is advanced by itself, and this takes the errors."""
         self._entries: dict[int, _Entry] = {}
         self._links: dict[int, int] = {}
         self._absent: set[int] = set()
@@ -145,7 +148,10 @@ class ContactBatch:
             if not entry.touched:
                 continue
             self._give_way()
-            if entry.due <= now and not self._advance(entry, now):
+            alive = entry.due > now or self._advance_apart(entry, now)
+            if alive is None:
+                changes.states[entry.key] = (entry.row, now + _POSTPONED)
+            elif not alive:
                 changes.removed.update((entry.key, *entry.contact.aliases))
             else:
                 entry.contact.due = due = settling.next_due(entry.contact, self._rules)
@@ -157,6 +163,24 @@ class ContactBatch:
                         changes.ttls[entry.key] = (_keep_seconds(entry.contact, due, now), entry.contact.aliases)
             self._mark(entry)
         return changes
+
+    def _advance_apart(self, entry: _Entry, now: float) -> bool | None:
+        """Do the same as `_advance`. With `on_error`, an error is reported and costs this contact alone: None."""
+        if self.on_error is None:
+            return self._advance(entry, now)
+        measures, self._measures = self._measures, Measurements()
+        try:
+            alive = self._advance(entry, now)
+        except Exception as error:  # noqa: BLE001 - other contacts are due as well
+            self.on_error(error)
+            return None
+        else:
+            measures.merge(self._measures.increments)
+            measures.exemplars |= self._measures.exemplars
+            measures.turns += self._measures.turns
+            return alive
+        finally:
+            self._measures = measures
 
     def _advance(self, entry: _Entry, now: float) -> bool:
         """Apply due work. Return False where the contact is to be deleted. Its state then starts anew."""
@@ -213,10 +237,11 @@ class ContactBatch:
     def _handled_keys(self, send: Send) -> set[int]:
         """Return the keys of the contacts whose messages were being handled, on the business number of the send."""
         return {
-            self._hasher.person(number, person_id)
+            key
             for number, *ids in send.handled
             for person_id in ids
             if person_id and number == send.phone_number_id
+            for key in self._hasher.people(number, person_id)
         }
 
     def _judged(self, send: Send, entry: _Entry) -> Send:
@@ -226,7 +251,9 @@ class ContactBatch:
 
     def _new_keys(self, event: IdentityChange) -> tuple[int, ...]:
         new = (event.new_user_id, event.new_wa_id)
-        return tuple(self._hasher.person(event.phone_number_id, person_id) for person_id in new if person_id)
+        return tuple(
+            key for person_id in new if person_id for key in self._hasher.people(event.phone_number_id, person_id)
+        )
 
     def _resolve(self, number: str, keys: tuple[int, ...], now: float) -> _Entry:
         """Return the single contact of all these keys. Several contacts are merged."""

@@ -8,7 +8,7 @@ import msgspec
 
 from chatvitals.events import AccountEvent, GraphCall, Poll, PollerState, Webhook
 from chatvitals.metrics import catalogue
-from chatvitals.quality import state, webhook_events
+from chatvitals.quality import gauges, state, webhook_events
 from chatvitals.whatsapp import enums
 from chatvitals.whatsapp.phone_numbers import canonical
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from chatvitals.conversations.identity import Hasher
     from chatvitals.events import BusinessEvent
+    from chatvitals.metrics.cardinality import CardinalityLimiter
     from chatvitals.metrics.measurements import Measurements
-    from chatvitals.stores.base import Changes, Transaction
+    from chatvitals.stores.base import Changes, Store, Transaction
 
     Admit: TypeAlias = Callable[[str, str], str]
 
@@ -115,6 +116,19 @@ class QualityBatch:
         """Remember the numbers that the document knows now."""
         if self._names:
             self._named.committed({number_id: display for number_id, (display, _) in self._names.items()})
+
+
+def learn_known(store: Store, labels: CardinalityLimiter, named: NamedNumbers) -> None:
+    """Admit the label values of a store's cells and document, and learn the business's own numbers.
+
+    Raises:
+        StoreUnavailableError: the store cannot be reached.
+
+    """
+    labels.learn(store.cells())
+    known = state.decode(store.document(state.DOCUMENT))
+    labels.learn((family.name, values, 0) for family, values, _ in gauges.gauges(known, 0.0))
+    named.learn(number.display for number in known.numbers.values())
 
 
 def _received(event: BusinessEvent) -> float:

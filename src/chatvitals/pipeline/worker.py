@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import secrets
 import threading
 import time
 from collections import deque
@@ -11,7 +10,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chatvitals.conversations.identity import Hasher
 from chatvitals.conversations.state import Rules
 from chatvitals.metrics import cardinality
 from chatvitals.metrics.cardinality import CardinalityLimiter
@@ -19,13 +17,14 @@ from chatvitals.metrics.measurements import Measurements
 from chatvitals.pipeline.contact_batch import DUE_GRAIN, ContactBatch
 from chatvitals.pipeline.dropped import DroppedEvents
 from chatvitals.pipeline.exemplars import ExemplarLog
+from chatvitals.pipeline.identity_keys import first_hasher
+from chatvitals.pipeline.lost_answers import LostAnswers
 from chatvitals.pipeline.pacing import Pace, no_pace
-from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch
+from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch, learn_known
 from chatvitals.pipeline.queue_items import Decoded, Queued, decoded, event_count, split
 from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.pipeline.self_metrics import SelfMetrics
 from chatvitals.pipeline.sorting import sort
-from chatvitals.quality import gauges, state
 from chatvitals.runtime import fork_hooks
 from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
 from chatvitals.stores.birth import record_birth
@@ -33,6 +32,7 @@ from chatvitals.stores.birth import record_birth
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chatvitals.conversations.identity import Hasher
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
@@ -67,7 +67,7 @@ class Pipeline:
         )
         self.capacity = settings.queue_size
         self.store_up = False
-        self._identity_key = settings.identity_key
+        self._settings = settings
         self._store = store
         self._guard = guard
         self.clock = clock
@@ -95,7 +95,7 @@ class Pipeline:
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
         self._served = threading.Condition(self._lock)
-        self._unsure: list[tuple[UncertainError, list[Decoded], Measurements]] = []  # commits whose answer was lost
+        self._lost = LostAnswers(self.own)
         self._asked = 0  # number of requests to settle everything
         self._answered = 0  # number of these requests that have been served
         self._thread: threading.Thread | None = None
@@ -196,11 +196,10 @@ class Pipeline:
             self.drain()
         self._dropped.count(no_pace)
         with self._lock:
-            if self._queue or self._unsure:
-                unsure = sum(event_count(event) for _, batch, _ in self._unsure for event in batch)
-                self.own.drop("store", unsure + sum(map(event_count, self._queue)))
+            if self._queue or self._lost:
+                self.own.drop("store", len(self._lost) + sum(map(event_count, self._queue)))
                 self._queue.clear()
-                self._unsure.clear()
+                self._lost.clear()
                 self._size = 0
 
     def _start(self) -> None:
@@ -271,21 +270,16 @@ class Pipeline:
 
     def _ask_again(self) -> bool:
         """Send commits with a lost answer once more. Return False while the store does not answer."""
-        while self._unsure:
-            unsure, batch, own = self._unsure[0]
-            try:
-                unsure.again()
-            except ConflictError:  # it did not take effect, so the events count as new
-                self.own.give_back(own)
+        try:
+            for batch, took_effect in self._lost.ask():
                 with self._lock:
-                    self._queue.extendleft(reversed(batch))
-            except StoreUnavailableError as error:
-                self._down(error)
-                return False
-            else:
-                with self._lock:
-                    self._size -= sum(map(event_count, batch))
-            del self._unsure[0]
+                    if took_effect:
+                        self._size -= sum(map(event_count, batch))
+                    else:
+                        self._queue.extendleft(reversed(batch))
+        except StoreUnavailableError as error:
+            self._down(error)
+            return False
         return True
 
     def _commit_or_keep(self, batch: list[Decoded]) -> bool:
@@ -343,6 +337,8 @@ class Pipeline:
                 now = self.clock()
                 events = sort(batch, business, self._labels, measures, self._give_way, now)
                 reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures, self._give_way)
+                if not events:  # one contact that raises an error must not hold up a sweep
+                    reduction.on_error = partial(self._guard.report, "reducer")
                 reduction.apply(events)
                 due = reduction.settle(now + ahead, most_due) if most_due else 0
                 changes = reduction.changes(now)
@@ -358,7 +354,7 @@ class Pipeline:
             self._labels.committed()
             self._exemplars.committed(measures)
         except UncertainError as error:
-            self._unsure.append((error, batch, own))
+            self._lost.add(error, batch, own)
             with self._lock:
                 self._size += sum(map(event_count, batch))
             raise
@@ -386,14 +382,11 @@ class Pipeline:
 
     def _identify(self) -> Hasher:
         """Take the identity key from the settings, or from the store, where the first process has stored it."""
-        key = self._identity_key or self._store.set_if_absent("identity_key", secrets.token_bytes(32))
+        hasher = first_hasher(self._settings, self._store)
         record_birth(self._store, self.clock())
-        self._labels.learn(self._store.cells())
-        known = state.decode(self._store.document(state.DOCUMENT))
-        self._labels.learn((family.name, labels, 0) for family, labels, _ in gauges.gauges(known, 0.0))
-        self._named.learn(number.display for number in known.numbers.values())
-        self._hasher = Hasher(key)
-        return self._hasher
+        learn_known(self._store, self._labels, self._named)
+        self._hasher = hasher
+        return hasher
 
     def _down(self, error: StoreUnavailableError) -> None:
         self.store_up = False

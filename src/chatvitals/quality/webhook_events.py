@@ -77,14 +77,14 @@ def release(quality: Quality, now: float, measures: Measurements) -> None:
 
 def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher, measures: Measurements) -> None:
     try:
-        key = _key(event, hasher)
+        keys = [_key(event, known) for known in (hasher, hasher.previous) if known is not None]
     except RecursionError:
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
         return
-    if message_log.has_seen(quality.seen, key):
+    if any(message_log.has_seen(quality.seen, key) for key in keys):
         measures.count(catalogue.DUPLICATES, ("account_event",))
         return
-    quality.seen = message_log.add_seen(quality.seen, key, event.received, _EVENTS_KEPT)
+    quality.seen = message_log.add_seen(quality.seen, keys[0], event.received, _EVENTS_KEPT)
     if timestamps.is_stale(event.received, event.time):
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
         return

@@ -28,6 +28,7 @@ class SettingsKeywords(TypedDict, total=False):
     app_secret: str | Sequence[str] | None
     store: str
     identity_key: str | bytes | None
+    identity_key_previous: str | bytes | None
     hooks: bool
     phone_number_id: str | Sequence[str]
     settle_after: float
@@ -78,6 +79,8 @@ class Settings:
     """
     identity_key: bytes = setting(b"", Rule(checks.key, secret=True, optional=True, never_empty=True))
     """Key of the hashes that stand for people, at least 16 bytes. By default the store creates and keeps it."""
+    identity_key_previous: bytes = setting(b"", Rule(checks.key, secret=True, optional=True, never_empty=True))
+    """The key that `identity_key` replaces: contacts are found under both. Remove it after 90 days."""
     hooks: bool = setting(True, Rule(checks.flag, checks.flag_of))
     """Whether the HTTP clients of this process are watched for replies."""
     phone_number_id: tuple[str, ...] = setting((), Rule(checks.texts, checks.texts_of))
@@ -141,6 +144,10 @@ class Settings:
         environ = os.environ if environ is None else environ
         refuse_unknown_variables(environ, (cls, ToolSettings))
         settings = cls(**values(cls, given, environ))
+        if settings.identity_key_previous and settings.identity_key_previous == settings.identity_key:
+            raise SettingsError("identity_key_previous is the same as identity_key: give the key before the change")
+        if settings.identity_key_previous and not settings.identity_key:
+            raise SettingsError("identity_key_previous needs the new key beside it, in identity_key")
         if settings.overdue_after and settings.overdue_after[-1] > settings.unanswered_after:
             raise SettingsError(
                 f"overdue_after goes up to {settings.overdue_after[-1]:g} s, beyond unanswered_after "

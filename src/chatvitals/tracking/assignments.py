@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chatvitals.conversations import state
-from chatvitals.conversations.identity import Hasher
 from chatvitals.conversations.state import Kind
 from chatvitals.events import Message
 from chatvitals.stores.base import StoreUnavailableError
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.context import ContactIds
+    from chatvitals.conversations.identity import Hasher
     from chatvitals.conversations.state import ContactState
     from chatvitals.stores.base import Store
     from chatvitals.tracking.experiments import ExperimentPlan
@@ -29,15 +29,17 @@ class Assignments:
 
     Args:
         store: the store of contacts.
+        known_hasher: function that returns the hasher, or None where a new store has no identity key yet.
         first_hasher: function that creates the identity key of a new store and returns its hasher. It may block.
-        identity_key: the key from the settings, or empty where it is in the store.
 
     """
 
-    def __init__(self, store: Store, first_hasher: Callable[[], Hasher], identity_key: bytes = b"") -> None:
+    def __init__(
+        self, store: Store, known_hasher: Callable[[], Hasher | None], first_hasher: Callable[[], Hasher]
+    ) -> None:
         self._store = store
+        self._known_hasher = known_hasher
         self._first_hasher = first_hasher
-        self._identity_key = identity_key
         self._hasher: Hasher | None = None
         self._known: dict[tuple[str, int], str] = {}
         self._patience = LookupDeadline()  # the first call fetches the identity key
@@ -70,8 +72,7 @@ class Assignments:
     def _keys(self, person: ContactIds) -> tuple[int, ...]:
         if self._hasher is None:
             # reading never waits; creating the key takes the store's lock, but only once in the store's life
-            secret = self._identity_key or self._store.document("identity_key")
-            self._hasher = Hasher(secret) if secret else self._first_hasher()
+            self._hasher = self._known_hasher() or self._first_hasher()
         return self._hasher.keys(
             Message(phone_number_id=person.phone_number_id, wa_id=person.wa_id, user_id=person.user_id, id="", type="")
         )
