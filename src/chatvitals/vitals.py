@@ -21,8 +21,10 @@ from chatvitals.pipeline.webhook_sink import WebhookSink
 from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime import advice
 from chatvitals.runtime.error_guard import ErrorGuard
-from chatvitals.settings import Settings, SettingsKeywords
+from chatvitals.settings import Settings, SettingsError, SettingsKeywords
 from chatvitals.stores import open_store
+from chatvitals.stores.base import StoreMistakeError
+from chatvitals.stores.mistakes import refuse_mistakes
 from chatvitals.tracking import tagging, threads
 from chatvitals.tracking.assignments import Assignments
 from chatvitals.tracking.contact_lookup import ContactResolver
@@ -61,10 +63,16 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
         **settings: see `Settings`. Keywords win over `CHATVITALS_*` variables, which win over the defaults.
 
     Raises:
-        SettingsError: a setting is unknown or its value is not allowed. Nothing has been started then.
+        SettingsError: a setting is unknown or its value is not allowed, or the store can never be used like this.
+            Nothing has been started then.
 
     """
-    vitals = Vitals(Settings.load(settings))
+    chosen = Settings.load(settings)
+    try:
+        refuse_mistakes(chosen.store)
+    except StoreMistakeError as error:
+        raise SettingsError(f"store: {error}") from None
+    vitals = Vitals(chosen)
     if vitals.settings.otlp:
         vitals.export_otlp()
     if not vitals.settings.app_secret:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
-from chatvitals.exporters.prometheus import render
+from chatvitals.exporters.prometheus import VitalsCollector, render
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.cardinality import SERIES_CAP
 from chatvitals.quality import state
+from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores.base import Changes, StoreUnavailableError
 from chatvitals.stores.memory import MemoryStore
+from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.vitals import Vitals
 from chatvitals.whatsapp import signatures
 
@@ -95,6 +97,38 @@ def test_61_a_row_that_cannot_be_read_is_left_out_and_counted(tmp_path: Path, la
     assert "my_orders_total 1.0" in text
     assert 'chatvitals_messages_received_total{phone_number_id="1",type="text"} 1.0' in text
     assert 'chatvitals_internal_errors_total{where="state"}' in page(bot)
+    bot.close()
+
+
+def test_61_an_exporter_counts_what_it_cannot_read(tmp_path: Path) -> None:
+    """It commits nothing, so it counts for itself, and its counter never falls."""
+    store = SQLiteStore(tmp_path / "store.db")
+    with store.transaction() as transaction:
+        transaction.commit(Changes(increments={("chatvitals_clock_skews_total", (), 0): 1.0}))
+    with sqlite3.connect(tmp_path / "store.db") as file:
+        file.execute("INSERT INTO cells VALUES ('chatvitals_clock_skews_total', 'no labels', 0, 1.0)")
+    settings = Settings.load({"store": "memory:"}, environ={})
+    collector = VitalsCollector(settings, store, None, ErrorGuard(), {})
+    for scrape in (1.0, 2.0):
+        text = render(collector)[0].decode()
+        assert f'chatvitals_internal_errors_total{{where="state"}} {scrape}' in text
+        assert "chatvitals_clock_skews_total 1.0" in text
+    store.close()
+
+
+def test_a_collector_in_multiprocess_mode_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """prometheus_client's handlers then show no collector of any registry; the log names the ways out."""
+    bot = vitals()
+    CollectorRegistry().register(bot.collector)
+    assert not caplog.records
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    for _ in range(2):
+        CollectorRegistry().register(bot.collector)
+    (record,) = caplog.records
+    assert "multiprocess mode" in record.getMessage()
+    assert "metrics_path=" in record.getMessage()
     bot.close()
 
 

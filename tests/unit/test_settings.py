@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "app_secret": (),
     "store": "sqlite:///chatvitals.db",
     "identity_key": b"",
+    "identity_key_previous": b"",
     "hooks": True,
     "phone_number_id": (),
     "settle_after": 10.0,
@@ -44,7 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "hourly_calls": 100,
 }
 
-NEVER_EMPTY = {"app_secret", "identity_key", "metrics_token", "access_token"}
+NEVER_EMPTY = {"app_secret", "identity_key", "identity_key_previous", "metrics_token", "access_token"}
 
 GIVEN: list[tuple[str, Any, Any]] = [
     ("app_secret", "one", ("one",)),

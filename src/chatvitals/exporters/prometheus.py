@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hmac
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
     from chatvitals.tracking.journeys import Journey
 
+_MULTIPROCESS = {"PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"}
+_NOT_SHOWN = (
+    "prometheus_client runs in multiprocess mode (PROMETHEUS_MULTIPROC_DIR is set). Usual /metrics handlers show no "
+    "collector then. Serve the numbers with metrics_path=, vitals.metrics_app() or `chatvitals exporter`, or register "
+    "vitals.collector in the registry that the handler itself creates."
+)
 _GZIP_LEVEL = 1  # metrics are repetitive, so higher levels cost several times the CPU for little
 
 
@@ -65,6 +72,8 @@ class VitalsCollector(Collector):
 
     def describe(self) -> Iterable[Metric]:
         """Return the families without reading the store, so that registration is cheap and finds clashes."""
+        if _MULTIPROCESS & os.environ.keys():
+            self._guard.advice.once(_NOT_SHOWN)
         return [_metric(family) for family in catalogue.FAMILIES.values()]
 
     def collect(self) -> Iterator[Metric]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -76,6 +77,7 @@ class SnapshotReader:
         self.experiments: Mapping[str, Experiment] = {}
         """The experiments that are declared in this process."""
         self._birth: StoreBirth | None = None
+        self._errors: Counter[str] = Counter()  # of a process without a pipeline
         self._last_own: dict[Cell, float] = {}  # own health at the last read of the store,
         self._shown: dict[Cell, float] = {}  # and in the last snapshot
         self._lock = threading.Lock()  # scrapes and pushes come from several threads
@@ -98,7 +100,7 @@ class SnapshotReader:
         return self.read_process(up=True) if fence.failed else found
 
     def _read(self) -> Snapshot:
-        own = Measurements()
+        own = self._errors_of_exporter()
         if self._pipeline is not None:
             self._pipeline.settle()
             own = self._pipeline.own.measures()  # before the cells, because a commit in between must not hide anything
@@ -125,8 +127,6 @@ class SnapshotReader:
     def _of_store(self) -> dict[str, Values]:
         """Return the cells, and the gauges from marks and from the state of the business."""
         waiting, cells = self._cells()
-        if self._store.unreadable:
-            self._guard.report("state", message="a row of the store that this version cannot read was left out")
         if self._birth is None:
             self._birth = read_birth(self._store)
         self._last_own = {cell: value for cell, value in cells.items() if cell[0] in catalogue.OWN_HEALTH}
@@ -165,11 +165,27 @@ class SnapshotReader:
         may be in the cells already, and are not added to them.
         """
         if self._pipeline is None or self._pipeline.store_up:
-            return Measurements(), self._store.cells()
+            cells = self._store.cells()
+            self._report_unreadable()
+            return self._errors_of_exporter(), cells
         own = self._pipeline.own
         drains, waiting = own.drains, own.waiting()
         cells = self._store.cells()
+        self._report_unreadable()
         return (waiting if own.drains == drains else Measurements()), cells
+
+    def _report_unreadable(self) -> None:
+        if self._store.unreadable:
+            self._guard.report("state", message="a row of the store that this version cannot read was left out")
+
+    def _errors_of_exporter(self) -> Measurements:
+        """Return the errors of a process without a pipeline, which commits nothing and counts for itself."""
+        found = Measurements()
+        if self._pipeline is None:
+            self._errors.update(self._guard.drain())
+            for where, amount in self._errors.items():
+                found.count(catalogue.INTERNAL_ERRORS, (where,), amount)
+        return found
 
     def _declared(self, bot: Bot) -> dict[str, Values]:
         """Return the families of declared journeys and experiments."""

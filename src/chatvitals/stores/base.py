@@ -29,6 +29,10 @@ class StoreUnavailableError(Exception):
     """The store cannot be reached or used now. The message says what to do. It is right to try again later."""
 
 
+class StoreMistakeError(StoreUnavailableError):
+    """The store can never be used like this: somebody must change its URL, its file, its rights or its login."""
+
+
 class UncertainError(StoreUnavailableError):
     """The answer to a commit was lost, so that the commit may have taken effect, or still may.
 

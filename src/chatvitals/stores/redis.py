@@ -31,6 +31,7 @@ from chatvitals.stores.base import (
     Changes,
     ConflictError,
     StoreInfo,
+    StoreMistakeError,
     StoreUnavailableError,
     UncertainError,
 )
@@ -174,7 +175,7 @@ class RedisStore:
             try:
                 from chatvitals.stores.redis_connection import Link  # noqa: PLC0415 - redis-py is an extra
             except ImportError as error:
-                raise StoreUnavailableError(
+                raise StoreMistakeError(
                     "a Redis store needs redis-py, which is not installed: pip install 'chatvitals[redis]'"
                 ) from error
             link = self._link = Link(self._address)

@@ -23,7 +23,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from chatvitals.stores import redis_url
-from chatvitals.stores.base import RefusedDataError, StoreUnavailableError
+from chatvitals.stores.base import RefusedDataError, StoreMistakeError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,9 @@ _WORDS = {  # error words that redis-py removes
     "ClusterCrossSlotError": "CROSSSLOT",
     "NoPermissionError": "NOPERM",
 }
+
+
+_MISTAKES = frozenset({"CHATVITALSFORMAT", "NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT", "MOVED"})
 
 
 class LostReplyError(StoreUnavailableError):
@@ -120,6 +123,8 @@ class Link:
             if _is_about_data(error):
                 raise RefusedDataError("the Redis refuses a value") from error
             self._client = None  # a failover may have moved the data; other threads finish with the old client
+            if self._is_mistake(error):
+                raise StoreMistakeError(self._advice(error)) from error
             lost = isinstance(error, (redis.ConnectionError, redis.TimeoutError, OSError))
             kind = LostReplyError if lost and not isinstance(error, _REFUSED) else StoreUnavailableError
             raise kind(self._advice(error)) from error
@@ -188,10 +193,16 @@ class Link:
         sentinel = Sentinel(list(self._address.nodes), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
         return sentinel.master_for(self._address.service, db=self._address.db, **given)  # type: ignore[no-untyped-call]
 
+    @staticmethod
+    def _is_mistake(error: Exception) -> bool:
+        """Return whether the same attempt would fail for ever: by login, rights, certificate or the data there."""
+        if isinstance(error, AuthenticationError) or not _MISTAKES.isdisjoint(_words(error)):
+            return True
+        return isinstance(_tls_error(error), ssl.SSLCertVerificationError)  # of others, the command may have run
+
     def _advice(self, error: Exception) -> str:
         """Return advice by the kind of error. The texts of redis-py are not shown, because they may hold anything."""
-        words = str(error).replace("-", " ").split()  # Redis 6 puts a script's error into another sentence
-        words.append(_WORDS.get(type(error).__name__, ""))
+        words = _words(error)
         named = next((sentence for word, sentence in _SENTENCES.items() if word in words), "")
         if isinstance(error, AuthenticationError):
             told = "refuses the login: check user and password in the store's URL"
@@ -258,6 +269,11 @@ def look(url: str) -> ServerFacts:
     )
 
 
+def _words(error: Exception) -> list[str]:
+    """Return the words of an error. Redis 6 puts a script's error into another sentence."""
+    return [*str(error).replace("-", " ").split(), _WORDS.get(type(error).__name__, "")]
+
+
 _ABOUT_DATA = ("not a valid float", "not a float", "NaN or Infinity", "exceeds maximum allowed size", "bulk length")
 
 
@@ -268,13 +284,19 @@ def _is_about_data(error: Exception) -> bool:
     return isinstance(error, redis.ResponseError) and any(words in str(error) for words in _ABOUT_DATA)
 
 
-def _tls_trouble(error: BaseException) -> str:
-    """Return the TLS problem behind an error, or the empty string for other errors."""
+def _tls_error(error: BaseException) -> ssl.SSLError | None:
+    """Return the TLS error behind an error, or None for other errors."""
     found: BaseException | None = error
     for _ in range(8):
         if found is None or isinstance(found, ssl.SSLError):
-            break
+            return found
         found = found.__cause__ or found.__context__
+    return None
+
+
+def _tls_trouble(error: BaseException) -> str:
+    """Return the TLS problem behind an error, or the empty string for other errors."""
+    found = _tls_error(error)
     if isinstance(found, ssl.SSLCertVerificationError):
         if found.verify_code in {62, 64}:  # OpenSSL's codes for another host name and another address
             return "has a certificate for another name: use the name that the certificate has in the store's URL"

@@ -14,8 +14,17 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from chatvitals.runtime import fork_hooks
+from chatvitals.stores import sqlite_errors
 from chatvitals.stores import sqlite_schema as statements
-from chatvitals.stores.base import Changes, RefusedDataError, StoreInfo, StoreUnavailableError, is_free, is_label
+from chatvitals.stores.base import (
+    Changes,
+    RefusedDataError,
+    StoreInfo,
+    StoreMistakeError,
+    StoreUnavailableError,
+    is_free,
+    is_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -234,29 +243,17 @@ class SQLiteStore:
         except _REFUSED as error:
             if "closed" not in str(error):
                 raise RefusedDataError(f"the store refuses a value ({type(error).__name__})") from error
-            raise StoreUnavailableError(self._advice(error)) from error
+            raise StoreUnavailableError(sqlite_errors.advice(self.path.name, error)) from error
         except (sqlite3.Error, OSError) as error:
-            if not _is_busy(error):
+            if not sqlite_errors.is_busy(error):
                 self._close_own()
-            raise StoreUnavailableError(self._advice(error)) from error
+            kind = StoreMistakeError if sqlite_errors.is_damage(error) else StoreUnavailableError
+            raise kind(sqlite_errors.advice(self.path.name, error)) from error
         finally:
             with self._idle:
                 self._uses -= 1
                 if self._forking:
                     self._idle.notify_all()
-
-    def _advice(self, error: Exception) -> str:
-        text = str(error)
-        if _is_busy(error):
-            return f"the store file {self.path.name} is locked by another process; waiting for it"
-        if "not a database" in text or "malformed" in text:
-            return f"the store file {self.path.name} is damaged: move it away, and chatvitals creates a new file"
-        if "disk" in text and "full" in text:
-            return f"the disk that holds the store file {self.path.name} is full"
-        return (
-            f"the store file {self.path.name} cannot be used ({type(error).__name__}: {text}); "
-            "check that the file or its folder exists and is writable"
-        )
 
     def _connection(self) -> sqlite3.Connection:
         local = self._local
@@ -386,10 +383,6 @@ def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:
 @lru_cache(maxsize=4096)  # successive batches add to the same cells
 def _text(labels: tuple[str, ...]) -> str:
     return json.dumps(labels)
-
-
-def _is_busy(error: Exception) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error))
 
 
 def _inode(path: Path) -> int:

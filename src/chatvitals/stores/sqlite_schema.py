@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatvitals.stores.base import StoreUnavailableError, is_label
+from chatvitals.stores.base import StoreMistakeError, StoreUnavailableError, is_label
 
 if TYPE_CHECKING:
     import os
@@ -77,7 +77,7 @@ def version_of(connection: sqlite3.Connection, name: str) -> int:
         name: name of the file, for messages.
 
     Raises:
-        StoreUnavailableError: the file is the database of another application or of a newer chatvitals.
+        StoreMistakeError: the file is the database of another application or of a newer chatvitals.
 
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -90,12 +90,12 @@ def version_of(connection: sqlite3.Connection, name: str) -> int:
         tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         ours = tables == _TABLES_OF_1 if version else not tables
     if not ours:
-        raise StoreUnavailableError(
+        raise StoreMistakeError(
             f"the file {name} is the database of another application and stays untouched: "
             "set `store` to another file for chatvitals"
         )
     if version > SCHEMA_VERSION:
-        raise StoreUnavailableError(
+        raise StoreMistakeError(
             f"the store file {name} was written by a newer chatvitals (format {version}, this one knows "
             f"{SCHEMA_VERSION}): upgrade chatvitals, or use another file"
         )

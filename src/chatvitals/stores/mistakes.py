@@ -1,0 +1,71 @@
+"""Mistakes in the choice of a store, which are refused at the start: no later attempt could succeed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from chatvitals.stores import open_store
+from chatvitals.stores.base import StoreMistakeError, StoreUnavailableError
+
+_PERMANENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR})
+_PROBE: Final = "chatvitals"
+_FILE: Final = "sqlite:///"
+
+
+def refuse_mistakes(url: str) -> None:
+    """Check a store where the bot starts. A store that is only away for now passes.
+
+    It reads an existing store, and writes nothing. A Redis is waited for a second or two.
+
+    Args:
+        url: the checked setting `store`.
+
+    Raises:
+        StoreMistakeError: a folder or file that cannot be used, a foreign database, a missing library, a refused login
+            or certificate, data of a newer version.
+
+    """
+    if url == "memory:":
+        return
+    path = Path(url.removeprefix(_FILE)) if url.startswith(_FILE) else None
+    if path is not None:
+        _refuse_path(path)
+        if not path.exists():
+            return
+    with closing(open_store(url, create=False)) as store:
+        try:
+            store.document(_PROBE)
+        except StoreMistakeError:
+            raise
+        except StoreUnavailableError:  # it may be there in a minute
+            return
+
+
+def _refuse_path(path: Path) -> None:
+    """Try to open the file for writing, or to create any file in its folder."""
+    try:
+        if path.exists():
+            os.close(os.open(path, os.O_RDWR))
+        else:
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        if error.errno not in _PERMANENT:
+            return
+        raise StoreMistakeError(_advice(path, error)) from None
+
+
+def _advice(path: Path, error: OSError) -> str:
+    folder = path.absolute().parent
+    if not folder.exists():
+        return f"the folder {folder} of the store file does not exist: create it, or set `store` to another file"
+    if error.errno == errno.EISDIR:
+        return f"{path} is a folder: set `store` to a file in it, such as sqlite:///{path}/chatvitals.db"
+    if not folder.is_dir():
+        return f"{folder} is not a folder: set `store` to a file in a folder"
+    what = f"the store file {path}" if path.exists() else f"the folder {folder} of the store file"
+    return f"{what} cannot be written to ({os.strerror(error.errno or 0)}): give the bot's user that right"

@@ -1,0 +1,123 @@
+"""What no later attempt can mend about a store is refused by `chatvitals.init` (tests/safety/README.md 80)."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import chatvitals
+from chatvitals.settings import SettingsError
+from chatvitals.stores.base import StoreMistakeError
+from chatvitals.stores.mistakes import refuse_mistakes
+from chatvitals.stores.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers.redis_servers import RedisServer
+
+
+def refused(url: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told) as caught:
+        chatvitals.init(store=url, hooks=False)
+    assert "hush" not in str(caught.value)
+
+
+def test_80_a_folder_that_does_not_exist_is_refused_at_init(tmp_path: Path) -> None:
+    """The sentence names the folder; nothing is created."""
+    refused(f"sqlite:///{tmp_path / 'none' / 'c.db'}", "none of the store file does not exist: create it")
+    assert not list(tmp_path.iterdir())
+
+
+def test_80_a_folder_in_the_place_of_the_file_is_refused_at_init(tmp_path: Path) -> None:
+    """The sentence shows what to write instead."""
+    refused(f"sqlite:///{tmp_path}", "is a folder: set `store` to a file in it")
+
+
+def test_80_a_file_in_the_place_of_the_folder_is_refused_at_init(tmp_path: Path) -> None:
+    """A path may be too long by one name."""
+    (tmp_path / "file").touch()
+    refused(f"sqlite:///{tmp_path / 'file' / 'c.db'}", "is not a folder")
+
+
+@pytest.mark.parametrize("name", ["c.db", "new.db"])
+def test_80_what_may_not_be_written_to_is_refused_at_init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The file or only its folder may be there. Root may write everywhere, so the answer is made up."""
+    (tmp_path / "c.db").touch()
+    opened = os.open
+
+    def open_read_only(path: str | Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if str(path).startswith(str(tmp_path)) and flags & (os.O_RDWR | os.O_WRONLY):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", open_read_only)
+    refused(f"sqlite:///{tmp_path / name}", r"cannot be written to \(Permission denied\)")
+
+
+def test_80_somebody_elses_database_is_refused_at_init(tmp_path: Path) -> None:
+    """It stays as it was."""
+    path = tmp_path / "shop.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE orders (id)")
+    connection.close()
+    before = path.read_bytes()
+    refused(f"sqlite:///{path}", "is the database of another application")
+    assert path.read_bytes() == before
+
+
+def test_80_a_damaged_file_is_refused_at_init(tmp_path: Path) -> None:
+    """Later it would be refused with each commit."""
+    (tmp_path / "c.db").write_bytes(b"no database at all" * 100)
+    refused(f"sqlite:///{tmp_path / 'c.db'}", "is damaged: move it away")
+
+
+def test_a_store_that_is_locked_for_now_passes(tmp_path: Path) -> None:
+    """Another process may hold it for a moment."""
+    path = tmp_path / "c.db"
+    SQLiteStore(path).cells()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    refuse_mistakes(f"sqlite:///{path}")
+    holder.close()
+
+
+@pytest.mark.parametrize("url", ["memory:", "sqlite:///{}/new.db"])
+def test_a_store_that_can_be_used_passes_and_nothing_is_written(tmp_path: Path, url: str) -> None:
+    """The file comes with the first event."""
+    refuse_mistakes(url.format(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_80_a_missing_redis_library_is_refused_at_init(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence says what to install."""
+    monkeypatch.delitem(sys.modules, "chatvitals.stores.redis_connection", raising=False)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    refused("redis://:hush@localhost:1", r"pip install 'chatvitals\[redis\]'")
+
+
+def test_a_redis_that_is_away_for_now_passes() -> None:
+    """The bot starts, and its events wait."""
+    refuse_mistakes("redis://127.0.0.1:1")
+
+
+def test_80_a_wrong_login_is_refused_at_init(redis_server: RedisServer) -> None:
+    """It shows no password."""
+    with pytest.raises(StoreMistakeError, match="refuses the login") as caught:
+        refuse_mistakes(redis_server.url.replace("://", "://nobody:hush@"))
+    assert "hush" not in str(caught.value)
+
+
+def test_80_data_of_a_newer_version_are_refused_at_init(redis_server: RedisServer) -> None:
+    """They stay untouched."""
+    url = redis_server.fresh_url()
+    prefix = url.partition("prefix=")[2]
+    with redis_server.client() as client:
+        client.set(f"{{{prefix}}}:format", "999")
+    refused(url, "holds data of a newer chatvitals")
