@@ -17,6 +17,7 @@ from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
 from chatvitals.pipeline.identity_keys import known_hasher
 from chatvitals.pipeline.setup_advice import SetupAdvice
 from chatvitals.pipeline.store_advice import StoreAdvice
+from chatvitals.pipeline.unused_numbers import UnusedNumbers
 from chatvitals.pipeline.webhook_sink import WebhookSink
 from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime import advice
@@ -126,6 +127,7 @@ class Vitals(Declarations):
         if leadership is not None:
             self._pipeline.periodic_tasks.append(leadership.renew)
         self._pipeline.periodic_tasks.append(StoreAdvice(self.store, self._guard))
+        self._pipeline.periodic_tasks.append(UnusedNumbers(settings, self.store, clock))
         if settings.hooks:  # a worker without webhooks may import its HTTP client late, too
             self._pipeline.periodic_tasks.append(http_hooks.refresh)
             self.webhook_sink.before_receive.append(http_hooks.refresh)

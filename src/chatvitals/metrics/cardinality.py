@@ -99,8 +99,8 @@ class CardinalityLimiter:
         """Return `value`, or `other` where the label has reached its cap or the value cannot be a name."""
         admitted = self._admitted.setdefault(label, {})
         if value in admitted:
-            if label == catalogue.NUMBER and admitted[value] < self._today and value not in self._named:
-                self._pending.setdefault(label, {})[value] = self._today
+            if label == catalogue.NUMBER:
+                self.use(value)
             return value
         if not value or value == enums.OTHER:
             return value
@@ -118,6 +118,12 @@ class CardinalityLimiter:
                 return enums.OTHER
         pending[value] = self._today
         return value
+
+    def use(self, number: str) -> None:
+        """Note the day on which a business number was used. A number that is not used is deleted some day."""
+        day = self._admitted[catalogue.NUMBER].get(number, self._today)
+        if day < self._today and number not in self._named:
+            self._pending.setdefault(catalogue.NUMBER, {})[number] = self._today
 
     def limit_series(self, measures: Measurements) -> None:
         """Merge series beyond the cap of their family into the series whose open labels are `other`."""
@@ -164,10 +170,6 @@ class CardinalityLimiter:
         for family, labels in self._pending_series:
             self._series[family].discard(labels)
         self._pending, self._pending_series, self._read = {}, [], None
-
-    def forget_number(self, number: str) -> None:
-        """Free the place of a business number."""
-        self._admitted[catalogue.NUMBER].pop(number, None)
 
     def drain_overflow(self) -> Counter[str]:
         """Return the overflow counts since the last call, and reset them."""

@@ -87,6 +87,7 @@ class ContactBatch:
             if type(event) is IdentityChange:
                 keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
             entry = self._resolve(event.phone_number_id, keys, event.received)
+            self._labels.use(entry.contact.phone_number_id)
             if entry.due <= event.received:
                 self._advance(entry, event.received)
             if type(event) is Send and event.handled:

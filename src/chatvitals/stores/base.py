@@ -64,6 +64,7 @@ class Changes:
     open_since: dict[Mark, float | None] = field(default_factory=dict)  # None removes the mark
     increments: dict[Cell, float] = field(default_factory=dict)
     maxima: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
+    dropped: set[Cell] = field(default_factory=set)  # cells that are deleted
     documents: dict[str, bytes] = field(default_factory=dict)  # few and small, such as the state of the business
     ttls: dict[int, tuple[float, Sequence[int]]] = field(default_factory=dict)
     """For remote stores, whose data expires: the least time in seconds to keep a state, and all keys of the contact."""

@@ -141,14 +141,19 @@ class MemoryStore:
                 self._marks.pop(mark, None)
             else:
                 self._marks[mark] = at
-        for cell, amount in changes.increments.items():
-            self._cells[cell] = self._cells.get(cell, 0.0) + amount
-        for cell, value in changes.maxima.items():
-            self._cells[cell] = max(self._cells.get(cell, value), value)
+        self._commit_cells(changes)
         self._kept.update(changes.documents)
         if len(self._queue) > 64 + 4 * len(self._due):
             self._queue = [(at, key) for key, at in self._due.items()]
             heapq.heapify(self._queue)
+
+    def _commit_cells(self, changes: Changes) -> None:
+        for cell, amount in changes.increments.items():
+            self._cells[cell] = self._cells.get(cell, 0.0) + amount
+        for cell, value in changes.maxima.items():
+            self._cells[cell] = max(self._cells.get(cell, value), value)
+        for cell in changes.dropped:
+            self._cells.pop(cell, None)
 
 
 class _MemoryTransaction:

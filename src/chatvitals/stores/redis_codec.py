@@ -141,6 +141,7 @@ class Packer:
             _texts(changes.documents),
             _texts(firsts),
             _texts(digests),
+            b"".join([part for name in map(self._name, changes.dropped) for part in (_size(len(name)), name)]),
         )
 
     def _amounts(self, amounts: dict[Cell, float]) -> bytes:

@@ -78,7 +78,8 @@ return packed(rows)
 COMMIT = (
     _HEAD
     + """
-local token, writer, checks, states, links, removed, marks, adds, latest, documents, firsts, reads = unpack(ARGV, 2)
+local token, writer, checks, states, links, removed, marks, adds, latest = unpack(ARGV, 2, 10)
+local documents, firsts, reads, dropped = unpack(ARGV, 11)
 local call, sub, unpacked = redis.call, string.sub, struct.unpack
 local memory = base .. 'w:' .. writer
 if call('GET', memory) == token then return 'OK' end
@@ -149,6 +150,12 @@ while at <= #latest do
   local old = call('HGET', cells, name)
   if not old or tonumber(old) < value then call('HSET', cells, name, value) end
   at = at + size
+end
+at = 1
+while at <= #dropped do
+  local name
+  name, at = unpacked('<I4c0', dropped, at)
+  call('HDEL', cells, name)
 end
 for command, texts in pairs({HSET = documents, HSETNX = firsts}) do
   at = 1

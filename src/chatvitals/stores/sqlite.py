@@ -347,6 +347,7 @@ class _SQLiteTransaction:
         many(statements.PUT_MARK, [(*mark, at) for mark, at in changes.open_since.items() if at is not None])
         many(statements.ADD_CELL, _cell_rows(changes.increments))
         many(statements.RAISE_CELL, _cell_rows(changes.maxima))
+        many(statements.DROP_CELL, [(family, _text(labels), field) for family, labels, field in changes.dropped])
         many(statements.PUT_DOCUMENT, changes.documents.items())
         execute("COMMIT")
 

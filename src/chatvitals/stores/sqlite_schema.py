@@ -63,6 +63,7 @@ RAISE_CELL = (
     "INSERT INTO cells (family, labels, field, value) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (family, labels, field) DO UPDATE SET value = max(value, excluded.value)"
 )
+DROP_CELL = "DELETE FROM cells WHERE family = ? AND labels = ? AND field = ?"
 PUT_DOCUMENT = (
     "INSERT INTO documents (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
