@@ -245,6 +245,17 @@ def test_the_funnel_of_a_store(store: str, capsys: pytest.CaptureFixture[str]) -
     ]
 
 
+def test_the_funnel_of_a_redis(redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of any other store."""
+    settings = Settings.load({"store": redis_url, "settle_after": 0.0}, environ={})
+    made = Vitals(settings, background=False)
+    made.journey("order", STEPS, completed_by="paid").reach("menu", contact="390000001", phone_number_id=ROME)
+    made.settle()
+    made.close()
+    assert _run("--store", redis_url) == 0
+    assert "order: 1 run started, 1 open" in capsys.readouterr().out
+
+
 def test_metrics_and_store_tell_the_same_and_metrics_know_the_order(
     vitals: Vitals, serve: Callable[[ASGIApp], int], store: str
 ) -> None:

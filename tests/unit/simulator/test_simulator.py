@@ -710,3 +710,37 @@ def test_a_terminal_gets_a_moving_table_and_the_closing_one() -> None:
     text = console.file.getvalue()
     for words in ("TROUBLE", "Nobody writes any more.", "unanswered or waiting", "Customers and metrics disagree."):
         assert words in text
+
+
+def test_a_bot_that_cannot_keep_up_gets_64_posts_at_once_and_no_more_customers() -> None:
+    """Overload stays bounded: what waits is sent later, and nobody new comes meanwhile."""
+
+    async def story() -> None:
+        under_way, most = 0, 0
+
+        async def slow(_: httpx.Request) -> httpx.Response:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(1.0)
+            under_way -= 1
+            return httpx.Response(200)
+
+        delivery = Delivery(
+            WebhookTarget("http://bot/webhook", "secret"),
+            NUMBER,
+            client=httpx.AsyncClient(transport=httpx.MockTransport(slow)),
+            rng=random.Random(1),
+            conditions=lambda: AT_ONCE,
+        )
+        api = CloudApi(NUMBER, "token", delivery=delivery, rng=random.Random(1), conditions=lambda: AT_ONCE)
+        chat = api.join(BOTH, lambda: None)
+        for _ in range(2000):
+            api.hand_over(chat, {"type": "text", "text": {"body": "hello"}})
+        assert api.overloaded
+        await asyncio.sleep(40.0)
+        assert most == 64
+        assert (delivery.posts, delivery.backlog, api.overloaded) == (2000, 0, False)
+        await delivery.close()
+
+    virtually(story())
