@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chatvitals.stores.base import Changes, RefusedDataError, StoreUnavailableError
+from chatvitals.stores.base import Changes, ConflictError, RefusedDataError, StoreUnavailableError, UncertainError
 from chatvitals.stores.redis import RedisStore
 from tests.helpers.redis_servers import RedisServer
 from tests.helpers.services import free_port
@@ -159,3 +159,59 @@ def _works(call: Callable[[], None]) -> bool:
 def _is_master(node: RedisServer) -> bool:
     with node.client() as client:
         return bool(client.info("replication")["role"] == "master")
+
+
+def test_26_a_failover_of_sentinels_loses_no_commit(tmp_path: Path) -> None:
+    """The master dies, its replica takes over, and the store goes on there without a new start."""
+    with ExitStack() as stack:
+        folders = [tmp_path / name for name in ("master", "replica", "sentinel")]
+        for folder in folders:
+            folder.mkdir()
+        master = stack.enter_context(RedisServer(folders[0]))
+        replica = stack.enter_context(RedisServer(folders[1], "--replicaof", "127.0.0.1", str(master.port)))
+        config = folders[2] / "sentinel.conf"
+        config.write_text(
+            f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
+            "sentinel down-after-milliseconds main 500\n"
+            "sentinel failover-timeout main 3000\n"
+        )
+        sentinel = RedisServer(folders[2])
+        sentinel.command = [sentinel.command[0], str(config), "--sentinel", "--port", str(sentinel.port)]
+        stack.enter_context(sentinel)
+        store = RedisStore(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
+        commit(store, Changes(increments={CELL: 1.0}))
+        with master.client() as client:
+            assert client.wait(1, 30_000) == 1, "the replica has not taken it over"
+        with sentinel.client() as client:
+            until(lambda: bool(client.sentinel_slaves("main")), 60.0)  # a Sentinel looks every ten seconds
+        master.kill()
+        until(lambda: is_done(store), 60.0)
+        assert store.cells() == {CELL: 2.0}
+        assert replica.keys() >= {b"{chatvitals}:cells"}
+        store.close()
+
+
+def is_done(store: RedisStore) -> bool:
+    """Return whether one more commit has taken effect, sent again where its answer was lost."""
+    try:
+        commit(store, Changes(increments={CELL: 1.0}))
+    except UncertainError as error:
+        return is_sent(error)
+    except StoreUnavailableError:
+        return False
+    return True
+
+
+def is_sent(error: UncertainError) -> bool:
+    """Return whether a commit with a lost answer takes effect in the end."""
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        try:
+            error.again()
+        except UncertainError:
+            time.sleep(0.05)
+        except (StoreUnavailableError, ConflictError):
+            return False
+        else:
+            return True
+    return False
