@@ -83,7 +83,7 @@ class Hasher:
         return old if known or any(item.key == old for item in contact.pending) else key
 
     def people(self, number: str, person_id: str) -> tuple[int, ...]:
-        """Return the keys of a person id on a business number, under this key and the one before it."""
+        """Return the keys of a person id on a business number, under this key and the previous key."""
         key = self.person(number, person_id)
         return (key,) if self.previous is None else (key, self.previous.person(number, person_id))
 

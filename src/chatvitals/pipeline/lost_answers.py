@@ -1,4 +1,4 @@
-"""Commits with a lost answer. They are sent again until the store tells whether they took effect."""
+"""Commits with a lost answer. They are sent again until the store shows their result."""
 
 from __future__ import annotations
 
