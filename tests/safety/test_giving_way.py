@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import logging
 import os
 import time
@@ -20,9 +21,9 @@ from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores.memory import MemoryStore
 from chatvitals.stores.sqlite import SQLiteStore
-from chatvitals.testing import FakeClock
+from chatvitals.testing import FakeClock, payloads
 from chatvitals.vitals import Vitals
-from chatvitals.whatsapp import signatures
+from chatvitals.whatsapp import signatures, webhook_parser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,15 @@ def test_65_the_thread_gives_way_after_half_a_millisecond(monkeypatch: pytest.Mo
     pace.give_way()
     assert len(slept) == 1
     assert 0.0 < slept[0] < 0.001
+
+
+def test_65_a_long_webhook_gives_way_between_its_items() -> None:
+    """A body of a thousand statuses is read in a thousand pieces."""
+    steps = [{"status": "read", "contact": "A", "id": f"r{index}"} for index in range(1000)]
+    calls: list[int] = []
+    webhook = webhook_parser.decode(json.dumps(payloads.webhook(steps, 0)).encode(), give_way=lambda: calls.append(1))
+    assert len(webhook.events) == 1000
+    assert len(calls) == 999
 
 
 def test_65_each_part_of_a_batch_gives_way() -> None:

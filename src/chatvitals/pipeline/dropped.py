@@ -48,5 +48,5 @@ class DroppedEvents:
         with self._lock:
             unread, self._unread, self._size = self._unread, [], 0
         for event in unread:
-            self._own.drop("queue_full", event_count(event.webhook))
+            self._own.drop("queue_full", event_count(event.decoded(give_way)))
             give_way()

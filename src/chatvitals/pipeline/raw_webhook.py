@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from chatvitals.context import ContactIds
 from chatvitals.events import Message, Webhook
+from chatvitals.pipeline.pacing import no_pace
 from chatvitals.whatsapp.phone_numbers import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from chatvitals.events import Event
+
+    Reader = Callable[[bytes, str | None, float, Callable[[], None]], Webhook]
 
 _BYTES_AN_EVENT: Final = 1000  # rough size of an event: queue size is counted before a body is decoded
 
@@ -29,9 +32,7 @@ class RawWebhook:
 
     __slots__ = ("_body", "_contacts", "_read", "_signature", "_webhook", "received", "rejected", "trace", "weight")
 
-    def __init__(
-        self, read: Callable[[bytes, str | None, float], Webhook], body: bytes, signature: str | None, received: float
-    ) -> None:
+    def __init__(self, read: Reader, body: bytes, signature: str | None, received: float) -> None:
         self.received = received
         self.rejected = False
         """Whether the application rejected a webhook that only it could recognise as forged."""
@@ -48,9 +49,18 @@ class RawWebhook:
     @property
     def webhook(self) -> Webhook:
         """The decoded webhook, in the form that is counted."""
+        return self.decoded(no_pace)
+
+    def decoded(self, give_way: Callable[[], None]) -> Webhook:
+        """Return the decoded webhook, in the form that is counted.
+
+        Args:
+            give_way: called between the items of the body.
+
+        """
         webhook = self._webhook
         if webhook is None:
-            webhook = self._first_read()
+            webhook = self._first_read(give_way)
         if self.rejected and webhook.result == "accepted":
             return Webhook(result="rejected", received=self.received)
         return webhook
@@ -71,11 +81,11 @@ class RawWebhook:
         result = self.webhook.result
         return "" if result == "accepted" else result
 
-    def _first_read(self) -> Webhook:
+    def _first_read(self, give_way: Callable[[], None]) -> Webhook:
         body = self._body
         if body is None and self._webhook is not None:  # another thread has decoded it meanwhile
             return self._webhook
-        webhook = self._read(body or b"", self._signature, self.received)
+        webhook = self._read(body or b"", self._signature, self.received, give_way)
         webhook.trace = self.trace
         self._webhook = webhook  # set before the body is freed, because another thread may decode it, too
         self._body = None

@@ -137,14 +137,14 @@ class WebhookSink:
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("emit", error)
 
-    def _decode(self, body: bytes, signature: str | None, received: float) -> Webhook:
+    def _decode(self, body: bytes, signature: str | None, received: float, give_way: Callable[[], None]) -> Webhook:
         """Check a webhook's signature and decode it. It never raises."""
         try:
             secrets = self.settings.app_secret
             if secrets and not signatures.check(body, signature, secrets):
                 self.advice.once(advice.BAD_SIGNATURE if signature else advice.UNSIGNED)
                 return Webhook(result="bad_signature" if signature else "unsigned", received=received)
-            return webhook_parser.decode(body, received, self._closings)
+            return webhook_parser.decode(body, received, self._closings, give_way)
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("webhook", error)
         return Webhook(result="undecodable", received=received)

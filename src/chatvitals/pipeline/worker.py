@@ -264,7 +264,7 @@ class Pipeline:
             self._size -= size
         read: list[Decoded] = []
         for event in batch:
-            read.append(decoded(event))
+            read.append(decoded(event, self._give_way))
             self._give_way()
         return read
 

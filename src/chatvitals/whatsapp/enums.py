@@ -5,7 +5,10 @@ The lists are as of November 2026 (whatsapp/README.md). A new value counts as `o
 
 from __future__ import annotations
 
+import re
+
 OTHER = "other"
+_FIELD_NAME = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 MESSAGE_TYPES = frozenset(
     "audio button contacts document edit image interactive location order reaction request_welcome revoke sticker "
@@ -190,3 +193,9 @@ def code_label(text: str) -> str:
     if text in FAILURE_CODES or text in TRANSPORT_CODES or (len(text) == 3 and text.isdigit() and text[0] in "45"):
         return text
     return OTHER if text else "unknown"
+
+
+def unlisted_field(field: str) -> str:
+    """Return the name of an unknown field if it looks like a name, else `other`. Free text is not passed on."""
+    name = field[:64]
+    return name if _FIELD_NAME.fullmatch(name) else OTHER

@@ -6,7 +6,6 @@ This runs on the bot's path, so one pass of a typed decoder builds only the keys
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -21,10 +20,10 @@ from chatvitals.whatsapp.enums import (
     MESSAGE_FIELD,
     MESSAGE_STATUS_TYPES,
     OBJECT,
-    OTHER,
     PREFERENCE_FIELD,
     PRIVATE_FIELDS,
     STANDBY_FIELD,
+    unlisted_field,
 )
 from chatvitals.whatsapp.schema import (
     Change,
@@ -54,19 +53,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_ITEMS: Final = 10_000  # entries, changes and items read of one POST, ten times what Meta promises to stay below
-_FIELD_NAME: Final = re.compile(r"[a-z0-9_]+", re.ASCII)
 _DIGITS: Final = frozenset("0123456789")
 _LISTS: Final = ("messages", "statuses", "message_echoes", "user_preferences")
 _REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-def decode(body: bytes, received: float = 0.0, closings: ClosingRemarks = BY_DEFAULT) -> Webhook:
+def decode(
+    body: bytes,
+    received: float = 0.0,
+    closings: ClosingRemarks = BY_DEFAULT,
+    give_way: Callable[[], None] | None = None,
+) -> Webhook:
     """Return the events of one POST with further counts about it. It never raises, whatever the bytes are.
 
     Args:
         body: the request's body. Up to 10,000 entries, changes and items are read, and the rest counts as malformed.
         received: time of arrival in Unix seconds of the local clock. Every event carries it.
         closings: the detector of closing remarks.
+        give_way: called between the items of a list, so that a thread can pause while it reads a long body.
 
     Returns:
         A `Webhook` with the result `accepted`. It is `foreign` where `object` names another product of Meta, and
@@ -86,7 +90,7 @@ def decode(body: bytes, received: float = 0.0, closings: ClosingRemarks = BY_DEF
     if document.object != OBJECT and document.object is not None:
         return Webhook(result="foreign", received=received)
     webhook = Webhook(result="accepted", received=received)
-    if not _Reading(webhook, body, closings).document(document):
+    if not _Reading(webhook, body, closings, give_way).document(document):
         return Webhook(result="undecodable", received=received)
     return webhook
 
@@ -105,11 +109,14 @@ class _Reading:
     _number = ""
     _holder: Value | Standby
 
-    def __init__(self, webhook: Webhook, body: bytes, closings: ClosingRemarks) -> None:
+    def __init__(
+        self, webhook: Webhook, body: bytes, closings: ClosingRemarks, give_way: Callable[[], None] | None
+    ) -> None:
         self._webhook = webhook
         self._closings = closings
         self._received = webhook.received
         self._body = body
+        self._give_way = give_way
         self._left = _MAX_ITEMS
 
     def document(self, document: Document) -> bool:
@@ -141,7 +148,7 @@ class _Reading:
         webhook = self._webhook
         field: str = change.field if type(change.field) is str else ""
         known = field in KNOWN_FIELDS
-        name = field if known else _field_name(field)
+        name = field if known else unlisted_field(field)
         counted = (name, known)
         webhook.fields[counted] = webhook.fields.get(counted, 0) + 1
         value = change.value
@@ -194,6 +201,8 @@ class _Reading:
         self._size = len(items)
         for index, item in enumerate(self._bounded(items)):
             self._index = index
+            if index and self._give_way is not None:
+                self._give_way()
             if type(item) is not kind or not self._number or not convert(item):
                 self._webhook.malformed += 1
 
@@ -384,9 +393,3 @@ class _Reading:
         entry, change = self._place
         value: dict[str, Any] = self._plain["entry"][entry]["changes"][change]["value"]
         return value
-
-
-def _field_name(field: str) -> str:
-    """Return the name of an unknown field if it looks like a name, else `other`. Free text is not passed on."""
-    name = field[:64]
-    return name if _FIELD_NAME.fullmatch(name) else OTHER
