@@ -21,8 +21,11 @@ def _body(_client: Any, args: Arguments, kwargs: Keywords) -> object:
 
 
 def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) -> None:
+    status = getattr(response, "status", None)
+    if status is None:  # multiplexed by urllib3-future: a promise, whose answer the bot gets later
+        status = 200
     body = getattr(response, "_body", None)  # set only where the body was read in advance, which is the default
-    pending.finish(response.status, body if isinstance(body, bytes) else None)
+    pending.finish(status, body if isinstance(body, bytes) else None)
 
 
 METHODS = (

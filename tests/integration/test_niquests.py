@@ -1,0 +1,269 @@
+"""Sends through niquests, whose dependency replaces urllib3. `.ci/matrix niquests` makes an environment for them.
+
+A multiplexed answer needs HTTP/2, whose frames come from a dependency of niquests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chatvitals import http_hooks
+from chatvitals.http_hooks import SendObserver
+from chatvitals.runtime.error_guard import ErrorGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chatvitals.events import Send
+
+niquests: Any = pytest.importorskip("niquests", reason="niquests replaces urllib3: run .ci/matrix niquests")
+
+SEND = {"messaging_product": "whatsapp", "to": "15550004321", "type": "text", "text": {"body": "hello"}}
+FORM = {**SEND, "text": json.dumps(SEND["text"])}
+TAKEN = {"messages": [{"id": "wamid.one"}]}
+SEEN = [("15550004321", "wamid.one", True, "")]
+
+
+class Ear(SendObserver):
+    """An observer with its events."""
+
+    __slots__ = ("events",)
+
+    def __init__(self) -> None:
+        self.events: list[Send] = []
+        super().__init__(self.events.append, ErrorGuard(), lambda: 1_700_000_000.0)
+
+    @property
+    def told(self) -> list[tuple[str, str, bool, str]]:
+        """Recipient, id, acceptance and code of each send."""
+        return [(send.wa_id, send.id, send.accepted, send.code) for send in self.events]
+
+
+class Api(BaseHTTPRequestHandler):
+    """An API that takes each send. It redirects from `/moved`, and refuses sends to nobody."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Answer a send."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        refused = b"nobody" in body
+        status = 307 if self.path.startswith("/moved") else 400 if refused else 200
+        answer = json.dumps({"error": {"code": 131026}} if refused else TAKEN).encode()
+        self.send_response(status)
+        if status == 307:
+            self.send_header("Location", self.path.removeprefix("/moved"))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the base class
+        """Say nothing."""
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    """An observer of all clients of this process."""
+    ear = Ear()
+    http_hooks.install(ear)
+    yield ear
+    http_hooks.remove(ear)
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    """The address of an API on loopback."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def url(api: str) -> str:
+    """The address for sends."""
+    return f"{api}/v24.0/990001/messages"
+
+
+@pytest.fixture
+def multiplexing() -> Iterator[str]:
+    """The address for sends over HTTP/2 in plain text, for one connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(10)
+        thread = threading.Thread(target=_serve_http2, args=(listening,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v24.0/990001/messages"
+        thread.join(10)
+
+
+def _serve_http2(listening: socket.socket) -> None:
+    config, connection, events = (importlib.import_module(f"jh2.{name}") for name in ("config", "connection", "events"))
+    http2 = connection.H2Connection(config.H2Configuration(client_side=False))
+    http2.initiate_connection()
+    client, _ = listening.accept()
+    with client:
+        client.settimeout(10)
+        client.sendall(http2.data_to_send())
+        while data := client.recv(65536):
+            for event in http2.receive_data(data):
+                if isinstance(event, events.StreamEnded):
+                    http2.send_headers(event.stream_id, [(":status", "200"), ("content-type", "application/json")])
+                    http2.send_data(event.stream_id, json.dumps(TAKEN).encode(), end_stream=True)
+            client.sendall(http2.data_to_send())
+
+
+def _session(url: str, **content: Any) -> Any:
+    with niquests.Session() as session:
+        return session.post(url, timeout=5, **content)
+
+
+def _prepared(url: str, **content: Any) -> Any:
+    with niquests.Session() as session:
+        return session.send(session.prepare_request(niquests.Request("POST", url, **content)), timeout=5)
+
+
+async def _asynchronous(url: str, **content: Any) -> Any:
+    async with niquests.AsyncSession() as session:
+        return await session.post(url, timeout=5, **content)
+
+
+WAYS: dict[str, Callable[..., Any]] = {
+    "post": lambda url, **content: niquests.post(url, timeout=5, **content),
+    "Session": _session,
+    "Session.send": _prepared,
+    "AsyncSession": lambda url, **content: asyncio.run(_asynchronous(url, **content)),
+    "apost": lambda url, **content: asyncio.run(niquests.apost(url, timeout=5, **content)),
+}
+
+
+@pytest.mark.parametrize(
+    "content", [{"json": SEND}, {"data": FORM}, {"data": json.dumps(SEND)}], ids=["json", "form", "text"]
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_send_is_seen_once_with_its_id(ear: Ear, url: str, way: str, content: dict[str, Any]) -> None:
+    """The urllib3 under niquests does not count it again."""
+    response = WAYS[way](url, **content)
+    assert (type(response), response.status_code, response.json()) == (niquests.Response, 200, TAKEN)
+    assert ear.told == SEEN
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_redirected_send_is_seen_once(ear: Ear, api: str, way: str) -> None:
+    """Its answer is the last one."""
+    response = WAYS[way](f"{api}/moved/v24.0/990001/messages", json=SEND)
+    assert [earlier.status_code for earlier in response.history] == [307]
+    assert ear.told == SEEN
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_refusal_counts_with_its_code(ear: Ear, url: str, way: str) -> None:
+    """The bot gets the answer as it is."""
+    response = WAYS[way](url, json={**SEND, "to": "nobody"})
+    assert (response.status_code, response.json()) == (400, {"error": {"code": 131026}})
+    assert ear.told == [("", "", False, "131026")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_refused_connection_counts_as_a_failed_send(ear: Ear, way: str) -> None:
+    """The bot gets the exception of niquests."""
+    with pytest.raises(niquests.ConnectionError):
+        WAYS[way]("http://127.0.0.1:9/v24.0/990001/messages", json=SEND)
+    assert ear.told == [("15550004321", "", False, "connection")]
+
+
+def test_an_answer_that_streams_is_left_to_the_bot(ear: Ear, url: str) -> None:
+    """It counts by its status."""
+    with niquests.Session() as session:
+        response = session.post(url, json=SEND, stream=True)
+        assert ear.told == [("15550004321", "", True, "")]
+        assert not response._content_consumed  # the public attributes would read the body
+        assert json.loads(b"".join(response.iter_content(7))) == TAKEN
+
+
+def test_an_asynchronous_answer_that_streams_is_left_to_the_bot(ear: Ear, url: str) -> None:
+    """It counts by its status."""
+
+    async def send() -> Any:
+        async with niquests.AsyncSession() as session:
+            response = await session.post(url, json=SEND, stream=True)
+            assert type(response) is niquests.AsyncResponse
+            assert not response._content_consumed
+            return await response.json()
+
+    assert asyncio.run(send()) == TAKEN
+    assert ear.told == [("15550004321", "", True, "")]
+
+
+def test_a_multiplexed_answer_is_not_waited_for(ear: Ear, multiplexing: str) -> None:
+    """The send counts as accepted, and the bot gathers the answer itself."""
+    with niquests.Session(multiplexed=True, disable_http1=True) as session:
+        response = session.post(multiplexing, json=SEND)
+        assert response.lazy
+        assert ear.told == [("15550004321", "", True, "")]
+        session.gather()
+        assert response.json() == TAKEN
+    assert len(ear.events) == 1
+
+
+def test_an_asynchronous_multiplexed_answer_is_not_waited_for(ear: Ear, multiplexing: str) -> None:
+    """The send counts as accepted, and the bot gathers the answer itself."""
+
+    async def send() -> Any:
+        async with niquests.AsyncSession(multiplexed=True, disable_http1=True) as session:
+            response = await session.post(multiplexing, json=SEND)
+            assert response.lazy
+            await session.gather()
+            return response.json()
+
+    assert asyncio.run(send()) == TAKEN
+    assert ear.told == [("15550004321", "", True, "")]
+
+
+def test_a_send_of_requests_through_the_urllib3_of_niquests_is_seen_once(ear: Ear, url: str) -> None:
+    """Requests runs unchanged on top of it."""
+    requests: Any = pytest.importorskip("requests")
+    assert requests.post(url, json=SEND, timeout=5).json() == TAKEN
+    assert ear.told == SEEN
+
+
+def test_a_send_through_the_urllib3_of_niquests_is_seen_once(ear: Ear, url: str) -> None:
+    """Its pool has the same method as urllib3's own."""
+    urllib3: Any = pytest.importorskip("urllib3")
+    with urllib3.PoolManager() as pool:
+        assert pool.request("POST", url, json=SEND).json() == TAKEN
+    assert ear.told == SEEN
+
+
+def test_a_multiplexed_promise_of_the_urllib3_of_niquests_is_left_to_the_bot(ear: Ear, multiplexing: str) -> None:
+    """The send counts as accepted."""
+    urllib3: Any = pytest.importorskip("urllib3")
+    with urllib3.PoolManager(disabled_svn={urllib3.HttpVersion.h11, urllib3.HttpVersion.h3}) as pool:
+        promise = pool.request("POST", multiplexing, json=SEND, multiplexed=True)
+        assert ear.told == [("15550004321", "", True, "")]
+        assert pool.get_response(promise=promise).json() == TAKEN
+    assert len(ear.events) == 1
+
+
+def test_the_classes_get_their_methods_back(url: str) -> None:
+    """After the last observer, nothing of ours is left."""
+    before = [vars(owner)["send"] for owner in (niquests.Session, niquests.AsyncSession)]
+    ear = Ear()
+    http_hooks.install(ear)
+    assert all(
+        vars(owner)["send"].__wrapped__ is bare
+        for owner, bare in zip((niquests.Session, niquests.AsyncSession), before, strict=True)
+    )
+    http_hooks.remove(ear)
+    assert [vars(owner)["send"] for owner in (niquests.Session, niquests.AsyncSession)] == before
+    niquests.post(url, json=SEND)
+    assert ear.events == []
