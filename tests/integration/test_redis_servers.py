@@ -117,9 +117,13 @@ def test_62_a_value_that_redis_refuses_is_no_trouble_of_the_server(redis_server:
     """The commit fails for good; the next one works."""
     url = redis_server.fresh_url()
     store = RedisStore(url)
-    commit(store, Changes(increments={CELL: 1e308}))
-    with pytest.raises(RefusedDataError):
-        commit(store, Changes(increments={CELL: float("inf")}))
+    commit(store, Changes(increments={CELL: 1.0}))
+    with redis_server.client() as client:
+        cells = f"{{{url.partition('prefix=')[2]}}}:cells"
+        (name,) = client.hkeys(cells)
+        client.hset(cells, name, "no number")
+    with pytest.raises(RefusedDataError, match="the Redis refuses a value"):
+        commit(store, Changes(increments={CELL: 1.0}))
     commit(store, Changes(documents={"a": b"1"}))
     assert store.document("a") == b"1"
     store.close()

@@ -46,7 +46,7 @@ MUTANTS: Final = (
         "stores/base.py",
         "not given - LEASE_TOLERANCE <= now < ends",
         "not now < ends",
-        "tests/unit/stores/test_promises.py",
+        "tests/unit/stores/test_conformance_leases.py",
         "test_70_a_lease_of_a_clock_that_was_ahead_counts_for_nothing",
     ),
     Mutant(
@@ -94,7 +94,7 @@ MUTANTS: Final = (
         "stores/redis_scripts.py",
         "~= digest then return 'CONFLICT' end",
         "== 0 then return 'CONFLICT' end",
-        "tests/unit/stores/test_promises.py",
-        "test_71_a_document_that_another_host_has_changed_is_not_overwritten",
+        "tests/unit/stores/test_conformance_commits.py",
+        "test_71_what_was_read_and_has_changed_is_not_overwritten",
     ),
 )

@@ -185,7 +185,10 @@ class Store(Protocol):
         """Return facts about this store, such as its size."""
 
     def dump(self) -> Iterator[Changes]:
-        """Yield everything except leases in pieces, as of one time. A commit of all pieces makes a copy."""
+        """Yield everything except leases in pieces. A local store yields it as of one time.
+
+        A commit of all pieces makes a copy.
+        """
 
     def compact(self) -> None:
         """Free unused space. It may take long and delay writers."""

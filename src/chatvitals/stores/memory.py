@@ -42,9 +42,8 @@ class MemoryStore:
             yield _MemoryTransaction(self)
 
     def rows(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of the keys that have one."""
-        with self._lock:
-            return self._load(keys)
+        """Return the rows of the keys that have one. It takes no lock, because the bot must not wait for a batch."""
+        return self._load(keys)
 
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells."""
@@ -108,8 +107,8 @@ class MemoryStore:
         """Do nothing, because memory is freed with the object."""
 
     def _load(self, keys: Iterable[int]) -> dict[int, Row]:
-        rows = self._rows
-        return {key: rows[key] for key in keys if key in rows}
+        get = self._rows.get
+        return {key: row for key in keys if (row := get(key)) is not None}
 
     def _due_rows(self, now: float, limit: int) -> dict[int, bytes]:
         found: dict[int, bytes] = {}

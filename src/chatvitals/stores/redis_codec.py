@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chatvitals.stores.base import is_label
+from chatvitals.stores.base import RefusedDataError, is_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,6 +121,9 @@ class Packer:
             firsts: documents to restore where they are missing.
             digests: digests of the documents that were read, empty where there was no document.
 
+        Raises:
+            RefusedDataError: an amount is not finite. The script would stop there, after its first writes.
+
         """
         keep = changes.ttls
         forever = (_KEPT_SECONDS, ())
@@ -147,6 +150,8 @@ class Packer:
     def _amounts(self, amounts: dict[Cell, float]) -> bytes:
         parts: list[bytes] = []
         for cell, amount in amounts.items():
+            if not -inf < amount < inf:
+                raise RefusedDataError(f"the store refuses an amount of {cell[0]} that is not finite")
             name = self._name(cell)
             parts += (_amount(amount, len(name)), name)
         return b"".join(parts)

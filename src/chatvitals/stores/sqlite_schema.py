@@ -81,14 +81,12 @@ def version_of(connection: sqlite3.Connection, name: str) -> int:
         StoreMistakeError: the file is the database of another application or of a newer chatvitals.
 
     """
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    version, application, tables = _marks_of(connection)
     if application == APPLICATION_ID:
         ours = version > 1
     elif application or version not in {0, 1}:
         ours = False
     else:
-        tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         ours = tables == _TABLES_OF_1 if version else not tables
     if not ours:
         raise StoreMistakeError(
@@ -101,6 +99,21 @@ def version_of(connection: sqlite3.Connection, name: str) -> int:
             f"{SCHEMA_VERSION}): upgrade chatvitals, or use another file"
         )
     return version
+
+
+def _marks_of(connection: sqlite3.Connection) -> tuple[int, int, set[str]]:
+    """Return version, application id and tables of a file, as of one time. Another worker may just be creating it."""
+    alone = not connection.in_transaction
+    if alone:
+        connection.execute("BEGIN")
+    try:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    finally:
+        if alone and connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return version, application, tables
 
 
 def bring_up_to_date(connection: sqlite3.Connection, name: str) -> None:

@@ -120,6 +120,23 @@ def test_73_a_database_of_another_application_is_refused_untouched(
     assert path.read_bytes() == before
 
 
+def test_73_a_file_that_another_worker_is_creating_is_no_other_applications(tmp_path: Path) -> None:
+    """Version and application id are read as of one time, though the other commits between the two reads."""
+    reader, writer = (sqlite3.connect(tmp_path / "new.db", isolation_level=None) for _ in range(2))
+    reader.execute("PRAGMA journal_mode = WAL")
+
+    def create(statement: str) -> None:
+        if statement == "PRAGMA application_id":
+            reader.set_trace_callback(None)
+            sqlite_schema.bring_up_to_date(writer, "new.db")
+
+    reader.set_trace_callback(create)
+    assert sqlite_schema.version_of(reader, "new.db") == 0
+    assert sqlite_schema.version_of(reader, "new.db") == sqlite_schema.SCHEMA_VERSION
+    reader.close()
+    writer.close()
+
+
 def test_73_a_new_file_is_for_its_owner(tmp_path: Path) -> None:
     """It holds hashes of people and, by default, the key of these hashes."""
     store = SQLiteStore(tmp_path / "store.db")

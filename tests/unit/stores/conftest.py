@@ -1,0 +1,43 @@
+"""An empty store of each kind, for the tests of what all stores promise."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chatvitals.stores import open_store
+from chatvitals.stores.timeouts import LookupDeadline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatvitals.stores.base import Store
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of the promises on each kind of store."""
+    if "store" in metafunc.fixturenames:
+        metafunc.parametrize("store_url", ["memory", "sqlite", "redis"], indirect=True)
+
+
+@pytest.fixture
+def store(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """An empty store of each kind."""
+    if store_url.startswith("redis"):  # a busy machine is no slow Redis
+        monkeypatch.setattr("chatvitals.stores.redis.LookupDeadline", partial(LookupDeadline, 10.0))
+    opened = open_store(store_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other(store: Store, store_url: str) -> Iterator[Store]:
+    """The same store, as another process or thread has it open."""
+    if store_url == "memory:":
+        yield store
+        return
+    opened = open_store(store_url)
+    yield opened
+    opened.close()
