@@ -16,14 +16,17 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from chatvitals.events import Message, Webhook
+from chatvitals.exporters import text_format
 from chatvitals.exporters.prometheus import render
 from chatvitals.metrics import catalogue
+from chatvitals.stores.base import Changes
 from tests.helpers.single_worker import EPOCH, NUMBER, PHONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from chatvitals.metrics.measurements import Cell
     from chatvitals.vitals import Vitals
     from tests.conftest import AsgiDriver, Exchange, Swallowed
 
@@ -218,6 +221,32 @@ def test_rendering_runs_on_a_thread_of_its_own(
     assert set(seen).isdisjoint({threading.main_thread()})
     assert len({thread.ident for thread in seen}) == 1
     assert seen[0].name.startswith("chatvitals-metrics")
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_51_a_long_page_gives_way_after_each_ten_label_sets(
+    start: Callable[..., Vitals], monkeypatch: pytest.MonkeyPatch, *, openmetrics: bool
+) -> None:
+    """However long the page is, the event loop waits for ten label sets at most, on the first scrape and later."""
+    log: list[str] = []
+    write = text_format._series
+
+    def noting(*args: Any) -> str:
+        log.append("x")
+        return write(*args)
+
+    monkeypatch.setattr(text_format, "give_way", lambda: log.append(" "))
+    monkeypatch.setattr(text_format, "_series", noting)
+    vitals = start()
+    for amount in (1.0, 2.0):
+        family = "chatvitals_messages_received_total"
+        cells: dict[Cell, float] = {(family, (str(index), "text"), 0): amount for index in range(3000)}
+        with vitals.store.transaction() as transaction:
+            transaction.commit(Changes(increments=cells))
+        log.clear()
+        assert vitals.collector.text(openmetrics=openmetrics).count(b'"text"') >= 3000
+        assert log.count("x") >= 3000
+        assert max(map(len, "".join(log).split())) <= 10
 
 
 def test_a_store_that_raises_costs_its_numbers_and_not_the_page(
