@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from chatvitals.stores.base import Changes, ConflictError, RefusedDataError
+from chatvitals.stores.base import Changes, ConflictError, RefusedDataError, StoreUnavailableError
 from tests.helpers.store_changes import CELL, LAST, commit, on_threads
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ def test_a_time_to_keep_changes_nothing_that_is_read(store: Store) -> None:
     assert store.rows([1, 2]) == {1: b"one", 2: 1}
 
 
-@pytest.mark.parametrize("round_", [1, 2])
-def test_two_writers_of_one_contact_lose_nothing(store: Store, other: Store, round_: int) -> None:
+def test_two_writers_of_one_contact_lose_nothing(store: Store, other: Store) -> None:
     """They wait for each other, or whoever comes second is told and reads again."""
+    commit(store, Changes())  # creates the file
 
     def count_up(mine: Store) -> int:
         done = 0
@@ -116,7 +116,7 @@ def test_two_writers_of_one_contact_lose_nothing(store: Store, other: Store, rou
                     state = (str(int(row) + 1).encode(), 5.0)
                     transaction.commit(Changes(states={1: state}, increments={CELL: 1.0}))
                     done += 1
-            except ConflictError:
+            except (ConflictError, StoreUnavailableError):  # a busy machine may let one of them wait for too long
                 continue
             if done == 15:
                 break

@@ -59,5 +59,6 @@ def test_70_only_the_holder_gives_a_lease_back(store: Store, other: Store) -> No
 
 def test_70_of_many_who_ask_at_once_one_gets_the_lease(store: Store) -> None:
     """Else two workers would poll."""
+    store.cells()  # creates the file
     asked = on_threads(*(lambda name=name: store.lease("poll", name, 600.0, NOW) for name in "abcd"))
     assert sorted(asked) == [False, False, False, True]
