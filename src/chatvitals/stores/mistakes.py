@@ -47,10 +47,17 @@ def refuse_mistakes(url: str) -> None:
 
 
 def _refuse_path(path: Path) -> None:
-    """Try to open the file for writing, or to create any file in its folder."""
+    """Check the right to write the file, or try to create any file in its folder.
+
+    An existing file is not opened. To close it would release the locks that this process holds on it, with which
+    SQLite protects the connections of another `Vitals`.
+    """
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if path.exists():
-            os.close(os.open(path, os.O_RDWR))
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         else:
             tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:

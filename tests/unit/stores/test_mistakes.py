@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 import chatvitals
 from chatvitals.settings import SettingsError
-from chatvitals.stores.base import StoreMistakeError
+from chatvitals.stores.base import Changes, StoreMistakeError
 from chatvitals.stores.mistakes import refuse_mistakes
 from chatvitals.stores.sqlite import SQLiteStore
 
@@ -58,6 +60,7 @@ def test_80_what_may_not_be_written_to_is_refused_at_init(
         return opened(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", open_read_only)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     refused(f"sqlite:///{tmp_path / name}", r"cannot be written to \(Permission denied\)")
 
 
@@ -121,3 +124,18 @@ def test_80_data_of_a_newer_version_are_refused_at_init(redis_server: RedisServe
     with redis_server.client() as client:
         client.set(f"{{{prefix}}}:format", "999")
     refused(url, "holds data of a newer chatvitals")
+
+
+def test_80_the_check_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
+    """Without them, another process that ends would believe to be the last one, and delete the write-ahead log."""
+    path = tmp_path / "c.db"
+    with closing(SQLiteStore(path)) as store:
+        with store.transaction() as transaction:
+            transaction.commit(Changes(increments={("chatvitals_webhooks_total", ("accepted",), 0): 3.0}))
+        refuse_mistakes(f"sqlite:///{path}")
+        other = (
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM cells'); c.close()"
+        )
+        subprocess.run([sys.executable, "-c", other, str(path)], check=True, timeout=30)
+        assert path.with_name("c.db-wal").exists()
+        assert store.cells()["chatvitals_webhooks_total", ("accepted",), 0] == 3.0

@@ -92,5 +92,5 @@ def test_the_context_of_a_raw_webhook_is_kept() -> None:
 def test_a_context_that_was_never_there_is_refused() -> None:
     """Another worker has not seen the webhook."""
     step = {"t": 6.2, "send": "text", "contact": "A", "id": "b1", "in_context": True, "worker": 2}
-    with pytest.raises(ValueError, match="nothing of A has been handled by worker 2"):
+    with pytest.raises(ValueError, match="worker 2 has handled no message of A"):
         run_scenario(scenario({"t": 5.2, "webhook": RAW}, step, until=30))
