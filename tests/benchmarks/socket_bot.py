@@ -1,4 +1,4 @@
-"""The bot of the benchmark over sockets: `CHATVITALS_BENCHMARK=KIND uvicorn tests.benchmarks.socket_bot:app`.
+"""The bot of the benchmark over sockets: `BENCHMARK_SUBJECT=KIND uvicorn tests.benchmarks.socket_bot:app`.
 
 It reads a webhook's JSON and answers 200, as the bot of the benchmark in one process does.
 """
@@ -20,7 +20,7 @@ from tests.benchmarks.traffic import NUMBER, SECRET
 if TYPE_CHECKING:
     from typing import Final
 
-KIND: Final = "CHATVITALS_BENCHMARK"
+KIND: Final = "BENCHMARK_SUBJECT"
 
 
 async def webhook(request: Request) -> Response:
