@@ -9,12 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from chatvitals.stores import open_store
 from chatvitals.stores.base import StoreMistakeError, StoreUnavailableError
+from chatvitals.stores.kinds import file_of, kind_of
 
 _PERMANENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR})
 _PROBE: Final = "chatvitals"
-_FILE: Final = "sqlite:///"
 
 
 def refuse_mistakes(url: str) -> None:
@@ -30,14 +29,15 @@ def refuse_mistakes(url: str) -> None:
             or certificate, data of a newer version.
 
     """
-    if url == "memory:":
+    kind = kind_of(url)
+    if kind.shared_by == "process":
         return
-    path = Path(url.removeprefix(_FILE)) if url.startswith(_FILE) else None
-    if path is not None:
+    if kind.name == "file":
+        path = Path(file_of(url))
         _refuse_path(path)
         if not path.exists():
             return
-    with closing(open_store(url, create=False)) as store:
+    with closing(kind.open(url, False)) as store:
         try:
             store.document(_PROBE)
         except StoreMistakeError:

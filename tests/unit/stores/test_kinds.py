@@ -55,7 +55,7 @@ def test_no_other_module_takes_a_store_url_apart() -> None:
     found = [
         f"{path.relative_to(SOURCES)}: {line.strip()}"
         for path in SOURCES.rglob("*.py")
-        if path.parent.name != "stores"
+        if path.name not in {"kinds.py", "redis_url.py", "redis_connection.py"}  # the last two know Redis' own schemes
         for line in path.read_text().splitlines()
         if taken.search(line)
     ]
