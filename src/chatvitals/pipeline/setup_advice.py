@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from chatvitals.metrics.conversation_families import RESPONSE_SECONDS, SENDS, TURNS_OPENED
 from chatvitals.metrics.service_families import WEBHOOKS
 from chatvitals.runtime import advice
+from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,12 @@ class SetupAdvice:
         """Check, about once a second. The work is over when both a send and a webhook were seen."""
         if self._done:
             return
-        sends, webhooks, now = self._sends(), self._sink.seen, self._clock()
+        try:
+            self._check(self._sends(), self._sink.seen, self._clock())
+        except StoreUnavailableError:
+            self._done = False  # the store's own warning is logged, and a later check reads it again
+
+    def _check(self, sends: int, webhooks: int, now: float) -> None:
         if sends and webhooks:
             self._done = True
         elif sends and self._sink.webhook_paths:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import chatvitals
 from chatvitals import context
 from chatvitals.http_hooks import SendObserver
 from chatvitals.pipeline.setup_advice import PATIENCE, SetupAdvice
 from chatvitals.runtime import advice, log_handler
+from chatvitals.stores.base import StoreUnavailableError
 from chatvitals.testing import FakeClock
 from tests.helpers.recorded_events import NUMBER, PHONE, ListeningVitals, item, order_of, webhook
 
@@ -222,6 +223,30 @@ def test_sends_without_webhooks_are_explained_after_ten_minutes(caplog: pytest.L
     bot.ten_minutes()
     [sentence] = warnings(caplog)
     assert sentence.startswith("The bot has sent messages for ten minutes, but no webhook has come to /hook")
+
+
+def test_a_store_that_is_away_delays_the_look_and_is_no_error(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither at the first send nor after ten minutes."""
+    bot = Setup()
+    bot.vitals.webhook_sink.watches("/hook")
+    bot.send()
+
+    def away() -> NoReturn:
+        raise StoreUnavailableError("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bot.vitals.store, "cells", away)
+        bot.look()
+    bot.look()
+    bot.clock.advance(PATIENCE)
+    with monkeypatch.context() as patch:
+        patch.setattr(bot.vitals.store, "cells", away)
+        bot.look()
+    assert warnings(caplog) == []
+    bot.look()
+    assert len(warnings(caplog)) == 1
 
 
 def test_a_worker_that_only_sends_is_no_mistake(caplog: pytest.LogCaptureFixture) -> None:
