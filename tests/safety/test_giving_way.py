@@ -6,6 +6,7 @@ import hmac
 import json
 import logging
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,8 @@ import pytest
 import chatvitals
 from chatvitals.events import Message
 from chatvitals.exporters import prometheus
-from chatvitals.pipeline import pacing
 from chatvitals.pipeline.store_advice import StoreAdvice
-from chatvitals.runtime import workers
+from chatvitals.runtime import pacing, workers
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores.memory import MemoryStore
@@ -45,6 +45,25 @@ def test_65_the_thread_gives_way_after_half_a_millisecond(monkeypatch: pytest.Mo
     assert 0.0 < slept[0] < 0.001
 
 
+def test_65_only_a_paced_thread_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread of the bot that decodes a webhook never pauses."""
+    slept: list[tuple[int, float]] = []
+    monkeypatch.setattr(pacing, "_MOST_AT_ONCE", 0.0)
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.append((threading.get_ident(), seconds)))
+    ids: list[int] = []
+
+    def background() -> None:
+        ids.append(threading.get_ident())
+        pacing.begin()
+        pacing.give_way()
+
+    pacing.give_way()
+    thread = threading.Thread(target=background)
+    thread.start()
+    thread.join()
+    assert [ident for ident, _ in slept] == ids
+
+
 def test_65_a_long_webhook_gives_way_between_its_items() -> None:
     """A body of a thousand statuses is read in a thousand pieces."""
     steps = [{"status": "read", "contact": "A", "id": f"r{index}"} for index in range(1000)]
@@ -54,16 +73,16 @@ def test_65_a_long_webhook_gives_way_between_its_items() -> None:
     assert len(calls) == 999
 
 
-def test_65_each_part_of_a_batch_gives_way() -> None:
-    """Once an event while it is decoded, sorted, reduced and written out."""
+def test_65_each_part_of_a_batch_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once an event while it is decoded, sorted, hashed, reduced and written out."""
     clock = FakeClock(1_700_000_000.0)
     vitals = Vitals(Settings.load({"store": "memory:", "hooks": False}, {}), clock=clock, background=False)
     calls: list[int] = []
-    vitals._pipeline._give_way = lambda: calls.append(1)
+    monkeypatch.setattr(pacing, "give_way", lambda: calls.append(1))
     for index in range(10):
         vitals._emit(Message(phone_number_id="1", wa_id=str(index), received=clock(), id=str(index), type="text"))
     vitals.settle()
-    assert len(calls) >= 40
+    assert len(calls) >= 50
 
 
 def test_66_without_a_secret_the_start_says_so(

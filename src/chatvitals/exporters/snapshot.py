@@ -15,10 +15,10 @@ from chatvitals.metrics import catalogue
 from chatvitals.metrics.family import Bot
 from chatvitals.metrics.measurements import Exemplar, Measurements
 from chatvitals.pipeline import exemplars
-from chatvitals.pipeline.pacing import Pace
 from chatvitals.quality import gauges as quality_view
 from chatvitals.quality import state
 from chatvitals.runtime import fork_hooks
+from chatvitals.runtime.pacing import Pace
 from chatvitals.stores.base import StoreUnavailableError, mark_labels
 from chatvitals.stores.birth import StoreBirth, read_birth
 

@@ -8,8 +8,8 @@ from prometheus_client.utils import floatToGoString
 
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
-from chatvitals.pipeline.pacing import Pace
 from chatvitals.runtime import spans
+from chatvitals.runtime.pacing import Pace
 
 if TYPE_CHECKING:
     from chatvitals.exporters.snapshot import Exemplars, Snapshot, Values

@@ -13,7 +13,7 @@ from chatvitals.conversations.state import ContactState, Rules
 from chatvitals.events import IdentityChange, Send
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Measurements
-from chatvitals.pipeline.pacing import no_pace
+from chatvitals.runtime import pacing
 from chatvitals.stores.base import Changes, mark_kind
 
 if TYPE_CHECKING:
@@ -63,14 +63,12 @@ class ContactBatch:
         hasher: Hasher,
         labels: CardinalityLimiter,
         measures: Measurements,
-        give_way: Callable[[], None] = no_pace,
     ) -> None:
         self._transaction = transaction
         self._rules = rules
         self._hasher = hasher
         self._labels = labels
         self._measures = measures
-        self._give_way = give_way
         self.on_error: Callable[[Exception], None] | None = None
         """With it, each contact that is due is advanced by itself, and this takes the errors."""
         self._entries: dict[int, _Entry] = {}
@@ -80,10 +78,13 @@ class ContactBatch:
 
     def apply(self, events: Sequence[PersonEvent]) -> None:
         """Apply events in the order in which they were received."""
-        keyed = [(event, self._hasher.keys(event)) for event in sorted(events, key=attrgetter("received"))]
+        keyed: list[tuple[PersonEvent, tuple[int, ...]]] = []
+        for event in sorted(events, key=attrgetter("received")):
+            pacing.give_way()
+            keyed.append((event, self._hasher.keys(event)))
         self._load_people(keyed)
         for event, keys in keyed:
-            self._give_way()
+            pacing.give_way()
             if type(event) is IdentityChange:
                 keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
             entry = self._resolve(event.phone_number_id, keys, event.received)
@@ -119,7 +120,7 @@ class ContactBatch:
         """Advance contacts that are due by `now`, at most `limit`. Return their number."""
         rows = self._transaction.due(now, limit)
         for key, row in rows.items():
-            self._give_way()
+            pacing.give_way()
             if key not in self._entries and not self._keep(key, row):
                 self._changes.removed.add(key)  # otherwise it would be due for ever
             else:
@@ -148,7 +149,7 @@ class ContactBatch:
         for entry in self._entries.values():
             if not entry.touched:
                 continue
-            self._give_way()
+            pacing.give_way()
             alive = entry.due > now or self._advance_apart(entry, now)
             if alive is None:
                 changes.states[entry.key] = (entry.row, now + _POSTPONED)
@@ -204,6 +205,7 @@ class ContactBatch:
             rows = self._transaction.load(wanted)
             self._absent.update(wanted.difference(rows))
             for key, row in rows.items():
+                pacing.give_way()
                 if not self._keep(key, row):
                     self._absent.add(key)  # it starts anew in place of the unreadable state
             wanted = self._unknown(row for row in rows.values() if isinstance(row, int))

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from chatvitals.pipeline.queue_items import event_count
 from chatvitals.pipeline.raw_webhook import RawWebhook
+from chatvitals.runtime import pacing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from chatvitals.pipeline.queue_items import Queued
     from chatvitals.pipeline.self_metrics import SelfMetrics
 
@@ -43,10 +42,10 @@ class DroppedEvents:
         if not waits:
             self._own.drop("queue_full", size)
 
-    def count(self, give_way: Callable[[], None]) -> None:
+    def count(self) -> None:
         """Decode the waiting webhooks, and count their events."""
         with self._lock:
             unread, self._unread, self._size = self._unread, [], 0
         for event in unread:
-            self._own.drop("queue_full", event_count(event.decoded(give_way)))
-            give_way()
+            self._own.drop("queue_full", event_count(event.webhook))
+            pacing.give_way()

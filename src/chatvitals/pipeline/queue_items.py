@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from chatvitals.events import AccountEvent, GraphCall, Handled, PersonEvent, Poll, PollerState, Webhook
 from chatvitals.pipeline.raw_webhook import RawWebhook
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 Decoded: TypeAlias = Webhook | PersonEvent | Handled | Poll | PollerState | GraphCall
 Queued: TypeAlias = Decoded | RawWebhook
 
 
-def decoded(event: Queued, give_way: Callable[[], None]) -> Decoded:
-    """Return an event in decoded form. A webhook may be decoded here for the first time.
-
-    Args:
-        event: the item.
-        give_way: called between the items of a webhook, so that a long one does not hold up the bot's event loop.
-
-    """
-    return event.decoded(give_way) if type(event) is RawWebhook else event  # type: ignore[return-value]
+def decoded(event: Queued) -> Decoded:
+    """Return an event in decoded form. A webhook may be decoded here for the first time."""
+    return event.webhook if type(event) is RawWebhook else event  # type: ignore[return-value]
 
 
 def split(event: Decoded) -> list[Decoded]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from chatvitals.context import ContactIds
 from chatvitals.events import Message, Webhook
-from chatvitals.pipeline.pacing import no_pace
 from chatvitals.whatsapp.phone_numbers import canonical
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from chatvitals.events import Event
 
-    Reader = Callable[[bytes, str | None, float, Callable[[], None]], Webhook]
+    Reader = Callable[[bytes, str | None, float], Webhook]
 
 _BYTES_AN_EVENT: Final = 1000  # rough size of an event: queue size is counted before a body is decoded
 
@@ -49,18 +48,9 @@ class RawWebhook:
     @property
     def webhook(self) -> Webhook:
         """The decoded webhook, in the form that is counted."""
-        return self.decoded(no_pace)
-
-    def decoded(self, give_way: Callable[[], None]) -> Webhook:
-        """Return the decoded webhook, in the form that is counted.
-
-        Args:
-            give_way: called between the items of the body.
-
-        """
         webhook = self._webhook
         if webhook is None:
-            webhook = self._first_read(give_way)
+            webhook = self._first_read()
         if self.rejected and webhook.result == "accepted":
             return Webhook(result="rejected", received=self.received)
         return webhook
@@ -81,11 +71,11 @@ class RawWebhook:
         result = self.webhook.result
         return "" if result == "accepted" else result
 
-    def _first_read(self, give_way: Callable[[], None]) -> Webhook:
+    def _first_read(self) -> Webhook:
         body = self._body
         if body is None and self._webhook is not None:  # another thread has decoded it meanwhile
             return self._webhook
-        webhook = self._read(body or b"", self._signature, self.received, give_way)
+        webhook = self._read(body or b"", self._signature, self.received)
         webhook.trace = self.trace
         self._webhook = webhook  # set before the body is freed, because another thread may decode it, too
         self._body = None

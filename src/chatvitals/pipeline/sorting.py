@@ -19,10 +19,11 @@ from chatvitals.events import (
     Webhook,
 )
 from chatvitals.metrics import catalogue
+from chatvitals.runtime import pacing
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from chatvitals.events import PersonEvent
     from chatvitals.metrics.cardinality import CardinalityLimiter
@@ -38,13 +39,12 @@ def sort(
     business: QualityBatch,
     labels: CardinalityLimiter,
     measures: Measurements,
-    give_way: Callable[[], None],
     now: float,
 ) -> list[PersonEvent]:
     """Count events about no person, pass on events about the business, and return events about people."""
     events: list[PersonEvent] = []
     for event in batch:
-        give_way()
+        pacing.give_way()
         if type(event) is Handled:
             _count_handled(event, labels, measures, now)
         elif type(event) is Webhook:

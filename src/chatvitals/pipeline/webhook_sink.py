@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from chatvitals._version import __version__
 from chatvitals.events import Webhook
 from chatvitals.pipeline.raw_webhook import RawWebhook
-from chatvitals.runtime import advice
+from chatvitals.runtime import advice, pacing
 from chatvitals.whatsapp import signatures, webhook_parser
 from chatvitals.whatsapp.closing_remarks import ClosingRemarks
 
@@ -137,14 +137,14 @@ class WebhookSink:
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("emit", error)
 
-    def _decode(self, body: bytes, signature: str | None, received: float, give_way: Callable[[], None]) -> Webhook:
+    def _decode(self, body: bytes, signature: str | None, received: float) -> Webhook:
         """Check a webhook's signature and decode it. It never raises."""
         try:
             secrets = self.settings.app_secret
             if secrets and not signatures.check(body, signature, secrets):
                 self.advice.once(advice.BAD_SIGNATURE if signature else advice.UNSIGNED)
                 return Webhook(result="bad_signature" if signature else "unsigned", received=received)
-            return webhook_parser.decode(body, received, self._closings, give_way)
+            return webhook_parser.decode(body, received, self._closings, pacing.give_way)
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("webhook", error)
         return Webhook(result="undecodable", received=received)

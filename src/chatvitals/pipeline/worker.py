@@ -19,13 +19,12 @@ from chatvitals.pipeline.dropped import DroppedEvents
 from chatvitals.pipeline.exemplars import ExemplarLog
 from chatvitals.pipeline.identity_keys import first_hasher
 from chatvitals.pipeline.lost_answers import LostAnswers
-from chatvitals.pipeline.pacing import Pace, no_pace
 from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch, learn_known
 from chatvitals.pipeline.queue_items import Decoded, Queued, decoded, event_count, split
 from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.pipeline.self_metrics import SelfMetrics
 from chatvitals.pipeline.sorting import sort
-from chatvitals.runtime import fork_hooks
+from chatvitals.runtime import fork_hooks, pacing
 from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
 from chatvitals.stores.birth import record_birth
 
@@ -78,7 +77,6 @@ class Pipeline:
         self._hasher: Hasher | None = None
         self._named = NamedNumbers()
         self._exemplars = ExemplarLog()
-        self._give_way = no_pace
         self._inline = False  # whether no thread can be started, so that `put` commits
         self.periodic_tasks: list[Callable[[], None]] = []  # run in each round of the thread, about once a second
         self._closing = False
@@ -138,7 +136,7 @@ class Pipeline:
     def drain(self) -> bool:
         """Commit the queue's content. Return False if the store could not accept it."""
         with self._work:
-            self._dropped.count(self._give_way)
+            self._dropped.count()
             if not self._ask_again():
                 return False
             while self._queue:
@@ -168,7 +166,7 @@ class Pipeline:
 
     def settle(self, timeout: float = 0.5) -> None:
         """Commit all events and due work so far, within `timeout` seconds as far as possible."""
-        self._dropped.count(no_pace)  # the thread may pause while the store is away
+        self._dropped.count()  # the thread may rest while the store is away
         if not self._background:
             self.drain()
             self.sweep()
@@ -194,7 +192,7 @@ class Pipeline:
             thread.join(timeout)
         elif not self._background:
             self.drain()
-        self._dropped.count(no_pace)
+        self._dropped.count()
         with self._lock:
             if self._queue or self._lost:
                 self.own.drop("store", len(self._lost) + sum(map(event_count, self._queue)))
@@ -218,7 +216,7 @@ class Pipeline:
             fork_hooks.before_exit(self.close)
 
     def _run(self) -> None:
-        self._give_way = Pace().give_way
+        pacing.begin()
         pause = last_sweep = 0.0
         while not self._closing:
             self._wake.wait(_SWEEP_EVERY)
@@ -264,8 +262,8 @@ class Pipeline:
             self._size -= size
         read: list[Decoded] = []
         for event in batch:
-            read.append(decoded(event, self._give_way))
-            self._give_way()
+            read.append(decoded(event))
+            pacing.give_way()
         return read
 
     def _ask_again(self) -> bool:
@@ -335,8 +333,8 @@ class Pipeline:
             with self._store.transaction() as transaction:
                 self._labels.begin(partial(transaction.document, cardinality.DOCUMENT), self.clock())
                 now = self.clock()
-                events = sort(batch, business, self._labels, measures, self._give_way, now)
-                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures, self._give_way)
+                events = sort(batch, business, self._labels, measures, now)
+                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures)
                 if not events:  # one contact that raises an error must not hold up a sweep
                     reduction.on_error = partial(self._guard.report, "reducer")
                 reduction.apply(events)

@@ -30,7 +30,7 @@ class Reader:
         self.result = result
         self.before: Callable[[], object] = int
 
-    def __call__(self, body: bytes, signature: str | None, received: float, _: Callable[[], None]) -> Webhook:
+    def __call__(self, body: bytes, signature: str | None, received: float) -> Webhook:
         """Read."""
         self.calls += 1
         self.before()

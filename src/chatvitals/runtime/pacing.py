@@ -1,7 +1,8 @@
-"""Pauses of the thread, so that the bot's event loop does not wait for the interpreter lock."""
+"""Pauses of a background thread, so that the bot's event loop does not wait for the interpreter lock."""
 
 from __future__ import annotations
 
+import threading
 import time
 
 _MOST_AT_ONCE = 0.0005  # seconds of own work
@@ -23,5 +24,22 @@ class Pace:
             self._since = time.perf_counter()
 
 
-def no_pace() -> None:
-    """Do not pause, because the work runs on the caller's own thread."""
+class _Thread(threading.local):
+    """The pace of the current thread. It is None for the bot's own threads."""
+
+    pace: Pace | None = None
+
+
+_thread = _Thread()
+
+
+def begin() -> None:
+    """Let the current thread pause from now on where it calls `give_way`."""
+    _thread.pace = Pace()
+
+
+def give_way() -> None:
+    """Let other threads go first if the current thread is paced and has worked for a while."""
+    pace = _thread.pace
+    if pace is not None:
+        pace.give_way()
