@@ -19,6 +19,8 @@ from chatvitals.pipeline.store_advice import StoreAdvice
 from chatvitals.runtime import pacing, workers
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
+from chatvitals.stores import open_store
+from chatvitals.stores.base import Changes
 from chatvitals.stores.memory import MemoryStore
 from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.testing import FakeClock, payloads
@@ -188,3 +190,15 @@ def test_29_no_connection_stays_open_over_a_fork(tmp_path: Path) -> None:
         store.after_fork_in_parent()
     assert store.cells() == {}
     store.close()
+
+
+@pytest.mark.parametrize("store_url", ["sqlite", "redis"], indirect=True)
+def test_65_a_commit_gives_way_between_its_rows(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The statements of SQLite and the packing for Redis take milliseconds for a batch."""
+    store = open_store(store_url)
+    calls: list[int] = []
+    monkeypatch.setattr(pacing, "give_way", lambda: calls.append(1))
+    with store.transaction() as transaction:
+        transaction.commit(Changes(states=dict.fromkeys(range(100), (b"row", 1.0))))
+    store.close()
+    assert len(calls) >= 5

@@ -341,6 +341,7 @@ class Pipeline:
                 due = reduction.settle(now + ahead, most_due) if most_due else 0
                 changes = reduction.changes(now)
                 business.fold(transaction, changes, self._labels.limit, hasher)
+                pacing.give_way()
                 self._labels.limit_series(measures)
                 labels = self._labels.document()
                 if labels is not None:

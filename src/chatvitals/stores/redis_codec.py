@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chatvitals.runtime import pacing
 from chatvitals.stores.base import RefusedDataError, is_label
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def rows(packed: bytes, versions: dict[int, bytes]) -> dict[int, Row]:
     found: dict[int, Row] = {}
     head, size = _head.unpack_from, _head.size
     for record in _rows(packed):
+        pacing.give_way()
         key, version, kind = head(record)
         versions.setdefault(key, version)
         found[key] = int.from_bytes(record[size:], "little", signed=True) if kind == _LINK else record[size:]
@@ -129,6 +131,7 @@ class Packer:
         forever = (_KEPT_SECONDS, ())
         states: list[bytes] = []
         for key, (state, due) in changes.states.items():
+            pacing.give_way()
             seconds, known_by = keep.get(key, forever)
             aliases = keys(known_by)
             states += (_state(key, due, int(seconds), len(aliases), len(state)), aliases, state)
@@ -152,6 +155,7 @@ class Packer:
         for cell, amount in amounts.items():
             if not -inf < amount < inf:
                 raise RefusedDataError(f"the store refuses an amount of {cell[0]} that is not finite")
+            pacing.give_way()
             name = self._name(cell)
             parts += (_amount(amount, len(name)), name)
         return b"".join(parts)

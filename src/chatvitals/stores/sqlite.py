@@ -8,12 +8,13 @@ import sqlite3
 import threading
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 from weakref import WeakSet
 
-from chatvitals.runtime import fork_hooks
+from chatvitals.runtime import fork_hooks, pacing
 from chatvitals.stores import sqlite_errors
 from chatvitals.stores import sqlite_schema as statements
 from chatvitals.stores.base import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _BUSY_SECONDS = 2.0
 _MOST_PARAMETERS = 500
 _DUMPED_AT_ONCE = 1000
+_WRITTEN_AT_ONCE = 16  # rows
 _BACKED_UP_AT_ONCE = 256  # pages
 _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
@@ -330,26 +332,31 @@ class _SQLiteTransaction:
 
     def commit(self, changes: Changes) -> None:
         """Write all changes and release the lock."""
-        execute = self._connection.execute
-        many = self._connection.executemany
         same, moved = [], []
         for key, (state, due) in changes.states.items():
             if self._dues.get(key) == due:
                 same.append((state, key))
             else:
                 moved.append((state, key, due))
-        many(statements.UPDATE_STATE, same)
-        many(statements.PUT_STATE, moved)
-        many(statements.PUT_LINK, changes.links.items())
-        many("DELETE FROM contacts WHERE key = ?", [(key,) for key in changes.removed])
+        self._many(statements.UPDATE_STATE, same)
+        self._many(statements.PUT_STATE, moved)
+        self._many(statements.PUT_LINK, changes.links.items())
+        self._many("DELETE FROM contacts WHERE key = ?", [(key,) for key in changes.removed])
         gone = [mark for mark, at in changes.open_since.items() if at is None]
-        many(statements.DELETE_MARK, gone)
-        many(statements.PUT_MARK, [(*mark, at) for mark, at in changes.open_since.items() if at is not None])
-        many(statements.ADD_CELL, _cell_rows(changes.increments))
-        many(statements.RAISE_CELL, _cell_rows(changes.maxima))
-        many(statements.DROP_CELL, [(family, _text(labels), field) for family, labels, field in changes.dropped])
-        many(statements.PUT_DOCUMENT, changes.documents.items())
-        execute("COMMIT")
+        self._many(statements.DELETE_MARK, gone)
+        self._many(statements.PUT_MARK, [(*mark, at) for mark, at in changes.open_since.items() if at is not None])
+        self._many(statements.ADD_CELL, _cell_rows(changes.increments))
+        self._many(statements.RAISE_CELL, _cell_rows(changes.maxima))
+        self._many(statements.DROP_CELL, [(family, _text(labels), field) for family, labels, field in changes.dropped])
+        self._many(statements.PUT_DOCUMENT, changes.documents.items())
+        self._connection.execute("COMMIT")
+
+    def _many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement for each row, and give way after a few rows. SQLite's own work keeps a core busy, too."""
+        left = iter(rows)
+        while piece := list(islice(left, _WRITTEN_AT_ONCE)):
+            self._connection.executemany(statement, piece)
+            pacing.give_way()
 
 
 def _document(connection: sqlite3.Connection, name: str) -> bytes | None:
