@@ -26,13 +26,15 @@ async def run(port: int, requests: Sequence[bytes], per_second: float, seed: int
     """
     gaps = random.Random(seed)
     free: asyncio.LifoQueue[_Connection] = asyncio.LifoQueue()
-    connections = [await _Connection.open(port) for _ in range(CONNECTIONS)]
-    for connection in connections:
-        free.put_nowait(connection)
+    for _ in range(CONNECTIONS):
+        free.put_nowait(await _Connection.open(port))
     seconds: list[float] = []
 
     async def send(request: bytes, due: float) -> None:
         connection = await free.get()
+        if connection.reader.at_eof():  # servers close connections that were idle for some seconds
+            connection.writer.close()
+            connection = await _Connection.open(port)
         try:
             await connection.exchange(request)
         finally:
@@ -49,8 +51,8 @@ async def run(port: int, requests: Sequence[bytes], per_second: float, seed: int
     except TimeoutError:
         raise RuntimeError(f"the server did not keep up with {per_second:g} requests a second") from None
     finally:
-        for connection in connections:
-            connection.writer.close()
+        while not free.empty():
+            free.get_nowait().writer.close()
     return seconds
 
 

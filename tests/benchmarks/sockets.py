@@ -1,7 +1,8 @@
 """The benchmark over sockets: `python -m tests.benchmarks.sockets` prints latency and CPU as ratios to the bare bot.
 
 Server and load each have a core of their own. All subjects take turns in every round, and only ratios within a round
-are reported. A machine with one core, or a busy one, gets no verdict.
+are reported. A machine with one core, or a busy one, gets no verdict. `--store-trouble` locks the SQLite file and stops
+the Redis while the load runs.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import argparse
 import asyncio
 import os
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import redis
 
 from tests.benchmarks import socket_load, traffic
 from tests.benchmarks.rounds import rotated
@@ -52,11 +56,13 @@ def measure(subjects: dict[str, str], options: argparse.Namespace) -> dict[str, 
         for name in rotated(list(subjects), turn):
             with served(subjects[name], options.workers) as (port, process):
                 first = turn * 10 * amount
-                warm, load = _requests(first, amount // 5), _requests(first + amount, amount)
+                warm = _requests(first, amount // 5, options.numbers)
+                load = _requests(first + amount, amount, options.numbers)
                 asyncio.run(socket_load.run(port, warm, options.rate, turn))
                 before = _cpu(process.pid)
                 scraping = _scraping(port, options.scrape_every) if subjects[name] != BARE else None
-                seconds = sorted(asyncio.run(socket_load.run(port, load, options.rate, turn)))
+                with trouble(subjects[name]) if options.store_trouble else nullcontext():
+                    seconds = sorted(asyncio.run(socket_load.run(port, load, options.rate, turn)))
                 if scraping is not None:
                     scraping.kill()
                 cpu = (_cpu(process.pid) - before) / len(seconds)
@@ -64,6 +70,28 @@ def measure(subjects: dict[str, str], options: argparse.Namespace) -> dict[str, 
             quantiles = {each: seconds[min(int(share * (last + 1)), last)] for each, share in _QUANTILES.items()}
             found[name].append(Figures(quantiles, cpu))
     return found
+
+
+@contextmanager
+def trouble(store: str) -> Iterator[None]:
+    """Lock the file of a SQLite store, or stop the server of a Redis store, until the block ends."""
+    if store.startswith("sqlite:"):
+        connection = sqlite3.connect(store.removeprefix("sqlite:///"), isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            connection.close()
+    elif store.startswith("redis:"):
+        with redis.Redis.from_url(store.partition("?")[0]) as client:
+            server = int(client.info("server")["process_id"])
+        os.kill(server, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(server, signal.SIGCONT)
+    else:
+        yield
 
 
 @contextmanager
@@ -113,10 +141,10 @@ def _ratio(rounds: Sequence[Figures], bare: Sequence[Figures], quantile: str) ->
     return statistics.median(a.latency[quantile] / b.latency[quantile] for a, b in zip(rounds, bare, strict=True))
 
 
-def _requests(first: int, amount: int) -> list[bytes]:
+def _requests(first: int, amount: int, numbers: int) -> list[bytes]:
     """Return webhooks of conversations as bytes for a socket; three in four are statuses."""
     begin = time.time() - (first + amount) / 100.0  # timestamps of the last minutes, as those of real webhooks
-    found = traffic.conversations(first, amount // 4 + 1, 1000, 100.0, begin)
+    found = traffic.conversations(first, amount // 4 + 1, 1000, 100.0, begin, numbers)
     deliveries = [each for each in found if isinstance(each, traffic.Delivery)][:amount]
     return [_request(each) for each in deliveries]
 
@@ -170,6 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="length of a round (default: 20)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how many rounds (default: 3)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="run gunicorn with this many workers")
+    parser.add_argument("--numbers", type=int, default=1, metavar="N", help="business numbers (default: 1)")
+    parser.add_argument("--store-trouble", action="store_true", help="lock or stop the store while the load runs")
     parser.add_argument("--scrape-every", type=float, default=0.0, metavar="S", help="scrape /metrics this often")
     options = parser.parse_args(arguments)
     cores = len(os.sched_getaffinity(0))
@@ -180,9 +210,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.sched_setaffinity(0, {_LOAD_CORE})
     with tempfile.TemporaryDirectory(prefix="chatvitals-benchmark-") as name:
         folder = Path(name)
-        with RedisServer(folder) as redis:
+        with RedisServer(folder) as server:
             subjects = {BARE: BARE, "exporter": "exporter", "SQLite": f"sqlite:///{folder / 'benchmark.db'}"}
-            subjects |= {"memory": "memory:", "Redis": redis.fresh_url()}
+            subjects |= {"memory": "memory:", "Redis": server.fresh_url()}
             if options.workers:
                 del subjects["memory"]  # each worker would have a store of its own
             found = measure(subjects, options)

@@ -58,19 +58,21 @@ def messages(first: int, amount: int, contacts: int, per_second: float) -> list[
 
 
 def conversations(
-    first: int, amount: int, contacts: int, per_second: float, begin: float = BEGIN
+    first: int, amount: int, contacts: int, per_second: float, begin: float = BEGIN, numbers: int = 1
 ) -> list[Delivery | Send]:
     """Return `amount` text messages, each with the bot's reply a second later and its three statuses, in time's order.
 
+    The contacts write to `numbers` business numbers in turn, the first of which is `NUMBER`.
     The replies are events, as the hooks of HTTP clients hand them on: what the bot's client costs is not ours.
     """
     found: list[tuple[float, Delivery | Send]] = []
     for serial in range(first, first + amount):
         at = begin + serial / per_second
-        found.append((at, _message(serial, contacts, at)))
         contact, sent = serial % contacts, at + _REPLIED_AFTER
+        number = str(int(NUMBER) + contact % numbers)
+        found.append((at, _message(serial, contacts, at, number)))
         reply = Send(
-            phone_number_id=NUMBER,
+            phone_number_id=number,
             wa_id=phone(contact),
             received=sent,
             kind="reply",
@@ -79,7 +81,7 @@ def conversations(
             id=_wamid(serial, contact, inbound=False),
         )
         found.append((sent, reply))
-        found += ((at + after, _status(serial, contact, at + after, status)) for status, after in _STATUS_AFTER)
+        found += ((at + after, _status(serial, contact, at + after, status, number)) for status, after in _STATUS_AFTER)
     found.sort(key=lambda each: each[0])
     return [event for _, event in found]
 
@@ -89,7 +91,7 @@ def get(path: str) -> dict[str, Any]:
     return _scope("GET", path, [(b"host", b"bot.example.com"), (b"accept", b"*/*")])
 
 
-def _message(serial: int, contacts: int, at: float) -> Delivery:
+def _message(serial: int, contacts: int, at: float, number: str = NUMBER) -> Delivery:
     contact = serial % contacts
     item = {
         "from": phone(contact),
@@ -100,12 +102,12 @@ def _message(serial: int, contacts: int, at: float) -> Delivery:
         "text": {"body": ""},
     }
     person = {"profile": {"name": "Ada Example"}, "wa_id": phone(contact), "user_id": user(contact)}
-    bare = len(_body({"contacts": [person], "messages": [item]}))
+    bare = len(_body({"contacts": [person], "messages": [item]}, number))
     item["text"] = {"body": "hello again "[: max(MESSAGE_BYTES - bare, 1)].ljust(MESSAGE_BYTES - bare, ".")}
-    return _signed(at, _body({"contacts": [person], "messages": [item]}))
+    return _signed(at, _body({"contacts": [person], "messages": [item]}, number))
 
 
-def _status(serial: int, contact: int, at: float, status: str) -> Delivery:
+def _status(serial: int, contact: int, at: float, status: str, number: str) -> Delivery:
     item: dict[str, Any] = {
         "id": _wamid(serial, contact, inbound=False),
         "status": status,
@@ -120,7 +122,7 @@ def _status(serial: int, contact: int, at: float, status: str) -> Delivery:
             "type": "free_customer_service",
             "category": "service",
         }
-    return _signed(at, _body({"statuses": [item]}))
+    return _signed(at, _body({"statuses": [item]}, number))
 
 
 def _wamid(serial: int, contact: int, *, inbound: bool) -> str:
@@ -128,8 +130,8 @@ def _wamid(serial: int, contact: int, *, inbound: bool) -> str:
     return "wamid." + base64.b64encode(f"\x1c\x18\x0b{phone(contact)}\x15\x02\0{unique}\0".encode()).decode()
 
 
-def _body(parts: dict[str, Any]) -> bytes:
-    metadata = {"display_phone_number": "15550001234", "phone_number_id": NUMBER}
+def _body(parts: dict[str, Any], number: str) -> bytes:
+    metadata = {"display_phone_number": "15550001234", "phone_number_id": number}
     value = {"messaging_product": "whatsapp", "metadata": metadata, **parts}
     entry = {"id": "990001112223334", "changes": [{"value": value, "field": "messages"}]}
     document = {"object": "whatsapp_business_account", "entry": [entry]}
