@@ -5,12 +5,10 @@ A seeded sample runs each time. `CHATVITALS_FUZZ=full pytest tests/safety/test_p
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import random
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,11 +17,11 @@ from chatvitals.exporters.prometheus import render
 from chatvitals.settings import Settings
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
+from tests.helpers.json_mutants import GONE, PAYLOADS, REPLACEMENTS, mutant, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAYLOADS = sorted((Path(__file__).parents[1] / "payloads").glob("*.json"))
 FULL = os.environ.get("CHATVITALS_FUZZ") == "full"
 GROUPS = 8
 SAMPLE = 400  # mutants of each group
@@ -31,38 +29,7 @@ DAY = 1_795_400_000.0
 PERSONAL = ("15550004321", "15550005678", "Ada Example", "90000000000000000001")
 OPEN_LABELS = {"phone_number_id", "waba_id", "template", "language"}
 """The labels that name things of the business, in whatever words."""
-GONE = object()
-REPLACEMENTS: list[Any] = [
-    GONE, None, True, False, 0, -1, 2**63, 10**40, 1.5, -0.0, 1e308, float("nan"), float("inf"), "", "forged text",
-    "0", "-1", "١٢٣", "\ud800", "\x00", "x" * 100_000, [], [[]], [None], ["forged text"], {}, {"": {}},
-    {"forged text": "forged text"}, {"type": {"type": []}},
-]  # fmt: skip
 LINE = re.compile(r"^(chatvitals_\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
-
-
-def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Give the path of each node below the top of a document."""
-    items: list[tuple[Any, Any]] = []
-    if isinstance(node, dict):
-        items = list(node.items())
-    elif isinstance(node, list):
-        items = list(enumerate(node))
-    for key, value in items:
-        yield (*path, key)
-        yield from places(value, (*path, key))
-
-
-def mutant(document: Any, path: tuple[Any, ...], replacement: Any) -> bytes:
-    """Return the document's bytes with another value at one place, or without that place."""
-    changed = copy.deepcopy(document)
-    holder = changed
-    for key in path[:-1]:
-        holder = holder[key]
-    if replacement is GONE:
-        del holder[path[-1]]
-    else:
-        holder[path[-1]] = replacement
-    return json.dumps(changed).encode()
 
 
 def mutants(group: int) -> Iterator[tuple[str, tuple[Any, ...], Any, Any]]:

@@ -43,6 +43,8 @@ _QUESTION_MARKS: Final = frozenset(
 )
 _WORD_CATEGORIES: Final = frozenset("LNM")  # letters, numbers and marks; all other characters separate words
 _VARIATION_SELECTORS: Final = dict.fromkeys(range(0xFE00, 0xFE10))  # they are marks, but belong to emoji
+_ASCII_WORDS: Final = "".join(char if char.isalnum() else " " for char in map(chr, range(128)))
+_decode_text = msgspec.json.Decoder(str).decode
 
 
 class ClosingRemarks:
@@ -74,7 +76,7 @@ class ClosingRemarks:
         if len(text) > _MAX_JSON_BYTES or not self._phrases:
             return False
         try:
-            return self.matches(msgspec.json.decode(text, type=str))
+            return self.matches(_decode_text(text))
         except (msgspec.MsgspecError, ValueError):
             return False
 
@@ -84,6 +86,8 @@ def normalized(text: str) -> str:
 
     Letters, digits and marks remain. One space separates words.
     """
+    if text.isascii():  # the same result in a tenth of the time
+        return " ".join(text.lower().translate(_ASCII_WORDS).split())
     plain = unicodedata.normalize("NFKC", text.translate(_VARIATION_SELECTORS))
     folded = unicodedata.normalize("NFKC", plain.casefold())
     kept = [char if unicodedata.category(char)[0] in _WORD_CATEGORIES else " " for char in folded]

@@ -65,7 +65,9 @@ class ValueContacts:
 
 def differing(ids: Ids, contact: Ids) -> Ids:
     """Return the contact's ids that differ from `ids`, although both belong to one person."""
-    phone = contact.phone if contact.phone and canonical(contact.phone) != canonical(ids.phone) else ""
+    phone = contact.phone
+    if phone and (phone == ids.phone or canonical(phone) == canonical(ids.phone)):
+        phone = ""
     return Ids(phone, contact.user if contact.user != ids.user else "")
 
 

@@ -23,7 +23,12 @@ def adds_nothing(item: MessageItem, kind: str) -> bool:
         return True
     if kind == "unsupported":
         return _own_type(item.unsupported) in enums.UNSUPPORTED_ADDS_NO_MESSAGE
-    return kind == "interactive" and _own_type(item.interactive) in enums.INTERACTIVE_ADDS_NO_MESSAGE
+    return kind == "interactive" and interactive_adds_nothing(item.interactive)
+
+
+def interactive_adds_nothing(body: object) -> bool:
+    """Return whether the body of an `interactive` message is no message of a person, but a choice about calls."""
+    return _own_type(body) in enums.INTERACTIVE_ADDS_NO_MESSAGE
 
 
 def about(item: MessageItem, kind: str) -> str:

@@ -12,6 +12,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""The errors of decoders."""
+
 _Scalar: TypeAlias = str | int | float | bool | None
 _Wrong: TypeAlias = list[Any] | _Scalar  # values that may stand in place of an object
 

@@ -6,8 +6,10 @@ import json
 import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chatvitals.whatsapp.closing_remarks import BY_DEFAULT, DEFAULT, MAX_LENGTH, ClosingRemarks
+from chatvitals.whatsapp.closing_remarks import BY_DEFAULT, DEFAULT, MAX_LENGTH, ClosingRemarks, normalized
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,9 @@ def test_the_default_has_no_phrase_that_could_never_match() -> None:
 def test_what_is_no_readable_text_is_none(raw: bytes) -> None:
     """A body of another type or with broken bytes never raises."""
     assert not BY_DEFAULT.match_json(raw)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_a_text_of_ascii_is_normalised_as_any_other_text(text: str) -> None:
+    """It has a quicker way, which a further letter outside ASCII takes away."""
+    assert normalized(f"{text} \xe9") == f"{normalized(text)} \xe9".strip()
