@@ -43,7 +43,7 @@ def test_a_contact_of_an_experiment_is_remembered_for_90_days() -> None:
     """Else its exposure would count twice."""
     contact = ContactState(phone_number_id="1", last_received_at=NOW)
     assert settling.forgotten_at(contact) == NOW + 8 * DAY
-    contact.exposures = [Exposure("greeting", "plain", "")]
+    contact.exposures = (Exposure("greeting", "plain", ""),)
     assert settling.forgotten_at(contact) == NOW + 90 * DAY
 
 

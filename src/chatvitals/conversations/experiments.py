@@ -15,7 +15,7 @@ def expose(contact: ContactState, item: Item, measures: Measurements) -> None:
     """Count a contact's first use of a variant. Outcomes count from now on."""
     if any(exposure.experiment == item.name for exposure in contact.exposures):
         return
-    contact.exposures.append(Exposure(experiment=item.name, variant=item.code, goal=item.journey))
+    contact.exposures += (Exposure(experiment=item.name, variant=item.code, goal=item.journey),)
     measures.count(catalogue.EXPERIMENT_CONTACTS, (contact.phone_number_id, item.name, item.code))
 
 
@@ -46,6 +46,6 @@ def observe_wait(contact: ContactState, seconds: float, measures: Measurements, 
 
 def _count(contact: ContactState, exposure: Exposure, name: str, measures: Measurements) -> None:
     if name not in exposure.outcomes:
-        exposure.outcomes.append(name)
+        exposure.outcomes += (name,)
         labels = (contact.phone_number_id, exposure.experiment, exposure.variant, name)
         measures.count(catalogue.EXPERIMENT_OUTCOMES, labels)

@@ -109,16 +109,16 @@ def merge(kept: ContactState, other: ContactState, measures: Measurements) -> No
     kept.last_reply_at = max(kept.last_reply_at, other.last_reply_at)
     kept.set_handovers(sorted([*kept.open_handovers(), *other.open_handovers()]))
     kept.pending = _without_copies([*kept.pending, *other.pending])
-    kept.runs = sorted([*kept.runs, *other.runs], key=lambda run: run.started)
+    kept.runs = tuple(sorted([*kept.runs, *other.runs], key=lambda run: run.started))
     for category, second in other.preferences.items():
         kept.preferences[category] = max(second, kept.preferences.get(category, second))
     known = {exposure.experiment: exposure for exposure in kept.exposures}
     for exposure in other.exposures:
         same = known.get(exposure.experiment)
         if same is None:
-            kept.exposures.append(exposure)
+            kept.exposures += (exposure,)
         else:  # each outcome counts once per contact, and this is one contact now
-            same.outcomes += [outcome for outcome in exposure.outcomes if outcome not in same.outcomes]
+            same.outcomes += tuple(outcome for outcome in exposure.outcomes if outcome not in same.outcomes)
     kept.traces = {**other.traces, **kept.traces}
     kept.seen = message_log.merge_seen(kept.seen, other.seen)
     numbers = [0, *(kept.template_index(template) for template in other.templates)]

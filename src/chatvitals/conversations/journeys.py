@@ -37,7 +37,7 @@ def next_timer(contact: ContactState) -> float | None:
 
 def fire_timers(contact: ContactState, at: float, measures: Measurements) -> None:
     """Apply the timers of runs that are due at `at`."""
-    for run in list(contact.runs):
+    for run in contact.runs:
         if run.started + run.expires_after <= at:
             _end(contact, run, "expired", run.active, measures)
         elif run.active + run.abandoned_after <= at:
@@ -101,14 +101,14 @@ def end(contact: ContactState, item: Item, measures: Measurements) -> None:
 
 def hand_over(contact: ContactState, at: float, measures: Measurements) -> None:
     """End all open runs, because a person goes on from here."""
-    for run in list(contact.runs):
+    for run in contact.runs:
         _end(contact, run, "handed_over", max(at, run.entered), measures)
 
 
 def end_second_runs(contact: ContactState, measures: Measurements) -> None:
     """Keep the latest active run of each journey and end the others. It follows a merge of two contacts."""
     latest = {run.journey: run for run in sorted(contact.runs, key=lambda run: run.active)}
-    for run in contact.runs.copy():
+    for run in contact.runs:
         if run is not latest[run.journey]:
             _end(contact, run, "restarted", run.active, measures)
 
@@ -132,7 +132,7 @@ def _begin(contact: ContactState, item: Item, measures: Measurements) -> Run:
         abandoned_after=abandoned_after,
         expires_after=expires_after,
     )
-    contact.runs.append(run)
+    contact.runs += (run,)
     measures.count(catalogue.JOURNEY_RUNS_STARTED, (contact.phone_number_id, item.journey))
     measures.count(catalogue.JOURNEY_RUNS_OPEN, _labels(contact, run))
     return run
@@ -158,7 +158,7 @@ def _abandoned(contact: ContactState, run: Run) -> str:
 def _end(contact: ContactState, run: Run, outcome: str, until: float, measures: Measurements) -> None:
     """End a run. The time in its last step ends at `until`, which is the last activity where a timer ended the run."""
     _resume(contact, run, measures)
-    contact.runs.remove(run)
+    contact.runs = tuple(other for other in contact.runs if other is not run)
     labels = _labels(contact, run)
     measures.count(catalogue.JOURNEY_RUNS_OPEN, labels, -1.0)
     measures.count(catalogue.JOURNEY_RUNS, (contact.phone_number_id, run.journey, outcome))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 DAY = 86_400.0
 NEW_AFTER = 8 * DAY  # conversations/README.md 4: `origin` is new when nothing came from the contact for 8 days
@@ -98,7 +98,7 @@ class Turn(msgspec.Struct, array_like=True, gc=False):
     overdue: int = 0  # number of thresholds that its age has crossed
     failed: bool = False  # an attempt to reply failed
     fallback: bool = False
-    old_messages: list[int] = []  # used by stores from before `burst`
+    old_messages: tuple[int, ...] = ()  # used by stores from before `burst`
     more: bool = False  # it had more messages than are kept
     burst: list[TurnMessage] = []  # messages while it is open, see bursts.MESSAGES_KEPT
     closing: bool = False  # it has only closing remarks so far, needs no reply, and is counted when it ends
@@ -136,14 +136,18 @@ class Exposure(msgspec.Struct, array_like=True, gc=False):
     experiment: str
     variant: str
     goal: str
-    outcomes: list[str] = []
+    outcomes: tuple[str, ...] = ()
 
 
 _TEMPLATES_KEPT = 250  # a record stores the number of its template in one byte
 
 
-class ContactState(msgspec.Struct, array_like=True):
-    """One person on one business number."""
+class ContactState(msgspec.Struct, array_like=True, gc=False):
+    """One person on one business number.
+
+    What is empty for most contacts is a tuple. An empty tuple costs no object, and the thread that decodes many states
+    then starts the bot's garbage collector less often.
+    """
 
     phone_number_id: str  # label value of the business number
     last_received_at: float = 0.0  # arrival of the latest event
@@ -151,18 +155,18 @@ class ContactState(msgspec.Struct, array_like=True):
     last_reply_at: float = 0.0  # messages up to here are silent
     resolved: bool = False  # the conversation was resolved
     was_handed_over: bool = False  # used by stores from before `handover_hours`
-    handovers: list[float] = []  # times of open handovers; there are several only after a merge
+    handovers: tuple[float, ...] = ()  # times of open handovers; there are several only after a merge
     turns: list[Turn] = []  # the latest turn, and before it all others that are open
     pending: list[Item] = []
     seen: bytes = b""  # inbound messages and echoes
     records: bytes = b""  # outbound messages
-    templates: list[tuple[str, str]] = []
+    templates: tuple[tuple[str, str], ...] = ()
     aliases: list[int] = []  # other keys of this contact
-    runs: list[Run] = []  # open runs
-    exposures: list[Exposure] = []
+    runs: tuple[Run, ...] = ()  # open runs
+    exposures: tuple[Exposure, ...] = ()
     due: float = 0.0  # time of the next work as stored, in Unix seconds
     resolved_at: float = 0.0  # time of the latest resolve()
-    handover_hours: list[int] = []  # index into HOURS_LABELS for each of `handovers`
+    handover_hours: tuple[int, ...] = ()  # index into HOURS_LABELS for each of `handovers`
     preferences: dict[str, int] = {}  # WhatsApp's second of the latest choice, by category
     traces: dict[int, bytes] = {}  # contexts of spans, by message, of what is open or waits; see conversations.traces
 
@@ -189,10 +193,10 @@ class ContactState(msgspec.Struct, array_like=True):
         """Return the time of each open handover, and its index into HOURS_LABELS."""
         return list(zip_longest(self.handovers, self.handover_hours[: len(self.handovers)], fillvalue=0))
 
-    def set_handovers(self, handovers: list[tuple[float, int]]) -> None:
+    def set_handovers(self, handovers: Sequence[tuple[float, int]]) -> None:
         """Replace the open handovers."""
-        self.handovers = [since for since, _ in handovers]
-        self.handover_hours = [hours for _, hours in handovers]
+        self.handovers = tuple(since for since, _ in handovers)
+        self.handover_hours = tuple(hours for _, hours in handovers)
 
     def template_index(self, template: tuple[str, str]) -> int:
         """Return the number of a template in records, or 0 where there is no template or no room for more."""
@@ -201,7 +205,7 @@ class ContactState(msgspec.Struct, array_like=True):
         if template not in self.templates:
             if len(self.templates) >= _TEMPLATES_KEPT:
                 return 0
-            self.templates.append(template)
+            self.templates += (template,)
         return 1 + self.templates.index(template)
 
 

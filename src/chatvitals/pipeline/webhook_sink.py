@@ -36,6 +36,7 @@ class WebhookSink:
     __slots__ = (
         "_closings",
         "_put",
+        "_read",
         "advice",
         "before_receive",
         "clock",
@@ -73,6 +74,7 @@ class WebhookSink:
         """The log of advice that is given once."""
         self._put = put
         self._closings = ClosingRemarks(settings.closings)
+        self._read = self._decode  # one bound method for all webhooks that wait
 
     def tell_start(self) -> None:
         """Log the bot's set-up, once it is known and whenever it changes."""
@@ -128,7 +130,7 @@ class WebhookSink:
                 call()
         except Exception as error:  # noqa: BLE001 - the guard's work, without a context manager's cost per webhook
             self.guard.report("webhook", error)
-        return RawWebhook(self._decode, body, signature, self.clock())
+        return RawWebhook(self._read, body, signature, self.clock())
 
     def emit(self, event: Queued) -> None:
         """Hand an event to the pipeline. It never raises and never waits."""

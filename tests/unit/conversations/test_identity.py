@@ -153,14 +153,14 @@ def contacts(draw: st.DrawFn) -> ContactState:
     contact = ContactState(phone_number_id=NUMBER, turns=turns, last_message_at=starts[-1] if starts else 0.0)
     contact.set_handovers([(at, draw(st.integers(0, 2))) for at in draw(st.lists(TIMES, max_size=2))])
     contact.pending = [Item(Kind.DISMISS, at, at) for at in draw(st.lists(TIMES, max_size=3))]
-    contact.runs = [
+    contact.runs = tuple(
         Run(journey=name, step="s", started=EPOCH, entered=EPOCH, active=EPOCH, stalled_after=1.0,
             abandoned_after=2.0, expires_after=3.0)
         for name in draw(st.lists(NAMES, max_size=2, unique=True))
-    ]  # fmt: skip
-    contact.exposures = [Exposure(name, "v", "") for name in draw(st.lists(NAMES, max_size=3, unique=True))]
+    )  # fmt: skip
+    contact.exposures = tuple(Exposure(name, "v", "") for name in draw(st.lists(NAMES, max_size=3, unique=True)))
     for index, name in enumerate(draw(st.lists(NAMES, max_size=3, unique=True)), 1):
-        contact.templates.append((name, "en"))
+        contact.templates += ((name, "en"),)
         record = message_log.Record(draw(st.integers(0, 20)), EPOCH)
         record.template = index
         if message_log.find_record(contact.records, record.key) is None:
