@@ -10,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 import chatvitals
@@ -19,7 +20,7 @@ from chatvitals.pipeline.store_advice import StoreAdvice
 from chatvitals.runtime import pacing, workers
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
-from chatvitals.stores import open_store
+from chatvitals.stores import open_store, redis_codec
 from chatvitals.stores.base import Changes
 from chatvitals.stores.memory import MemoryStore
 from chatvitals.stores.sqlite import SQLiteStore
@@ -29,6 +30,8 @@ from chatvitals.whatsapp import signatures, webhook_parser
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from chatvitals.metrics.measurements import Cell
 
 
 def test_65_the_thread_gives_way_after_half_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +67,32 @@ def test_65_only_a_paced_thread_gives_way(monkeypatch: pytest.MonkeyPatch) -> No
     thread.start()
     thread.join()
     assert [ident for ident, _ in slept] == ids
+
+
+def test_65_a_thread_of_the_bot_is_paced_for_a_scrape_only() -> None:
+    """A page that is rendered on a thread of the bot gives way. Its other work does not."""
+    with pacing.paced():
+        assert pacing._thread.pace is not None
+    assert pacing._thread.pace is None
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_65_reading_many_cells_gives_way(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family of a thousand series is read in pieces of two hundred."""
+    cells: dict[Cell, float] = {("chatvitals_turns_open", (str(index), "first", ""), 0): 1.0 for index in range(1000)}
+    calls: list[int] = []
+    monkeypatch.setattr(pacing, "give_way", lambda: calls.append(1))
+    if kind == "sqlite":
+        store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+        with store.transaction() as transaction:
+            transaction.commit(Changes(increments=cells))
+        calls.clear()
+        found = store.cells()
+    else:
+        names = msgspec.msgpack.encode(list(cells))
+        found, _ = redis_codec.cells(names, b" ".join([b"1"] * len(cells)))
+    assert found == cells
+    assert len(calls) == 5
 
 
 def test_65_a_long_webhook_gives_way_between_its_items() -> None:

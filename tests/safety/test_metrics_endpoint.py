@@ -19,6 +19,7 @@ from chatvitals.events import Message, Webhook
 from chatvitals.exporters import text_format
 from chatvitals.exporters.prometheus import render
 from chatvitals.metrics import catalogue
+from chatvitals.runtime import pacing
 from chatvitals.stores.base import Changes
 from tests.helpers.single_worker import EPOCH, NUMBER, PHONE
 
@@ -235,7 +236,7 @@ def test_51_a_long_page_gives_way_after_each_ten_label_sets(
         log.append("x")
         return write(*args)
 
-    monkeypatch.setattr(text_format, "give_way", lambda: log.append(" "))
+    monkeypatch.setattr(pacing, "give_way", lambda: log.append(" "))
     monkeypatch.setattr(text_format, "_series", noting)
     vitals = start()
     for amount in (1.0, 2.0):

@@ -22,10 +22,9 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from chatvitals._version import __version__
-from chatvitals.exporters.text_format import give_way
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
-from chatvitals.runtime import spans
+from chatvitals.runtime import pacing, spans
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -97,7 +96,7 @@ def resource_metrics(part: Part) -> ResourceMetrics:
     for family in catalogue.FAMILIES.values():
         if part.values.get(family.name):
             metrics.append(_metric(family, part))
-            give_way()
+            pacing.give_way()
     return ResourceMetrics(part.resource, [ScopeMetrics(_SCOPE, metrics, "")], "")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatvitals.exporters.delta_claim import DeltaClaim, Pushed
 from chatvitals.metrics import catalogue
+from chatvitals.runtime import pacing
 from chatvitals.runtime.leased_thread import LeasedThread
 from chatvitals.stores.base import StoreUnavailableError
 
@@ -111,6 +112,7 @@ class OtlpPush(LeasedThread):
         return False
 
     def _run(self) -> None:
+        pacing.begin()
         stop = self._stop
         wait = self._interval
         while not stop.wait(min(wait, _RENEW_EVERY)):

@@ -13,9 +13,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from chatvitals.exporters.opentelemetry import NANO, bucket_counts, difference, resource_metrics
-from chatvitals.exporters.text_format import give_way
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
+from chatvitals.runtime import pacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,12 +66,12 @@ class _KeptResource:
             if not kept.update(family, part):
                 self._metrics[index].CopyFrom(_encoded_family(part, name))
                 self._families[name] = _KeptFamily(self._metrics[index], family, part)
-                give_way()
+                pacing.give_way()
         for name in catalogue.FAMILIES:
             if name not in self._families and part.values.get(name):
                 self._metrics.append(_encoded_family(part, name))
                 self._families[name] = _KeptFamily(self._metrics[-1], catalogue.FAMILIES[name], part)
-                give_way()
+                pacing.give_way()
 
 
 class _KeptFamily:
@@ -107,7 +107,7 @@ class _KeptFamily:
             if exemplars.get(labels) != self._exemplars.get(labels):
                 _mark(point, exemplars.get(labels, {}))
             if not count % _GIVE_WAY_AFTER:
-                give_way()
+                pacing.give_way()
         self._values, self._exemplars, self._start = values, exemplars, start
         return True
 

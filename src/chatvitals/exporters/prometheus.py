@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hmac
 import os
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,18 +10,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as PrometheusExemplar
 
-from chatvitals.exporters import content_negotiation
+from chatvitals.exporters import content_negotiation, text_blocks
 from chatvitals.exporters.snapshot import SnapshotReader, by_family
-from chatvitals.exporters.text_format import TextFormat, give_way
+from chatvitals.exporters.text_format import TextFormat
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
-from chatvitals.runtime import spans
+from chatvitals.runtime import pacing, spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from chatvitals.exporters.leader_election import LeaderElection
     from chatvitals.exporters.snapshot import Exemplars, Snapshot, Values
+    from chatvitals.exporters.text_blocks import TextBlock
     from chatvitals.metrics.catalogue import Family
     from chatvitals.metrics.measurements import Cell, Exemplar
     from chatvitals.pipeline.worker import Pipeline
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
     from chatvitals.tracking.journeys import Journey
 
+_GIVE_WAY_AFTER = 10  # label sets
 _MULTIPROCESS = {"PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"}
 _NOT_SHOWN = (
     "prometheus_client runs in multiprocess mode (PROMETHEUS_MULTIPROC_DIR is set). Usual /metrics handlers show no "
     "collector then. Serve the numbers with metrics_path=, vitals.metrics_app() or `chatvitals exporter`, or register "
     "vitals.collector in the registry that the handler itself creates."
 )
-_GZIP_LEVEL = 1  # metrics are repetitive, so higher levels cost several times the CPU for little
 
 
 class VitalsCollector(Collector):
@@ -78,15 +78,15 @@ class VitalsCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families. It never raises into a registry, which may be the host's."""
-        values, _, exemplars = self.snapshot()
+        with pacing.paced():
+            values, _, exemplars = self.snapshot()
         for family in catalogue.FAMILIES.values():
             found = values.get(family.name)
             if found:
-                with self._guard("metrics") as fence:
+                with self._guard("metrics") as fence, pacing.paced():
                     metric = _filled(family, found, exemplars.get(family.name, {}))
                 if not fence.failed:
                     yield metric
-                give_way()
 
     def snapshot(self) -> Snapshot:
         """Return the current snapshot of this process. It never raises."""
@@ -96,7 +96,11 @@ class VitalsCollector(Collector):
 
     def text(self, *, openmetrics: bool) -> bytes:
         """Return the current metrics of this process as text."""
-        return (self._openmetrics if openmetrics else self._text).render(self.snapshot())
+        return text_blocks.plain(self.blocks(openmetrics=openmetrics))
+
+    def blocks(self, *, openmetrics: bool) -> list[TextBlock]:
+        """Return the same text in blocks, for compression."""
+        return (self._openmetrics if openmetrics else self._text).blocks(self.snapshot())
 
 
 class Page(NamedTuple):
@@ -115,19 +119,20 @@ def page(collector: VitalsCollector, accept: str = "", accept_encoding: str = ""
         accept_encoding: the `Accept-Encoding` header.
 
     """
-    body, content_type = render(collector, accept)
+    packs = content_negotiation.wants_gzip(accept_encoding)
+    with pacing.paced():
+        blocks, content_type = _blocks(collector, accept)
+        body = text_blocks.gzipped(blocks) if packs else text_blocks.plain(blocks)
     headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
-    if content_negotiation.wants_gzip(accept_encoding):
-        body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    if packs:
         headers.append(("Content-Encoding", "gzip"))
     return Page(body, headers)
 
 
 def render(collector: VitalsCollector, accept: str = "") -> tuple[bytes, str]:
     """Return the exposition and its content type. The `Accept` header selects text or OpenMetrics."""
-    openmetrics = content_negotiation.wants_openmetrics(accept)
-    content_type = content_negotiation.OPENMETRICS if openmetrics else content_negotiation.TEXT
-    return collector.text(openmetrics=openmetrics), content_type
+    blocks, content_type = _blocks(collector, accept)
+    return text_blocks.plain(blocks), content_type
 
 
 def allows(token: str | None, given: list[bytes]) -> bool:
@@ -141,6 +146,12 @@ def families(cells: Mapping[Cell, float]) -> Iterator[Metric]:
         yield _filled(catalogue.FAMILIES[name], values, {})
 
 
+def _blocks(collector: VitalsCollector, accept: str) -> tuple[list[TextBlock], str]:
+    openmetrics = content_negotiation.wants_openmetrics(accept)
+    content_type = content_negotiation.OPENMETRICS if openmetrics else content_negotiation.TEXT
+    return collector.blocks(openmetrics=openmetrics), content_type
+
+
 def _metric(family: Family) -> Metric:
     if family.kind == "counter":
         return CounterMetricFamily(family.name.removesuffix("_total"), family.help)
@@ -151,13 +162,15 @@ def _metric(family: Family) -> Metric:
 
 def _filled(family: Family, values: Values, exemplars: Exemplars) -> Metric:
     metric = _metric(family)
-    for values_of_labels in sorted(values):
+    for count, values_of_labels in enumerate(sorted(values), 1):
         fields = values[values_of_labels]
         labels = {label: value for label, value in zip(family.all_labels, values_of_labels, strict=False) if value}
         if family.kind == "histogram":
             _add_histogram(metric, family, labels, fields, exemplars.get(values_of_labels, {}))
         else:
             metric.add_sample(family.name, labels, fields.get(0, 0.0))
+        if not count % _GIVE_WAY_AFTER:
+            pacing.give_way()
     return metric
 
 

@@ -17,8 +17,7 @@ from chatvitals.metrics.measurements import Exemplar, Measurements
 from chatvitals.pipeline import exemplars
 from chatvitals.quality import gauges as quality_view
 from chatvitals.quality import state
-from chatvitals.runtime import fork_hooks
-from chatvitals.runtime.pacing import Pace
+from chatvitals.runtime import fork_hooks, pacing
 from chatvitals.stores.base import StoreUnavailableError, mark_labels
 from chatvitals.stores.birth import StoreBirth, read_birth
 
@@ -80,6 +79,7 @@ class SnapshotReader:
         self._errors: Counter[str] = Counter()  # of a process without a pipeline
         self._last_own: dict[Cell, float] = {}  # own health at the last read of the store,
         self._shown: dict[Cell, float] = {}  # and in the last snapshot
+        self._starts: tuple[set[str], Bot, dict[str, list[tuple[str, ...]]]] = (set(), Bot(), {})
         self._lock = threading.Lock()  # scrapes and pushes come from several threads
         fork_hooks.watch(self)
 
@@ -129,9 +129,14 @@ class SnapshotReader:
         waiting, cells = self._cells()
         if self._birth is None:
             self._birth = read_birth(self._store)
-        self._last_own = {cell: value for cell, value in cells.items() if cell[0] in catalogue.OWN_HEALTH}
-        waiting.merge(cells)
-        values = by_family(waiting.increments)
+        values = by_family(cells)
+        self._last_own = {
+            (name, labels, field): value
+            for name in catalogue.OWN_HEALTH
+            for labels, fields in values.get(name, {}).items()
+            for field, value in fields.items()
+        }
+        _add(values, waiting)
         now = time.time() if self._pipeline is None else self._pipeline.clock()
         document, open_since = self._store.document(state.DOCUMENT), self._store.oldest_open()
         gauges: dict[str, Values] = {}
@@ -216,12 +221,26 @@ class SnapshotReader:
         numbers = set(self._settings.phone_number_id)
         for name, found in values.items():
             if catalogue.FAMILIES[name].per_number:
-                numbers.update(labels[0] for labels in found)
-        for family in catalogue.FAMILIES.values():
-            owners: list[tuple[str, ...]] = [(number,) for number in numbers] if family.per_number else [()]
-            for start in family.start_values(bot):
-                for owner in owners:
-                    values.setdefault(family.name, {}).setdefault((*owner, *start), {})
+                numbers.update([labels[0] for labels in found])
+        for name, starts in self._starts_of(numbers, bot).items():
+            found = values.setdefault(name, {})
+            for labels in starts:
+                if labels not in found:
+                    found[labels] = {}
+            pacing.give_way()
+
+    def _starts_of(self, numbers: set[str], bot: Bot) -> dict[str, list[tuple[str, ...]]]:
+        """Return the label values by family that start at 0. They seldom change between two scrapes."""
+        known_numbers, known_bot, starts = self._starts
+        if known_numbers != numbers or known_bot != bot:
+            starts = {}
+            for family in catalogue.FAMILIES.values():
+                owners: list[tuple[str, ...]] = [(number,) for number in numbers] if family.per_number else [()]
+                found = [(*owner, *start) for start in family.start_values(bot) for owner in owners]
+                if found:
+                    starts[family.name] = found
+            self._starts = numbers, bot, starts
+        return starts
 
     def _without_store(self, own: Measurements) -> dict[str, Values]:
         """Return only own health, including its last values from the store."""
@@ -267,10 +286,25 @@ class SnapshotReader:
 def by_family(cells: Mapping[Cell, float]) -> dict[str, Values]:
     """Return cells by family and label values. Families of a newer version are left out."""
     found: dict[str, Values] = {}
-    give_way = Pace().give_way
     for count, ((name, labels, field), value) in enumerate(cells.items(), 1):
-        if name in catalogue.FAMILIES:
-            found.setdefault(name, {}).setdefault(labels, {})[field] = value
+        values = found.get(name)
+        if values is None:
+            if name not in catalogue.FAMILIES:
+                continue
+            values = found[name] = {}
+        fields = values.get(labels)
+        if fields is None:
+            values[labels] = {field: value}
+        else:
+            fields[field] = value
         if not count % _GIVE_WAY_AFTER:
-            give_way()
+            pacing.give_way()
     return found
+
+
+def _add(values: dict[str, Values], amounts: Measurements) -> None:
+    """Add further amounts. Families of a newer version are left out."""
+    for (name, labels, field), amount in amounts.increments.items():
+        if name in catalogue.FAMILIES:
+            fields = values.setdefault(name, {}).setdefault(labels, {})
+            fields[field] = fields.get(field, 0.0) + amount

@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.utils import floatToGoString
 
+from chatvitals.exporters import text_blocks
+from chatvitals.exporters.text_blocks import TextBlock
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
-from chatvitals.runtime import spans
-from chatvitals.runtime.pacing import Pace
+from chatvitals.runtime import pacing, spans
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chatvitals.exporters.snapshot import Exemplars, Snapshot, Values
     from chatvitals.metrics.catalogue import Family
     from chatvitals.metrics.measurements import Exemplar
 
 _GIVE_WAY_AFTER = 10  # label sets; one of a histogram has about a dozen lines
-
-give_way = Pace().give_way
-"""Yield the interpreter lock after each half millisecond, so that the bot's event loop does not wait for a scrape."""
+_BLOCK = 100  # label sets; a change of one of them has the whole block compressed again
+_END = TextBlock(b"# EOF\n")
 
 
 class TextFormat:
@@ -36,36 +38,47 @@ class TextFormat:
 
     def render(self, snapshot: Snapshot) -> bytes:
         """Return the text of a snapshot."""
+        return text_blocks.plain(self.blocks(snapshot))
+
+    def blocks(self, snapshot: Snapshot) -> list[TextBlock]:
+        """Return the text of a snapshot in blocks. A block is the same object as before while its text is the same."""
         born = "" if snapshot.birth is None or not self._openmetrics else number_text(snapshot.birth.at)
-        pieces = []
+        blocks: list[TextBlock] = []
         for family in catalogue.FAMILIES.values():
             values = snapshot.values.get(family.name)
             if values:
                 exemplars = snapshot.exemplars.get(family.name, {}) if self._openmetrics else {}
-                pieces.append(self._family(family, values, born, exemplars))
-                give_way()
+                blocks += self._family(family, values, born, exemplars)
+                pacing.give_way()
         if self._openmetrics:
-            pieces.append("# EOF\n")
-        return "".join(pieces).encode()
+            blocks.append(_END)
+        return blocks
 
-    def _family(self, family: Family, values: Values, born: str, exemplars: Exemplars) -> str:
+    def _family(self, family: Family, values: Values, born: str, exemplars: Exemplars) -> list[TextBlock]:
         before = self._written.get(family.name)
-        if before is not None and before.born == born and before.exemplars == exemplars and before.values == values:
-            return before.text
-        known = before.series if before is not None and before.born == born else {}
-        old = before.values if before is not None else {}
-        marked = before.exemplars if before is not None else {}
+        if before is None or before.born != born:
+            before = _Written(born, {}, {}, {}, [])
+        elif before.exemplars == exemplars and before.values == values:
+            return before.blocks
         series: dict[tuple[str, ...], str] = {}
-        for count, labels in enumerate(sorted(values), 1):
-            text = known.get(labels)
-            if text is None or old[labels] != values[labels] or marked.get(labels) != exemplars.get(labels):
-                text = _series(family, labels, values[labels], born, exemplars.get(labels))
+        pieces = [self._head(family)]
+        blocks: list[TextBlock] = []
+        for count, labels in enumerate(before.order(values), 1):
+            marked, fields = exemplars.get(labels), values[labels]
+            text = before.series.get(labels)
+            if text is None or before.values[labels] != fields or before.exemplars.get(labels) != marked:
+                text = _series(family, labels, fields, born, marked)
             series[labels] = text
+            pieces.append(text)
+            if not count % _BLOCK:
+                blocks.append(before.block(len(blocks), pieces))
+                pieces = []
             if not count % _GIVE_WAY_AFTER:
-                give_way()
-        text = self._head(family) + "".join(series.values())
-        self._written[family.name] = _Written(born, values, exemplars, series, text)
-        return text
+                pacing.give_way()
+        if pieces:
+            blocks.append(before.block(len(blocks), pieces))
+        self._written[family.name] = _Written(born, values, exemplars, series, blocks)
+        return blocks
 
     def _head(self, family: Family) -> str:
         name = family.name.removesuffix("_total") if self._openmetrics else family.name
@@ -81,7 +94,19 @@ class _Written(NamedTuple):
     values: Values
     exemplars: Exemplars
     series: dict[tuple[str, ...], str]
-    text: str
+    """Lines by label values, in the order of the text."""
+    blocks: list[TextBlock]
+
+    def order(self, values: Values) -> Iterable[tuple[str, ...]]:
+        """Return the label values in the order of the text."""
+        return self.series if values.keys() == self.series.keys() else sorted(values)
+
+    def block(self, index: int, pieces: list[str]) -> TextBlock:
+        """Return the block at this place. A changed text has a new block."""
+        text = "".join(pieces).encode()
+        if index < len(self.blocks) and self.blocks[index].text == text:
+            return self.blocks[index]
+        return TextBlock(text)
 
 
 def escaped(value: str) -> str:

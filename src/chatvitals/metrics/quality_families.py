@@ -94,7 +94,7 @@ TEMPLATE_QUALITY = declare(
 TEMPLATE_STATUS = declare(
     "template_status",
     "gauge",
-    "1 for the template's status, 0 for all others.",
+    "1 for the template's status, 0 for APPROVED while it is another one.",
     "waba_id template language status",
     number=False,
     capped="waba_id template language",

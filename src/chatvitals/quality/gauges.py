@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Gauge: TypeAlias = tuple[Family, tuple[str, ...], float]
 
 _NUMBER_ENTITY = "number"
+_APPROVED = "APPROVED"
 
 
 def gauges(quality: Quality, now: float, numbers: Iterable[str] = ()) -> Iterator[Gauge]:
@@ -89,8 +90,9 @@ def _templates(templates: Iterable[Template]) -> Iterator[Gauge]:
     for labels, rating in ratings.items():
         yield catalogue.TEMPLATE_QUALITY, labels, rating
     for labels, found in statuses.items():
-        for status in enums.TEMPLATE_STATUSES:
-            yield catalogue.TEMPLATE_STATUS, (*labels, status), float(status in found)
+        for status in enums.TEMPLATE_STATUSES:  # a series for each of them would show no more
+            if status in found or status == _APPROVED:
+                yield catalogue.TEMPLATE_STATUS, (*labels, status), float(status in found)
 
 
 def _rating(rating: str) -> float:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MOST_AT_ONCE = 0.0005  # seconds of own work
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
@@ -36,6 +41,17 @@ _thread = _Thread()
 def begin() -> None:
     """Let the current thread pause from now on where it calls `give_way`."""
     _thread.pace = Pace()
+
+
+@contextmanager
+def paced() -> Iterator[None]:
+    """Let the current thread pause inside the block, for work of ours on a thread of the bot."""
+    before = _thread.pace
+    _thread.pace = Pace()
+    try:
+        yield
+    finally:
+        _thread.pace = before
 
 
 def give_way() -> None:

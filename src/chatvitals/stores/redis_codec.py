@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from math import inf
+from functools import lru_cache
+from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,11 +24,11 @@ ABSENT = bytes(8)
 
 _KEPT_SECONDS = 98 * 86_400  # default time to keep a state
 _NAMES_KEPT = 50_000
+_CELLS_AT_ONCE = 200
 _LINK = ord("L")
 
 _encode = msgspec.msgpack.Encoder().encode
 _rows = msgspec.msgpack.Decoder(list[bytes]).decode
-_cells = msgspec.msgpack.Decoder(list[tuple[str, tuple[str, ...], int]]).decode
 _cell = msgspec.msgpack.Decoder(tuple[str, tuple[str, ...], int]).decode
 _raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _mark = msgspec.msgpack.Decoder(tuple[str, str]).decode
@@ -67,21 +68,35 @@ def cells(names: bytes, values: bytes) -> tuple[dict[Cell, float], int]:
         values: numbers, separated by spaces.
 
     """
+    found: dict[Cell, float] = {}
+    numbers = values.split(b" ") if values else []
+    packed: list[msgspec.Raw] = []
+    with suppress(msgspec.MsgspecError):  # a name that is not valid MessagePack hides all names
+        packed = _raw(names)
+    for count, (name, text) in enumerate(zip(packed, numbers, strict=False), 1):
+        cell = _cell_named(bytes(name))
+        value = _value(text)
+        if cell is not None and -inf < value < inf:
+            found[cell] = value
+        if not count % _CELLS_AT_ONCE:
+            pacing.give_way()
+    return found, len(numbers) - len(found)
+
+
+@lru_cache(maxsize=131_072)  # a scrape reads the names of the last scrape again
+def _cell_named(name: bytes) -> Cell | None:
     try:
-        read = list(zip(_cells(names), map(float, values.split()), strict=True))
-    except (msgspec.MsgspecError, ValueError):
-        read = _one_by_one(names, values)
-    found = {cell: value for cell, value in read if -inf < value < inf and all(map(is_label, cell[1]))}
-    return found, values.count(b" ") + bool(values) - len(found)
+        cell = _cell(name)
+    except msgspec.MsgspecError:
+        return None
+    return cell if all(map(is_label, cell[1])) else None
 
 
-def _one_by_one(names: bytes, values: bytes) -> list[tuple[Cell, float]]:
-    found: list[tuple[Cell, float]] = []
-    with suppress(msgspec.MsgspecError):  # a name that is not valid MessagePack hides the names behind it
-        for name, value in zip(_raw(names), values.split(), strict=False):
-            with suppress(msgspec.MsgspecError, ValueError):
-                found.append((_cell(bytes(name)), float(value)))
-    return found
+def _value(text: bytes) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return nan
 
 
 def marks(found: list[bytes]) -> dict[tuple[str, str], float]:

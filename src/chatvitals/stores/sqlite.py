@@ -115,8 +115,7 @@ class SQLiteStore:
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells, read in one statement and so as of one time."""
         with self._translated():
-            rows = self._connection().execute("SELECT family, labels, field, value FROM cells").fetchall()
-        cells, self.unreadable = statements.cells_of(rows)
+            cells, self.unreadable = statements.all_cells(self._connection())
         return cells
 
     def oldest_open(self) -> dict[tuple[str, str], float]:
@@ -379,9 +378,8 @@ def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
     marks = connection.execute("SELECT kind, number, key, at FROM open_since")
     while rows := marks.fetchmany(_DUMPED_AT_ONCE):
         yield Changes(open_since={(kind, number, key): at for kind, number, key, at in rows})
-    cells = connection.execute("SELECT family, labels, field, value FROM cells")
     documents = connection.execute("SELECT name, value FROM documents")
-    yield Changes(increments=statements.cells_of(cells)[0], documents=dict(documents))
+    yield Changes(increments=statements.all_cells(connection)[0], documents=dict(documents))
 
 
 def _cell_rows(cells: dict[Cell, float]) -> list[tuple[str, str, int, float]]:

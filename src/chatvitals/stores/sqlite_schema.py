@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
+from functools import lru_cache
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from chatvitals.runtime import pacing
 from chatvitals.stores.base import StoreMistakeError, StoreUnavailableError, is_label
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
 
     from chatvitals.metrics.measurements import Cell
 
@@ -38,6 +40,8 @@ ALTER TABLE kept RENAME TO documents;
 DELETE FROM documents WHERE name LIKE 'lease:%';
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT, given REAL, ends REAL) WITHOUT ROWID;
 """
+_CELLS_AT_ONCE = 200
+_decode_labels = msgspec.json.Decoder(tuple[str, ...]).decode
 _TABLES_OF_1 = {"contacts", "marks", "cells", "kept"}  # this format had no application id
 
 # an unchanged due time is not written again, because the index on it is the most expensive part of a write
@@ -137,19 +141,25 @@ def bring_up_to_date(connection: sqlite3.Connection, name: str) -> None:
             connection.execute("ROLLBACK")
 
 
-def cells_of(rows: Iterable[tuple[str, str, int, float]]) -> tuple[dict[Cell, float], int]:
-    """Return the cells in rows of the table, and the number of unreadable rows."""
-    texts: dict[str, tuple[str, ...] | None] = {}
+def all_cells(connection: sqlite3.Connection) -> tuple[dict[Cell, float], int]:
+    """Return all metric cells, read in one statement and so as of one time, and the number of unreadable rows.
+
+    It gives way to other threads between its pieces, because a store of many business numbers has many cells.
+    """
     cells: dict[Cell, float] = {}
     unreadable = 0
-    for family, text, field, value in rows:
-        if text not in texts:
-            texts[text] = _labels(text)
-        labels = texts[text]
-        if labels is None or not isinstance(value, float) or not -inf < value < inf or not isinstance(field, int):
-            unreadable += 1
-        else:
-            cells[family, labels, field] = value
+    cursor = connection.execute("SELECT family, labels, field, value FROM cells")
+    try:
+        while rows := cursor.fetchmany(_CELLS_AT_ONCE):
+            for family, text, field, value in rows:
+                labels = _labels(text)
+                if labels is None or not isinstance(value, float) or not -inf < value < inf or type(field) is not int:
+                    unreadable += 1
+                else:
+                    cells[family, labels, field] = value
+            pacing.give_way()
+    finally:
+        cursor.close()  # an open cursor would keep the log of the file from being emptied
     return cells, unreadable
 
 
@@ -167,16 +177,17 @@ def read_cells(path: str | os.PathLike[str]) -> dict[Cell, float]:
         try:
             if not version_of(connection, str(path)):
                 raise StoreUnavailableError(f"the file {path} is empty and not a store of chatvitals")
-            return cells_of(connection.execute("SELECT family, labels, field, value FROM cells"))[0]
+            return all_cells(connection)[0]
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise StoreUnavailableError(f"the store file {path} cannot be read ({error})") from None
 
 
+@lru_cache(maxsize=32_768)  # a scrape reads the labels of the last scrape again
 def _labels(text: str) -> tuple[str, ...] | None:
     try:
-        labels = json.loads(text)
-    except (ValueError, TypeError):
+        labels = _decode_labels(text)
+    except (msgspec.MsgspecError, TypeError, UnicodeError):
         return None
-    return tuple(labels) if isinstance(labels, list) and all(map(is_label, labels)) else None
+    return labels if all(map(is_label, labels)) else None

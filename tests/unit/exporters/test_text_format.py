@@ -45,6 +45,16 @@ def test_one_changed_series_does_not_keep_the_others_from_being_reused(monkeypat
     assert 'chatvitals_turns_open{phone_number_id="11"} 2.0\nchatvitals_turns_open{phone_number_id="22"} 4.0' in second
 
 
+def test_only_blocks_with_a_change_are_new() -> None:
+    """What is the same object was compressed by an earlier scrape already."""
+    text = TextFormat(openmetrics=True)
+    numbers: Values = {(f"{index:03}",): {0: 1.0} for index in range(250)}
+    before = text.blocks(snapshot(turns_open=dict(numbers), fallbacks_total={("1",): {0: 1.0}}))
+    after = text.blocks(snapshot(turns_open=numbers | {("120",): {0: 2.0}}, fallbacks_total={("1",): {0: 1.0}}))
+    assert [one is other for one, other in zip(before, after, strict=True)] == [True, False, True, True, True]
+    assert after[1].text == before[1].text.replace(b'"120"} 1.0', b'"120"} 2.0')
+
+
 def test_a_series_that_went_is_not_shown_again() -> None:
     """What was written before is no promise."""
     text = TextFormat(openmetrics=False)

@@ -402,6 +402,15 @@ def test_a_reinstated_template_is_approved() -> None:
     assert bench.differs({'template_status_changes_total{status="APPROVED",reason="NONE"}': 1}) == []
 
 
+def test_a_template_shows_its_status_and_whether_it_is_approved() -> None:
+    """The twelve statuses that it has not are absent, because an account may have thousands of templates."""
+    bench = Bench()
+    bench.change("message_template_status_update", template_value(event="PAUSED"), time=int(NOW))
+    lines = [line for line in bench.exposition().splitlines() if "template_status{" in line]
+    assert len(lines) == 2
+    assert bench.differs({'template_status{status="APPROVED"}': 0, 'template_status{status="PAUSED"}': 1}) == []
+
+
 def test_the_list_of_templates_is_complete() -> None:
     """What it lacks is gone, unless something newer was heard of it."""
     bench = Bench()
