@@ -134,13 +134,18 @@ class Pipeline:
         return self._size
 
     def drain(self) -> bool:
-        """Commit the queue's content. Return False if the store could not accept it."""
+        """Commit the events that wait now. Return False if the store could not accept it.
+
+        Events that come meanwhile wait for the next call, because a commit costs about as much as several events.
+        """
         with self._work:
             self._dropped.count()
             if not self._ask_again():
                 return False
-            while self._queue:
-                batch = self._next_batch()
+            left = len(self._queue)
+            while left > 0 and self._queue:
+                batch = self._next_batch(left)
+                left -= len(batch)
                 if not self._commit_or_keep(batch):
                     return False
             return True
@@ -250,12 +255,12 @@ class Pipeline:
         while not self._closing and time.monotonic() < deadline:
             time.sleep(min(0.05, seconds))
 
-    def _next_batch(self) -> list[Decoded]:
-        """Take events from the queue. Webhooks are decoded here, off the bot's path."""
+    def _next_batch(self, most: int) -> list[Decoded]:
+        """Take at most `most` items from the queue. Webhooks are decoded here, off the bot's path."""
         batch: list[Queued] = []
         size = 0
         with self._lock:
-            while self._queue and size < _MOST_EVENTS:
+            while self._queue and size < _MOST_EVENTS and len(batch) < most:
                 event = self._queue.popleft()
                 size += event_count(event)
                 batch.append(event)
