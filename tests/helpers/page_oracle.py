@@ -200,7 +200,7 @@ class Reader:
         turn.messages.append(thing)
         if turn.closing and not thing.closing:
             self.counts["conversations", turn.begins] += bool(turn.begins)
-            turn.closing, turn.start, turn.second = False, thing.at, thing.second
+            turn.closing, turn.start, turn.second, turn.inherited = False, thing.at, thing.second, False
             turn.label = "first" if turn.begins else label
             self.counts["opened", turn.label] += 1
         elif (

@@ -176,7 +176,7 @@ class PersonReader(PersonCounts):
         if turn.closing and not fact.closing:
             if turn.origin:
                 self.count("conversations_started_total", origin=turn.origin)
-            turn.closing, turn.start, turn.second = False, fact.at, fact.second
+            turn.closing, turn.start, turn.second, turn.inherited = False, fact.at, fact.second, False
             turn.label = "first" if turn.origin else label
             turn.hours = self.rules.in_hours(fact.at)
             self.count("turns_opened_total", turn=turn.label, in_hours=turn.hours)

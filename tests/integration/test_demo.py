@@ -103,7 +103,7 @@ def test_a_bot_that_does_not_start_is_quoted(
     broken.write_text("raise SystemExit('no such model')\n")
     monkeypatch.setattr(processes, "bot_file", lambda: broken)
     assert demo.run(1, "calm", plain=True, port=0) == _common.WRONG
-    assert "the bot did not start; it wrote:\nno such model" in capsys.readouterr().err
+    assert "the bot did not start. It wrote:\nno such model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

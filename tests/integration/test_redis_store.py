@@ -479,9 +479,9 @@ def test_a_redis_that_loads_its_data_is_waited_for(server: RedisServer, tmp_path
     slow = RedisServer(tmp_path, "--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024")
     with slow:
         store = RedisStore(slow.url)
-        with pytest.raises(StoreUnavailableError, match="is loading its data; waiting for it"):
+        with pytest.raises(StoreUnavailableError, match="is loading its data: chatvitals waits for it"):
             store.cells()
-        with pytest.raises(StoreUnavailableError, match="is loading its data; waiting for it"):
+        with pytest.raises(StoreUnavailableError, match="is loading its data: chatvitals waits for it"):
             commit(store, Changes(increments={CELL: 1.0}))
         store.close()
 

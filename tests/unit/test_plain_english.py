@@ -1,4 +1,4 @@
-"""Every docstring begins with a plain sentence (CONTRIBUTING.md, Sentences)."""
+"""Docstrings begin with a plain sentence, and no text holds a semicolon (CONTRIBUTING.md, Sentences)."""
 
 import ast
 import re
@@ -13,8 +13,8 @@ LONGEST_LINE = 120
 MOST_WORDS = 20
 
 
-class FirstLine(NamedTuple):
-    """The first line of a docstring."""
+class Text(NamedTuple):
+    """A text that a person reads."""
 
     place: str
     text: str
@@ -46,7 +46,7 @@ RULES = {
 }
 
 
-def first_lines() -> Iterator[FirstLine]:
+def first_lines() -> Iterator[Text]:
     """Yield the first line of every docstring of the package."""
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -56,13 +56,38 @@ def first_lines() -> Iterator[FirstLine]:
                     name = getattr(node, "name", "the module")
                     line = getattr(node, "lineno", 1)
                     place = f"{path.relative_to(SOURCE.parent)}:{line} ({name})"
-                    yield FirstLine(place, docstring.splitlines()[0])
+                    yield Text(place, docstring.splitlines()[0])
 
 
 ALL_LINES = tuple(first_lines())
 
 
-def listed(lines: list[FirstLine]) -> str:
+def texts() -> Iterator[Text]:
+    """Yield every text in the code of the package, docstrings included. A field of an f-string is shown as `{}`."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in parts:
+                text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+            else:
+                continue
+            yield Text(f"{path.relative_to(SOURCE.parent)}:{node.lineno}", text)
+
+
+def has_semicolon(text: str) -> bool:
+    """Return whether a semicolon parts two sentences. The parameters of a media type are no sentence."""
+    return re.search(r";\s+(?!charset=|version=)[^\s]", text) is not None and not is_sql(text)
+
+
+def is_sql(text: str) -> bool:
+    """Return whether a text holds SQL statements."""
+    return re.match(r"\s*(CREATE|ALTER) TABLE ", text) is not None
+
+
+def listed(lines: list[Text]) -> str:
     """Return lines for the message of a failing test."""
     return "".join(f"\n  {line.place}: {line.text}" for line in lines)
 
@@ -100,3 +125,23 @@ def test_predicates_begin_with_return_whether() -> None:
     """A function whose result is a bool says so in Python's usual words."""
     found = [line for line in ALL_LINES if re.match(r"(Return|Say|Tell) if\b|Check if\b|True (if|when)\b", line.text)]
     assert not found, f"write 'Return whether':{listed(found)}"
+
+
+def test_no_text_holds_a_semicolon() -> None:
+    """Errors, log lines, help and docstrings say one idea in a sentence."""
+    found = [text for text in texts() if has_semicolon(text.text)]
+    assert not found, f"write two sentences:{listed(found)}"
+
+
+@pytest.mark.parametrize("text", ["it failed; try again", "{}; {}", "a line;\nanother line"])
+def test_semicolons_are_found_in(text: str) -> None:
+    """The check above can fail."""
+    assert has_semicolon(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["text/plain; charset=utf-8", ";", ";\n", "&lt;", "\nCREATE TABLE a (b);\nCREATE TABLE c (d)"]
+)
+def test_no_semicolons_of_sentences_are_found_in(text: str) -> None:
+    """Media types, separators, entities and SQL need their semicolons."""
+    assert not has_semicolon(text)

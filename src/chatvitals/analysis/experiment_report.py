@@ -137,7 +137,7 @@ def _waits(each: Against, control: str) -> str:
         return f"{each.variant}: too few waits to compare"
     pairs = f"a wait of {each.variant} was the longer one in {round((each.waits.value + 0.5) * 100)} of 100 pairs"
     if each.waits.direction == 0:
-        return f"{each.variant} and {control} waited alike ({pairs}; 50: no difference)"
+        return f"{each.variant} and {control} waited alike ({pairs}, where 50 means no difference)"
     return f"{each.variant} waited {'longer' if each.waits.direction > 0 else 'less'} than {control} ({pairs})"
 
 

@@ -192,8 +192,8 @@ def _from_figures(found: Situation, number: str, sides: tuple[Figures, Figures],
     if budget > 1:
         over = month.over_minute.count - (1 - OBJECTIVE) * month.over_minute.total
         found.add(
-            f"Over {counted(days, 'day')}, {percent(month.over_minute.value)} waited over a minute{at}; "
-            f"{percent(1 - OBJECTIVE)} is the budget. Last week: {percent(recent.over_minute.value)}.",
+            f"Over {counted(days, 'day')}, {percent(month.over_minute.value)} waited over a minute{at}. "
+            f"The budget is {percent(1 - OBJECTIVE)}. Last week: {percent(recent.over_minute.value)}.",
             over / max(days / 7, 1) if recent.over_minute.value > 1 - OBJECTIVE else over / max(days, 1) / 7,
         )
 

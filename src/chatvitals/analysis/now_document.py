@@ -75,6 +75,6 @@ def document(found: Situation) -> Document:
     todos = found.ranked()
     numbered = [f"{place} {todo.what}" for place, todo in enumerate(todos, 1)]
     made.section("Worth doing today, most useful first", *(numbered or ["Nothing: all is as usual."]))
-    made.section("", f"Not measured: {'; '.join(found.missing)}.")
+    made.section("", *(f"Not measured: {each}." for each in found.missing))
     made.data = msgspec.to_builtins(found) | {"todos": msgspec.to_builtins(todos)}
     return made

@@ -41,7 +41,7 @@ def document(scope: Scope) -> Document:
         by_number.add(str(number), count(lost), count(all_turns), percent(Share(lost, all_turns).value))
     made.section("By number", by_number)
     made.section(
-        "By version of the bot; an unanswered turn counts a day after its last message", _by_version(scope, ended)
+        "By version of the bot. An unanswered turn counts a day after its last message", _by_version(scope, ended)
     )
     kinds = [
         counted(ended(scope.period, outcome=NO_ANSWER, turn="first"), "first message"),

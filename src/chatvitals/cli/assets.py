@@ -81,7 +81,7 @@ def run(
         target: names for the objects of Kubernetes. None writes no objects.
 
     Returns:
-        0; 1 when a file is missing, cannot be written or would be overwritten; 2 for an invalid objective.
+        0, or 1 when a file is missing, cannot be written or would be overwritten, or 2 for an invalid objective.
     """
     try:
         made = bundle.files(
@@ -99,7 +99,7 @@ def run(
             listed = "".join(f"\n  {folder / name}" for name in differing)
             return _common.refused(
                 "assets",
-                f"these files differ from what would be written; --force overwrites them:{listed}",
+                f"these files differ from what would be written. --force overwrites them:{listed}",
                 _common.FAILED,
             )
         for name, text in made.items():
@@ -109,7 +109,7 @@ def run(
         return _common.refused("assets", f"{error.filename}: {error.strerror}", _common.FAILED)
     sys.stdout.write(
         f"Wrote {len(made)} files to {folder}, for {share:g} of the turns answered within {threshold} s.\n"
-        f"{folder / 'README.md'} says how to load them; to look at them with the demo bot:\n"
+        f"{folder / 'README.md'} says how to load them. To look at them with the demo bot:\n"
         f"  docker compose -f {folder / 'compose.yaml'} up\n"
     )
     if target is not None:

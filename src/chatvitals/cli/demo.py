@@ -61,7 +61,7 @@ def run(
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "chatvitals":
             raise
-        return _common.refused("demo", f"{error.name} is not installed; the demo needs: pip install 'chatvitals[demo]'")
+        return _common.refused("demo", f"{error.name} is not installed. The demo needs: pip install 'chatvitals[demo]'")
     if wrong := _wrong(duration, scenario, SCENARIOS):
         return _common.refused("demo", wrong)
     view = PlainView() if plain or not sys.stdout.isatty() else RichView()
@@ -78,7 +78,7 @@ def run(
 def _wrong(duration: float | None, scenario: str, scenarios: Mapping[str, Scenario]) -> str:
     """Return the error in the command's arguments, or the empty string."""
     if scenario not in scenarios:
-        return f"there is no scenario {scenario!r}; the scenarios are: {', '.join(scenarios)}"
+        return f"there is no scenario {scenario!r}. The scenarios are: {', '.join(scenarios)}"
     if duration is None:
         return ""
     if not 0 < duration < float("inf"):

@@ -9,7 +9,7 @@ from chatvitals.cli import _common
 from chatvitals.settings import SettingsError
 
 _EPILOG = """\
---app takes everything from the bot's code; run it in the bot's folder, with the
+--app takes everything from the bot's code. Run it in the bot's folder, with the
 bot's variables. Everything that is not known is skipped, and the report says
 how to enable it. The last line names the one next step.
 Each option can be set by an environment variable. Prefer variables for secrets.
@@ -42,7 +42,7 @@ def configure(doctor: argparse.ArgumentParser) -> None:
     doctor.formatter_class = argparse.RawDescriptionHelpFormatter
     whatsapp = doctor.add_argument_group("WhatsApp")
     whatsapp.add_argument("--access-token", metavar="T", help="access token of a system user")
-    whatsapp.add_argument("--waba", action="append", metavar="ID", help="WhatsApp Business Account; may be repeated")
+    whatsapp.add_argument("--waba", action="append", metavar="ID", help="WhatsApp Business Account (may be repeated)")
     whatsapp.add_argument("--app-id", metavar="ID", help="id of the app, needed to list its webhook fields")
     whatsapp.add_argument("--app-secret", metavar="S", help="the app's secret")
     whatsapp.add_argument("--graph-url", metavar="URL", help="another address of the Graph API")

@@ -180,9 +180,9 @@ def funnels(found: Iterable[Sample], *, number: str | None = None, journey: str 
         if name and (number is None or owner in {number, ""}):
             _add(made.setdefault(name, Funnel(name)), sample)
     if number is not None and number not in numbers:
-        raise WrongNameError(f"there is no business number {number}; there are: {_listed(numbers)}")
+        raise WrongNameError(f"there is no business number {number}. The numbers are: {_listed(numbers)}")
     if journey is not None and journey not in made:
-        raise WrongNameError(f"there is no journey {journey}; there are: {_listed(made)}")
+        raise WrongNameError(f"there is no journey {journey}. The journeys are: {_listed(made)}")
     return [made[name] for name in sorted(made) if journey in {None, name}]
 
 

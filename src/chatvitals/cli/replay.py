@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Feed a log of raw webhook bodies through the same rules, with the log's own clock. Each line is a JSON "
         'object: {"received": 1795392000.2, "body": "…" or "base64": "…", "headers": {…}}.'
     )
-    parser.add_argument("file", type=Path, metavar="FILE.jsonl", help="the log; - reads standard input")
+    parser.add_argument("file", type=Path, metavar="FILE.jsonl", help="the log (- reads standard input)")
     parser.add_argument(
         "--openmetrics", type=Path, metavar="OUT", help="write all metrics over time, for backfilling Prometheus"
     )
@@ -70,7 +70,7 @@ def run(path: Path, openmetrics: Path | None, *, every: float) -> int:
             source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
             size = None if str(path) == "-" else path.stat().st_size
             if openmetrics is not None and _is_same(source, openmetrics):
-                return _common.refused("replay", f"{openmetrics} is the log itself; name another file for the output")
+                return _common.refused("replay", f"{openmetrics} is the log itself. Name another file for the output")
             spool = None if openmetrics is None else stack.enter_context(Spool(openmetrics))
             replay = _Replay(settings, spool, every)
             replay.read(source, watched(stack, "replaying", size))

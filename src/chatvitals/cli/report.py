@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     analysis_options.add_output(parser)
     parser.add_argument("--drop", metavar="DAY", default="last", help="the fall: last or a day (default: last)")
     parser.add_argument(
-        "--days", type=analysis_options.days, metavar="N", help="days to look back (default: 30; 90 for a drop)"
+        "--days", type=analysis_options.days, metavar="N", help="days to look back (default: 30, or 90 for a drop)"
     )
     parser.add_argument("--number", metavar="N", help="the business number: its id, its digits or its name")
     parser.add_argument("--from", dest="start", metavar="TIME", help="start of the period, instead of --days")
@@ -53,7 +53,7 @@ def _answer(options: argparse.Namespace) -> Document:
 
     calendar = Calendar(options.tz, time.time())
     if (options.name is not None) != (options.subject == "journey"):
-        raise WrongNameError("report journey needs the name of one journey; the other reports take no name")
+        raise WrongNameError("report journey needs the name of one journey. The other reports take no name")
     if options.html is not None and options.subject != "drop":
         raise WrongNameError("--html is for the report on a drop")
     if options.subject == "drop":

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="random seed; the same seed gives the same history (default: 1)",
+        help="random seed, with which the history can be repeated (default: 1)",
     )
     parser.add_argument(
         "--every",

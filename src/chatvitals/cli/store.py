@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     lines = actions.add_parser(
         "export",
         help="write cells and contacts as JSON lines",
-        description="Write all metric cells and contact states as JSON lines. Contacts are keyed hashes; the key is "
+        description="Write all metric cells and contact states as JSON lines. Contacts are keyed hashes. The key is "
         "not written.",
     )
     lines.add_argument("url", metavar="URL")

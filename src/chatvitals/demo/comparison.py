@@ -166,7 +166,7 @@ def verdict(rows: list[Row]) -> str:
     apart = [row for row in rows if not row.agrees]
     if not apart:
         return "Customers and metrics agree."
-    said = "; ".join(
+    said = ". ".join(
         f"{row.name}: customers measured {row.measured}, metrics say {row.reported} (allowed: {row.allowed})"
         for row in apart
     )

@@ -121,7 +121,7 @@ class Bot:
                 if answer.status_code == 200 and answer.text == params["hub.challenge"]:
                     return
             await asyncio.sleep(0.03)
-        raise StartError(f"the bot did not start; it wrote:\n{self.words.strip() or '(nothing)'}")
+        raise StartError(f"the bot did not start. It wrote:\n{self.words.strip() or '(nothing)'}")
 
     def think(self, ranges: Sequence[tuple[float, float]]) -> None:
         """Let the bot think for a time in one of `ranges` (seconds), from its next answer on."""

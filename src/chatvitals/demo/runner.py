@@ -99,7 +99,7 @@ async def play(scenario: Scenario, view: View, *, duration: float | None, port: 
                 view.say("No more messages come. The last numbers settle.")
                 reported = await _close(world, scenario, truth, view, began=began)
             except httpx.HTTPError as error:
-                raise StartError(f"the bot no longer answers ({error!r}); it wrote:\n{world.bot.words}") from None
+                raise StartError(f"the bot no longer answers ({error!r}). It wrote:\n{world.bot.words}") from None
             rows = comparison.compare(truth, reported)
             if scenario.rated:
                 rows += world.seen.rows(truth, whole=duration is not None and not stop.is_set())
@@ -194,7 +194,7 @@ async def _show(  # noqa: PLR0913 - as above
         if duration is not None and elapsed >= duration:
             break
         if not world.bot.running:
-            raise StartError(f"the bot ended; it wrote:\n{world.bot.words}")
+            raise StartError(f"the bot ended. It wrote:\n{world.bot.words}")
         if elapsed >= next_scrape:
             next_scrape = elapsed + _SCRAPE_SECONDS
             reported = await _scrape(world)
@@ -267,7 +267,7 @@ def _notes(world: _World, reported: Reported) -> list[str]:
     posted = f"{delivery.posts} webhooks posted, {delivery.retries} of them again"
     notes = [
         "Orders: how many reached a step, how often it was entered, how many left or are still there.",
-        f"{posted}; {api.accepted} sends accepted, {api.refused} refused.",
+        f"{posted}. {api.accepted} sends accepted, {api.refused} refused.",
     ]
     if reported.internal_errors or reported.dropped:
         notes.append(f"Inside chatvitals: {reported.internal_errors:g} errors, {reported.dropped:g} events not used.")

@@ -41,7 +41,7 @@ class Scenario:
         """Return a sentence on the orders that were lost for lack of an answer, and the orders that were paid."""
         orders = "order" if paid == 1 else "orders"
         if not lost:
-            return f"Nobody left without an answer; {paid} {orders} paid for."
+            return f"Nobody left without an answer. {paid} {orders} paid for."
         cost = "order" if lost == 1 else "orders"
         return f"{self.culprit} cost {lost} {cost}: so many customers gave up. {paid} {orders} paid for."
 
@@ -100,7 +100,7 @@ OUTAGE = Scenario(
 
 QUALITY_DROP = Scenario(
     name="quality-drop",
-    about="a slow bot is blocked; its rating falls",
+    about="a slow bot is blocked, and its rating falls",
     think=((0.5, 1.5),),
     later=((0.5, 1.5), (4.0, 15.0), (4.0, 15.0), (4.0, 15.0)),
     blocks=0.6,

@@ -78,14 +78,14 @@ def overrides(waba: str, subscribed: Subscription, numbers: Iterable[Json], call
     if not subscribed.known and not found:
         return skipped(_OVERRIDE, "not known, as the subscription could not be read", subject=waba)
     if not elsewhere:
-        return ok(_OVERRIDE, "none; all webhooks go to the app's callback address", subject=waba)
+        return ok(_OVERRIDE, "none, so all webhooks go to the app's callback address", subject=waba)
     address, whose = next(iter(elsewhere.items()))
     own = f" ({http.shown(callback)})" if callback else ""
     return attention(
         _OVERRIDE,
         f"messages of {whose} go to {http.shown(address)}, but webhooks about quality, templates and the account "
         f"always go to the app's own callback address{own}",
-        "point that address to this bot as well, or remove the override; otherwise these gauges stay empty",
+        "point that address to this bot as well, or remove the override. Otherwise these gauges stay empty",
         subject=waba,
     )
 

@@ -57,7 +57,7 @@ def callback(known: str, url: str) -> Finding:
     if not url:
         return skipped(_CALLBACK, f"webhooks go to {where}", "--url (CHATVITALS_WEBHOOK_URL) compares it with yours")
     if http.is_loopback(url):
-        return ok(_CALLBACK, f"webhooks go to {where}; --url is a local address")
+        return ok(_CALLBACK, f"webhooks go to {where}, and --url is a local address")
     if same(known, url):
         return ok(_CALLBACK, f"webhooks go to {where}")
     return attention(

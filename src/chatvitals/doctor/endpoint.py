@@ -101,4 +101,4 @@ def _hint(answer: http.HttpAnswer) -> str:
         return "check the path of --url, and that the bot accepts GET and POST there"
     if answer.status >= 500:
         return "see the bot's log, because this request makes it fail"
-    return "compare the verify token with the bot's; a proxy in front of it may require a login"
+    return "compare the verify token with the bot's, and look for a proxy that requires a login"

@@ -98,7 +98,7 @@ class Graph:
             says, do_next = http.why(error, self._host)
             return f"the Graph API cannot be asked: {says}", do_next
         if error.kind == "malformed":
-            return str(error), "check CHATVITALS_GRAPH_URL; a proxy or a sign-in page may answer in the API's place"
+            return str(error), "check CHATVITALS_GRAPH_URL. A proxy or a sign-in page may answer in the API's place"
         if error.kind == "rate_limited":
             wait = f"{error.wait / 60:.0f} min" if error.wait >= 60 else "an hour"
             do_next = f"wait {wait}, and look for a program that sends too many requests with this token"

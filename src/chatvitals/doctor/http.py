@@ -91,7 +91,7 @@ def why(error: BaseException, where: str) -> tuple[str, str]:
         return f"the name {where} is not known", "check the spelling, or the DNS of this machine"
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         says = f"the TLS certificate of {where} is not valid for it"
-        return says, "renew the certificate, or add the missing chain; WhatsApp refuses it as well"
+        return says, "renew the certificate, or add the missing chain. WhatsApp refuses it as well"
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return f"{where} does not use TLS", "check whether the address should begin with http:// instead"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):

@@ -56,7 +56,7 @@ def last_webhook(found: list[Sample] | None, now: float) -> Finding:
             f"no webhook was accepted, and {refused:.0f} had no valid signature",
             "compare the bot's app_secret with the App Dashboard, and check that no proxy rewrites bodies",
         )
-    do_next = "send a message to the number; if no webhook arrives, check the subscription and the callback URL"
+    do_next = "send a message to the number. If no webhook arrives, check the subscription and the callback URL"
     if not last:
         return attention(_WEBHOOK, "no webhook has ever come", do_next)
     age = now - last
@@ -64,7 +64,7 @@ def last_webhook(found: list[Sample] | None, now: float) -> Finding:
         return attention(
             _WEBHOOK, f"the last one came {_ago(age)} ago", f"this may be a quiet hour. Otherwise {do_next}"
         )
-    others = f"; {refused:.0f} in total had no valid signature" if refused else ""
+    others = f", and {refused:.0f} in total had no valid signature" if refused else ""
     return ok(_WEBHOOK, f"the last one came {_ago(max(age, 0.0))} ago{others}")
 
 

@@ -64,11 +64,11 @@ def _number(row: Json) -> Finding:
     blocked = list(_blocked(row.get("health_status")))
     if blocked:
         says, proposed = blocked[0]
-        return attention(_CHECK, f"{found}; {says}", proposed or f"{_MANAGER}, for the reason", subject=subject)
+        return attention(_CHECK, f"{found}, {says}", proposed or f"{_MANAGER}, for the reason", subject=subject)
     if status in _BAD_STATUSES:
         return attention(_CHECK, found, f"{_MANAGER}, which shows the missing step", subject=subject)
     if rating == "RED":
-        do_next = "send fewer templates, to people who asked for them; see the templates' ratings and opt-outs"
+        do_next = "send fewer templates, to people who asked for them. See the templates' ratings and opt-outs"
         return attention(_CHECK, found, do_next, subject=subject)
     return ok(_CHECK, found, subject=subject)
 

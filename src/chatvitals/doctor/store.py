@@ -58,7 +58,7 @@ def _sqlite(url: str, path: Path) -> StoreReport:
             with opened.transaction():  # takes the writers' lock and changes nothing
                 pass
     except (scrape.SourceError, StoreUnavailableError) as error:
-        do_next = "give the bot's store and run as the bot's user; the bot creates the store when it starts"
+        do_next = "give the bot's store and run as the bot's user. The bot creates the store when it starts"
         return StoreReport([attention(_CHECK, str(error), do_next, subject=path.name)])
     kind = _file_system(path, _mounts())
     if kind in _NETWORK:
@@ -91,10 +91,12 @@ def _redis(url: str) -> StoreReport:
         found = "it is a replica and accepts no writes"
         first = attention(_CHECK, found, "use the address of the master, or redis+sentinel://", subject=subject)
     elif not facts.policy:
-        found = "it answers, but does not show its settings; make sure that its maxmemory-policy is noeviction"
+        found = "it answers, but does not show its settings. Make sure that its maxmemory-policy is noeviction"
         first = ok(_CHECK, found, subject=subject)
     else:
-        first = ok(_CHECK, "it answers, with maxmemory-policy noeviction; all its workers share it", subject=subject)
+        first = ok(
+            _CHECK, "it answers, and its maxmemory-policy is noeviction. All its workers share it", subject=subject
+        )
     findings = [first]
     if facts.skew is not None:
         findings.append(_clock(facts.skew, subject))

@@ -95,7 +95,7 @@ def _scopes(data: Json) -> Finding:
         found = f"{_NEEDED} is missing, so ratings and templates cannot be read"
         return attention(_SCOPES, found, "create a token with this permission")
     if _USEFUL not in scopes:
-        return ok(_SCOPES, f"{_NEEDED}; without {_USEFUL} it reads everything but cannot send")
+        return ok(_SCOPES, f"{_NEEDED}. Without {_USEFUL} it reads everything but cannot send")
     return ok(_SCOPES, f"{_NEEDED}, {_USEFUL}")
 
 

@@ -64,7 +64,7 @@ def traffic(samples: Sequence[Sample] | None, now: float) -> Finding:
     sent = f"{_count(told.sends, 'send')} seen, {_count(told.replies, 'turn')} answered"
     if told.sends and not told.accepted:
         refused = f" ({told.refused:,.0f} refused)" if told.refused else ""
-        do_next = "set webhook_path to the path that WhatsApp posts to; see what the bot's log says about webhooks"
+        do_next = "set webhook_path to the path that WhatsApp posts to. See what the bot's log says about webhooks"
         return attention(_CHECK, f"{sent}, but no webhook has counted{refused}", do_next)
     if told.turns and not told.sends and not told.replies and now - told.last > _ANSWER_SECONDS:
         do_next = "call chatvitals.init() before the first send, or vitals.record_reply() after each reply"

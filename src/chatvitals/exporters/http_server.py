@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
             ready = self.server.collector.ready()
             self._answer(*((200, b"ready\n") if ready else (503, b"the store cannot be read\n")))
         elif path != "/metrics":
-            self._answer(404, b"not found; the metrics are at /metrics\n")
+            self._answer(404, b"Not found. The metrics are at /metrics\n")
         elif not allows(self.server.token, [value.encode() for value in self.headers.get_all("Authorization", [])]):
             self._answer(401, b"unauthorized\n", ("WWW-Authenticate", "Bearer"))
         else:
@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
                 asked = [",".join(self.headers.get_all(name, [])) for name in ("Accept", "Accept-Encoding")]
                 answer = page(self.server.collector, *asked)
             if fence.failed:
-                self._answer(500, b"chatvitals could not render its metrics; see the log\n")
+                self._answer(500, b"chatvitals could not render its metrics. See the log\n")
             else:
                 self._answer(200, answer.body, *answer.headers)
 

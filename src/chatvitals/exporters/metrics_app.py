@@ -40,7 +40,7 @@ def respond(
         answer = page(collector, request.accept, request.accept_encoding)
     except Exception as error:  # noqa: BLE001 - a scrape must not raise into the bot's server
         guard.report("metrics", error)
-        return 500, plain, b"chatvitals could not render its metrics; see the log\n"
+        return 500, plain, b"chatvitals could not render its metrics. See the log\n"
     return 200, dict(answer.headers), answer.body
 
 
@@ -93,7 +93,7 @@ class MetricsApp:
             answer = await self._aside(partial(page, self._collector, accept, encoding))
         except Exception as error:  # noqa: BLE001 - a scrape must not raise into the bot's server
             self._guard.report("metrics", error)
-            return 500, [plain], b"chatvitals could not render its metrics; see the log\n"
+            return 500, [plain], b"chatvitals could not render its metrics. See the log\n"
         return 200, [(name.lower().encode(), value.encode()) for name, value in answer.headers], answer.body
 
     async def _aside(self, call: Callable[[], T]) -> T:

@@ -23,7 +23,7 @@ class Spool:
     """A writer that collects samples by family in temporary files, since OpenMetrics wants each family in one piece.
 
     Args:
-        target: the file to write; compressed where its name ends in `.gz`.
+        target: the file to write. It is compressed if its name ends in `.gz`.
         labels: further labels of each sample, such as the `job` that Prometheus would have added.
 
     """

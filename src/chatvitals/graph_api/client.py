@@ -218,7 +218,7 @@ class GraphClient:
             raise self._refusal(status, headers, error if isinstance(error, dict) else {})
         if not isinstance(answer, dict) or status >= 300:
             kind = headers.get("content-type", "no content type").partition(";")[0]
-            says = f"the Graph API answered with status {status} and no JSON object ({kind}); is this its address?"
+            says = f"the Graph API answered with status {status} and no JSON object ({kind}). Is this its address?"
             raise GraphError("malformed", says, status=status)
         return answer
 

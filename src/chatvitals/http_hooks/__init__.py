@@ -111,8 +111,8 @@ def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]
             return _ClientWatch(method, client, observer).undo
     known = ", ".join(method.label for method in _METHODS)
     raise TypeError(
-        f"instrument_client cannot watch a {type(client).__module__}.{type(client).__qualname__}; "
-        f"it takes an instance of one of: {known}"
+        f"instrument_client cannot watch a {type(client).__module__}.{type(client).__qualname__}. "
+        f"It takes an instance of one of: {known}"
     )
 
 

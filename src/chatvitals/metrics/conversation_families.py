@@ -16,7 +16,7 @@ OUTCOME = ("answered", "dismissed", "failed", "unanswered")
 MESSAGES_RECEIVED = declare(
     "messages_received_total",
     "counter",
-    "Inbound messages, by type; each message id counts once.",
+    "Inbound messages, by type. Each message id counts once.",
     "type",
     unit="message",
 )
@@ -49,7 +49,7 @@ TURNS = declare(
 RESPONSE_SECONDS = declare(
     "response_seconds",
     "histogram",
-    "From a turn's first message to its first reply; answered turns only. turn=first is the first response time.",
+    "From a turn's first message to its first reply, in answered turns only. turn=first is the first response time.",
     "turn actor evidence",
     buckets=HUMAN_SECONDS,
     starts={"turn": TURN, "actor": ("bot",), "evidence": ("api",)},  # the usual ones; others begin with their first
@@ -58,7 +58,7 @@ RESPONSE_SECONDS = declare(
 WAIT_SECONDS = declare(
     "wait_seconds",
     "histogram",
-    "How long customers waited, over all ended turns; unanswered and failed ones lie in the +Inf bucket alone.",
+    "How long customers waited, over all ended turns. Unanswered and failed turns lie in the +Inf bucket alone.",
     "turn",
     buckets=HUMAN_SECONDS,
     starts={"turn": TURN},
@@ -85,7 +85,7 @@ TURNS_OPEN = declare(
 OLDEST_OPEN_TURN = declare(
     "oldest_open_turn_timestamp_seconds",
     "gauge",
-    "When the oldest open turn began (Unix time); absent when none is open.",
+    "When the oldest open turn began (Unix time). Absent when none is open.",
     "turn",
     hours=True,
 )
@@ -127,13 +127,13 @@ HANDOVERS_OPEN = declare(
 OLDEST_OPEN_HANDOVER = declare(
     "oldest_open_handover_timestamp_seconds",
     "gauge",
-    "When the oldest open handover was made (Unix time); absent when none is open.",
+    "When the oldest open handover was made (Unix time). Absent when none is open.",
     hours=True,
 )
 SENDS = declare(
     "sends_total",
     "counter",
-    "Calls of the bot's HTTP clients to the messages endpoint; code is Meta's error code where rejected.",
+    "Calls of the bot's HTTP clients to the messages endpoint. code is Meta's error code of a rejected call.",
     "kind result code",
     starts={"kind": ("reply", "campaign"), "result": ("rejected",), "code": enums.QUALITY_REFUSALS},  # alerted on
     unit="request",
@@ -144,7 +144,7 @@ SEND_SECONDS_FAMILY = declare(
 MESSAGE_STATUSES = declare(
     "message_statuses_total",
     "counter",
-    "Outbound messages that reached a status; each status counts once per message and implies the lower ones.",
+    "Outbound messages that reached a status. Each status counts once per message and implies the lower statuses.",
     "status category",
     unit="message",
 )
@@ -236,7 +236,7 @@ JOURNEY_STEP_REACHED = declare(
 JOURNEY_STEP_VISITS = declare(
     "journey_step_visits_total",
     "counter",
-    "Entries into a step; a run may enter one several times.",
+    "Entries into a step. A run may enter a step several times.",
     "journey step",
     starts=Bot.steps,
     unit="visit",
@@ -260,7 +260,7 @@ JOURNEY_STEP_FALLBACKS = declare(
 JOURNEY_STEP_MESSAGES = declare(
     "journey_step_messages_total",
     "counter",
-    "Messages of contacts while a run stood at a step; many of them per visit show a confusing question.",
+    "Messages of contacts while a run stood at a step. Many messages per visit show a confusing question.",
     "journey step",
     starts=Bot.steps,
     unit="message",
@@ -268,7 +268,7 @@ JOURNEY_STEP_MESSAGES = declare(
 JOURNEY_TRANSITIONS = declare(
     "journey_transitions_total",
     "counter",
-    "Moves between steps; a run's first one comes from `start`.",
+    "Moves between steps. A run's first move comes from `start`.",
     "journey from_step to_step",
     unit="visit",
 )
@@ -291,7 +291,7 @@ JOURNEY_STEP_ENDED = declare(
 JOURNEY_STEP_SECONDS = declare(
     "journey_step_seconds",
     "histogram",
-    "Time in a step: from entering it to the next step or the end; abandoned ones up to the last activity.",
+    "Time in a step: from its entry to the next step or the end. In abandoned runs it ends at the last activity.",
     "journey step end",
     buckets=HUMAN_SECONDS,
 )
@@ -312,7 +312,11 @@ JOURNEY_RUNS_STALLED = declare(
     unit="run",
 )
 JOURNEY_STEP_INFO = declare(
-    "journey_step_info", "gauge", "Always 1; the declared order of the steps.", "journey step index", number=False
+    "journey_step_info",
+    "gauge",
+    "Always 1. The labels give the declared order of the steps.",
+    "journey step index",
+    number=False,
 )
 EXPERIMENT_CONTACTS = declare(
     "experiment_contacts_total",
@@ -338,7 +342,7 @@ EXPERIMENT_WAIT = declare(
 EXPERIMENT_WEIGHT = declare(
     "experiment_weight",
     "gauge",
-    "The declared weight of a variant. The control has the index 1; the journey is the goal.",
+    "The declared weight of a variant. The control has the index 1. The journey is the goal.",
     "experiment variant index journey",
     number=False,
 )

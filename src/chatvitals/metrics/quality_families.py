@@ -15,7 +15,7 @@ QUALITY_RATING = declare(
 QUALITY_CHANGES = declare(
     "quality_changes_total",
     "counter",
-    "Changes of a number's rating from one poll to the next; the first poll is no change.",
+    "Changes of a number's rating from one poll to the next. The first poll is no change.",
     "from to",
     starts=tuple(itertools.permutations(enums.RATINGS, 2)),
     unit="change",
@@ -23,17 +23,17 @@ QUALITY_CHANGES = declare(
 QUALITY_UPDATED = declare(
     "quality_updated_timestamp_seconds",
     "gauge",
-    "When a poll last confirmed the rating (Unix time); absent where none has.",
+    "When a poll last confirmed the rating (Unix time). Absent where none has.",
 )
 QUALITY_CHANGED = declare(
     "quality_changed_timestamp_seconds",
     "gauge",
-    "When the rating last changed (Unix time); absent where it has not.",
+    "When the rating last changed (Unix time). Absent where it has not.",
 )
 QUALITY_EVENTS = declare(
     "quality_events_total",
     "counter",
-    "Webhooks about a number's quality, limit or throughput, by event; they never carry the rating.",
+    "Webhooks about a number's quality, limit or throughput, by event. They never carry the rating.",
     "event",
     starts={"event": enums.QUALITY_EVENTS},
     unit="event",
@@ -41,7 +41,7 @@ QUALITY_EVENTS = declare(
 QUALITY_EVENTS_WAITING = declare(
     "quality_events_waiting",
     "gauge",
-    "Webhooks about a number whose display number nothing has named yet; counted in quality_events_total once it is.",
+    "Webhooks about a number whose display number nothing has named yet. quality_events_total counts them once it is.",
     number=False,
     unit="event",
 )
@@ -51,12 +51,12 @@ NUMBER_STATUS = declare(
 NUMBER_FLAGGED = declare(
     "number_flagged_timestamp_seconds",
     "gauge",
-    "Since when WhatsApp flags the number (Unix time); absent unless flagged.",
+    "Since when WhatsApp flags the number (Unix time). Absent unless flagged.",
 )
 MESSAGING_LIMIT = declare(
     "messaging_limit",
     "gauge",
-    "People who may be written to first within 24 h; +Inf is unlimited. A portfolio's limit is shown by waba_id.",
+    "People who may be written to first within 24 h. +Inf is unlimited. A portfolio's limit is shown by waba_id.",
     "waba_id phone_number_id scope",
     number=False,
     capped="waba_id phone_number_id",
@@ -71,7 +71,7 @@ HEALTH_STATUS = declare(
 RESTRICTION_EXPIRES = declare(
     "restriction_expires_timestamp_seconds",
     "gauge",
-    "When a restriction of the account ends (Unix time), +Inf where it does not; absent when unrestricted.",
+    "When a restriction of the account ends (Unix time), +Inf where it does not. Absent when unrestricted.",
     "waba_id restriction",
     number=False,
     capped="waba_id",
@@ -79,7 +79,7 @@ RESTRICTION_EXPIRES = declare(
 NUMBER_INFO = declare(
     "number_info",
     "gauge",
-    "Always 1; names the number.",
+    "Always 1. The labels name the number.",
     "waba_id display_phone_number verified_name",
     capped="waba_id verified_name",
 )
@@ -111,7 +111,7 @@ TEMPLATE_STATUS_CHANGES = declare(
 ACCOUNT_EVENTS = declare(
     "account_events_total",
     "counter",
-    "Webhooks about an account, by field and event; each counts once.",
+    "Webhooks about an account, by field and event. Each webhook counts once.",
     "waba_id field event",
     number=False,
     capped="waba_id",

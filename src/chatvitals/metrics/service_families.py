@@ -43,7 +43,7 @@ EVENTS_DROPPED = declare(
 INTERNAL_ERRORS = declare(
     "internal_errors_total",
     "counter",
-    "Errors inside chatvitals, by place; the bot is not affected by them.",
+    "Errors inside chatvitals, by place. The bot is not affected by them.",
     "where",
     number=False,
     scope="health",
@@ -107,7 +107,7 @@ QUEUE_CAPACITY = declare(
 BUILD_INFO = declare(
     "build_info",
     "gauge",
-    "Always 1; a change of the labels marks a deploy.",
+    "Always 1. A change of the labels marks a deploy.",
     "version app_version",
     number=False,
     scope="process",

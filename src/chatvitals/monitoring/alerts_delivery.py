@@ -32,7 +32,7 @@ def alerts() -> list[Alert]:
             name="WhatsAppSendsFailing", expr=f"({refused} >= 3)\n/ {sends} > 0.5", severity="critical", hold="5m",
             keep="30m", summary=f"WhatsApp refuses {{{{ $value | humanizePercentage }}}} of the sends of {_IT}",
             description="Most answers and campaigns of the last half hour did not go out. Customers get nothing.",
-            look='"Sends refused, by code" on the templates dashboard. 190 and 401: the token; 131000: WhatsApp; '
+            look='"Sends refused, by code" on the templates dashboard. 190 and 401: the token. 131000: WhatsApp. '
             "timeout and connection: the network.",
             mend="Renew the access token, or repair the network. For WhatsApp's own faults see its status page.",
             verify='"Sends refused, by code" falls to 0.',
@@ -40,8 +40,8 @@ def alerts() -> list[Alert]:
         _alert(
             name="WhatsAppSendsRefusedForQuality", expr=f"{failed} > 0\nor\n{for_quality} > 0", severity="critical",
             keep="30m", summary=f"WhatsApp refuses sends of {_IT} for quality (code {{{{ $labels.code }}}})",
-            description="{{ $value | humanize }} within half an hour. 131048, 131064: the number is limited; 132015, "
-            "132016: the template is paused or disabled; 131031, 368: the account is locked or blocked.",
+            description="{{ $value | humanize }} within half an hour. 131048, 131064: the number is limited. 132015, "
+            "132016: the template is paused or disabled. 131031, 368: the account is locked or blocked.",
             look="The templates dashboard: which template or campaign is refused?",
             mend="Stop that campaign before the number is restricted.",
             verify="No send fails with this code any more.",

@@ -94,7 +94,7 @@ def _restrictions() -> list[Alert]:
             severity="warning", hold="5m", keep="1h", summary="The messaging limit fell to {{ $value }} a day",
             description="Fewer customers can be written to first. It was higher within the last 30 days.",
             look="WhatsApp Manager, and the events on the quality dashboard.",
-            mend="Postpone campaigns that need more. Raise quality; the limit follows.",
+            mend="Postpone campaigns that need more. Raise quality, and the limit follows.",
             verify="The limit is as before, or 30 days have passed.",
         ),
         _alert(
@@ -108,7 +108,7 @@ def _restrictions() -> list[Alert]:
         _alert(
             name="WhatsAppAccountRestricted", expr=f"{expires} - time() > 0", severity="critical", keep="10m",
             summary="Account {{ $labels.waba_id }} is restricted: {{ $labels.restriction }}",
-            description="The restriction ends in {{ $value | humanizeDuration }}; +Inf means that it does not end by "
+            description="The restriction ends in {{ $value | humanizeDuration }}. +Inf means that it does not end by "
             "itself.",
             look="WhatsApp Manager names the policy and the reason.",
             mend="Remove the cause, then appeal. Silence this alert until the restriction ends.",

@@ -28,7 +28,7 @@ def files(
     Args:
         objective: the service level objective.
         links: where the links of alerts lead.
-        kubernetes_target: where objects for Kubernetes go; None leaves them out.
+        kubernetes_target: where objects for Kubernetes go. None leaves them out.
 
     Raises:
         FileNotFoundError: the installation is incomplete.

@@ -38,7 +38,7 @@ class Target(NamedTuple):
     Args:
         namespace: of the bot.
         release: the label `release` by which the operator's Prometheus selects rules and monitors.
-        image: of the exporter; empty takes `chatvitals` of this version.
+        image: of the exporter. The empty string stands for `chatvitals` of this version.
 
     """
 
@@ -51,7 +51,7 @@ def checked(target: Target) -> Target:
     """Return a target whose names Kubernetes takes.
 
     Raises:
-        ValueError: one is not allowed; the message names its option.
+        ValueError: one name is not allowed. The message gives its option.
 
     """
     for option, name in (("--namespace", target.namespace), ("--release", target.release)):

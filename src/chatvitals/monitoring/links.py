@@ -12,8 +12,8 @@ class Links(NamedTuple):
     """Addresses that alerts name.
 
     Args:
-        runbook: the page of the runbook; each alert links to its own heading there.
-        grafana: the address of Grafana; empty where alerts name the dashboard's uid alone.
+        runbook: the page of the runbook. Each alert links to its own heading there.
+        grafana: the address of Grafana. It is empty if alerts name the dashboard's uid alone.
 
     """
 
@@ -32,7 +32,7 @@ def links(runbook: str | None, grafana: str | None) -> Links:
     """Return the links for two options. None stands for the default.
 
     Raises:
-        ValueError: one of them is no address; the message names its option.
+        ValueError: one of them is no address. The message names its option.
 
     """
     for option, url in (("--runbook-url", runbook), ("--grafana-url", grafana)):

@@ -1,6 +1,6 @@
 """Recording rules: series that Prometheus computes every minute, for alerts that compare.
 
-Each name is `level:metric:operation`; `job` is kept in each beside the labels of its name. A group has at most
+Each name is `level:metric:operation`. `job` is kept in each beside the labels of its name. A group has at most
 20 rules, which is Mimir's default limit, and no rule reads another one of its group.
 Ratios are over what is above 0, because the average of a week with one NaN is NaN.
 """

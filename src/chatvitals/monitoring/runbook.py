@@ -17,9 +17,9 @@ Six dashboards, recording and alerting rules with tests, and examples around the
 
 | | |
 |---|---|
-| `dashboards/` | dashboards to provision; the data source is a variable |
-| `grafana.com/` | the same dashboards to import by hand, which `chatvitals assets` writes; Grafana asks for the data source |
-| `rules/` | generated recording and alerting rules; `rules/tests/` has a firing and a quiet case of every alert |
+| `dashboards/` | dashboards to provision, with the data source as a variable |
+| `grafana.com/` | the same dashboards to import by hand, which `chatvitals assets` writes. Grafana asks for the data source |
+| `rules/` | generated recording and alerting rules. `rules/tests/` has a firing and a quiet case of every alert |
 | `alertmanager.yml` | an example of routes and inhibitions |
 | `provisioning/`, `prometheus.yml`, `compose.yaml` | Prometheus, Grafana, Alertmanager and the demo bot together |
 
@@ -72,7 +72,7 @@ Rules that compare with the past are silent until there is a past:
 
 ## How good the alerts are
 
-`python -m tests.months` simulates eighteen months of eleven days and evaluates all rules over them on a real Prometheus. The tables hold the months of its last run. An alert counts as right when it begins between an incident and 36 hours after its end. Alertmanager's inhibitions are not applied. Precision is the share of right alerts; alerts of severity info notify nobody and are left out.
+`python -m tests.months` simulates eighteen months of eleven days and evaluates all rules over them on a real Prometheus. The tables hold the months of its last run. An alert counts as right when it begins between an incident and 36 hours after its end. Alertmanager's inhibitions are not applied. Precision is the share of right alerts. Alerts of severity info notify nobody and are left out.
 
 {months}
 # Runbook

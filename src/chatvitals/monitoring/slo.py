@@ -36,13 +36,13 @@ class Objective:
         if not 0.5 <= self.share < 1.0:
             raise ValueError(f"the objective must be a share from 0.5 to below 1, such as 0.95, not {self.share:g}")
         if not self.budget:  # which dashboards divide by
-            raise ValueError(f"an objective of {self.share!r} lets no turn be late; choose at most 0.999999")
+            raise ValueError(f"an objective of {self.share!r} lets no turn be late. Choose at most 0.999999")
         for short, long, factor in BURNS:
             if factor * self.budget >= 1.0:
                 least = 1.0 - 1.0 / factor
                 raise ValueError(
                     f"with an objective of {self.share:g} the burn alert over {short} and {long} could never fire: "
-                    f"{factor:g} times the budget is more than everything; choose an objective above {least:.3f}"
+                    f"{factor:g} times the budget is more than everything. Choose an objective above {least:.3f}"
                 )
 
     @property

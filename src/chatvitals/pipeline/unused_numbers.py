@@ -58,7 +58,7 @@ def delete_unused(store: Store, named: Collection[str], now: float) -> int:
     """Delete all series of the numbers that were not used for ten days. Return how many numbers these are.
 
     Args:
-        store: the store; workers may run meanwhile.
+        store: the store. Workers may run meanwhile.
         named: numbers to keep, whether they are used or not. Numbers that a poll has found stay as well.
         now: Unix seconds.
 

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from chatvitals.conversations import message_log, timestamps
-from chatvitals.events import AccountEvent, Poll, PollerState
+from chatvitals.events import AccountEvent, Poll
 from chatvitals.metrics import catalogue
 from chatvitals.quality import account_events, messaging_limits, polls
 from chatvitals.quality.state import Quality, Template, Waiting
@@ -49,7 +49,7 @@ def apply_event(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Ha
         case Poll():
             polls.apply_poll(quality, event, admit, measures)
             release(quality, event.received, measures)
-        case PollerState():
+        case _:  # the poller's state
             quality.polled = max(quality.polled, event.last_success)
             if event.received >= quality.interval_told:
                 quality.interval, quality.interval_told = event.interval, event.received

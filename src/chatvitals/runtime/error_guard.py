@@ -48,7 +48,7 @@ class ErrorGuard:
         if not quiet:
             what = message or (_origin(error) if error is not None else "a problem")
             logger.warning(
-                "%s in %s. The bot is not affected; some numbers may be missing. "
+                "%s in %s. The bot is not affected, but some numbers may be missing. "
                 "Further problems are counted in chatvitals_internal_errors_total and logged once a minute.",
                 what,
                 where,

@@ -62,7 +62,7 @@ class LeasedThread:
                 self._thread.start()
             except RuntimeError as error:  # no threads here, or the interpreter is ending
                 self._closed = True
-                self._guard.report(self.place, error, message=f"no thread could be started; {self.without}")
+                self._guard.report(self.place, error, message=f"no thread could be started, so {self.without}")
 
     def close(self) -> None:
         """Stop within a second. Unfinished work is abandoned, and its results are dropped."""

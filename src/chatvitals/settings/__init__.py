@@ -67,12 +67,13 @@ class Settings:
     """The store of states and numbers. All workers of a bot share one store.
 
     - `memory:` this process, until it ends
-    - `sqlite:///PATH` a file on this host; four slashes for an absolute path
+    - `sqlite:///PATH` a file on this host, with four slashes for an absolute path
     - `redis://USER:PASSWORD@HOST:PORT/DB`, `rediss://…` with TLS, `unix:///PATH?db=DB&password=PASSWORD`: a Redis or
       Valkey for several hosts, with the extra `chatvitals[redis]`
     - `redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/MASTER/DB` through Sentinels, whose own login goes into
-      `?sentinel_username=…&sentinel_password=…`; `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT` a cluster;
-      `rediss+sentinel://` and `rediss+cluster://` with TLS
+      `?sentinel_username=…&sentinel_password=…`
+    - `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT` a cluster
+    - `rediss+sentinel://` and `rediss+cluster://` with TLS
 
     Special characters in user and password are percent-encoded. `?prefix=NAME` separates bots on one Redis (default
     `chatvitals`). Further options after the `?` go to redis-py, such as `ssl_ca_certs=PATH`.

@@ -196,7 +196,7 @@ def graph_url(value: object) -> str:
     if parts.query:
         raise NotAllowedError("must be an address without a query, such as https://graph.facebook.com")
     if _VERSION_IN_PATH.search(parts.path):
-        raise NotAllowedError("must be an address without a version; set the version with api_version")
+        raise NotAllowedError("must be an address without a version (set the version with api_version)")
     return found
 
 

@@ -48,20 +48,20 @@ def opening_hours(value: object) -> OpeningHours:
         zone = zoneinfo.ZoneInfo(value["timezone"])
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         raise SettingsError(
-            f"{name}: {value['timezone']!r} is not a known time zone; use an IANA name such as 'Europe/Rome' "
+            f"{name}: {value['timezone']!r} is not a known time zone. Use an IANA name such as 'Europe/Rome' "
             "(and install the package 'tzdata' where the system has none)"
         ) from None
     days: list[tuple[tuple[int, int], ...]] = []
     for day in value["days"]:
         if day not in _DAYS:
-            raise SettingsError(f"{name}: {day!r} is not a day; the days are {', '.join(_DAYS)}")
+            raise SettingsError(f"{name}: {day!r} is not a day. The days are {', '.join(_DAYS)}")
     for day in _DAYS:
         try:
             spans = tuple((_minute(start), _minute(end)) for start, end in value["days"].get(day, ()))
         except (TypeError, ValueError, AttributeError):
             raise SettingsError(f"{name}: the times of {day!r} must look like [['09:00', '18:00']]") from None
         if any(start >= end for start, end in spans):
-            raise SettingsError(f"{name}: on {day!r} a start is not before its end; split spans at midnight")
+            raise SettingsError(f"{name}: on {day!r} a start is not before its end. Split spans at midnight")
         days.append(spans)
     return OpeningHours(zone, tuple(days))
 

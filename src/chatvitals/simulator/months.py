@@ -95,7 +95,9 @@ def _plans() -> Iterator[MonthPlan]:
     )  # fmt: skip
     yield MonthPlan("token", "every send is refused for 4 h", incident=Incident("token", 9.5, 4.0, pages=True))
     yield MonthPlan("leavers", "35 % more leave at a step", incident=Incident("leavers", 9.0, 48.0))
-    yield MonthPlan("deploy", "a slow deploy; the rating falls", turns=500.0, incident=Incident("deploy", 8.5, 60.0))
+    yield MonthPlan(
+        "deploy", "a slow deploy, and the rating falls", turns=500.0, incident=Incident("deploy", 8.5, 60.0)
+    )
 
 
 MONTHS: Final = {plan.name: plan for plan in _plans()}

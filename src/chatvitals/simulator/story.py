@@ -53,7 +53,7 @@ class Story:
 STORIES: Final = {
     "quality-drop": Story(
         "quality-drop",
-        "a deploy makes one number slow; customers leave and block; the rating falls; a fix, and recovery",
+        "a deploy makes one number slow, customers leave and block, the rating falls, a fix follows, and it recovers",
         slow_from=0.42,
         fixed_at=0.7,
     ),

@@ -42,7 +42,7 @@ class Delivery:
     Args:
         address: URL and app secret.
         number: the business number that the webhooks are about.
-        client: the HTTP client that posts; it is closed with this object.
+        client: the HTTP client that posts. It is closed with this object.
         rng: the random generator.
         conditions: function that returns the current state of WhatsApp.
 

@@ -42,9 +42,9 @@ _SENTENCES = {
     "NOREPLICAS": "has too few replicas and refuses writes",
     "CLUSTERDOWN": "is a cluster that is down or lacks slots: look at `redis-cli cluster info`",
     "MASTERDOWN": "is a replica that has lost its master",
-    "LOADING": "is loading its data; waiting for it",
-    "BUSY": "is busy with a long script of another client; waiting for it",
-    "TRYAGAIN": "is moving the keys to another node; waiting for it",
+    "LOADING": "is loading its data: chatvitals waits for it",
+    "BUSY": "is busy with a long script of another client: chatvitals waits for it",
+    "TRYAGAIN": "is moving the keys to another node: chatvitals waits for it",
     "MOVED": "is part of a cluster: use a redis+cluster:// URL",
     "CROSSSLOT": "is behind a proxy that splits keys: they must all be on one node",
     "NOPERM": "does not give this user the needed rights: allow it +@all on the keys of the store's prefix",
@@ -172,8 +172,8 @@ class Link:
             return client  # noqa: TRY300 - one place for all errors of a URL
         except (TypeError, ValueError) as error:
             raise StoreUnavailableError(
-                f"redis-py does not accept the options after the ? of the store's URL ({type(error).__name__}); "
-                "see `redis.Redis` for their names"
+                f"redis-py does not accept the options after the ? of the store's URL ({type(error).__name__}). "
+                "See `redis.Redis` for their names"
             ) from None
 
     def _details(self) -> dict[str, Any]:
@@ -215,15 +215,15 @@ class Link:
         elif reason := _tls_trouble(error):
             told = reason
         elif isinstance(error, redis.TimeoutError):
-            told = "does not answer in time; trying again"
+            told = "does not answer in time: chatvitals tries again"
             if self._speaks_tls:
                 told += " (if it has no TLS, use redis:// in the store's URL)"
         elif isinstance(error, (redis.ConnectionError, RedisClusterException, OSError)):
-            told = "cannot be reached; check that it runs and that the address in the store's URL is right"
+            told = "cannot be reached: check that it runs and that the address in the store's URL is right"
             if not self._speaks_tls and ("closed" in str(error) or "reset" in str(error)):
                 told += " (if it accepts only TLS, use rediss://)"
         else:
-            told = f"refuses a command ({type(error).__name__}); chatvitals needs Redis 6.2 or Valkey 7.2"
+            told = f"refuses a command ({type(error).__name__}): chatvitals needs Redis 6.2 or Valkey 7.2"
         return f"the Redis at {self._address.shown} {told}"
 
 

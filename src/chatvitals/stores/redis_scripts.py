@@ -1,8 +1,14 @@
 """Lua scripts that run inside Redis: reads that follow links, and one commit that checks and writes.
 
-Keys, all with one hash tag: `c:` and 8 bytes: a contact or a link; `due`: due times of contacts; `m:` and a name:
-times of open turns by contact; `marks`: the names of those; `cells`, `kept`, `leases`: hashes; `w:` and 8 bytes: the
-latest commit of a writer; `format`: the version of this format.
+All keys have one hash tag:
+
+- `c:` and 8 bytes: a contact or a link
+- `due`: due times of contacts
+- `m:` and a name: times of open turns by contact
+- `marks`: the names of those
+- `cells`, `kept`, `leases`: hashes
+- `w:` and 8 bytes: the latest commit of a writer
+- `format`: the version of this format
 
 A contact's row is a version of 8 bytes, then `S` and the state, or `L` and the key of another contact. Scripts pack
 rows as one MessagePack array of binaries, which the other side decodes at once.

@@ -52,7 +52,7 @@ def parse(url: str) -> RedisAddress:
         shown = unquote(parts.path) if scheme == "unix" else f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
     except ValueError as error:
         # the library's own messages may quote the part with the password
-        told = str(error) if isinstance(error, _PlainError) else f"the URL cannot be read; a Redis store is {_FORMS}"
+        told = str(error) if isinstance(error, _PlainError) else f"the URL cannot be read. A Redis store is {_FORMS}"
         raise ValueError(told) from None
     if scheme == "unix" and not parts.path:
         raise ValueError("a unix:// store needs the path of the socket: unix:///run/redis.sock")

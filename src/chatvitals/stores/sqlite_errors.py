@@ -9,13 +9,13 @@ def advice(name: str, error: Exception) -> str:
     """Return what to do about an error of the store file `name`."""
     text = str(error)
     if is_busy(error):
-        return f"the store file {name} is locked by another process; waiting for it"
+        return f"the store file {name} is locked by another process: chatvitals waits for it"
     if is_damage(error):
         return f"the store file {name} is damaged: move it away, and chatvitals creates a new file"
     if "disk" in text and "full" in text:
         return f"the disk that holds the store file {name} is full"
     return (
-        f"the store file {name} cannot be used ({type(error).__name__}: {text}); "
+        f"the store file {name} cannot be used ({type(error).__name__}: {text}): "
         "check that the file or its folder exists and is writable"
     )
 

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--store",
         default="",
         metavar="URL",
-        help="memory:, sqlite:///PATH or redis://HOST:PORT; default: SQLite in a temporary folder",
+        help="memory:, sqlite:///PATH or redis://HOST:PORT (default: SQLite in a temporary folder)",
     )
     options = parser.parse_args(arguments)
     if options.store:

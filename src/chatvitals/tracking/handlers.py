@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def measured(function: F, name: str, emit: Callable[[Handled], None], whose: ContactResolver, guard: ErrorGuard) -> F:
     """Return `function` wrapped so that each call is measured: seconds, and ok, error or cancelled.
 
-    Inside a trace each call is a span, which is the current one meanwhile; not of a generator, whose caller runs
-    between two of its values.
+    Inside a trace each call is the current span. A call of a generator is not, because its caller runs between two
+    of its values.
     """
     stays = not is_generator(function)
     qualified = _qualified_name(function)

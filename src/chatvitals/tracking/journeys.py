@@ -94,7 +94,7 @@ class Journey:
         """
         if name not in self.plan.steps:
             raise ValueError(
-                f"journey {self.plan.name!r} has no step {name!r}; its steps are {', '.join(self.plan.steps)}"
+                f"journey {self.plan.name!r} has no step {name!r}. Its steps are {', '.join(self.plan.steps)}"
             )
         return StepMark(self, name)
 

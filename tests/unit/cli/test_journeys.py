@@ -278,8 +278,8 @@ def test_one_number_is_shown_alone(store: str, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--number", "300"), "there is no business number 300; there are: 100, 200"),
-        (("--journey", "booking"), "there is no journey booking; there are: order"),
+        (("--number", "300"), "there is no business number 300. The numbers are: 100, 200"),
+        (("--journey", "booking"), "there is no journey booking. The journeys are: order"),
     ],
 )
 def test_a_name_that_is_not_there_is_a_sentence(

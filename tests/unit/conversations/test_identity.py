@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chatvitals.conversations import identity, message_log
 from chatvitals.conversations.identity import Hasher
-from chatvitals.conversations.state import OPEN, ContactState, Exposure, Item, Kind, Run, Turn
+from chatvitals.conversations.state import OPEN, ContactState, Evidence, Exposure, Item, Kind, Run, Turn
 from chatvitals.events import IdentityChange, Message, Send, Status
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Measurements
@@ -93,6 +93,15 @@ def test_many_people_do_not_make_the_hasher_grow() -> None:
     for index in range(identity._KEYS_KEPT + 10):
         hasher.keys(message(str(index)))
     assert len(hasher._keys) <= identity._KEYS_KEPT
+
+
+def test_many_messages_do_not_make_the_hasher_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It forgets hashes that it can compute again."""
+    monkeypatch.setattr(identity, "_KEYS_KEPT", 100)
+    hasher = Hasher(KEY)
+    first = [hasher.message(f"wamid.{index}") for index in range(250)]
+    assert len(hasher._messages) <= 100
+    assert [hasher.message(f"wamid.{index}") for index in range(250)] == first
 
 
 def test_nothing_that_is_kept_holds_an_id_of_a_person_or_a_message() -> None:
@@ -216,3 +225,22 @@ def test_a_merge_remembers_what_either_knew(one: ContactState, two: ContactState
     assert len(one.exposures) == len(exposures)
     assert (one.last_received_at, one.last_message_at, one.last_reply_at) == (touched, last, ended)
     assert all(message_log.has_seen(one.seen, key) for key in ids)
+
+
+def test_a_merge_keeps_the_latest_preference_of_each_category() -> None:
+    """An older choice that comes later then changes nothing, whichever contact knew the newer choice."""
+    one, two = ContactState(phone_number_id=NUMBER), ContactState(phone_number_id=NUMBER)
+    one.preferences, two.preferences = {"a": 5, "b": 9}, {"a": 7, "b": 2, "c": 3}
+    identity.merge(one, two, Measurements())
+    assert one.preferences == {"a": 7, "b": 9, "c": 3}
+
+
+@pytest.mark.parametrize("richer_first", [False, True])
+def test_a_merge_keeps_the_richest_evidence_of_a_reply_that_waits(richer_first: bool) -> None:  # noqa: FBT001 - a column
+    """The call of the API and the status of one message may have met two contacts."""
+    status = Item(Kind.REPLY, EPOCH + 3.0, EPOCH + 4.0, 1, EPOCH + 3, Evidence.STATUS)
+    call = Item(Kind.REPLY, EPOCH + 2.5, EPOCH + 5.0, 1, EPOCH + 2, Evidence.API)
+    one, two = ContactState(phone_number_id=NUMBER), ContactState(phone_number_id=NUMBER)
+    one.pending, two.pending = ([call], [status]) if richer_first else ([status], [call])
+    identity.merge(one, two, Measurements())
+    assert one.pending == [call]

@@ -187,3 +187,55 @@ def test_renumbering_changes_the_templates_only(drawn: list[Record], order: list
     for record in drawn:
         record.template = numbers[record.template]
         assert contents(message_log.find_record(renumbered, record.key)) == contents(record)
+
+
+def record_of(key: int, kind: int, *, api: bool = False) -> Record:
+    """Return a record with one kind."""
+    record = Record(key, NOW)
+    record.kind, record.api = kind, api
+    return record
+
+
+def merged(one: Record, two: Record) -> Record:
+    """Return the record that two records of one message become."""
+    empty = b""
+    blob = message_log.merge_records(message_log.put_record(empty, one), message_log.put_record(empty, two))
+    found = message_log.find_record(blob, one.key)
+    assert found is not None
+    assert len(blob) == len(one.pack())
+    return found
+
+
+def test_a_kind_from_a_call_overrules_a_kind_from_elsewhere() -> None:
+    """The call is the richest source, whichever contact knows it."""
+    told, called = record_of(1, message_log.REPLY), record_of(1, message_log.OTHER, api=True)
+    assert merged(told, called).kind == message_log.OTHER
+    assert merged(called, told).kind == message_log.OTHER
+
+
+def test_of_two_kinds_of_one_rank_the_first_contact_s_kind_stays() -> None:
+    """Neither of them is richer."""
+    one, two = record_of(1, message_log.REPLY), record_of(1, message_log.OTHER)
+    assert merged(one, two).kind == message_log.REPLY
+    assert merged(two, one).kind == message_log.OTHER
+
+
+def test_a_known_kind_fills_an_unknown_kind() -> None:
+    """The other way round nothing is lost."""
+    one, two = record_of(1, message_log.UNKNOWN), record_of(1, message_log.REPLY)
+    assert merged(one, two).kind == merged(two, one).kind == message_log.REPLY
+
+
+def test_a_record_that_both_know_and_that_no_longer_fits_is_dropped() -> None:
+    """Two full contacts have twice as many records as one contact keeps."""
+    one, two = b"", b""
+    for blob_of in range(2):
+        blob = message_log.put_record(b"", Record(-1, NOW))
+        for index in range(REMEMBER_ENTRIES - 1):
+            blob = message_log.put_record(blob, Record(1 + index + blob_of * REMEMBER_ENTRIES, NOW + 1))
+        one, two = (blob, two) if blob_of == 0 else (one, blob)
+    assert message_log.find_record(one, -1) is not None
+    assert message_log.find_record(two, -1) is not None
+    both = message_log.merge_records(one, two)
+    assert message_log.find_record(both, -1) is None
+    assert len(both) == len(one)

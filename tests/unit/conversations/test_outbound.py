@@ -317,3 +317,14 @@ def test_two_people_s_equal_choices_are_two() -> None:
         world.prefers(1, "stop", wa_id=phone)
     world.at(20)
     assert world.count(catalogue.OPT_OUTS) == 2
+
+
+@pytest.mark.parametrize("kind", ["reaction", "edit", "revoke", "system"])
+def test_an_echo_that_is_no_message_overrules_no_call(kind: str) -> None:
+    """The call was seen to send a reply, and a poorer source that comes later changes no kind."""
+    world = World()
+    world.hears(0, "m1")
+    world.sends(2, "r1")
+    world.types(3, "r1", kind)
+    world.at(20)
+    assert world.ended() == {"answered": 1}

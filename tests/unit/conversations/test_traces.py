@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatvitals.events import Message, Send
+from chatvitals.events import Message, Send, Step
 from chatvitals.metrics import catalogue
 from chatvitals.pipeline import exemplars
 from chatvitals.runtime import spans
@@ -147,3 +147,40 @@ def test_exemplars_of_two_workers_lie_in_one_document(traced: Traced) -> None:
     two.at(60)
     kept = exemplars.decode(one.store.document(exemplars.DOCUMENT))
     assert {labels[0] for _, labels, _ in kept} == {NUMBER, "22"}
+
+
+def test_a_turn_is_a_span_of_the_first_webhook_with_a_trace(traced: Traced) -> None:
+    """A proxy may trace some webhooks alone."""
+    world = World()
+    hears(world, 1, "m1", b"")
+    hears(world, 3, "m2", trace(traced, "webhook 2"))
+    sends(world, 7, "r1", b"")
+    world.at(60)
+    turn = traced.span("turn")
+    assert turn.parent is not None
+    assert turn.parent.span_id == traced.span("webhook 2").context.span_id
+    assert seconds(turn) == (1, 7)
+
+
+def test_the_trace_of_a_reply_alone_makes_no_span_of_the_turn(traced: Traced) -> None:
+    """A turn belongs to the trace of its webhook."""
+    world = World()
+    hears(world, 1, "m1", b"")
+    sends(world, 7, "r1", trace(traced, "reply"))
+    world.at(60)
+    assert [span.name for span in traced.spans] == ["reply"]
+    assert world.ended() == {"answered": 1}
+
+
+def test_a_span_of_a_turn_names_the_step_of_the_latest_run(traced: Traced) -> None:
+    """A slow answer then shows at which question it came."""
+    world = World()
+    hears(world, 1, "m1", trace(traced, "webhook"))
+    step = Step(phone_number_id=NUMBER, wa_id=PHONE, journey="order", step="size", completes=False,
+                stalled_after=60.0, abandoned_after=120.0, expires_after=600.0)  # fmt: skip
+    world.tell(2, step)
+    sends(world, 7, "r1", b"")
+    world.at(60)
+    attributes = traced.span("turn").attributes or {}
+    assert attributes["chatvitals.journey"] == "order"
+    assert attributes["chatvitals.step"] == "size"

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from chatvitals.conversations import message_log
+from chatvitals.conversations.state import Kind
+from chatvitals.events import Call
 from chatvitals.metrics import catalogue
 from chatvitals.stores.base import mark_kind
-from tests.helpers.single_worker import DAY, EPOCH, NUMBER, USER, World
+from tests.helpers.single_worker import DAY, EPOCH, NUMBER, PHONE, USER, World
 
 
 def test_a_reply_keeps_its_own_window_when_something_earlier_falls_due_first() -> None:
@@ -346,3 +349,36 @@ def test_fallback_and_calls_about_nobody_are_harmless() -> None:
     assert world.count(catalogue.FALLBACKS) == 0
     assert world.count(catalogue.EVENTS_DROPPED, "no_turn") == 1
     assert world.ended() == {}
+
+
+def test_a_resolution_that_becomes_known_late_leaves_the_conversation_that_has_gone_on() -> None:
+    """A worker that could not commit in time reports a `resolve()` from before the latest message."""
+    world = World()
+    world.hears(5, "m1")
+    world.hears(20, "m2")
+    world.at(40)
+    late = Call(phone_number_id=NUMBER, wa_id=PHONE, name="resolve")
+    late.received = EPOCH + 10.0
+    world.clock.now = EPOCH + 45.0
+    world.pipeline.put(late)
+    assert world.pipeline.drain()
+    world.at(60)
+    world.hears(70, "m3")
+    world.at(90)
+    assert world.ended() == {"dismissed": 1}
+    assert world.count(catalogue.CONVERSATIONS_STARTED) == 1
+    assert world.count(catalogue.TURNS_OPEN, "next") == 1
+
+
+def test_a_reply_of_which_no_record_is_left_still_answers() -> None:
+    """A contact keeps 512 records. The evidence of an older reply waits beside them."""
+    world = World()
+    world.hears(0, "m1")
+    world.sends(2, "r1")
+    for index in range(message_log.REMEMBER_ENTRIES):
+        world.sends(3, f"c{index}", "campaign")
+    (contact,) = world.contacts()
+    assert any(item.kind == Kind.REPLY for item in contact.pending)
+    world.at(60)
+    assert world.ended() == {"answered": 1}
+    assert world.observed(catalogue.RESPONSE_SECONDS) == (1, 2)

@@ -46,7 +46,7 @@ def test_titles_fit_60_columns() -> None:
     [
         (57, 120, "Slow answers cost 57 orders: so many customers gave up. 120 orders paid for."),
         (1, 1, "Slow answers cost 1 order: so many customers gave up. 1 order paid for."),
-        (0, 3, "Nobody left without an answer; 3 orders paid for."),
+        (0, 3, "Nobody left without an answer. 3 orders paid for."),
     ],
 )
 def test_what_happened_is_a_sentence(lost: int, paid: int, said: str) -> None:

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.quality_bench import W1, Bench
+from chatvitals.conversations.identity import Hasher
+from chatvitals.events import AccountEvent
+from chatvitals.metrics import catalogue
+from chatvitals.metrics.measurements import Measurements
+from chatvitals.quality import webhook_events
+from chatvitals.quality.state import Quality
+from tests.helpers.quality_bench import NOW, W1, Bench
 
 BAN = {"waba_ban_state": "DISABLE", "waba_ban_date": "November 26, 2026"}
 DISABLED = 'restriction_expires_timestamp_seconds{restriction="DISABLED"}'
@@ -52,3 +58,26 @@ def test_other_objects_may_be_lists_of_one(listed: bool) -> None:  # noqa: FBT00
         f'account_events_total{{event="PARTNER_ADDED",waba_id="{W1}"}}': 1,
     }
     assert bench.differs(counted) == []
+
+
+def test_a_capability_update_without_a_limit_changes_none() -> None:
+    """It may be about phone numbers only."""
+    bench = Bench()
+    bench.change("business_capability_update", {"max_daily_conversations_per_business": "TIER_2K"})
+    bench.change("business_capability_update", {"max_phone_numbers_per_business": 25})
+    expected = {'account_events_total{event="UPDATE"}': 2, 'events_dropped_total{reason="unknown_tier"}': 0}
+    assert bench.differs({**expected, "messaging_limit": 2000}) == []
+
+
+def test_a_value_that_is_too_deep_for_its_key_is_malformed() -> None:
+    """The depth that Python allows depends on the stack, so what could be decoded may still be too deep here."""
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    quality, measures = Quality(), Measurements()
+    event = AccountEvent(
+        field="security", entry=W1, time=int(NOW), value={"event": "PIN_CHANGED", "x": deep}, received=NOW
+    )
+    webhook_events.apply_event(quality, event, lambda _, value: value, Hasher(b"0123456789abcdef"), measures)
+    assert measures.increments == {(catalogue.EVENTS_DROPPED.name, ("malformed",), 0): 1}
+    assert quality == Quality()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatvitals.events import Poll
-from tests.helpers.quality_bench import N1, NOW, W1, Bench
+import pytest
+
+from chatvitals.events import Poll, PollerState
+from chatvitals.quality import polls, state
+from chatvitals.quality.state import Flags, Quality
+from tests.helpers.quality_bench import N1, N2, NOW, W1, Bench
 
 OFFER = {"name": "offer", "language": "en", "status": "APPROVED", "quality_score": "GREEN"}
 NEWS = {**OFFER, "name": "news"}
@@ -22,6 +26,11 @@ def lists(bench: Bench, *templates: dict[str, Any], waba: str = W1) -> None:
     """Tell a poll that lists these templates and no other."""
     bench.vitals.record_poll(Poll(waba_id=waba, templates=list(templates)))
     bench.vitals.settle()
+
+
+def document(bench: Bench) -> Quality:
+    """Return the state of the business that the store holds."""
+    return state.decode(bench.store.document(state.DOCUMENT))
 
 
 def test_an_event_older_than_the_list_brings_no_template_back() -> None:
@@ -69,3 +78,115 @@ def test_a_business_number_is_found_in_another_spelling() -> None:
     bench.change("phone_number_quality_update", value)
     counted = f'quality_events_total{{phone_number_id="{N1.phone_number_id}",event="FLAGGED"}}'
     assert bench.differs({counted: 1}) == []
+
+
+# The account's node, its entities and its list of templates
+
+
+def test_the_limit_of_the_account_s_node_is_the_portfolio_s() -> None:
+    """Rows of numbers may lack it, as with an older API version."""
+    bench = Bench()
+    bench.poll(account={"id": W1, "whatsapp_business_manager_messaging_limit": "TIER_10K"})
+    assert bench.differs({f'messaging_limit{{waba_id="{W1}",scope="portfolio"}}': 10_000}) == []
+
+
+@pytest.mark.parametrize("words", [("BLOCKED", "AVAILABLE"), ("AVAILABLE", "BLOCKED"), ("BLOCKED", "BLOCKED")])
+def test_of_several_entities_of_one_kind_the_worst_counts(words: tuple[str, str]) -> None:
+    """Their order says nothing."""
+    bench = Bench()
+    entities = [{"entity_type": "APP", "id": str(place), "can_send_message": word} for place, word in enumerate(words)]
+    bench.poll({"health_status": {"entities": entities}})
+    assert bench.differs({'health_status{entity="app"}': 0}) == []
+
+
+@pytest.mark.parametrize(
+    "row", [{"name": "news"}, {"language": "en"}, {"name": 5, "language": "en"}, {**NEWS, "name": ""}]
+)
+def test_a_template_without_a_name_or_a_language_is_malformed(row: dict[str, Any]) -> None:
+    """The other templates of the list count."""
+    bench = Bench()
+    lists(bench, row, OFFER)
+    expected = {'template_status{template="offer",status="APPROVED"}': 1, 'events_dropped_total{reason="malformed"}': 1}
+    assert bench.differs(expected, ('template_status{template="news"}',)) == []
+
+
+def test_templates_beyond_the_bound_are_counted_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account has at most 6,000 templates, and a forged list must not grow the document without end."""
+    monkeypatch.setattr(polls, "_MOST_TEMPLATES", 2)
+    bench = Bench()
+    lists(bench, OFFER, NEWS, {**OFFER, "name": "third"})
+    kept = {'template_status{template="offer",status="APPROVED"}': 1, 'series_overflow_total{label="template"}': 1}
+    assert bench.differs(kept, ('template_status{template="third"}',)) == []
+
+
+# Labels beyond their cap
+
+
+def test_a_poll_of_a_number_beyond_the_cap_keeps_nothing() -> None:
+    """All such numbers would share one state, and each would overwrite the others."""
+    bench = Bench(label_cap=1)
+    bench.poll({"quality_rating": "GREEN"}, {"id": N2.phone_number_id, "quality_rating": "RED"})
+    shown = {f'quality_rating{{phone_number_id="{N1.phone_number_id}"}}': 3}
+    gone = (f'quality_rating{{phone_number_id="{N2.phone_number_id}"}}', 'quality_rating{phone_number_id="other"}')
+    assert bench.differs({**shown, 'series_overflow_total{label="phone_number_id"}': 1}, gone) == []
+
+
+def test_a_webhook_names_no_number_beyond_the_cap() -> None:
+    """As with polls, its display number would overwrite that of others."""
+    bench = Bench(label_cap=1)
+    bench.poll({"quality_rating": "GREEN"})
+    metadata = {"display_phone_number": N2.display, "phone_number_id": N2.phone_number_id}
+    bench.change("messages", {"metadata": metadata})
+    assert bench.differs({"number_info": 1}, (f'number_info{{display_phone_number="{N2.display}"}}',)) == []
+
+
+def test_accounts_that_share_the_label_other_end_no_template_of_each_other() -> None:
+    """Each poll lists the templates of one account only."""
+    bench = Bench(label_cap=1)
+    lists(bench, OFFER)
+    for waba, template in (("990001112223399", NEWS), ("990001112223400", {**OFFER, "name": "third"})):
+        bench.clock.advance(100)
+        lists(bench, template, waba=waba)
+    assert len(document(bench).templates) == 3
+
+
+# The poller
+
+
+def test_an_older_state_of_the_poller_changes_no_interval() -> None:
+    """Two workers may report it in any order."""
+    bench = Bench()
+    for received, interval in ((NOW, 300.0), (NOW - 60, 900.0)):
+        bench.vitals._emit(PollerState(interval=interval, received=received))
+        bench.vitals.settle()
+    assert bench.differs({"poller_interval_seconds": 300}) == []
+
+
+# Gauges
+
+
+def test_a_number_that_settings_name_is_shown_once() -> None:
+    """Its rating is unknown until a poll finds it, and then it is that of the poll alone."""
+    bench = Bench(phone_number_id=N1.phone_number_id)
+    bench.poll({"quality_rating": "YELLOW"})
+    assert bench.exposition().count("chatvitals_quality_rating{") == 1
+    assert bench.differs({"quality_rating": 2}) == []
+
+
+def test_a_template_with_a_rating_alone_has_no_status() -> None:
+    """A webhook about its quality says nothing of its status."""
+    bench = Bench()
+    value = {"message_template_name": "news", "message_template_language": "en", "new_quality_score": "RED"}
+    bench.change("message_template_quality_update", value)
+    assert bench.differs({'template_quality{template="news"}': 1}, ("template_status",)) == []
+
+
+def test_many_flags_keep_the_first_and_the_latest() -> None:
+    """The first is the time since which the number is flagged, and an end may be older than the latest."""
+    flags = Flags()
+    for second in range(1, 101):
+        flags.raise_(float(second))
+    assert len(flags.times) == 32
+    assert flags.since == 1.0
+    flags.clear(90.0)
+    assert flags.since == 91.0

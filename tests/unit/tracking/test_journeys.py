@@ -93,7 +93,7 @@ def test_declaring_the_same_twice_gives_the_same_and_another_under_its_name_is_r
 @pytest.mark.parametrize("wrong", ["payed", "", None, "other"])
 def test_an_undeclared_step_raises_where_it_is_named(order: Journey, wrong: Any) -> None:
     """At decoration time and for `with`, with the steps that there are."""
-    with pytest.raises(ValueError, match=r"journey 'order' has no step .*; its steps are menu, item, address, paid"):
+    with pytest.raises(ValueError, match=r"journey 'order' has no step .*\. Its steps are menu, item, address, paid"):
         order.step(wrong)
 
 
