@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatvitals.whatsapp import enums
 from chatvitals.whatsapp.phone_numbers import canonical
 from chatvitals.whatsapp.schema import ContactItem, MessageItem, System, text, word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MAX_CONTACTS: Final = 10_000
 
@@ -26,12 +29,14 @@ class ValueContacts:
 
     Args:
         contacts: the content of `contacts`, of any type.
+        give_way: called between two contacts when they are read.
 
     """
 
-    __slots__ = ("_contacts", "_phones", "_users")
+    __slots__ = ("_contacts", "_give_way", "_phones", "_users")
 
-    def __init__(self, contacts: Any) -> None:
+    def __init__(self, contacts: Any, give_way: Callable[[], None] | None = None) -> None:
+        self._give_way = give_way
         self._contacts: list[Any] = contacts if type(contacts) is list else []
         self._users: dict[str, str] | None = None
         self._phones: dict[str, str] = {}
@@ -55,6 +60,8 @@ class ValueContacts:
         """Return the contacts' user ids by canonical phone. The first contact with an id counts."""
         users: dict[str, str] = {}
         for contact in self._contacts[:_MAX_CONTACTS]:
+            if self._give_way is not None:
+                self._give_way()
             if type(contact) is ContactItem:
                 phone, user = text(contact.wa_id), text(contact.user_id)
                 if phone and user:

@@ -16,7 +16,8 @@ REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """The errors of decoders."""
 
 _Scalar: TypeAlias = str | int | float | bool | None
-_Wrong: TypeAlias = list[Any] | _Scalar  # values that may stand in place of an object
+Wrong: TypeAlias = list[Any] | _Scalar
+"""The values that may stand in place of an object."""
 
 _MAX_TIMESTAMP: Final = 100_000_000_000  # seconds; above it, it is milliseconds
 _MAX_INTEGER: Final = 10**30  # a larger number is not an id
@@ -91,15 +92,15 @@ class MessageItem(msgspec.Struct, gc=False):
     to: Any = None
     to_user_id: Any = None
     group_id: Any = None
-    text: Text | _Wrong = None
-    reaction: About | _Wrong = None
-    edit: About | _Wrong = None
-    revoke: About | _Wrong = None
-    system: System | _Wrong = None
-    interactive: Kind | _Wrong = None
-    unsupported: Kind | _Wrong = None
-    message: SendBody | _Wrong = None
-    errors: list[Anything | _Wrong] | Anything | _Scalar = None
+    text: Text | Wrong = None
+    reaction: About | Wrong = None
+    edit: About | Wrong = None
+    revoke: About | Wrong = None
+    system: System | Wrong = None
+    interactive: Kind | Wrong = None
+    unsupported: Kind | Wrong = None
+    message: SendBody | Wrong = None
+    errors: list[Anything | Wrong] | Anything | _Scalar = None
 
 
 class StatusItem(msgspec.Struct, gc=False):
@@ -112,8 +113,8 @@ class StatusItem(msgspec.Struct, gc=False):
     recipient_id: Any = None
     recipient_user_id: Any = None
     recipient_type: Any = None
-    pricing: Pricing | _Wrong = None
-    errors: list[Error | _Wrong] | Anything | _Scalar = None
+    pricing: Pricing | Wrong = None
+    errors: list[Error | Wrong] | Anything | _Scalar = None
 
 
 class PreferenceItem(msgspec.Struct, gc=False):
@@ -143,27 +144,27 @@ class Metadata(msgspec.Struct, gc=False):
 class Standby(msgspec.Struct, gc=False):
     """The traffic of a thread that another responder owns."""
 
-    contacts: list[ContactItem | _Wrong] | Anything | _Scalar = None
-    message_echoes: list[MessageItem | _Wrong] | Anything | _Scalar = None
+    contacts: list[ContactItem | Wrong] | Anything | _Scalar = None
+    message_echoes: list[MessageItem | Wrong] | Anything | _Scalar = None
 
 
 class Value(msgspec.Struct, gc=False):
     """The value of a change."""
 
-    metadata: Metadata | _Wrong = None
-    contacts: list[ContactItem | _Wrong] | Anything | _Scalar = None
-    messages: list[MessageItem | _Wrong] | Anything | _Scalar = None
-    statuses: list[StatusItem | _Wrong] | Anything | _Scalar = None
-    message_echoes: list[MessageItem | _Wrong] | Anything | _Scalar = None
-    user_preferences: list[PreferenceItem | _Wrong] | Anything | _Scalar = None
-    standby: Standby | _Wrong = None
+    metadata: Metadata | Wrong = None
+    contacts: list[ContactItem | Wrong] | Anything | _Scalar = None
+    messages: list[MessageItem | Wrong] | Anything | _Scalar = None
+    statuses: list[StatusItem | Wrong] | Anything | _Scalar = None
+    message_echoes: list[MessageItem | Wrong] | Anything | _Scalar = None
+    user_preferences: list[PreferenceItem | Wrong] | Anything | _Scalar = None
+    standby: Standby | Wrong = None
 
 
 class Change(msgspec.Struct, gc=False):
     """An item of `changes[]`."""
 
     field: Any = None
-    value: Value | _Wrong = None
+    value: Value | Wrong = None
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -171,18 +172,18 @@ class Entry(msgspec.Struct, gc=False):
 
     id: Any = None
     time: Any = None
-    changes: list[Change | _Wrong] | Anything | _Scalar = None
+    changes: list[Change | Wrong] | Anything | _Scalar = None
 
 
 class Document(msgspec.Struct, gc=False):
     """A whole body."""
 
     object: Any = None
-    entry: list[Entry | _Wrong] | Anything | _Scalar = None
+    entry: list[Entry | Wrong] | Anything | _Scalar = None
 
 
 read = msgspec.json.Decoder(Document).decode
-_read_plain = msgspec.json.Decoder().decode
+read_plain = msgspec.json.Decoder().decode
 
 
 def read_all(body: bytes) -> Any:
@@ -193,9 +194,9 @@ def read_all(body: bytes) -> Any:
 
     """
     try:
-        return _read_plain(body)
+        return read_plain(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _read_plain(clean(body))
+        return read_plain(clean(body))
 
 
 def text(value: Any) -> str:

@@ -106,12 +106,10 @@ class WebhookReading:
         return True
 
     def _bounded(self, items: list[T]) -> list[T]:
-        """Return the items that may still be read, and count the others as malformed (tests/safety/README.md 56)."""
-        amount = len(items)
-        if amount > self._left:
-            self._webhook.malformed += amount - self._left
-            items, amount = items[: self._left], self._left
-        self._left -= amount
+        """Cut a list to the items that may still be read. The others are malformed (tests/safety/README.md 56)."""
+        self._webhook.malformed += max(len(items) - self._left, 0)
+        del items[self._left :]
+        self._left -= len(items)
         return items
 
     def _change(self, entry: Entry, change: Change) -> None:
@@ -149,7 +147,7 @@ class WebhookReading:
 
     def _metadata(self, value: Value) -> None:
         self._holder = value
-        self._contacts = ValueContacts(value.contacts)
+        self._contacts = ValueContacts(value.contacts, self._give_way)
         metadata = value.metadata
         if type(metadata) is not Metadata:
             self._number = ""
@@ -175,6 +173,7 @@ class WebhookReading:
                 self._give_way()
             if type(item) is not kind or not self._number or not convert(item):
                 self._webhook.malformed += 1
+            items[index] = None  # to free thousands of items at once would take long
 
     # Items; each function returns whether the item was valid
 
@@ -258,7 +257,7 @@ class WebhookReading:
         standby = value.standby
         if type(standby) is Standby:
             self._holder = standby
-            self._contacts = ValueContacts(standby.contacts)
+            self._contacts = ValueContacts(standby.contacts, self._give_way)
             self._items(standby.message_echoes, MessageItem, self._standby_echo)
         elif standby is not None:
             self._webhook.malformed += 1

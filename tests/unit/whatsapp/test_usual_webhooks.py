@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chatvitals.testing import run_scenario
-from chatvitals.whatsapp import usual_webhooks, webhook_parser
+from chatvitals.whatsapp import bodies, usual_webhooks, webhook_parser
 from chatvitals.whatsapp.closing_remarks import BY_DEFAULT
 from tests.helpers.json_mutants import PAYLOADS, REPLACEMENTS, broken, mutant, places
 
@@ -66,14 +66,17 @@ def test_a_sample_with_broken_bytes_gives_the_same_both_ways() -> None:
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_the_webhooks_of_a_scenario_give_the_same_both_ways(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As they come in through the real doors."""
+def test_the_webhooks_of_a_scenario_give_the_same_all_ways(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they come in through the real doors: the quick way, the full way, and in pieces."""
     decode = webhook_parser.decode
 
     def compared(body: bytes, *args: Any) -> Webhook:
         quick_equals_full(body)
+        assert webhook_parser.decode_in_full(body) == webhook_parser.decode_in_full(body, give_way=lambda: None)
         return decode(body, *args)
 
+    monkeypatch.setattr(bodies, "LONG", 1)
+    monkeypatch.setattr(bodies, "_STRETCH", 8)
     monkeypatch.setattr(webhook_parser, "decode", compared)
     run_scenario(json.loads(path.read_text()))
 
