@@ -7,6 +7,7 @@ all earlier items that are known by then.
 from __future__ import annotations
 
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from chatvitals.conversations import experiments, handovers, journeys, outbound, preferences, traces, turns
@@ -17,29 +18,32 @@ if TYPE_CHECKING:
 
     from chatvitals.metrics.measurements import Measurements
 
+_by_order = attrgetter("at", "kind", "key")
 
-def advance(contact: ContactState, now: float, rules: Rules, measures: Measurements) -> None:
-    """Apply everything that is due by `now`.
+
+def advance(contact: ContactState, now: float, rules: Rules, measures: Measurements) -> float:
+    """Apply everything that is due by `now`. Return the next time at which there is work, or at which it is forgotten.
 
     Due items are replayed in the order of their due times. Each sees only items that had been received by then, so the
     result does not depend on when or how often this function is called.
     """
     window = rules.settle_after
     known_by = -inf
+    timer = _next_timer(contact, rules)
     while True:
         due = point = inf
         for item in contact.pending:
-            if item.received + window < due:
-                due, point = item.received + window, item.at
-        timer = _next_timer(contact, rules)
+            settled = item.received + window
+            if settled < due:
+                due, point = settled, item.at
         if timer is not None and timer + window < due:
             due, point = timer + window, timer
         if due > now:
             if contact.traces:
                 traces.prune(contact)
-            return
+            return min(due, forgotten_at(contact))
         known_by = max(known_by, due)
-        _apply_up_to(contact, point, known_by, rules, measures)
+        timer = _apply_up_to(contact, point, known_by, timer, rules, measures)
 
 
 def next_due(contact: ContactState, rules: Rules) -> float:
@@ -72,26 +76,35 @@ def is_forgotten(contact: ContactState, now: float) -> bool:
     )
 
 
-def _apply_up_to(contact: ContactState, point: float, known_by: float, rules: Rules, measures: Measurements) -> None:
-    """Apply items and timers at or before `point`, in order. Only those known by `known_by` are applied."""
-    while True:
-        first: Item | None = None
-        for item in contact.pending:
-            if (
-                item.at <= point
-                and item.received <= known_by
-                and (first is None or (item.at, item.kind, item.key) < (first.at, first.kind, first.key))
-            ):
-                first = item
-        timer = _next_timer(contact, rules)
-        if timer is not None and timer <= point and (first is None or timer < first.at):
-            turns.fire_timers(contact, timer, rules, measures)
-            journeys.fire_timers(contact, timer, measures)
-        elif first is not None:
-            contact.pending.remove(first)
-            _apply(contact, first, rules, measures)
-        else:
-            return
+def _apply_up_to(
+    contact: ContactState, point: float, known_by: float, timer: float | None, rules: Rules, measures: Measurements
+) -> float | None:
+    """Apply items and timers at or before `point`, in order. Only those known by `known_by` are applied.
+
+    Return the next timer. `timer` is the next timer before.
+    """
+    ready, waiting = [], []
+    for item in contact.pending:
+        (ready if item.at <= point and item.received <= known_by else waiting).append(item)
+    contact.pending = waiting
+    if len(ready) > 1:
+        ready.sort(key=_by_order)
+    for item in ready:
+        while timer is not None and timer < item.at:
+            timer = _fire_timers(contact, timer, rules, measures)
+        _apply(contact, item, rules, measures)
+        if item.kind != Kind.STATUS:  # a status changes no turn and no run
+            timer = _next_timer(contact, rules)
+    while timer is not None and timer <= point:
+        timer = _fire_timers(contact, timer, rules, measures)
+    return timer
+
+
+def _fire_timers(contact: ContactState, at: float, rules: Rules, measures: Measurements) -> float | None:
+    """Apply the timers that are due at `at`. Return the next timer."""
+    turns.fire_timers(contact, at, rules, measures)
+    journeys.fire_timers(contact, at, measures)
+    return _next_timer(contact, rules)
 
 
 def _next_timer(contact: ContactState, rules: Rules) -> float | None:

@@ -186,13 +186,14 @@ class ContactBatch:
 
     def _advance(self, entry: _Entry, now: float) -> bool:
         """Apply due work. Return False where the contact is to be deleted. Its state then starts anew."""
-        settling.advance(entry.contact, now, self._rules, self._measures)
-        forgotten = settling.is_forgotten(entry.contact, now)
-        if forgotten:
-            handovers.drop(entry.contact, self._measures)
-            entry.contact = ContactState(phone_number_id=entry.contact.phone_number_id, aliases=entry.contact.aliases)
+        contact = entry.contact
+        entry.due = settling.advance(contact, now, self._rules, self._measures)
+        if not settling.is_forgotten(contact, now):
+            return True
+        handovers.drop(contact, self._measures)
+        entry.contact = ContactState(phone_number_id=contact.phone_number_id, aliases=contact.aliases)
         entry.due = settling.next_due(entry.contact, self._rules)
-        return not forgotten
+        return False
 
     @staticmethod
     def _stored_due(contact: ContactState, due: float) -> float:
