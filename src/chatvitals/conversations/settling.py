@@ -83,7 +83,8 @@ def _apply_up_to(
 
     Return the next timer. `timer` is the next timer before.
     """
-    ready, waiting = [], []
+    ready: list[Item] = []
+    waiting: list[Item] = []
     for item in contact.pending:
         (ready if item.at <= point and item.received <= known_by else waiting).append(item)
     contact.pending = waiting

@@ -13,6 +13,7 @@ from chatvitals.conversations.state import ContactState, Rules
 from chatvitals.events import IdentityChange, Send
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Measurements
+from chatvitals.pipeline.known_contacts import Entry, KnownContacts
 from chatvitals.runtime import pacing
 from chatvitals.stores.base import Changes, mark_kind
 
@@ -38,21 +39,6 @@ _OLDEST_TURN = catalogue.OLDEST_OPEN_TURN.name
 _OLDEST_HANDOVER = catalogue.OLDEST_OPEN_HANDOVER.name
 
 
-class _Entry:
-    """A contact in this batch, with its state before the batch."""
-
-    __slots__ = ("contact", "due", "key", "oldest_handover", "oldest_turn", "row", "touched")
-
-    def __init__(self, key: int, contact: ContactState, row: bytes = b"") -> None:
-        self.key = key
-        self.contact = contact
-        self.row = row
-        self.due = contact.due  # nothing is due earlier
-        self.oldest_turn = contact.oldest_open_turns()
-        self.oldest_handover = contact.oldest_open_handovers()
-        self.touched = False
-
-
 class ContactBatch:
     """A reduction of events in memory. `changes` then returns everything that must be committed together."""
 
@@ -63,17 +49,20 @@ class ContactBatch:
         hasher: Hasher,
         labels: CardinalityLimiter,
         measures: Measurements,
+        known: KnownContacts | None = None,
     ) -> None:
         self._transaction = transaction
+        self._known = KnownContacts() if known is None else known
         self._rules = rules
         self._hasher = hasher
         self._labels = labels
         self._measures = measures
         self.on_error: Callable[[Exception], None] | None = None
         """With it, each contact that is due is advanced by itself, and this takes the errors."""
-        self._entries: dict[int, _Entry] = {}
+        self._entries: dict[int, Entry] = {}
         self._links: dict[int, int] = {}
         self._absent: set[int] = set()
+        self._settled: list[Entry] = []  # the commit brings their rows to the store
         self._changes = Changes(increments=measures.increments, maxima=measures.maxima)
 
     def apply(self, events: Sequence[PersonEvent]) -> None:
@@ -159,14 +148,21 @@ class ContactBatch:
                 entry.contact.due = due = settling.next_due(entry.contact, self._rules)
                 row = state.encode(entry.contact)
                 if row != entry.row:
-                    due = self._stored_due(entry.contact, due)
-                    changes.states[entry.key] = (row, due)
+                    entry.row = row
+                    stored = self._stored_due(entry.contact, due)
+                    changes.states[entry.key] = (row, stored)
                     if self._transaction.remote:
-                        changes.ttls[entry.key] = (_keep_seconds(entry.contact, due, now), entry.contact.aliases)
+                        changes.ttls[entry.key] = (_keep_seconds(entry.contact, stored, now), entry.contact.aliases)
+                entry.due, entry.touched = due, False
+                self._settled.append(entry)
             self._mark(entry)
         return changes
 
-    def _advance_apart(self, entry: _Entry, now: float) -> bool | None:
+    def committed(self, now: float) -> None:
+        """Keep the contacts for the next batch, because the store has accepted the changes."""
+        self._known.keep(self._settled, now)
+
+    def _advance_apart(self, entry: Entry, now: float) -> bool | None:
         """Do the same as `_advance`. With `on_error`, an error is reported and costs this contact alone: None."""
         if self.on_error is None:
             return self._advance(entry, now)
@@ -184,7 +180,7 @@ class ContactBatch:
         finally:
             self._measures = measures
 
-    def _advance(self, entry: _Entry, now: float) -> bool:
+    def _advance(self, entry: Entry, now: float) -> bool:
         """Apply due work. Return False where the contact is to be deleted. Its state then starts anew."""
         contact = entry.contact
         entry.due = settling.advance(contact, now, self._rules, self._measures)
@@ -220,13 +216,13 @@ class ContactBatch:
             self._links[key] = row
             return True
         try:
-            self._entries[key] = _Entry(key, state.decode(row), row)
+            self._entries[key] = self._known.take(key, row)
         except msgspec.MsgspecError:
             self._measures.count(catalogue.INTERNAL_ERRORS, ("state",))
             return False
         return True
 
-    def _find(self, key: int) -> _Entry | None:
+    def _find(self, key: int) -> Entry | None:
         while key in self._links:
             key = self._links[key]
         return self._entries.get(key)
@@ -248,7 +244,7 @@ class ContactBatch:
             for key in self._hasher.people(number, person_id)
         }
 
-    def _judged(self, send: Send, entry: _Entry) -> Send:
+    def _judged(self, send: Send, entry: Entry) -> Send:
         """Return the send as a reply where its recipient's own message was being handled, under another id."""
         own = any(self._find(key) is entry for key in self._handled_keys(send))
         return msgspec.structs.replace(send, kind="reply") if own else send
@@ -259,7 +255,7 @@ class ContactBatch:
             key for person_id in new if person_id for key in self._hasher.people(event.phone_number_id, person_id)
         )
 
-    def _resolve(self, number: str, keys: tuple[int, ...], now: float) -> _Entry:
+    def _resolve(self, number: str, keys: tuple[int, ...], now: float) -> Entry:
         """Return the single contact of all these keys. Several contacts are merged."""
         entry = self._find(keys[0])
         for key in keys[1:]:
@@ -271,7 +267,7 @@ class ContactBatch:
             elif other is not None and other is not entry:
                 self._merge(entry, other, now)
         if entry is None:
-            entry = _Entry(keys[0], ContactState(phone_number_id=self._labels.limit(catalogue.NUMBER, number)))
+            entry = Entry(keys[0], ContactState(phone_number_id=self._labels.limit(catalogue.NUMBER, number)))
             self._entries[keys[0]] = entry
             self._absent.discard(keys[0])
         for key in keys[1:] if entry.key == keys[0] else keys:
@@ -279,7 +275,7 @@ class ContactBatch:
                 self._link(key, entry)
         return entry
 
-    def _merge(self, kept: _Entry, other: _Entry, now: float) -> None:
+    def _merge(self, kept: Entry, other: Entry, now: float) -> None:
         for entry in (kept, other):  # due work belongs to each contact alone, whenever the last sweep was
             if entry.due <= now:
                 self._advance(entry, now)
@@ -292,21 +288,23 @@ class ContactBatch:
         other.contact = ContactState(phone_number_id=other.contact.phone_number_id)
         self._mark(other)
 
-    def _link(self, key: int, entry: _Entry) -> None:
+    def _link(self, key: int, entry: Entry) -> None:
         self._links[key] = entry.key
         self._absent.discard(key)
         self._changes.links[key] = entry.key
         if key not in entry.contact.aliases:
             entry.contact.aliases.append(key)
 
-    def _mark(self, entry: _Entry) -> None:
+    def _mark(self, entry: Entry) -> None:
         turns, since = entry.contact.oldest_open_turns(), entry.contact.oldest_open_handovers()
         if turns != entry.oldest_turn:
             self._mark_family(_OLDEST_TURN, entry, entry.oldest_turn, turns)
+            entry.oldest_turn = turns
         if since != entry.oldest_handover:
             self._mark_family(_OLDEST_HANDOVER, entry, entry.oldest_handover, since)
+            entry.oldest_handover = since
 
-    def _mark_family(self, family: str, entry: _Entry, before: Mapping[Any, float], after: Mapping[Any, float]) -> None:
+    def _mark_family(self, family: str, entry: Entry, before: Mapping[Any, float], after: Mapping[Any, float]) -> None:
         for labels in before.keys() | after.keys():
             kind = mark_kind(family, labels)
             self._changes.open_since[kind, entry.contact.phone_number_id, entry.key] = after.get(labels)

@@ -18,6 +18,7 @@ from chatvitals.pipeline.contact_batch import DUE_GRAIN, ContactBatch
 from chatvitals.pipeline.dropped import DroppedEvents
 from chatvitals.pipeline.exemplars import ExemplarLog
 from chatvitals.pipeline.identity_keys import first_hasher
+from chatvitals.pipeline.known_contacts import KnownContacts
 from chatvitals.pipeline.lost_answers import LostAnswers
 from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch, learn_known
 from chatvitals.pipeline.queue_items import Decoded, Queued, decoded, event_count, split
@@ -94,6 +95,7 @@ class Pipeline:
         self._wake = threading.Event()
         self._served = threading.Condition(self._lock)
         self._lost = LostAnswers(self.own)
+        self._known = KnownContacts()
         self._asked = 0  # number of requests to settle everything
         self._answered = 0  # number of these requests that have been served
         self._thread: threading.Thread | None = None
@@ -339,7 +341,7 @@ class Pipeline:
                 self._labels.begin(partial(transaction.document, cardinality.DOCUMENT), self.clock())
                 now = self.clock()
                 events = sort(batch, business, self._labels, measures, now)
-                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures)
+                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures, self._known)
                 if not events:  # one contact that raises an error must not hold up a sweep
                     reduction.on_error = partial(self._guard.report, "reducer")
                 reduction.apply(events)
@@ -355,6 +357,7 @@ class Pipeline:
                 if changes.states or changes.removed or changes.increments or changes.documents:
                     transaction.commit(changes)
             business.committed()
+            reduction.committed(now)
             self._labels.committed()
             self._exemplars.committed(measures)
         except UncertainError as error:
