@@ -1,8 +1,8 @@
 """The benchmark over sockets: `python -m tests.benchmarks.sockets` prints latency and CPU as ratios to the bare bot.
 
 Server and load each have a core of their own. All subjects take turns in every round, and only ratios within a round
-are reported. A machine with one core, or a busy one, gets no verdict. `--store-trouble` locks the SQLite file and stops
-the Redis while the load runs.
+are reported. A machine with one core, or a busy one, gets no verdict. `--server gunicorn` runs two workers.
+`--store-trouble` locks the SQLite file and stops the Redis while the load runs.
 """
 
 from __future__ import annotations
@@ -22,22 +22,20 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import redis
-
 from tests.benchmarks import socket_load, traffic
+from tests.benchmarks.conditions import Others, missing
 from tests.benchmarks.rounds import rotated
-from tests.benchmarks.socket_bot import KIND
 from tests.helpers import fleet, services
-from tests.helpers.redis_servers import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 BARE = "bare"
 BUDGETS = {"p99": 1.15, "p99.9": 1.5}
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-_BUSY = 0.5  # load of the last minute before the benchmark starts, beyond which it gives no verdict
+_PACKAGES = ("redis", "starlette", "starlette_exporter", "uvicorn")
+_WORKERS = 2  # of gunicorn
 _SERVER_CORE, _LOAD_CORE = 0, 1
 
 
@@ -83,6 +81,8 @@ def trouble(store: str) -> Iterator[None]:
         finally:
             connection.close()
     elif store.startswith("redis:"):
+        import redis  # noqa: PLC0415 - after the check of the machine
+
         with redis.Redis.from_url(store.partition("?")[0]) as client:
             server = int(client.info("server")["process_id"])
         os.kill(server, signal.SIGSTOP)
@@ -95,15 +95,26 @@ def trouble(store: str) -> Iterator[None]:
 
 
 @contextmanager
-def served(kind: str, workers: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """Run a bot on its core until the block ends; `workers` above 0 run it under gunicorn."""
+def served(
+    kind: str, workers: int, app: str = "tests.benchmarks.socket_bot:app", further: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Run a bot on its core until the block ends.
+
+    Args:
+        kind: kind of the bot, see `socket_bot`.
+        workers: number of gunicorn's workers. With 0, uvicorn runs it alone.
+        app: another application.
+        further: further variables of its environment.
+
+    """
+    from tests.benchmarks.socket_bot import KIND  # noqa: PLC0415 - after the check of the machine
+
     port = services.free_port()
-    app = "tests.benchmarks.socket_bot:app"
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
     if workers:
         command = [sys.executable, "-m", "gunicorn", app, "-k", "uvicorn.workers.UvicornWorker", "-w", str(workers)]
         command += ["-b", f"127.0.0.1:{port}", "--log-level", "warning"]
-    environ = {**os.environ, KIND: kind}
+    environ = {**os.environ, KIND: kind, **(further or {})}
     process = subprocess.Popen(command, cwd=ROOT, env=environ)
     os.sched_setaffinity(process.pid, {_SERVER_CORE})  # before it has started any thread or worker
     try:
@@ -201,12 +212,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--numbers", type=int, default=1, metavar="N", help="business numbers (default: 1)")
     parser.add_argument("--store-trouble", action="store_true", help="lock or stop the store while the load runs")
     parser.add_argument("--scrape-every", type=float, default=0.0, metavar="S", help="scrape /metrics this often")
+    parser.add_argument("--server", choices=["uvicorn", "gunicorn"], default="uvicorn", help="default: %(default)s")
     options = parser.parse_args(arguments)
-    cores = len(os.sched_getaffinity(0))
-    if cores < 2:
-        print("This benchmark needs two cores: one for the bot and one for the load.", file=sys.stderr)  # noqa: T201
+    if options.server == "gunicorn" and not options.workers:
+        options.workers = _WORKERS
+    lacking = missing([*_PACKAGES, *(["gunicorn"] if options.workers else [])], ["redis-server"])
+    if lacking:
+        print(lacking, file=sys.stderr)  # noqa: T201
         return 2
-    load = os.getloadavg()[0]
+    others = Others()
+    from tests.helpers.redis_servers import RedisServer  # noqa: PLC0415 - after the check of the machine
+
     os.sched_setaffinity(0, {_LOAD_CORE})
     with tempfile.TemporaryDirectory(prefix="chatvitals-benchmark-") as name:
         folder = Path(name)
@@ -216,9 +232,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.workers:
                 del subjects["memory"]  # each worker would have a store of its own
             found = measure(subjects, options)
-    print(markdown(found, verdict=load <= _BUSY * cores))  # noqa: T201 - a command prints
-    if load > _BUSY * cores:
-        print(f"\nThe machine was busy (load {load:.1f} on {cores} cores), so there is no verdict.")  # noqa: T201
+    complaint = others.complaint()
+    print(markdown(found, verdict=not complaint))  # noqa: T201 - a command prints
+    if complaint:
+        print(f"\n{complaint}")  # noqa: T201
     return 0
 
 

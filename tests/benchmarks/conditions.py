@@ -1,0 +1,61 @@
+"""What a benchmark needs of its machine, and whether other processes disturbed it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST_OTHERS = 0.1  # cores that other processes may use on average
+
+
+def missing(packages: Iterable[str], programs: Iterable[str] = ()) -> str:
+    """Return a sentence with the first thing that this machine lacks for a benchmark over sockets, else nothing."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            return f"This benchmark needs the package {package}: install the extra `dev`."
+    for program in programs:
+        if shutil.which(program) is None:
+            return f"This benchmark needs the program {program}, which is not installed."
+    if not sys.platform.startswith("linux"):
+        return "This benchmark needs Linux, because it gives bot and load a core each."
+    if len(os.sched_getaffinity(0)) < 2:
+        return "This benchmark needs two cores: one for the bot and one for the load."
+    return ""
+
+
+class Others:
+    """What other processes, and other machines on the same host, use of this machine from now on."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._busy, self._own = _busy(), _own()
+
+    def cores(self) -> float:
+        """Return how many cores they used on average. Children of this process count once they have ended."""
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        return max(0.0, (_busy() - self._busy) - (_own() - self._own)) / seconds
+
+    def complaint(self) -> str:
+        """Return a sentence where they used too much for a verdict, else nothing."""
+        cores = self.cores()
+        if cores <= _MOST_OTHERS:
+            return ""
+        return f"Other processes used {cores:.1f} cores meanwhile, so there is no verdict."
+
+
+def _busy() -> float:
+    """Return the CPU seconds of all processes since the start of the machine, with what its host took away."""
+    user, nice, system, _idle, _wait, irq, soft, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _own() -> float:
+    return sum(os.times()[:4])

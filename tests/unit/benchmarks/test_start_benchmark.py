@@ -1,0 +1,33 @@
+"""The benchmark of a bot's start: medians of new processes, and no verdict on a busy machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.benchmarks import start
+from tests.benchmarks.start import Start
+
+
+def test_budgets_of_the_start_have_a_verdict() -> None:
+    """The budget stands in the sentence."""
+    assert start.lines(Start(100.0, 59.0, 2.1), "") == [
+        "import chatvitals adds 59 ms to the 100 ms of its dependencies. The budget of 60 ms is met.",
+        "the first webhook takes 2.1 ms longer than the hundredth. The budget of 2 ms is not met.",
+    ]
+
+
+def test_a_busy_machine_gets_no_verdict_about_the_start() -> None:
+    """The numbers are shown all the same."""
+    assert start.lines(Start(100.0, 99.0, 0.5), "It was busy.") == [
+        "import chatvitals adds 99 ms to the 100 ms of its dependencies.",
+        "the first webhook takes 0.5 ms longer than the hundredth.",
+        "It was busy.",
+    ]
+
+
+@pytest.mark.slow
+def test_the_start_is_measured_in_new_processes() -> None:
+    """An import cannot be faster than nothing."""
+    found = start.measure(1)
+    assert found.dependencies > 0
+    assert found.added > 0
