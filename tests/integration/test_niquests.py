@@ -236,17 +236,82 @@ def test_a_send_of_requests_through_the_urllib3_of_niquests_is_seen_once(ear: Ea
     assert ear.told == SEEN
 
 
-def test_a_send_through_the_urllib3_of_niquests_is_seen_once(ear: Ear, url: str) -> None:
+@pytest.fixture(params=["urllib3", "urllib3_future"])
+def urllib3(request: pytest.FixtureRequest) -> Any:
+    """The package under niquests, under both of its names."""
+    return pytest.importorskip(request.param)
+
+
+def test_a_send_through_the_urllib3_of_niquests_is_seen_once(ear: Ear, url: str, urllib3: Any) -> None:
     """Its pool has the same method as urllib3's own."""
-    urllib3: Any = pytest.importorskip("urllib3")
     with urllib3.PoolManager() as pool:
         assert pool.request("POST", url, json=SEND).json() == TAKEN
     assert ear.told == SEEN
 
 
-def test_a_multiplexed_promise_of_the_urllib3_of_niquests_is_left_to_the_bot(ear: Ear, multiplexing: str) -> None:
+@pytest.mark.parametrize("path", ["", "/moved"], ids=["direct", "redirected"])
+def test_a_send_through_its_asynchronous_pool_is_seen_once(ear: Ear, api: str, urllib3: Any, path: str) -> None:
+    """Only urllib3-future has one."""
+
+    async def send() -> Any:
+        async with urllib3.AsyncPoolManager() as pool:
+            response = await pool.request("POST", f"{api}{path}/v24.0/990001/messages", json=SEND)
+            return await response.json()
+
+    assert asyncio.run(send()) == TAKEN
+    assert ear.told == SEEN
+
+
+def test_a_stream_of_its_asynchronous_pool_is_left_to_the_bot(ear: Ear, url: str, urllib3: Any) -> None:
+    """It counts by its status."""
+
+    async def send() -> Any:
+        async with urllib3.AsyncPoolManager() as pool:
+            response = await pool.request("POST", url, json=SEND, preload_content=False)
+            assert ear.told == [("15550004321", "", True, "")]
+            return json.loads(await response.read())
+
+    assert asyncio.run(send()) == TAKEN
+    assert len(ear.events) == 1
+
+
+@pytest.mark.parametrize("to", ["nobody", "15550004321"])
+def test_failures_of_its_asynchronous_pool_count(ear: Ear, url: str, urllib3: Any, to: str) -> None:
+    """A refusal has its code, and the bot gets the exception of a refused connection."""
+
+    async def send() -> Any:
+        async with urllib3.AsyncPoolManager(retries=False) as pool:
+            there = url if to == "nobody" else "http://127.0.0.1:9/v24.0/990001/messages"
+            return (await pool.request("POST", there, json={**SEND, "to": to})).status
+
+    if to == "nobody":
+        assert asyncio.run(send()) == 400
+        assert ear.told == [("", "", False, "131026")]
+        return
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        asyncio.run(send())
+    assert ear.told == [("15550004321", "", False, "connection")]
+
+
+def test_a_client_of_its_asynchronous_pool_can_be_watched_alone(url: str, urllib3: Any) -> None:
+    """The other pools are not seen."""
+    ear = Ear()
+
+    async def send() -> None:
+        async with urllib3.AsyncHTTPConnectionPool("127.0.0.1", urllib3.util.parse_url(url).port) as pool:
+            undo = http_hooks.instrument_client(pool, ear)
+            await pool.request("POST", "/v24.0/990001/messages", json=SEND)
+            undo()
+            await pool.request("POST", "/v24.0/990001/messages", json=SEND)
+
+    asyncio.run(send())
+    assert ear.told == SEEN
+
+
+def test_a_multiplexed_promise_of_the_urllib3_of_niquests_is_left_to_the_bot(
+    ear: Ear, multiplexing: str, urllib3: Any
+) -> None:
     """The send counts as accepted."""
-    urllib3: Any = pytest.importorskip("urllib3")
     with urllib3.PoolManager(disabled_svn={urllib3.HttpVersion.h11, urllib3.HttpVersion.h3}) as pool:
         promise = pool.request("POST", multiplexing, json=SEND, multiplexed=True)
         assert ear.told == [("15550004321", "", True, "")]

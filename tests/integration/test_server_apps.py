@@ -183,6 +183,55 @@ async def _posted(request: web.Request) -> bytes:
     return await request.read()
 
 
+# Sanic
+
+
+@pytest.mark.parametrize("way", ["iterate", "read", "receive_body", "nothing"])
+def test_a_streaming_handler_of_sanic_reads_the_body_itself(door: type[DoorVitals], way: str) -> None:
+    """The webhook counts once it has read all, and a handler that reads nothing leaves nothing to count."""
+    vitals, kind = door(app_secret=SECRET), SanicDoor()
+    app = kind.app(accept)
+
+    async def webhook(request: Any) -> Any:
+        body = b""
+        if way == "iterate":
+            body = b"".join([piece async for piece in request.stream])
+        elif way == "read":
+            while piece := await request.stream.read():
+                body += piece
+        elif way == "receive_body":
+            await request.receive_body()
+            body = request.body
+        known = context.current() is not None
+        response = await request.respond()
+        await response.send(f"{len(body)} {known}".encode())
+        await response.eof()
+
+    app.add_route(webhook, "/streamed", methods=["POST"], stream=True, name="streamed")
+    instrument_app(vitals, app, webhook_path="/streamed")
+    outcome = kind.call(app, [BODY[:20], BODY[20:]], path="/streamed", x_hub_signature_256=sign(BODY))
+    read = 0 if way == "nothing" else len(BODY)
+    assert outcome.pieces == [f"{read} {bool(read)}".encode()]
+    assert vitals.results == (["accepted"] if read else [])
+
+
+def test_a_lost_webhook_of_a_streaming_handler_is_told(
+    door: type[DoorVitals], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names its path."""
+    kind = SanicDoor()
+    app = kind.app(accept)
+
+    async def webhook(request: Any) -> Any:
+        await request.receive_body()
+        return text("ok")
+
+    app.add_route(webhook, "/streamed", methods=["POST"], stream=True, name="streamed")
+    with caplog.at_level(logging.WARNING):
+        kind.call(kind.wrap(app, door()), [BODY], path="/streamed", content_type="application/json")
+    assert "A webhook of WhatsApp came to /streamed" in caplog.text
+
+
 # Quart
 
 

@@ -256,6 +256,33 @@ def test_58_a_wsgi_body_ends_at_its_declared_length(door: type[DoorVitals]) -> N
     assert vitals.results == ["accepted"]
 
 
+@pytest.mark.parametrize("more", [{"content_length": "400"}, {"transfer_encoding": "chunked"}])
+def test_a_wsgi_body_that_ends_too_early_counts_nothing(door: type[DoorVitals], more: dict[str, str]) -> None:
+    """The client has gone, and the server gives the bot what has come so far."""
+    vitals, kind = door(app_secret=SECRET), WsgiDoor()
+    pieces = [BODY[:100]] if "content_length" in more else []
+    read: list[bytes] = []
+
+    def handle(body: bytes) -> Answer:
+        read.append(body)
+        return Answer()
+
+    app = kind.wrap(kind.app(handle), vitals)
+    assert kind.call(app, pieces, x_hub_signature_256=sign(BODY), **more).pieces == [b"ok"]
+    assert (read, vitals.results) == ([b"".join(pieces)], [])
+
+
+@pytest.mark.parametrize(
+    "path", ["//webhook", "//webhook/", "http://bot.example/webhook", "http://bot.example//webhook"]
+)
+@pytest.mark.parametrize("name", ["asgi", "wsgi"])
+def test_a_path_matches_as_routers_read_it(name: str, door: type[DoorVitals], path: str) -> None:
+    """Callback addresses double slashes by mistake, and proxies send whole addresses."""
+    vitals, kind = door(), ALL[name]
+    assert kind.call(kind.wrap(kind.app(lambda _: Answer()), vitals), [BODY], path=path).pieces == [b"ok"]
+    assert vitals.results == ["accepted"]
+
+
 @pytest.mark.parametrize("path", ["/webhook", "/other"])
 def test_59_what_the_app_returns_passes(door: type[DoorVitals], path: str) -> None:
     """Servers complain about a value that an ASGI app returns by mistake."""

@@ -18,7 +18,7 @@ import pytest
 import requests
 import urllib3
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
 from chatvitals import http_hooks
@@ -67,8 +67,12 @@ def url(serve: Callable[[ASGIApp], int]) -> str:
             return JSONResponse({"error": {"code": 131026}}, 400)
         return JSONResponse({"messages": [{"id": "wamid.one"}]})
 
+    async def moved(_: Request) -> RedirectResponse:
+        return RedirectResponse(path, 307)
+
     path = "/v24.0/990001/messages"
-    return f"http://127.0.0.1:{serve(Starlette(routes=[Route(path, take, methods=['POST'])]))}{path}"
+    routes = [Route(path, take, methods=["POST"]), Route(f"/moved{path}", moved, methods=["POST"])]
+    return f"http://127.0.0.1:{serve(Starlette(routes=routes))}{path}"
 
 
 def _http_client(url: str) -> bytes:
@@ -148,6 +152,33 @@ def test_a_refused_connection_of_http_client_is_as_bare(ear: Ear) -> None:
     assert [send.code for send in ear.events] == ["connection"]
 
 
+def test_a_redirected_send_of_urllib3_is_seen_once(ear: Ear, url: str) -> None:
+    """Its manager follows the redirect with a second request of its pool."""
+    there = url.replace("/v24.0", "/moved/v24.0")
+    response = urllib3.PoolManager().request("POST", there, json=SEND)
+    assert (response.status, response.json()) == (200, {"messages": [{"id": "wamid.one"}]})
+    assert [(send.id, send.accepted, send.code) for send in ear.events] == [("wamid.one", True, "")]
+
+
+@pytest.mark.parametrize("retries", [False, 1])
+def test_a_refused_connection_of_urllib3_is_as_bare(ear: Ear, retries: int) -> None:
+    """It counts as one failed connection, also where urllib3 wraps the error after retries."""
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        urllib3.PoolManager(retries=retries).request("POST", "http://127.0.0.1:9/v24.0/990001/messages", json=SEND)
+    assert [send.code for send in ear.events] == ["connection"]
+
+
+def test_a_manager_of_urllib3_can_be_watched_alone(url: str) -> None:
+    """Other managers are not seen."""
+    ear, manager = Ear(), urllib3.PoolManager()
+    undo = http_hooks.instrument_client(manager, ear)
+    manager.request("POST", url, json=SEND)
+    urllib3.PoolManager().request("POST", url, json=SEND)
+    undo()
+    manager.request("POST", url, json=SEND)
+    assert [send.id for send in ear.events] == ["wamid.one"]
+
+
 @pytest.mark.parametrize("library", ["httpx", "requests", "aiohttp", "urllib3"])
 def test_76_the_first_send_is_seen_however_late_its_library_is_imported(library: str) -> None:
     """The class is hooked when the import is over, also where a function imports it; `remove` leaves no finder."""
@@ -162,7 +193,8 @@ assert {library!r} not in sys.modules
 def send():
     import {library}
 send()
-hooked = [m for m in http_hooks._METHODS if m.module.partition(".")[0] == {library!r}]
+methods = [m for m in http_hooks._METHODS if m.module.partition(".")[0] == {library!r}]
+hooked = [m for m in methods if "_async" not in m.module]  # urllib3-future alone has an asynchronous pool
 assert hooked and all(hasattr(vars(m.loaded_class(sys.modules))[m.name], "__wrapped__") for m in hooked)
 http_hooks.remove(observer)
 assert sys.meta_path == finders

@@ -70,7 +70,7 @@ def _imported() -> None:
             _patch(_waiting)
 
 
-_import_hook = ImportHook({method.module for method in _METHODS} | {"httpx2", "urllib3"}, _imported)
+_import_hook = ImportHook({method.module for method in _METHODS} | {"httpx2", "urllib3", "urllib3_future"}, _imported)
 
 
 def refresh() -> None:
@@ -109,7 +109,7 @@ def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]
         owner = method.loaded_class(sys.modules)
         if owner is not None and isinstance(client, owner):
             return _ClientWatch(method, client, observer).undo
-    known = ", ".join(method.label for method in _METHODS)
+    known = ", ".join(method.label for method in _METHODS if "._" not in method.label)
     raise TypeError(
         f"instrument_client cannot watch a {type(client).__module__}.{type(client).__qualname__}. "
         f"It takes an instance of one of: {known}"

@@ -1,4 +1,9 @@
-"""Sends through urllib3: `HTTPConnectionPool.urlopen`. Sends of requests, which uses it, are counted once."""
+"""Sends through urllib3: `urlopen` of pools and of their manager, which follows redirects.
+
+requests uses a pool, and a manager uses pools. Each such send is counted once.
+
+urllib3-future adds an asynchronous pool. It takes the place of urllib3, or stands beside it under its own name.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +25,10 @@ def _body(_client: Any, args: Arguments, kwargs: Keywords) -> object:
     return args[2] if len(args) > 2 else kwargs.get("body")
 
 
+def _body_of_manager(_client: Any, _args: Arguments, kwargs: Keywords) -> object:
+    return kwargs.get("body")
+
+
 def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) -> None:
     status = getattr(response, "status", None)
     if status is None:  # multiplexed by urllib3-future: a promise, whose answer the bot gets later
@@ -28,14 +37,23 @@ def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) 
     pending.finish(status, body if isinstance(body, bytes) else None)
 
 
-METHODS = (
-    Method(
-        "urllib3.connectionpool",
-        "HTTPConnectionPool",
-        "urlopen",
-        asynchronous=False,
-        address=_address,
-        body=_body,
-        answered=_answered,
-    ),
+_POOL = Method(
+    "connectionpool",
+    "HTTPConnectionPool",
+    "urlopen",
+    asynchronous=False,
+    address=_address,
+    body=_body,
+    answered=_answered,
+)
+_MANAGER = _POOL._replace(module="poolmanager", owner="PoolManager", body=_body_of_manager)
+METHODS = tuple(
+    method._replace(
+        module=f"{package}._async.{method.module}" if asynchronous else f"{package}.{method.module}",
+        owner=f"Async{method.owner}" if asynchronous else method.owner,
+        asynchronous=asynchronous,
+    )
+    for package in ("urllib3", "urllib3_future")
+    for asynchronous in (False, True)
+    for method in (_MANAGER, _POOL)
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chatvitals import context
@@ -232,14 +233,28 @@ def check_paths(webhook_path: str, metrics_path: str | None) -> None:
 def matches(paths: tuple[str, str], path: object, root: object) -> bool:
     """Return whether a request's path is the webhook's path.
 
-    Servers and frameworks disagree on whether `path` contains the root path, so both readings are tried.
+    Servers and frameworks disagree on whether `path` contains the root path, so both readings are tried. Routers also
+    merge slashes, which a callback address often doubles by mistake.
     """
     if path in paths:
         return True
-    if not root or not isinstance(root, str) or not isinstance(path, str):
+    if not isinstance(path, str):
+        return False
+    if "//" in path:
+        path = _merged(path)
+        if path in paths:
+            return True
+    if not root or not isinstance(root, str):
         return False
     root = root.rstrip("/")
     return path.removeprefix(root) in paths or root + path in paths
+
+
+def _merged(path: str) -> str:
+    """Return a path without doubled slashes before names, and without the scheme and host that proxies may add."""
+    if not path.startswith("/"):
+        path = f"/{path.partition('://')[2].partition('/')[2]}"
+    return re.sub("/{2,}(?!$)", "/", path)
 
 
 def is_seen(sink: WebhookSink, seen: object) -> bool:

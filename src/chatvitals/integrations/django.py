@@ -21,13 +21,12 @@ from django.urls import Resolver404, resolve
 
 from chatvitals.exporters.metrics_app import MetricsRequest
 from chatvitals.integrations import _http, lost_webhooks
-from chatvitals.integrations.wsgi import InputWatch
+from chatvitals.integrations.wsgi import EnvironDelivery, InputWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.integrations.apps import MountableVitals
-    from chatvitals.pipeline.webhook_sink import WebhookSink
     from chatvitals.vitals import Vitals
 
 logger = logging.getLogger(__name__)
@@ -155,7 +154,7 @@ class Middleware:
             return None
         if _http.is_seen(self._sink, request.META.get(_http.SEEN)):
             return None
-        delivery = _Delivery(self._sink, request)
+        delivery = _Delivery(self._sink, request.META)
         try:
             delivery.begin()
             request.META[_http.SEEN] = (self._sink,)
@@ -192,28 +191,12 @@ class Middleware:
         return HttpResponse(b"" if request.method == "HEAD" else body, status=status, headers=given)
 
 
-class _Delivery(_http.Delivery):
+class _Delivery(EnvironDelivery):
     """One POST on the webhook path of a Django project."""
 
-    __slots__ = ("_request",)
+    __slots__ = ()
 
     where = "django"
-
-    def __init__(self, sink: WebhookSink, request: HttpRequest) -> None:
-        super().__init__(sink)
-        self._request = request
-
-    def signature(self) -> str | None:
-        """Return the signature header. Servers join several headers with commas, so that none of them is valid."""
-        value = self._request.META.get("HTTP_X_HUB_SIGNATURE_256")
-        return value if isinstance(value, str) else None
-
-    def declared_length(self) -> int:
-        """Return the declared length of the body in bytes, or 0 where there is no valid length."""
-        try:
-            return int(self._request.META.get("CONTENT_LENGTH") or 0)
-        except (TypeError, ValueError):
-            return 0
 
     def answered_with(self, response: Any) -> Any:
         """Record the answer. Only an error for account events may become a 200."""

@@ -1,4 +1,4 @@
-"""Integration of Sanic, on its own server and on ASGI. Webhooks are copied once Sanic has read them."""
+"""Integration of Sanic, on its own server and on ASGI. Webhooks are copied once Sanic or the handler has read them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from chatvitals.integrations import _http
 from chatvitals.integrations._doorway import Doorway, HeaderDelivery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from sanic import HTTPResponse, Request, Sanic
 
     from chatvitals.integrations._doorway import Values
+    from chatvitals.integrations.lost_webhooks import Lookout
     from chatvitals.integrations.wsgi import MountableVitals
     from chatvitals.pipeline.webhook_sink import WebhookSink
 
@@ -25,8 +26,6 @@ _FIRST = 1_000_000  # priority of our middleware, because Sanic runs high priori
 
 def instrument(vitals: MountableVitals, app: Sanic, webhook_path: str, metrics_path: str | None) -> None:
     """Watch the webhook of a Sanic application.
-
-    A handler with `stream=True` reads the body itself. Use `vitals.observe_webhook` there.
 
     Raises:
         RuntimeError: the application has started already.
@@ -59,19 +58,19 @@ class _Hooks:
                     route.handler = self._handler(route.handler)
 
     async def take(self, request: Request) -> None:
-        """Receive a complete webhook before any other middleware and the handler."""
+        """Receive a webhook before any other middleware and the handler, or while a streaming handler reads it."""
         door, values = self._door, partial(_values, request)
         seen: tuple[_Delivery, ...] = getattr(request.ctx, "chatvitals", ())
         sinks = tuple(each.sink for each in seen)
         if door.watches(request.method, request.path, sinks):
             delivery = _Delivery(door.sink, values)
             request.ctx.chatvitals = (*seen, delivery)
-            delivery.copy(request.body or b"", last=True)
+            _look_on(request, delivery)
             return
         with door.sink.guard(_Delivery.where):
             lookout = door.lookout(request.method, request.path, values)
             if lookout is not None:
-                lookout.copy(request.body or b"", last=True)
+                _look_on(request, lookout)
 
     async def judge(self, request: Request, response: HTTPResponse) -> None:
         """Record the answer. Only an error for account events may become a 200."""
@@ -142,6 +141,52 @@ class _Delivery(HeaderDelivery):
             return response
         finally:
             self.end()
+
+
+class _StreamWatch:
+    """A request's stream that passes each piece to a delivery while a streaming handler reads it."""
+
+    __slots__ = ("_bare", "_delivery")
+
+    _bare: Any
+
+    def __init__(self, bare: Any, delivery: _Delivery | Lookout) -> None:
+        object.__setattr__(self, "_bare", bare)
+        object.__setattr__(self, "_delivery", delivery)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bare, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._bare, name, value)
+
+    def __bool__(self) -> bool:
+        return bool(self._bare)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._bare:
+            self._look(piece)
+            yield piece
+        self._look(b"")
+
+    async def read(self) -> bytes | None:
+        """Read a piece of the body. None is its end."""
+        piece: bytes | None = await self._bare.read()
+        self._look(piece)
+        return piece
+
+    def _look(self, piece: bytes | None) -> None:
+        """Copy a piece. Sanic raises where the client has gone, so the last piece is really the last."""
+        if self._delivery.is_copying:
+            self._delivery.copy(piece or b"", last=not self._bare.request_body)
+
+
+def _look_on(request: Any, delivery: _Delivery | Lookout) -> None:
+    """Pass the body to a delivery, or each piece of it once a streaming handler reads it."""
+    if getattr(request.stream, "request_body", None):
+        request.stream = _StreamWatch(request.stream, delivery)
+    else:
+        delivery.copy(request.body or b"", last=True)
 
 
 def _values(request: Request, name: str) -> list[str]:

@@ -139,16 +139,50 @@ class ChatVitalsWSGIMiddleware:
         return [b"" if method == "HEAD" else body]
 
 
-class _Delivery(_http.Delivery):
+class EnvironDelivery(_http.Delivery):
+    """One POST on the webhook path, for servers that describe it in a WSGI environ."""
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, sink: WebhookSink, environ: Environ) -> None:
+        super().__init__(sink)
+        self._environ = environ
+
+    def signature(self) -> str | None:
+        """Return the signature header. Servers join several headers with commas, so that none of them is valid."""
+        value = self._environ.get("HTTP_X_HUB_SIGNATURE_256")
+        return value if isinstance(value, str) else None
+
+    def declared_length(self) -> int:
+        """Return the declared length of the body in bytes, or 0 where there is no valid length."""
+        try:
+            return int(self._environ.get("CONTENT_LENGTH") or 0)
+        except (TypeError, ValueError):
+            return 0
+
+    def copy(self, piece: bytes, *, last: bool) -> None:
+        """Copy a piece of the body. A body that ends too early is dropped.
+
+        Servers show by nothing else that the client has gone.
+        """
+        if last and self._size + len(piece) < self._least():
+            self.forget()
+        super().copy(piece, last=last)
+
+    def _least(self) -> int:
+        """Return the smallest length in bytes of a body that is whole. Nobody sends an empty body in chunks."""
+        return self.declared_length() or int("HTTP_TRANSFER_ENCODING" in self._environ)
+
+
+class _Delivery(EnvironDelivery):
     """One POST on the webhook path of a WSGI application."""
 
-    __slots__ = ("_environ", "_start_response")
+    __slots__ = ("_start_response",)
 
     where = "wsgi"
 
     def __init__(self, sink: WebhookSink, environ: Environ, start_response: StartResponse) -> None:
-        super().__init__(sink)
-        self._environ = environ
+        super().__init__(sink, environ)
         self._start_response = start_response
 
     def run(self, app: WSGIApp) -> Iterable[bytes]:
@@ -179,18 +213,6 @@ class _Delivery(_http.Delivery):
             return _Response(response, self)
         self.end()
         return response
-
-    def signature(self) -> str | None:
-        """Return the signature header. Servers join several headers with commas, so that none of them is valid."""
-        value = self._environ.get("HTTP_X_HUB_SIGNATURE_256")
-        return value if isinstance(value, str) else None
-
-    def declared_length(self) -> int:
-        """Return the declared length of the body in bytes, or 0 where there is no valid length."""
-        try:
-            return int(self._environ.get("CONTENT_LENGTH") or 0)
-        except (TypeError, ValueError):
-            return 0
 
     def resume(self) -> None:
         """Bind the contacts again, because the server requests more of the response."""

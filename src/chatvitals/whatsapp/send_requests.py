@@ -16,6 +16,7 @@ _MOST_FIELDS = 100  # of a form
 _OBJECTS = frozenset({"template", "typing_indicator"})  # the objects whose content is read
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
+_UNREACHED = frozenset({"NewConnectionError", "SSLError", "gaierror"})  # urllib3's first is a timeout to Python
 _TIMEOUTS = frozenset({"TimeoutError", "TimeoutException", "Timeout"})
 _CONNECTIONS = frozenset(
     {
@@ -24,6 +25,7 @@ _CONNECTIONS = frozenset(
         "ProtocolError",
         "ProxyError",
         "ChunkedEncodingError",
+        "IncompleteRead",
         "ClientConnectionError",
         "ClientPayloadError",
     }
@@ -116,6 +118,10 @@ def transport_error(error: BaseException) -> str:
     if not isinstance(error, Exception):  # asyncio's and trio's cancellation, and the end of the process
         return "cancelled"
     names = {kind.__name__ for kind in type(error).__mro__}
+    if "MaxRetryError" in names and isinstance(reason := getattr(error, "reason", None), Exception):
+        return transport_error(reason)
+    if names & _UNREACHED:
+        return "connection"
     if names & _TIMEOUTS:  # first, because a connection that timed out matches both sets
         return "timeout"
     return "connection" if names & _CONNECTIONS else "error"

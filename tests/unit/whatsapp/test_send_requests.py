@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import http.client
 import json
+import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -8,6 +11,7 @@ import aiohttp
 import httpx
 import pytest
 import requests
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError
 
 from chatvitals import context
 from chatvitals.context import ContactIds, Handling, Tag
@@ -216,6 +220,13 @@ def test_an_answer_says_what_it_can(content: bytes | None, answer: send_requests
         (requests.ConnectionError(), "connection"),
         (aiohttp.ServerDisconnectedError(), "connection"),
         (aiohttp.ClientPayloadError(), "connection"),
+        (NewConnectionError(None, ""), "connection"),  # type: ignore[arg-type]  # of no pool
+        (MaxRetryError(None, "", NewConnectionError(None, "")), "connection"),  # type: ignore[arg-type]  # as above
+        (MaxRetryError(None, "", ReadTimeoutError(None, "", "")), "timeout"),  # type: ignore[arg-type]  # as above
+        (MaxRetryError(None, "", None), "error"),  # type: ignore[arg-type]  # as above
+        (socket.gaierror(), "connection"),
+        (ssl.SSLError(), "connection"),
+        (http.client.IncompleteRead(b""), "connection"),
         (KeyboardInterrupt(), "cancelled"),
         (httpx.UnsupportedProtocol(""), "error"),
         (requests.exceptions.InvalidURL(), "error"),
