@@ -101,8 +101,18 @@ def templates() -> list[Case]:
     for alert, status in (("Disabled", "DISABLED"), ("Paused", "PAUSED"), ("Rejected", "REJECTED")):
         labels = {**TEMPLATE, "status": status}
         cases += _gauge(f"WhatsAppTemplate{alert}", 5, "chatvitals_template_status", labels, "1x10", "0x10")
+    cases += pair("WhatsAppTemplatePaused", 50, *_pauses_before_a_deploy())
     metric = "chatvitals_template_quality"
     return cases + _gauge("WhatsAppTemplateQualityDropped", 50, metric, TEMPLATE, "3x30 2x30", "2x60")
+
+
+def _pauses_before_a_deploy() -> tuple[list[Series], list[Series]]:
+    """Return a pause that lasts while no target is up, and a pause that had ended before."""
+    metric, up = "chatvitals_template_status", Series("chatvitals_store_up", "1x40 _x20")
+    paused, approved = {**TEMPLATE, "status": "PAUSED"}, {**TEMPLATE, "status": "APPROVED"}
+    lasting = [up, Series(metric, "1x40 _x20", paused), Series(metric, "0x40 _x20", approved)]
+    ended = [up, Series(metric, "1x15 stale _x44", paused), Series(metric, "0x15 1x25 _x20", approved)]
+    return lasting, ended
 
 
 def burns() -> list[Case]:

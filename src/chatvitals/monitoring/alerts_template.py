@@ -63,5 +63,8 @@ def alerts() -> list[Alert]:
 
 
 def _is(pattern: str) -> str:
+    """Return the condition that a template has such a status. The series of a status ends with the status."""
     series = f"chatvitals_template_status{{status{pattern}}}"
-    return f"{held_while_blind(series, f'{_BY[:-1]}, status)')} == 1"
+    approved = f'min {_BY} (last_over_time(chatvitals_template_status{{status="APPROVED"}}[1h])) == 1'
+    ended = f"on {_BY.removeprefix('by ')} ({approved})"
+    return f"{held_while_blind(series, f'{_BY[:-1]}, status)', ended=ended)} == 1"

@@ -55,10 +55,14 @@ def held(series: str, by: str) -> str:
     return f"(max {by} ({series}) or max {by} (last_over_time({series}[1h])))"
 
 
-def held_while_blind(series: str, by: str, over: str = "max") -> str:
-    """Return a gauge whose absence has a meaning. While the store is down, its last value within an hour counts."""
+def held_while_blind(series: str, by: str, over: str = "max", ended: str = "") -> str:
+    """Return a gauge whose absence has a meaning. While the store is down, its last value within an hour counts.
+
+    `ended` is a condition under which that last value had ended before.
+    """
     last = f"{over} {by} (last_over_time({series}[1h]))"
-    return f"({over} {by} ({series}) or ({last} unless on (job) (chatvitals_store_up == 1)))"
+    past = f" unless {ended}" if ended else ""
+    return f"({over} {by} ({series}) or ({last} unless on (job) (chatvitals_store_up == 1){past}))"
 
 
 def usual(series: str, since: str) -> str:
