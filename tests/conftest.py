@@ -22,6 +22,7 @@ from chatvitals.settings import Settings
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
 from chatvitals.whatsapp import signatures
+from tests.helpers import services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -44,6 +45,15 @@ hypothesis.settings.register_profile("chatvitals", deadline=None, print_blob=Tru
 hypothesis.settings.load_profile("chatvitals")
 
 FAST_FOLDERS = {"unit", "scenarios", "typing"}
+SLOW_FOLDERS = {"integration", "safety"}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m fast`, leave out the folders that hold no fast tests. The import of their modules takes seconds."""
+    if config.option.markexpr != "fast":
+        return None
+    folder, *_ = (*collection_path.relative_to(Path(__file__).parent).parts, "")
+    return True if folder in SLOW_FOLDERS else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,6 +66,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         server = redis or not names.isdisjoint({"redis_server", "redis_url", "patient"})
         if folder in FAST_FOLDERS and not server and not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.fast)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let `require` refuse other programs in fast tests."""
+    services.in_fast_test = item.get_closest_marker("fast") is not None
 
 
 @pytest.fixture

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 10.0
 
+in_fast_test = False
+"""Whether the running test is marked as fast, so that it may need no other program."""
+
 
 def require(program: str) -> str:
     """Return where a program is; without it, skip the test, or fail where `CHATVITALS_REQUIRE_SERVICES` is 1."""
+    if in_fast_test:
+        pytest.fail(f"a fast test needs no other program, and this test needs {program}: mark it as slow")
     found = shutil.which(program)
     if found is None:
         reason = f"{program} is not installed"

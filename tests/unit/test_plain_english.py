@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,26 +47,35 @@ RULES = {
 }
 
 
+@cache
+def parsed() -> dict[str, ast.Module]:
+    """Return the modules of the package by their path."""
+    paths = sorted(SOURCE.rglob("*.py"))
+    return {f"{path.relative_to(SOURCE.parent)}": ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+@cache
+def all_lines() -> tuple[Text, ...]:
+    """Return the first line of every docstring of the package."""
+    return tuple(first_lines())
+
+
 def first_lines() -> Iterator[Text]:
     """Yield the first line of every docstring of the package."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in parsed().items():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 docstring = ast.get_docstring(node)
                 if docstring:
                     name = getattr(node, "name", "the module")
                     line = getattr(node, "lineno", 1)
-                    place = f"{path.relative_to(SOURCE.parent)}:{line} ({name})"
+                    place = f"{path}:{line} ({name})"
                     yield Text(place, docstring.splitlines()[0])
-
-
-ALL_LINES = tuple(first_lines())
 
 
 def texts() -> Iterator[Text]:
     """Yield every text in the code of the package, docstrings included. A field of an f-string is shown as `{}`."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    for path, tree in parsed().items():
         parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
@@ -74,7 +84,7 @@ def texts() -> Iterator[Text]:
                 text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
             else:
                 continue
-            yield Text(f"{path.relative_to(SOURCE.parent)}:{node.lineno}", text)
+            yield Text(f"{path}:{node.lineno}", text)
 
 
 def has_semicolon(text: str) -> bool:
@@ -96,34 +106,34 @@ def listed(lines: list[Text]) -> str:
 def test_first_lines_avoid(name: str) -> None:
     """A pattern of the literary style stays rare, or does not occur at all."""
     rule = RULES[name]
-    found = [line for line in ALL_LINES if re.search(rule.pattern, line.text, re.IGNORECASE)]
-    most = int(len(ALL_LINES) * rule.most_percent / 100)
+    found = [line for line in all_lines() if re.search(rule.pattern, line.text, re.IGNORECASE)]
+    most = int(len(all_lines()) * rule.most_percent / 100)
     assert len(found) <= most, f"{name}: {len(found)} lines, {most} are allowed. Please {rule.instead}:{listed(found)}"
 
 
 def test_first_lines_are_sentences_that_end_with_a_full_stop() -> None:
     """Tools show a first line alone."""
-    found = [line for line in ALL_LINES if not line.text.endswith((".", "?"))]
+    found = [line for line in all_lines() if not line.text.endswith((".", "?"))]
     assert not found, f"no full stop at the end:{listed(found)}"
 
 
 def test_first_lines_are_short() -> None:
     """Editors and `help()` show at most this many columns."""
-    found = [line for line in ALL_LINES if len(line.text) > LONGEST_LINE]
+    found = [line for line in all_lines() if len(line.text) > LONGEST_LINE]
     assert not found, f"longer than {LONGEST_LINE} characters:{listed(found)}"
 
 
 def test_sentences_of_first_lines_have_at_most_twenty_words() -> None:
     """Half of the readers are not native speakers."""
     found = [
-        line for line in ALL_LINES if any(len(s.split()) > MOST_WORDS for s in re.split(r"(?<=[.?!]) ", line.text))
+        line for line in all_lines() if any(len(s.split()) > MOST_WORDS for s in re.split(r"(?<=[.?!]) ", line.text))
     ]
     assert not found, f"a sentence of more than {MOST_WORDS} words:{listed(found)}"
 
 
 def test_predicates_begin_with_return_whether() -> None:
     """A function whose result is a bool says so in Python's usual words."""
-    found = [line for line in ALL_LINES if re.match(r"(Return|Say|Tell) if\b|Check if\b|True (if|when)\b", line.text)]
+    found = [line for line in all_lines() if re.match(r"(Return|Say|Tell) if\b|Check if\b|True (if|when)\b", line.text)]
     assert not found, f"write 'Return whether':{listed(found)}"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy  # which loads its parts when they are used
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
 
 from chatvitals.analysis import statistics
 from chatvitals.analysis.statistics import ConfidenceSequence, Share, superiority
@@ -19,22 +18,32 @@ COUNTS = st.lists(st.integers(0, 40), min_size=2, max_size=15)
 SHARES = st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 
 
+@pytest.fixture(scope="module")
+def proportion() -> Any:
+    """The part of statsmodels about shares."""
+    from statsmodels.stats import proportion as found  # noqa: PLC0415 - statsmodels takes a second to import
+
+    return found
+
+
 @given(SHARES)
-def test_the_interval_of_a_share_is_wilsons(given_share: tuple[int, int]) -> None:
-    expected = proportion_confint(*given_share, method="wilson")
+def test_the_interval_of_a_share_is_wilsons(proportion: Any, given_share: tuple[int, int]) -> None:
+    expected = proportion.proportion_confint(*given_share, method="wilson")
     assert statistics.wilson(Share(*given_share)) == pytest.approx(expected, abs=1e-9)
 
 
 @given(SHARES, SHARES)
-def test_the_interval_of_a_difference_is_newcombes(ours: tuple[int, int], other: tuple[int, int]) -> None:
+def test_the_interval_of_a_difference_is_newcombes(
+    proportion: Any, ours: tuple[int, int], other: tuple[int, int]
+) -> None:
     found = statistics.newcombe(Share(*ours), Share(*other))
-    expected = confint_proportions_2indep(*ours, *other, method="newcomb")
+    expected = proportion.confint_proportions_2indep(*ours, *other, method="newcomb")
     assert (found.low, found.high) == pytest.approx(expected, abs=1e-9)
 
 
-def test_the_simple_test_is_the_pooled_z_test() -> None:
+def test_the_simple_test_is_the_pooled_z_test(proportion: Any) -> None:
     found = statistics.z_test(Share(130, 1000), Share(100, 990))
-    assert found == pytest.approx(proportions_ztest([130, 100], [1000, 990])[1])
+    assert found == pytest.approx(proportion.proportions_ztest([130, 100], [1000, 990])[1])
 
 
 @given(COUNTS, COUNTS)
@@ -48,7 +57,7 @@ def test_superiority_is_that_of_brunner_and_munzel(first: list[int], second: lis
     below = (one[:, None] < two).mean() + (one[:, None] == two).mean() / 2
     assert found.value == pytest.approx(below)
     if found.variance > 1.01 / (4 * len(one) * len(two)):
-        expected = stats.brunnermunzel(one, two).statistic
+        expected = scipy.stats.brunnermunzel(one, two).statistic
         assert (found.value - 0.5) / math.sqrt(found.variance) == pytest.approx(expected)
 
 
@@ -57,7 +66,7 @@ def test_the_split_check_is_a_chi_squared_test(counts: list[int]) -> None:
     if sum(counts):
         weights = list(range(1, len(counts) + 1))
         expected = np.array(weights) * sum(counts) / sum(weights)
-        assert statistics.split_check(counts, weights) == pytest.approx(stats.chisquare(counts, expected).pvalue)
+        assert statistics.split_check(counts, weights) == pytest.approx(scipy.stats.chisquare(counts, expected).pvalue)
 
 
 def test_a_variant_that_nobody_should_get_breaks_the_split() -> None:
@@ -70,6 +79,8 @@ def test_a_variant_that_nobody_should_get_breaks_the_split() -> None:
     "p_values", [[0.04], [0.01, 0.01, 0.01], [0.2, 0.001, 0.03, 0.049, 0.0], [1.0, 0.9, 0.02, 0.024, 0.004, 0.03]]
 )
 def test_many_comparisons_are_adjusted_as_statsmodels_does(p_values: list[float]) -> None:
+    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415 - as above
+
     assert statistics.holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
     assert statistics.benjamini_hochberg(p_values) == pytest.approx(multipletests(p_values, method="fdr_bh")[1])
 
@@ -206,5 +217,5 @@ def test_buckets_have_the_power_of_raw_waits() -> None:
         ours, other = random.lognormal(2.0, 1.2, 200), random.lognormal(2.3, 1.2, 200)
         one, two = (np.bincount(np.searchsorted(edges, each), minlength=len(edges)).tolist() for each in (ours, other))
         bucketed += superiority(one, two).interval().direction != 0
-        raw += stats.brunnermunzel(ours, other).pvalue < 0.05
+        raw += scipy.stats.brunnermunzel(ours, other).pvalue < 0.05
     assert abs(bucketed - raw) / 300 < 0.06

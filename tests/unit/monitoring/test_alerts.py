@@ -28,6 +28,7 @@ def test_the_generated_files_are_what_the_build_makes() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_prometheus_takes_the_rules_without_a_remark() -> None:
     """Also its linter."""
     files = [RULES / "recording.yml", RULES / "alerting.yml"]
@@ -106,6 +107,7 @@ tests:
 """  # noqa: E501 - a promtool test
 
 
+@pytest.mark.slow
 def test_totals_do_not_double_with_labels_that_only_kubernetes_knows(tmp_path: Path) -> None:
     """Two pods of one store differ in their hash."""
     file = tmp_path / "test.yml"
@@ -147,6 +149,7 @@ tests:
 """  # noqa: E501 - a promtool test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("week_ago", "now", "minutes_of_silence", "firing"),
     [

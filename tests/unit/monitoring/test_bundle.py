@@ -96,6 +96,7 @@ def test_rules_of_an_objective_fire_and_are_quiet_when_they_should(objective: Ob
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda each: f"{each.share}-{each.threshold}")
 def test_a_budget_burns_from_the_limits_of_its_objective(objective: Objective, tmp_path: Path) -> None:
     """A fifth above each limit the alert fires, a fifth below it does not."""
@@ -177,6 +178,7 @@ def test_an_incomplete_installation_is_a_sentence(
 ALERTMANAGER = GRAFANA / "alertmanager.yml"
 
 
+@pytest.mark.slow
 def test_alertmanager_takes_the_example() -> None:
     """By its own tool."""
     command = [require("amtool"), "check-config", str(ALERTMANAGER)]
@@ -184,6 +186,7 @@ def test_alertmanager_takes_the_example() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "receivers"), ROUTES.items())
 def test_an_alert_goes_to_its_receivers(name: str, receivers: list[str]) -> None:
     """Critical ones to on-call, plumbing to developers, critical plumbing to both, the rest to the team."""
@@ -200,6 +203,7 @@ def routed(labels: dict[str, str]) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_each_shipped_alert_reaches_the_receiver_of_its_kind() -> None:
     """With the labels that Prometheus gives it, which come from the rules' file."""
     by_severity = {"critical": "on-call", "warning": "team", "info": "daily-digest"}
@@ -273,6 +277,7 @@ def test_what_compose_mounts_exists_and_is_where_it_is_looked_for() -> None:
     assert not [port for port in published if port.endswith(f":{DEFAULT_PORT}")]
 
 
+@pytest.mark.slow
 def test_prometheus_takes_the_example() -> None:
     """With the rules beside it."""
     command = [require("promtool"), "check", "config", str(GRAFANA / "prometheus.yml")]

@@ -241,6 +241,7 @@ tests:
 """
 
 
+@pytest.mark.slow
 def test_rare_events_are_counted_from_the_first_and_not_again_after_a_gap_or_a_restart(tmp_path: Path) -> None:
     """A series begins at 3 on two targets of a store; is out of sight for a while; falls to 0 with a memory store."""
     sys.path.insert(0, str(GRAFANA))

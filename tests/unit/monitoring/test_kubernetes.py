@@ -22,8 +22,9 @@ from chatvitals.monitoring.yaml_text import dump
 CRDS = Path(__file__).parents[2] / "helpers" / "crds"
 MADE = bundle.files(Objective(), kubernetes_target=kubernetes.Target("bots", "kube-prometheus"))
 FILES = {Path(name).name: text for name, text in MADE.items() if name.startswith("kubernetes/")}
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C: parameters need the objects at import
 OBJECTS: list[dict[str, Any]] = [
-    item for name, text in FILES.items() if name != "kustomization.yaml" for item in yaml.safe_load_all(text)
+    item for name, text in FILES.items() if name != "kustomization.yaml" for item in yaml.load_all(text, LOADER)
 ]
 CUSTOM = {"PrometheusRule", "PodMonitor"}
 
