@@ -13,7 +13,7 @@ KINDS = {".py", ".toml", ".yml", ".yaml", ".md", ""}
 TEXTS = {
     file: file.read_text(encoding="utf-8")
     for file in sorted([*ROOT.glob("*.*"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))])
-    if file.is_file() and file.suffix in KINDS and "__pycache__" not in file.parts
+    if file.is_file() and file.suffix in KINDS and file.name != ".coverage" and "__pycache__" not in file.parts
 }
 DOCUMENTS = [file for file in TEXTS if file.suffix == ".md"]
 NAMED = re.compile(r"(?<![\w/.:-])(?:[\w.-]+/)*[\w-]+\.md\b")

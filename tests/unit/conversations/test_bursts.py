@@ -72,3 +72,16 @@ def test_failed_attempts_after_the_first_question_count_for_its_turn() -> None:
     world.sends(37, "", accepted=False, code="131056")
     world.at(2 * DAY)
     assert world.ended() == {"failed": 1}
+
+
+def test_a_late_message_from_before_a_resolution_moves_no_start_after_it() -> None:
+    """It belongs to the conversation that was resolved."""
+    world = World()
+    world.hears(5, "m0")
+    world.calls(100, "resolve")
+    world.hears(110, "m2", ts=109)
+    world.hears(140, "m1", ts=89)
+    world.records(150)
+    world.at(200)
+    assert world.ended() == {"dismissed": 1, "answered": 1}
+    assert world.observed(catalogue.RESPONSE_SECONDS) == (1, 40)

@@ -184,3 +184,17 @@ def test_a_span_of_a_turn_names_the_step_of_the_latest_run(traced: Traced) -> No
     attributes = traced.span("turn").attributes or {}
     assert attributes["chatvitals.journey"] == "order"
     assert attributes["chatvitals.step"] == "size"
+
+
+def test_the_trace_of_an_open_turn_is_kept_while_another_message_waits(traced: Traced) -> None:
+    """Traces of ended turns are deleted whenever something settles."""
+    world = World()
+    hears(world, 1, "m1", trace(traced, "webhook"))
+    world.at(30)
+    hears(world, 40, "m2", b"")
+    world.at(41)
+    assert [len(contact.traces) for contact in world.contacts()] == [1]
+    sends(world, 50, "r1", b"")
+    world.at(100)
+    assert traced.span("turn").parent is not None
+    assert [len(contact.traces) for contact in world.contacts()] == [0]

@@ -382,3 +382,26 @@ def test_a_reply_of_which_no_record_is_left_still_answers() -> None:
     world.at(60)
     assert world.ended() == {"answered": 1}
     assert world.observed(catalogue.RESPONSE_SECONDS) == (1, 2)
+
+
+def test_a_turn_ends_at_its_deadline_when_the_next_conversation_begins_at_that_second() -> None:
+    """A turn never crosses the boundary of a conversation, and here no timer has fired before it."""
+    world = World()
+    world.hears(1.0, "m1", ts=0)
+    world.hears(DAY + 1.0, "m2", ts=int(DAY))
+    world.at(DAY + 60)
+    assert world.ended() == {"unanswered": 1}
+    assert world.endless(catalogue.WAIT_SECONDS) == 1
+    assert world.count(catalogue.CONVERSATIONS_STARTED, "new") == 1
+    assert world.count(catalogue.CONVERSATIONS_STARTED, "returning") == 1
+    assert world.count(catalogue.TURNS_OPEN, "first") == 1
+
+
+def test_a_refused_campaign_is_no_failed_answer() -> None:
+    """The customer did not wait for it."""
+    world = World()
+    world.hears(0, "m1")
+    world.sends(2, "", "campaign", accepted=False, code="131049")
+    world.at(2 * DAY)
+    assert world.ended() == {"unanswered": 1}
+    assert world.count(catalogue.SENDS, "campaign", "rejected") == 1

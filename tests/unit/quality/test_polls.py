@@ -190,3 +190,16 @@ def test_many_flags_keep_the_first_and_the_latest() -> None:
     assert flags.since == 1.0
     flags.clear(90.0)
     assert flags.since == 91.0
+
+
+@pytest.mark.parametrize(("account_at", "shown"), [(NOW - 60, 2), (NOW + 60, 0)])
+def test_the_newer_of_a_number_s_and_its_account_s_node_tells_the_account_s_health(
+    account_at: float, shown: int
+) -> None:
+    """Both nodes list the whole chain, and polls of them may come in any order."""
+    bench = Bench()
+    health = {"entities": [{"entity_type": "WABA", "id": "1", "can_send_message": "AVAILABLE"}]}
+    bench.poll({"health_status": health}, received=NOW)
+    blocked = {"entities": [{"entity_type": "WABA", "id": "1", "can_send_message": "BLOCKED"}]}
+    bench.poll(account={"id": W1, "health_status": blocked}, received=account_at)
+    assert bench.differs({'health_status{entity="waba"}': shown}) == []
