@@ -20,6 +20,7 @@ _STATUS_INDEX = {name: index for index, name in enumerate(enums.STATUSES)}
 _UNLISTED_STATUS = _STATUS_INDEX[enums.OTHER]
 _READ = _STATUS_INDEX["read"]
 _UNLISTED_CATEGORY = 255
+_CATEGORY_INDEX = {name: index for index, name in enumerate(enums.CATEGORIES, 1)}
 _KINDS = {
     "reply": message_log.REPLY,
     "campaign": message_log.CAMPAIGN,
@@ -187,8 +188,7 @@ def _count(contact: ContactState, record: Record, item: Item, measures: Measurem
 
 
 def _category_index(text: str) -> int:
-    label = enums.category_label(text)
-    return _UNLISTED_CATEGORY if label == enums.OTHER else 1 + enums.CATEGORIES.index(label)
+    return _CATEGORY_INDEX.get(enums.category_label(text), _UNLISTED_CATEGORY)
 
 
 def _category_label(index: int) -> str:

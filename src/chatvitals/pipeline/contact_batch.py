@@ -62,7 +62,7 @@ class ContactBatch:
         self._entries: dict[int, Entry] = {}
         self._links: dict[int, int] = {}
         self._absent: set[int] = set()
-        self._settled: list[Entry] = []  # the commit brings their rows to the store
+        self._current: list[Entry] = []  # the commit brings their rows to the store
         self._changes = Changes(increments=measures.increments, maxima=measures.maxima)
 
     def apply(self, events: Sequence[PersonEvent]) -> None:
@@ -154,13 +154,14 @@ class ContactBatch:
                     if self._transaction.remote:
                         changes.ttls[entry.key] = (_keep_seconds(entry.contact, stored, now), entry.contact.aliases)
                 entry.due, entry.touched = due, False
-                self._settled.append(entry)
+                if entry.contact.pending:  # otherwise nothing is due soon, and a short state is decoded quickly
+                    self._current.append(entry)
             self._mark(entry)
         return changes
 
     def committed(self, now: float) -> None:
         """Keep the contacts for the next batch, because the store has accepted the changes."""
-        self._known.keep(self._settled, now)
+        self._known.keep(self._current, now)
 
     def _advance_apart(self, entry: Entry, now: float) -> bool | None:
         """Do the same as `_advance`. With `on_error`, an error is reported and costs this contact alone: None."""

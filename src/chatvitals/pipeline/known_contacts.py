@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from chatvitals.conversations.state import ContactState
 
-MOST_KEPT: Final = 1000
+MOST_KEPT: Final = 2000
 """Contacts in each of the two generations. A contact takes some 2 KB in decoded form."""
 KEPT_SECONDS: Final = 16.0
 """Seconds until a generation ends: a settling window, the rounding of due times, and a sweep."""

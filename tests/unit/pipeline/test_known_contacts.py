@@ -58,6 +58,16 @@ def test_a_contact_is_decoded_once_while_nobody_else_changes_it(monkeypatch: pyt
     assert world.count(catalogue.SENDS) == 1
 
 
+def test_a_contact_for_whom_nothing_waits_is_not_kept() -> None:
+    """A silent contact takes no memory but that of its row."""
+    world = World()
+    world.hears(0, "m1")
+    assert world.pipeline._known._recent
+    world.at(30)
+    assert not world.pipeline._known._recent
+    assert not world.pipeline._known._before
+
+
 def test_a_contact_is_taken_only_once() -> None:
     """A batch owns what it changes: the next batch must not see the changes of one that failed."""
     known = KnownContacts()
