@@ -86,7 +86,7 @@ class Swallowed:
         self.errors: list[tuple[str, Exception]] = []
 
     def record(self, where: str, error: Exception) -> None:
-        """Note an error; a guard calls this."""
+        """Note an error. A guard calls this."""
         self.errors.append((where, error))
 
     def take(self, where: str) -> list[Exception]:
@@ -163,7 +163,7 @@ class DoorVitals:
 
 @pytest.fixture
 def door() -> type[DoorVitals]:
-    """The stand-in for `Vitals` as doors see it; its keywords are settings."""
+    """The stand-in for `Vitals` as doors see it. Its keywords are settings."""
     return DoorVitals
 
 
@@ -287,7 +287,7 @@ def asgi() -> AsgiDriver:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[ASGIApp], int]]:
-    """Serve an ASGI application with uvicorn on loopback until the test ends; gives its port."""
+    """Serve an ASGI application with uvicorn on loopback until the test ends. Gives its port."""
     from tests.helpers.asgi_server import serving  # noqa: PLC0415 - most tests need no server
 
     with serving() as start:
@@ -307,7 +307,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Traced:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis server for all tests of a session; each uses a prefix of its own."""
+    """A Redis server for all tests of a session. Each uses a prefix of its own."""
     from tests.helpers.redis_servers import RedisServer  # noqa: PLC0415 - most tests need no server
 
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
@@ -349,7 +349,7 @@ def patient(
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Vitals]]:
-    """Start a `Vitals` without a thread, on a clock that stands still; keywords are settings."""
+    """Start a `Vitals` without a thread, on a clock that stands still. Keywords are settings."""
     started: list[Vitals] = []
 
     def make(**settings: Any) -> Vitals:

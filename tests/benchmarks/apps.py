@@ -37,7 +37,7 @@ class Subject:
         self.clock = clock or Clock()
 
     async def deliver(self, traffic: Iterable[Delivery | Send]) -> list[float]:
-        """Deliver webhooks back to back; return the seconds that each took."""
+        """Deliver webhooks back to back. Return the seconds that each took."""
         seconds = []
         app, clock, vitals = self.app, self.clock, self.vitals
         for each in traffic:

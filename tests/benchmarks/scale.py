@@ -154,7 +154,7 @@ def run(url: str, contacts: int, events: int) -> list[Row]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; exit status 1 when a store's cost grows beyond the budget."""
+    """Print the table. Exit status 1 when a store's cost grows beyond the budget."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale", description=__doc__)
     parser.add_argument("--contacts", type=int, default=100_000, metavar="N", help="default: %(default)s")
     parser.add_argument(

@@ -116,7 +116,7 @@ def stall(url: str, numbers: int, scrapes: int, rate: float) -> Stall:
 
 
 class _Looks(threading.Thread):
-    """Scrapes a bot, and in turn only waits as long as a scrape takes; notes the longest delay of each."""
+    """Scrapes a bot, and in turn only waits as long as a scrape takes. Notes the longest delay of each."""
 
     def __init__(self, address: str, scrapes: int) -> None:
         super().__init__()

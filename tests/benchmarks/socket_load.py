@@ -18,7 +18,7 @@ _TOO_LATE = 30.0  # seconds that a request may take before the run is given up
 
 
 async def run(port: int, requests: Sequence[bytes], per_second: float, seed: int) -> list[float]:
-    """Send all requests with exponential gaps; return the seconds from when each was due to its answer.
+    """Send all requests with exponential gaps. Return the seconds from when each was due to its answer.
 
     Raises:
         RuntimeError: the server answered something other than 200, or not at all.

@@ -47,7 +47,7 @@ class Figures(NamedTuple):
 
 
 def measure(subjects: dict[str, str], options: argparse.Namespace) -> dict[str, list[Figures]]:
-    """Return the figures of each subject, round by round; `subjects` gives the kind of bot by name."""
+    """Return the figures of each subject, round by round. `subjects` gives the kind of bot by name."""
     found: dict[str, list[Figures]] = {name: [] for name in subjects}
     amount = int(options.rate * options.seconds)
     for turn in range(options.rounds):
@@ -153,7 +153,7 @@ def _ratio(rounds: Sequence[Figures], bare: Sequence[Figures], quantile: str) ->
 
 
 def _requests(first: int, amount: int, numbers: int) -> list[bytes]:
-    """Return webhooks of conversations as bytes for a socket; three in four are statuses."""
+    """Return webhooks of conversations as bytes for a socket. Three in four are statuses."""
     begin = time.time() - (first + amount) / 100.0  # timestamps of the last minutes, as those of real webhooks
     found = traffic.conversations(first, amount // 4 + 1, 1000, 100.0, begin, numbers)
     deliveries = [each for each in found if isinstance(each, traffic.Delivery)][:amount]

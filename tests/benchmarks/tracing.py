@@ -58,7 +58,7 @@ def without_provider(rounds: int, each: int) -> Untraced:
 
 
 def push(numbers: int, rounds: int) -> float:
-    """Return the CPU of a push ÷ that of a scrape of the same; the network is in neither.
+    """Return the CPU of a push ÷ that of a scrape of the same. The network is in neither.
 
     Args:
         numbers: how many business numbers the store knows.

@@ -42,7 +42,7 @@ TINY = Scale(rounds=1, each=8, load_rounds=1, load_each=40, scrapes=1, lines=300
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; `value` and `budget` are in `unit`, a budget of None asks for nothing."""
+    """One line of the table. `value` and `budget` are in `unit`, a budget of None asks for nothing."""
 
     what: str
     value: float

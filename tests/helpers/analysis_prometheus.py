@@ -23,7 +23,7 @@ def data(*series: tuple[dict[str, str], list[tuple[float, float]]]) -> Answer:
 
 @contextmanager
 def answering(answer: Callable[[str, dict[str, str]], Answer]) -> Iterator[str]:
-    """Serve the answers of a function of path and parameters; give the address."""
+    """Serve the answers of a function of path and parameters. Give the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def serving() -> Iterator[Callable[[ASGIApp], int]]:
-    """Give a function that serves an application on a free port and returns the port; stop all servers at the end."""
+    """Give a function that serves an application on a free port and returns the port. Stop all servers at the end."""
     running: list[tuple[_Server, threading.Thread]] = []
 
     def start(app: ASGIApp) -> int:

@@ -1,4 +1,4 @@
-"""The tasks of a bot that answers from Celery; run by a real worker in `test_celery.py`."""
+"""The tasks of a bot that answers from Celery. Run by a real worker in `test_celery.py`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ order = vitals.journey("order", steps=["menu", "paid"], completed_by="paid")
 
 @app.task(name="answer")  # type: ignore[untyped-decorator]  # Celery has no types
 def answer(number: str, phone: str, kind: str = "template") -> int:
-    """Reach a step, hand over, answer; return the process that did it."""
+    """Reach a step, hand over, answer. Return the process that did it."""
     order.reach("menu")
     vitals.handover()
     httpx.post(

@@ -71,7 +71,7 @@ class AsgiDoor:
     def call(
         self, app: Any, chunks: Iterable[bytes], *, method: str = "POST", path: str = "/webhook", **headers: str
     ) -> Outcome:
-        """Send a request as a server does; header names are written with underscores."""
+        """Send a request as a server does. Header names are written with underscores."""
         seen = Outcome()
         left = list(chunks)
         total = len(left)
@@ -124,7 +124,7 @@ class WsgiDoor:
     def call(
         self, app: Any, chunks: Iterable[bytes], *, method: str = "POST", path: str = "/webhook", **headers: str
     ) -> Outcome:
-        """Send a request as a server does; header names are written with underscores."""
+        """Send a request as a server does. Header names are written with underscores."""
         seen = Outcome()
         environ = {
             "REQUEST_METHOD": method,

@@ -19,7 +19,7 @@ chatvitals_dramatiq.instrument(vitals)
 
 @dramatiq.actor(max_retries=3, min_backoff=100, max_backoff=200)  # type: ignore[untyped-decorator]  # as in the doors
 def answer(number: str, phone: str, flag: str) -> None:
-    """Fail at first, then answer with a template; nothing names the contact."""
+    """Fail at first, then answer with a template. Nothing names the contact."""
     try:
         os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
     except FileExistsError:

@@ -121,7 +121,7 @@ class WhatsApp:
 
 
 class Scrape:
-    """One scrape; values are summed over the labels that are not asked for."""
+    """One scrape. Values are summed over the labels that are not asked for."""
 
     def __init__(self, text: str) -> None:
         self.samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
@@ -155,7 +155,7 @@ def conserved(scrape: Scrape) -> None:
 
 @contextmanager
 def served(command: Sequence[str], port: int, environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server of several workers in a session of its own; at the end all of them are gone."""
+    """Run a server of several workers in a session of its own. At the end all of them are gone."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("CHATVITALS_")}
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A bot on Starlette that several worker processes serve; every answer names the process that gave it."""
+"""A bot on Starlette that several worker processes serve. Every answer names the process that gave it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ SECRETS = (ACCESS_TOKEN, APP_SECRET, VERIFY_TOKEN, METRICS_TOKEN, STORE_PASSWORD
 
 @dataclass
 class Bot:
-    """A bot's endpoint; each attribute makes it wrong in one way."""
+    """A bot's endpoint. Each attribute makes it wrong in one way."""
 
     checks_signature: bool = True
     checks_verify_token: bool = True
@@ -140,7 +140,7 @@ class Patient:
         self.bot.posts.clear()
 
     def doctor(self, *words: str) -> Result:
-        """Run the command; whatever it finds, it must print no secret and no traceback."""
+        """Run the command. Whatever it finds, it must print no secret and no traceback."""
         assert self._capsys is not None
         with self._monkeypatch.context() as patch:
             for name, value in self.environ.items():

@@ -42,7 +42,7 @@ class Month(NamedTuple):
         return math.ceil((self.start + share * DAYS * DAY) / HOUR) * HOUR
 
     def holds(self, name: str, at: float) -> set[str]:
-        """Return for which numbers an alert's condition held; other labels where it is not about a number."""
+        """Return for which numbers an alert's condition held. Other labels where it is not about a number."""
         found = set()
         for alert in alerts(Objective()):
             if alert.name == name:

@@ -113,7 +113,7 @@ class Reader:
                 return
 
     def _best_copy(self, thing: Thing) -> Thing:
-        """Take all copies that are known out; the richest evidence counts, of equals the one received first."""
+        """Take all copies that are known out. The richest evidence counts, of equals the one received first."""
         if not thing.name or thing.what not in {"message", "reply"}:
             self.waiting.remove(thing)
             return thing

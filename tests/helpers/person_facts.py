@@ -17,7 +17,7 @@ DAY = 86_400.0
 
 
 class Tie(Exception):  # noqa: N818 - no error
-    """Two things happen at one moment; the page has no opinion about their order."""
+    """Two things happen at one moment. The page has no opinion about their order."""
 
 
 class Count(Protocol):

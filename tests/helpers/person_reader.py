@@ -17,12 +17,12 @@ class PersonReader(PersonCounts):
     """Decides what is counted about one person."""
 
     def tell(self, fact: Fact, *, copy: bool = False) -> None:
-        """Take something in; of a copy whose first one still waits nothing new is learnt."""
+        """Take something in. Of a copy whose first one still waits nothing new is learnt."""
         if not copy:
             self.waiting.append(fact)
 
     def is_forgotten(self, now: float) -> bool:
-        """Return whether a silent person is forgotten, of whom nothing is open; the page leaves an hour's room."""
+        """Return whether a silent person is forgotten, of whom nothing is open. The page leaves an hour's room."""
         silent = now - self.last_heard
         if silent < 8 * DAY or self.waiting or self.runs or self.handovers or self.exposed:
             return False
@@ -85,7 +85,7 @@ class PersonReader(PersonCounts):
                 return
 
     def _richest(self, fact: Fact) -> Fact:
-        """Take out what is known about one reply; of several pieces of evidence the richest counts."""
+        """Take out what is known about one reply. Of several pieces of evidence the richest counts."""
         if fact.what != "reply":
             self.waiting.remove(fact)
             return fact
@@ -223,7 +223,7 @@ class PersonReader(PersonCounts):
         self._outcome("unanswered")
 
     def _close(self, fact: Fact, outcome: str) -> bool:
-        """End the turns that had started by then; what was written later waits on."""
+        """End the turns that had started by then. What was written later waits on."""
         closed = False
         for turn in self.turns.copy():
             if turn.outcome or turn.start > fact.at:

@@ -50,7 +50,7 @@ class Prometheus(NamedTuple):
 
 @contextmanager
 def prometheus(config: str, folder: Path, *flags: str) -> Iterator[Prometheus]:
-    """Run a Prometheus with a configuration and further flags; `folder` keeps its log, and its data in `data`."""
+    """Run a Prometheus with a configuration and further flags. `folder` keeps its log, and its data in `data`."""
     program, port = services.require("prometheus"), services.free_port()
     file, log = folder / "prometheus.yml", folder / "log"
     file.write_text(config)

@@ -51,7 +51,7 @@ def _selector(metric: str, used: set[str]) -> Walked:
 
 
 def _labels(metric: str) -> set[str]:
-    """Return the labels that a series of this name can have; none where the catalogue has no such family."""
+    """Return the labels that a series of this name can have. None where the catalogue has no such family."""
     if metric in _FOREIGN:
         return _FOREIGN[metric]
     family = catalogue.FAMILIES.get(metric) or catalogue.FAMILIES.get(re.sub(r"_(bucket|sum|count)$", "", metric))

@@ -24,7 +24,7 @@ W1 = N1.waba
 
 
 class Bench:
-    """One bot's vitals; `restart` gives the same store to a new process's."""
+    """One bot's vitals. `restart` gives the same store to a new process's."""
 
     def __init__(self, store: str = "memory:", **settings: Any) -> None:
         self.clock = FakeClock(NOW)
@@ -37,7 +37,7 @@ class Bench:
         self.vitals = Vitals(self._settings, store=self.store, clock=self.clock, background=False)
 
     def post(self, body: dict[str, Any] | bytes, *, secret: str | None = SECRET) -> str:
-        """Hand a webhook in, signed unless `secret` is None; return what became of it."""
+        """Hand a webhook in, signed unless `secret` is None. Return what became of it."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {} if secret is None else {"X-Hub-Signature-256": sign(raw, secret)}
         result = self.vitals.observe_webhook(raw, headers).result
@@ -52,7 +52,7 @@ class Bench:
         assert self.post({"object": "whatsapp_business_account", "entry": [item]}) == "accepted"
 
     def poll(self, *numbers: dict[str, Any], **more: Any) -> None:
-        """Tell a poll of W1; rows are given without what every row has."""
+        """Tell a poll of W1. Rows are given without what every row has."""
         rows = [
             {"id": N1.phone_number_id, "display_phone_number": "+1 555-000-1234", "verified_name": "Example Ltd", **row}
             for row in numbers
@@ -65,7 +65,7 @@ class Bench:
         return render(self.vitals.collector)[0].decode()
 
     def differs(self, expect: dict[str, Any], absent: tuple[str, ...] = ()) -> list[str]:
-        """Return what `/metrics` shows otherwise; names go without their prefix."""
+        """Return what `/metrics` shows otherwise. Names go without their prefix."""
         scenario = {
             "expect": {f"chatvitals_{name}": value for name, value in expect.items()},
             "absent": [f"chatvitals_{name}" for name in absent],

@@ -152,7 +152,7 @@ class _Drawing:
                 self.handled.clear()
 
     def post(self, worker: int, step: dict[str, Any], items: list[dict[str, Any]]) -> None:
-        """Add a webhook; of several people, the library cannot know whose message is being handled."""
+        """Add a webhook. Of several people, the library cannot know whose message is being handled."""
         self.steps.append(step)
         everybody = {item["contact"] for item in items if "in" in item}
         known = {(item["contact"], item.get("ids")) for item in items if "in" in item and not item.get("group")}

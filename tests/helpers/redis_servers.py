@@ -77,7 +77,7 @@ class RedisServer:
 
 
 class Proxy:
-    """Stands between clients and a server; can hold requests up, and lose answers."""
+    """Stands between clients and a server. Can hold requests up, and lose answers."""
 
     def __init__(self, port: int) -> None:
         self._target = port

@@ -21,7 +21,7 @@ def answer(number: str, phone: str) -> None:
 
 
 def answer_with_template(number: str, phone: str) -> None:
-    """Answer with a template, and say that the customer was not understood; nothing names the contact."""
+    """Answer with a template, and say that the customer was not understood. Nothing names the contact."""
     vitals.fallback()
     _send(number, phone, {"type": "template", "template": {"name": "menu"}})
 

@@ -57,7 +57,7 @@ class Reading:
         return Counter({key: value for key, value in self.counts.items() if value})
 
     def count(self, name: str, value: float = 1, /, **labels: str) -> None:
-        """Add to a sample; an absent label and an empty one are the same."""
+        """Add to a sample. An absent label and an empty one are the same."""
         self.counts[name, frozenset((key, label) for key, label in labels.items() if label)] += value  # type: ignore[assignment]
 
     def _decide(self, by: float) -> None:
@@ -66,7 +66,7 @@ class Reading:
         self.people = {key: who for key, who in self.people.items() if not who.is_forgotten(by)}
 
     def _who(self, *steps: dict[str, Any]) -> PersonReader:
-        """Return the person of all ids that these steps show; people who share an id become one."""
+        """Return the person of all ids that these steps show. People who share an id become one."""
         keys = []
         for step in steps:
             number, ids = step.get("number", "N1"), step.get("ids", "both")
@@ -103,7 +103,7 @@ class Reading:
             self._code(step)
 
     def _time(self, step: dict[str, Any]) -> tuple[float, int] | None:
-        """Return `at` and WhatsApp's second; None where the item is stale."""
+        """Return `at` and WhatsApp's second. None where the item is stale."""
         received, second = step["t"], step.get("ts", math.floor(step["t"]))
         if received - second > WEEK:
             self.count("events_dropped_total", reason="stale")

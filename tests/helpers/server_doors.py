@@ -39,7 +39,7 @@ class ServerDoor:
         raise NotImplementedError
 
     async def serve(self, app: Any, port: int) -> Stop:
-        """Start the server; gives what stops it."""
+        """Start the server. Gives what stops it."""
         raise NotImplementedError
 
     def listening(self, app: Any, met: Callable[[BaseException], object]) -> Any:
@@ -53,7 +53,7 @@ class ServerDoor:
     def call(
         self, app: Any, chunks: Iterable[bytes], *, method: str = "POST", path: str = "/webhook", **headers: str
     ) -> Outcome:
-        """Send a request over a socket; header names are written with underscores."""
+        """Send a request over a socket. Header names are written with underscores."""
         pieces = list(chunks)
         lines = [f"{method} {path} HTTP/1.1", "Host: bot.example", "Connection: close"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items() if name != "content_length"]
@@ -118,7 +118,7 @@ class AiohttpDoor(ServerDoor):
         return app
 
     async def serve(self, app: Any, port: int) -> Stop:
-        """Start the server; gives what stops it."""
+        """Start the server. Gives what stops it."""
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -156,7 +156,7 @@ class TornadoDoor(ServerDoor):
         return app
 
     async def serve(self, app: Any, port: int) -> Stop:
-        """Start the server; gives what stops it."""
+        """Start the server. Gives what stops it."""
         server = HTTPServer(app)
         server.listen(port, "127.0.0.1")
 
@@ -204,7 +204,7 @@ class SanicDoor(ServerDoor):
         return app
 
     async def serve(self, app: Any, port: int) -> Stop:
-        """Start the server; gives what stops it."""
+        """Start the server. Gives what stops it."""
         server = await app.create_server(host="127.0.0.1", port=port, return_asyncio_server=True, access_log=False)
         await server.startup()
         await server.before_start()

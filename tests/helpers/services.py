@@ -23,7 +23,7 @@ in_fast_test = False
 
 
 def require(program: str) -> str:
-    """Return where a program is; without it, skip the test, or fail where `CHATVITALS_REQUIRE_SERVICES` is 1."""
+    """Return where a program is. Without it, skip the test, or fail where `CHATVITALS_REQUIRE_SERVICES` is 1."""
     if in_fast_test:
         pytest.fail(f"a fast test needs no other program, and this test needs {program}: mark it as slow")
     found = shutil.which(program)
@@ -57,7 +57,7 @@ def wait_until_listening(port: int, process: subprocess.Popen[bytes], seconds: f
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a Redis server in memory; gives its URL."""
+    """Run a Redis server in memory. Gives its URL."""
     program, port = require("redis-server"), free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]

@@ -50,7 +50,7 @@ class World:
         self.conserve()
 
     def hears(self, t: float, name: str, kind: str = "text", **more: Any) -> None:
-        """Receive a customer's message; `ts` is WhatsApp's second, by default that of `t`."""
+        """Receive a customer's message. `ts` is WhatsApp's second, by default that of `t`."""
         self.tell(t, Message(**_who(more), id=name, type=kind, timestamp=_second(t, more), **more))
 
     def sends(self, t: float, name: str, kind: SendKind = "reply", *, accepted: bool = True, **more: Any) -> None:
@@ -101,7 +101,7 @@ class World:
         return [state.decode(row) for row in self.store._rows.values() if isinstance(row, bytes)]
 
     def conserve(self) -> None:
-        """Turns opened = outcomes + turns open; all ended turns but closing remarks have a wait."""
+        """Turns opened = outcomes + turns open. All ended turns but closing remarks have a wait."""
         cells = self.store.cells()
         ended = self.count(catalogue.TURNS)
         assert self.count(catalogue.TURNS_OPENED) == ended + self.count(catalogue.TURNS_OPEN)

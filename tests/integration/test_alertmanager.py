@@ -41,7 +41,7 @@ def alertmanager(tmp_path: Path) -> Iterator[httpx.Client]:
 
 
 def fire(client: httpx.Client, case: str, *fired: tuple[str, Labels]) -> dict[str, str]:
-    """Fire alerts as Prometheus does; return the state of each by its name and severity, once all are decided."""
+    """Fire alerts as Prometheus does. Return the state of each by its name and severity, once all are decided."""
     body = []
     for name, labels in fired:
         severity = labels.get("severity", "")

@@ -44,7 +44,7 @@ def graph() -> Starlette:
 
 
 class Bot:
-    """The web process's side of a bot, on a business number of its own; the tasks run in a worker beside it."""
+    """The web process's side of a bot, on a business number of its own. The tasks run in a worker beside it."""
 
     def __init__(self, tasks: Any, number: str) -> None:
         self.tasks = tasks
@@ -59,12 +59,12 @@ class Bot:
         return self.vitals.observe_webhook(payloads.webhook(self.number, [update]))
 
     def receive_and_delegate(self, person: Person, task: str) -> Any:
-        """Take in a message and send a task; nothing names the contact."""
+        """Take in a message and send a task. Nothing names the contact."""
         with self.receive(person):
             return getattr(self.tasks, task).delay(self.number.phone_number_id, person.phone)
 
     def settled(self) -> Counter[str]:
-        """Return the cells, once their settling window is over; cells of several fields are added up."""
+        """Return the cells, once their settling window is over. Cells of several fields are added up."""
         time.sleep(0.3)
         self.vitals.settle()
         found: Counter[str] = Counter()
@@ -75,7 +75,7 @@ class Bot:
 
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The bot's tasks with a broker; what they need to know is in the environment, as workers get it."""
+    """The bot's tasks with a broker. What they need to know is in the environment, as workers get it."""
     folder = tmp_path_factory.mktemp("celery")
     with services.redis_server() as broker, pytest.MonkeyPatch.context() as patch:
         patch.setenv("BROKER_URL", broker)
@@ -139,7 +139,7 @@ def test_tasks_know_whose_message_they_are_about(tasks: Any, worker: tuple[subpr
 def test_a_worker_that_is_not_told_the_contact_still_closes_turns(
     tasks: Any, worker: tuple[subprocess.Popen[bytes], Path]
 ) -> None:
-    """`chatvitals.init` in the worker is enough for its sends; calls that need a contact are counted as without one."""
+    """`chatvitals.init` in the worker is enough for its sends. Calls that need a contact are counted as without one."""
     bot = Bot(tasks, "1002")
     person = Person("", phone="15551112222")
     bot.receive(person)

@@ -105,7 +105,7 @@ def _ancestors(span: Any, trace: dict[str, Any]) -> list[str]:
 def test_one_trace_holds_webhook_task_send_and_turn_in_any_order(
     order: str, serve: Callable[[ASGIApp], int], tmp_path: Path
 ) -> None:
-    """The send is within the task, which is within the webhook; each send counts once, and no error is swallowed."""
+    """The send is within the task, which is within the webhook. Each send counts once, and no error is swallowed."""
     store, log = f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "log"
     traces = _traces(order, f"http://127.0.0.1:{serve(graph())}", store, log)
     assert len(traces) == len(CLIENTS)

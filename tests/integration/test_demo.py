@@ -63,7 +63,7 @@ def test_customers_and_metrics_agree(scenario: str, demos: dict[str, subprocess.
 
 
 def test_metrics_are_served_while_it_runs_and_ctrl_c_ends_it_with_the_table() -> None:
-    """The address of the first lines answers; the first Ctrl-C brings the table, and the bot's process ends too."""
+    """The address of the first lines answers. The first Ctrl-C brings the table, and the bot's process ends too."""
     with _start(None) as demo_process:
         assert demo_process.stdout is not None
         url = ""

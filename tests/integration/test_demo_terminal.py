@@ -45,7 +45,7 @@ class Terminal:
         os.close(side)
 
     def until(self, condition: Callable[[str], bool]) -> str:
-        """Read until the condition holds for all that was written, or the process ends; return what was written."""
+        """Read until the condition holds for all that was written, or the process ends. Return what was written."""
         give_up = time.monotonic() + _MOST_SECONDS
         while not condition(self.text) and time.monotonic() < give_up:
             if select.select([self._main], [], [], 0.2)[0]:
@@ -98,7 +98,7 @@ def first_lines(process: subprocess.Popen[str]) -> list[str]:
 
 
 def test_the_live_view_fits_and_a_second_ctrl_c_is_a_sentence(terminal: Terminal) -> None:
-    """Legend and numbers stay within the terminal; nothing is cut off."""
+    """Legend and numbers stay within the terminal. Nothing is cut off."""
     terminal.until(lambda text: text.count("paid  ") > 2)
     *_, last, _ = terminal.frames()
     shown = last[: next(number for number, text in enumerate(last) if "full table." in text) + 1]

@@ -39,7 +39,7 @@ def is_healthy(port: int) -> bool:
 
 
 def test_the_compose_file_s_services_start_and_become_healthy(tmp_path: Path) -> None:
-    """Redis with its options, the exporter with its command, and the healthcheck; only addresses are replaced."""
+    """Redis with its options, the exporter with its command, and the healthcheck. Only addresses are replaced."""
     program, *options = SERVICES["redis"]["command"]
     assert program == "redis-server"
     port = free_port()
@@ -88,7 +88,7 @@ def test_the_exporter_s_store_may_come_from_a_secret_file(tmp_path: Path) -> Non
 
 
 def test_the_collector_s_scrape_config_is_one_of_prometheus(tmp_path: Path) -> None:
-    """Its receiver takes the same configuration; every part of a pipeline is declared."""
+    """Its receiver takes the same configuration. Every part of a pipeline is declared."""
     told = yaml.safe_load((FOLDER / "otel-collector.yaml").read_text())
     config = tmp_path / "prometheus.yml"
     config.write_text(yaml.safe_dump(told["receivers"]["prometheus"]["config"]))

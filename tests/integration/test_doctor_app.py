@@ -62,7 +62,7 @@ def written(folder: Path, text: str) -> str:
 
 
 def of_patient(patient: Patient, folder: Path, path: str) -> str:
-    """Write a bot that shares the patient's settings; the doctor's own variables are gone. Returns `module:app`."""
+    """Write a bot that shares the patient's settings. The doctor's own variables are gone. Returns `module:app`."""
     kept = patient.environ
     patient.environ = {
         "BOT_SECRET": kept["CHATVITALS_APP_SECRET"],
@@ -74,7 +74,7 @@ def of_patient(patient: Patient, folder: Path, path: str) -> str:
 
 
 def test_the_app_tells_secret_store_token_and_paths(patient: Patient, folder: Path) -> None:
-    """Only the host is not in the code; `/webhook` is the patient's path, and the app's is another."""
+    """Only the host is not in the code. `/webhook` is the patient's path, and the app's is another."""
     result = patient.doctor("--app", of_patient(patient, folder, "/whatsapp/hook"), "--json")
     assert result.finding("metrics")["state"] == "ok"
     assert result.finding("store")["state"] == "ok"

@@ -1,4 +1,4 @@
-"""What `chatvitals doctor` says where the bot's side is wrong: endpoint, metrics, store; each broken for real."""
+"""What `chatvitals doctor` says where the bot's side is wrong: endpoint, metrics, store. Each broken for real."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def needs(patient: Patient, *checks: str) -> list[dict[str, str]]:
-    """Run the doctor; these checks alone must need attention. Returns their findings."""
+    """Run the doctor. These checks alone must need attention. Returns their findings."""
     result = patient.doctor("--json")
     assert result.status == 1
     assert result.states("attention") == set(checks)
@@ -97,7 +97,7 @@ def test_a_path_that_is_not_the_endpoint_s(patient: Patient) -> None:
 
 
 def test_an_endpoint_that_redirects(patient: Patient, serve: Callable[[Any], int]) -> None:
-    """WhatsApp follows none; what it leads to is shown without its query."""
+    """WhatsApp follows none. What it leads to is shown without its query."""
 
     async def elsewhere(request: Request) -> Response:
         return RedirectResponse(f"https://bot.example/webhook/?{request.url.query}")
@@ -180,7 +180,7 @@ def test_metrics_that_nobody_serves(patient: Patient) -> None:
 def test_metrics_that_everybody_can_read(
     patient: Patient, serve: Callable[[Any], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On loopback that is no matter; elsewhere it is."""
+    """On loopback that is no matter. Elsewhere it is."""
     with closing(Vitals(Settings.load({"store": patient.store, "hooks": False}, environ={}))) as careless:
         app = Starlette(routes=[Route("/metrics", careless.metrics_app())])
         patient.environ["CHATVITALS_METRICS_URL"] = f"http://127.0.0.1:{serve(app)}/metrics"
@@ -268,7 +268,7 @@ def test_a_store_that_is_locked(patient: Patient, tmp_path: Path) -> None:
 
 
 def test_a_store_on_a_network_disk(patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's locks do not hold there; the innermost mount counts, its spaces written as Linux does."""
+    """SQLite's locks do not hold there. The innermost mount counts, its spaces written as Linux does."""
     disk = tmp_path / "a disk"
     disk.mkdir()
     monkeypatch.setattr(storing, "_MOUNTS", tmp_path / "mounts")
@@ -339,7 +339,7 @@ def test_a_cluster_is_asked_where_the_store_is(patient: Patient, tmp_path: Path)
 
 
 def test_a_redis_that_tells_nothing_of_itself(patient: Patient, tmp_path: Path) -> None:
-    """A managed one may forbid it; then a person must look."""
+    """A managed one may forbid it. Then a person must look."""
     rules = f"user default on >{STORE_PASSWORD} ~* +@all -info"
     (tmp_path / "users.acl").write_text(rules + "\n")
     with RedisServer(tmp_path, "--aclfile", str(tmp_path / "users.acl")) as server:

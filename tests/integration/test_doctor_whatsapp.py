@@ -19,7 +19,7 @@ OWNER_ONLY = Fault.refusal(400, 100, "You must provide an app access token")
 
 
 def needs(patient: Patient, check: str) -> dict[str, str]:
-    """Run the doctor; this check alone must need attention. Returns its finding."""
+    """Run the doctor. This check alone must need attention. Returns its finding."""
     result = patient.doctor("--json")
     assert result.status == 1
     assert result.states("attention") == {check}
@@ -107,7 +107,7 @@ def test_a_token_that_whatsapp_calls_invalid(patient: Patient) -> None:
 
 
 def test_a_token_that_expires_soon(patient: Patient) -> None:
-    """A week before, it is time; longer before, the date is enough."""
+    """A week before, it is time. Longer before, the date is enough."""
     patient.edges.token["expires_at"] = int(time.time() + 3 * 86_400 + 60)
     assert needs(patient, "access token")["found"].endswith(", in 3 days")
     patient.edges.token["expires_at"] = int(time.time() + 30 * 86_400)
@@ -121,7 +121,7 @@ def test_a_token_of_another_app(patient: Patient) -> None:
 
 
 def test_a_scope_that_is_missing(patient: Patient) -> None:
-    """Without management nothing can be read; without messaging only sending fails, and that is not ours."""
+    """Without management nothing can be read. Without messaging only sending fails, and that is not ours."""
     patient.edges.token["scopes"] = ["whatsapp_business_messaging"]
     assert needs(patient, "token scopes")["found"].startswith("whatsapp_business_management is missing")
     patient.edges.token["scopes"] = ["whatsapp_business_management"]
@@ -129,7 +129,7 @@ def test_a_scope_that_is_missing(patient: Patient) -> None:
 
 
 def test_a_token_that_may_not_look_at_itself(patient: Patient) -> None:
-    """The app is asked then; without its secret the check is skipped and says what it needs."""
+    """The app is asked then. Without its secret the check is skipped and says what it needs."""
     patient.edges.refusals["debug_token"] = OWNER_ONLY
     secret, app_id = patient.environ.pop("CHATVITALS_APP_SECRET"), patient.environ.pop("CHATVITALS_APP_ID")
     result = patient.doctor("--json")
@@ -229,7 +229,7 @@ def test_a_callback_address_that_is_another_one(patient: Patient) -> None:
 
 
 def test_a_callback_address_is_told_where_there_is_nothing_to_compare(patient: Patient) -> None:
-    """It is skipped then; where no number and no app tells it, it is not known."""
+    """It is skipped then. Where no number and no app tells it, it is not known."""
     patient.environ.pop("CHATVITALS_WEBHOOK_URL")
     found = patient.doctor("--json").finding("callback address")
     assert (found["state"], found["found"]) == ("skipped", "webhooks go to https://bot.example/webhook")
@@ -252,7 +252,7 @@ def test_an_account_without_numbers(patient: Patient) -> None:
     ],
 )
 def test_a_number_in_trouble(patient: Patient, change: dict[str, Any], found: str) -> None:
-    """Each number has its line, under the number that people see; the others are well."""
+    """Each number has its line, under the number that people see. The others are well."""
     other = number_row(BusinessNumber("990005556667779", display="15559990001"), "YELLOW")
     patient.edges.numbers.append(other)
     patient.edges.numbers[0] |= change

@@ -57,7 +57,7 @@ SERVERS = {
 
 
 def environ_of(folder: Path, graph_url: str, **more: str) -> dict[str, str]:
-    """Return the variables of a bot; nothing leaves this machine."""
+    """Return the variables of a bot. Nothing leaves this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHATVITALS_", "OTEL_"))}
     return {
         **kept,
@@ -79,7 +79,7 @@ def environ_of(folder: Path, graph_url: str, **more: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def process(command: list[str], folder: Path, environ: Mapping[str, str], port: int = 0) -> Iterator[None]:
-    """Run a program until the block ends; with a port, begin once it listens."""
+    """Run a program until the block ends. With a port, begin once it listens."""
     log = folder / f"{command[0]}.log"
     with log.open("ab") as out:
         started = subprocess.Popen(
@@ -127,7 +127,7 @@ def wait_for_answers(url: str, count: int) -> dict[str, float]:
 
 @contextlib.contextmanager
 def bot(name: str, folder: Path) -> Iterator[tuple[str, stand_in.StandIn]]:
-    """Run a bot with all that it needs; gives its address and the stand-in."""
+    """Run a bot with all that it needs. Gives its address and the stand-in."""
     port = services.free_port()
     command = SERVERS[name].format(port=port).split()
     with contextlib.ExitStack() as stack:
@@ -145,7 +145,7 @@ def bot(name: str, folder: Path) -> Iterator[tuple[str, stand_in.StandIn]]:
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_bot_counts_its_customers_and_its_replies(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each customer's turn is answered, by the bot, with one send; handshake and forged webhooks are as they were."""
+    """Each customer's turn is answered, by the bot, with one send. Handshake and forged webhooks are as they were."""
     monkeypatch.setattr(cloud_api, "_HOLD_SECONDS", 0.0)  # most of these bots answer before they acknowledge
     with bot(name, tmp_path) as (url, whatsapp):
         for token, status in (("verify", 200), ("wrong", 403)):

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def running(store: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the exporter on a free port; gives its process and address."""
+    """Run the exporter on a free port. Gives its process and address."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATVITALS_")}
     words = ["exporter", "--store", store, "--port", "0", *options]
     code = "import sys; from chatvitals.cli.main import main; sys.exit(main(sys.argv[1:]))"
@@ -57,7 +57,7 @@ def get(url: str, **headers: str) -> httpx.Response:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_the_stores_numbers_until_it_is_told_to_end(tmp_path: Path, ending: signal.Signals) -> None:
-    """Numbers that workers commit meanwhile show at once; Ctrl-C ends it with status 0 and without a word."""
+    """Numbers that workers commit meanwhile show at once. Ctrl-C ends it with status 0 and without a word."""
     store = SQLiteStore(tmp_path / "s.db")
     for _ in range(2):
         with store.transaction() as transaction:
@@ -79,7 +79,7 @@ def test_it_serves_the_stores_numbers_until_it_is_told_to_end(tmp_path: Path, en
 
 
 def test_a_token_and_other_paths(tmp_path: Path) -> None:
-    """Without the token 401; a browser at the root is told where to look; HEAD has no body."""
+    """Without the token 401. A browser at the root is told where to look. HEAD has no body."""
     SQLiteStore(tmp_path / "s.db").cells()
     with running(f"sqlite:///{tmp_path / 's.db'}", "--token", "secret") as (_, url):
         assert get(url).status_code == 401
@@ -94,7 +94,7 @@ def test_a_token_and_other_paths(tmp_path: Path) -> None:
 
 
 def test_probes_say_whether_the_store_can_be_read(tmp_path: Path) -> None:
-    """Without a token, as probes have none; the reason is on standard error at once."""
+    """Without a token, as probes have none. The reason is on standard error at once."""
     with running(f"sqlite:///{tmp_path / 's.db'}", "--token", "secret") as (process, url):
         base = url.removesuffix("/metrics")
         assert get(f"{base}/-/healthy").status_code == 200
@@ -111,7 +111,7 @@ def test_probes_say_whether_the_store_can_be_read(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_not_there_yet_is_not_created(tmp_path: Path) -> None:
-    """The bot begins it, as its own user; until then the store is down, and afterwards it is up."""
+    """The bot begins it, as its own user. Until then the store is down, and afterwards it is up."""
     with running(f"sqlite:///{tmp_path / 's.db'}") as (_, url):
         assert Scrape(get(url).text)("store_up") == 0
         assert not list(tmp_path.iterdir())

@@ -62,7 +62,7 @@ def environment(graph_port: int, store: str) -> dict[str, str]:
 def test_workers_count_everything_once(
     server: str, store: str, serve: Callable[[ASGIApp], int], tmp_path: Path
 ) -> None:
-    """Messages and answers of one customer go through different processes, forked or spawned; numbers are exact."""
+    """Messages and answers of one customer go through different processes, forked or spawned. Numbers are exact."""
     whatsapp, port = WhatsApp(), services.free_port()
     environ = environment(serve(whatsapp.app), store)
     whatsapp.urls = [f"http://127.0.0.1:{port}"]

@@ -76,7 +76,7 @@ class Worker:
 @pytest.mark.slow
 @pytest.mark.parametrize("store_url", ["sqlite", "redis"], indirect=True)
 def test_27_kills_under_load_lose_nothing_that_was_committed(store_url: str) -> None:
-    """Three workers write to the same contacts; 25 times one of them is killed at any moment, and replaced."""
+    """Three workers write to the same contacts. 25 times one of them is killed at any moment, and replaced."""
     open_store(store_url).cells()
     rng = random.Random(27)
     workers = [Worker(store_url, f"w{index}") for index in range(WORKERS)]

@@ -74,7 +74,7 @@ def _numbers(month: Month, query: Asked, values: dict[str, str]) -> int:
 
 
 def test_who_waits_is_told_before_whatsapp_acts(month: Month) -> None:
-    """A few hours after the deploy the objective's alerts hold for the slow number alone; it is still GREEN."""
+    """A few hours after the deploy the objective's alerts hold for the slow number alone. It is still GREEN."""
     at = month.share(STORY.slow_from) + 4 * HOUR
     assert month.holds("WhatsAppSlowAnswersBudgetBurn", at) == {SLOW}
     assert month.holds("WhatsAppOldestCustomerWaiting", at) == {SLOW}

@@ -48,7 +48,7 @@ def test_an_incident_pages_in_time_and_nothing_else_does(name: str, tmp_path: Pa
 
 @pytest.mark.parametrize("name", QUIET)
 def test_a_quiet_month_is_quiet(name: str, tmp_path: Path) -> None:
-    """Customers say thanks, and the bot says nothing; people answer in opening hours only: nobody need act."""
+    """Customers say thanks, and the bot says nothing. People answer in opening hours only: nobody need act."""
     verdict = judged(name, tmp_path)
     assert verdict.of("critical") == []
     assert verdict.false_warnings_a_day() <= WARNINGS_A_DAY

@@ -118,7 +118,7 @@ def test_the_variables_choose_the_exporter_and_a_second_push_is_as_right(
 def test_points_count_since_the_store_began_and_belong_to_the_store(
     start: Callable[..., Vitals], receiver: Receiver, tmp_path: Path
 ) -> None:
-    """A restart or a takeover is no new stream: same start, same instance; own health has one for each process."""
+    """A restart or a takeover is no new stream: same start, same instance. Own health has one for each process."""
     store = f"sqlite:///{tmp_path / 'store.db'}"
     vitals = start(store=store, phone_number_id="11")
     exporter = OTLPMetricExporter(receiver.url)
@@ -138,7 +138,7 @@ def test_points_count_since_the_store_began_and_belong_to_the_store(
 def test_of_two_processes_one_pushes_and_the_other_takes_over(
     start: Callable[..., Vitals], receiver: Receiver, tmp_path: Path
 ) -> None:
-    """The first is killed; a minute later the second pushes, and no counter falls."""
+    """The first is killed. A minute later the second pushes, and no counter falls."""
     store = f"sqlite:///{tmp_path / 'store.db'}"
     one, two = start(store=store), start(store=store)
     busy(one)
@@ -270,7 +270,7 @@ class Broken(MetricExporter):
 def test_an_exporter_that_fails_is_counted(
     start: Callable[..., Vitals], swallowed: Swallowed, error: Exception | None
 ) -> None:
-    """The bot does not notice; `internal_errors_total` does."""
+    """The bot does not notice. `internal_errors_total` does."""
     vitals = start()
     push = pusher(vitals, Broken(error))
     assert not push.push()

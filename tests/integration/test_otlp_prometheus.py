@@ -25,7 +25,7 @@ AVERAGE = "sum(chatvitals_response_seconds_sum) / sum(chatvitals_response_second
 
 
 def receiver_flag() -> str:
-    """Return the flag that starts the receiver; skip where this Prometheus has none."""
+    """Return the flag that starts the receiver. Skip where this Prometheus has none."""
     told = subprocess.run([require("prometheus"), "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"version (\d+)\.(\d+)", told.stdout + told.stderr)
     assert found is not None

@@ -94,7 +94,7 @@ BOT = textwrap.dedent(
 def test_after_a_kill_another_process_goes_on_without_a_falling_counter(
     start: Callable[..., Vitals], receiver: Receiver, tmp_path: Path
 ) -> None:
-    """The lease of the dead ends; what it pushed last is a lower bound of what the next one pushes."""
+    """The lease of the dead ends. What it pushed last is a lower bound of what the next one pushes."""
     store = f"sqlite:///{tmp_path / 'store.db'}"
     with subprocess.Popen([sys.executable, "-c", BOT, store, receiver.url, NUMBER]) as bot:
         give_up = time.monotonic() + 30
@@ -124,7 +124,7 @@ def test_after_a_kill_another_process_goes_on_without_a_falling_counter(
 def test_two_leaseholders_after_a_clock_jump_tell_nothing_twice(
     start: Callable[..., Vitals], receiver: Receiver, tmp_path: Path
 ) -> None:
-    """One host's clock is an hour ahead, so both believe in their lease; one even pushes amid the other's push."""
+    """One host's clock is an hour ahead, so both believe in their lease. One even pushes amid the other's push."""
     store = f"sqlite:///{tmp_path / 'store.db'}"
     one, two = start(store=store), start(store=store)
     two.clock.advance(3600)  # type: ignore[attr-defined]
@@ -148,7 +148,7 @@ def test_two_leaseholders_after_a_clock_jump_tell_nothing_twice(
 def test_a_push_that_hangs_holds_up_neither_the_bot_s_end_nor_the_others(
     start: Callable[..., Vitals], receiver: Receiver, tmp_path: Path
 ) -> None:
-    """Its lease ends; when it comes back, it has nothing to say any more."""
+    """Its lease ends. When it comes back, it has nothing to say any more."""
     store = f"sqlite:///{tmp_path / 'store.db'}"
     one, two = start(store=store), start(store=store)
     busy(one)
@@ -176,7 +176,7 @@ def test_a_push_that_hangs_holds_up_neither_the_bot_s_end_nor_the_others(
 def test_wrong_credentials_are_counted_and_said_once(
     start: Callable[..., Vitals], receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The sentence names the variable; the right ones work without a restart of the others."""
+    """The sentence names the variable. The right ones work without a restart of the others."""
     receiver.token = "right"
     vitals = start()
     push = pusher(vitals, OTLPMetricExporter(receiver.url, headers={"Authorization": "Bearer wrong"}))

@@ -34,7 +34,7 @@ NUMBER = BusinessNumber().phone_number_id
 
 
 def until(said: str, holds: Callable[[], object], seconds: float = 8.0) -> None:
-    """Wait until `holds()` is true; fail with what was waited for."""
+    """Wait until `holds()` is true. Fail with what was waited for."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s: {said}"
@@ -43,7 +43,7 @@ def until(said: str, holds: Callable[[], object], seconds: float = 8.0) -> None:
 
 @pytest.fixture
 def edges() -> GraphEdges:
-    """What the stand-in answers with; each test changes it."""
+    """What the stand-in answers with. Each test changes it."""
     return GraphEdges(access_token=TOKEN)
 
 
@@ -55,7 +55,7 @@ def graph_url(edges: GraphEdges, serve: Callable[[Any], int]) -> str:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Vitals]]:
-    """Start a `Vitals` on the test's store; keywords are settings."""
+    """Start a `Vitals` on the test's store. Keywords are settings."""
     started: list[Vitals] = []
 
     def make(**settings: Any) -> Vitals:
@@ -86,7 +86,7 @@ def watch(vitals: Vitals, url: str, every: float = 1.0, **more: Any) -> None:
 def test_ratings_and_templates_are_polled_and_followed(
     edges: GraphEdges, graph_url: str, start: Callable[..., Vitals]
 ) -> None:
-    """The first poll brings everything; a rating that falls is seen with the next."""
+    """The first poll brings everything. A rating that falls is seen with the next."""
     vitals = start()
     watch(vitals, graph_url)
     until("GREEN", lambda: rating(vitals, 3.0))
@@ -128,7 +128,7 @@ def test_all_pages_are_read_and_a_forgotten_cursor_begins_again(
 def test_faults_are_counted_by_kind_and_the_last_rating_stays(
     edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], fault: graph_api.Fault, result: str
 ) -> None:
-    """What was true stays shown with its age; nothing is guessed."""
+    """What was true stays shown with its age. Nothing is guessed."""
     vitals = start()
     watch(vitals, graph_url)
     until("GREEN", lambda: rating(vitals, 3.0))
@@ -224,7 +224,7 @@ time.sleep(60)
 def test_one_process_polls_and_another_takes_over_within_two_intervals_of_its_death(
     edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], tmp_path: Path
 ) -> None:
-    """A lease in the store decides; a holder that is killed does not give it back."""
+    """A lease in the store decides. A holder that is killed does not give it back."""
     store = f"sqlite:///{tmp_path / 'bot.db'}"
     holder = subprocess.Popen([sys.executable, "-c", _HOLDER, store, graph_url, TOKEN, WABA])
     try:

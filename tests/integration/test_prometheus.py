@@ -80,7 +80,7 @@ def answered_after(vitals: ListeningVitals, seconds: float) -> None:
 def test_prometheus_takes_all_and_the_average_response_time_is_right(
     vitals: ListeningVitals, bot: int, tmp_path: Path
 ) -> None:
-    """Answers after 4 s and 6 s between two scrapes are an average of 5 s; who has no token is told 401."""
+    """Answers after 4 s and 6 s between two scrapes are an average of 5 s. Who has no token is told 401."""
     for _ in range(5):  # what a series begins with is in no rate, and near 0 rates extrapolate with care
         answered_after(vitals, 20.0)
     with scraping(tmp_path, bot) as server:
@@ -134,7 +134,7 @@ def test_all_readers_take_a_bot_that_has_seen_much() -> None:
 
 
 def test_prometheus_runs_on_what_assets_writes(tmp_path: Path) -> None:
-    """With rules for another objective than the default, all of them healthy; only addresses and haste are changed."""
+    """With rules for another objective than the default, all of them healthy. Only addresses and haste are changed."""
     assert main.main(["assets", "--out", str(tmp_path), "--slo", "0.99", "--threshold", "300"]) == 0
     config = (tmp_path / "prometheus.yml").read_text()
     for name in ("9464", "alertmanager:9093"):

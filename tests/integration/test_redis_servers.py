@@ -37,7 +37,7 @@ def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """A Redis that takes TLS alone, as (port, certificate); the certificate is for `localhost`."""
+    """A Redis that takes TLS alone, as (port, certificate). The certificate is for `localhost`."""
     openssl = shutil.which("openssl")
     assert openssl is not None, "openssl makes the certificate of this test"
     key, certificate, port = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
@@ -74,7 +74,7 @@ def test_80_a_trusted_certificate_is_used(tls: tuple[int, Path]) -> None:
 
 
 def test_80_a_certificate_that_is_not_trusted_is_told(tls: tuple[int, Path]) -> None:
-    """With what to do; not as a server that cannot be reached."""
+    """With what to do. Not as a server that cannot be reached."""
     sentence = told(f"rediss://localhost:{tls[0]}/0")
     assert "certificate that this machine does not trust" in sentence
     assert "ssl_ca_certs" in sentence
@@ -114,7 +114,7 @@ def test_an_evicting_policy_is_told_by_the_running_bot(tmp_path: Path) -> None:
 
 
 def test_62_a_value_that_redis_refuses_is_no_trouble_of_the_server(redis_server: RedisServer) -> None:
-    """The commit fails for good; the next one works."""
+    """The commit fails for good. The next one works."""
     url = redis_server.fresh_url()
     store = RedisStore(url)
     commit(store, Changes(increments={CELL: 1.0}))

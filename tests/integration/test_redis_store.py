@@ -161,7 +161,7 @@ def test_a_state_that_was_found_due_is_checked_too(store: RedisStore) -> None:
 
 
 def test_links_are_followed_on_the_server(store: RedisStore) -> None:
-    """One round trip tells all; a link to nobody is as good as none, and is checked by the commit all the same."""
+    """One round trip tells all. A link to nobody is as good as none, and is checked by the commit all the same."""
     commit(store, Changes(states={1: (b"state", 5.0)}, links={2: 1, 3: 2, -4: 99}))
     with store.transaction() as transaction:
         assert transaction.load([3, -4]) == {3: 2, 2: 1, 1: b"state"}
@@ -171,7 +171,7 @@ def test_links_are_followed_on_the_server(store: RedisStore) -> None:
 
 
 def test_links_that_lead_to_each_other_are_as_good_as_none(store: RedisStore) -> None:
-    """Such data should not be; neither the server nor we must follow them for ever."""
+    """Such data should not be. Neither the server nor we must follow them for ever."""
     commit(store, Changes(links={1: 2, 2: 1, 3: 3}))
     with store.transaction() as transaction:
         assert transaction.load([1, 3]) == {}
@@ -186,7 +186,7 @@ def test_sums_keep_their_precision(store: RedisStore) -> None:
 
 
 def test_everything_has_one_hash_tag_and_contacts_expire(redis_server: RedisServer) -> None:
-    """Cluster keeps all keys on one node; a store that nobody sweeps forgets people by itself."""
+    """Cluster keeps all keys on one node. A store that nobody sweeps forgets people by itself."""
     store, clock = RedisStore(f"{redis_server.url}?prefix=tagged"), FakeClock(EPOCH)
     worker = pipeline(store, clock)
     worker.put(message(clock))
@@ -306,7 +306,7 @@ def test_a_commit_of_which_nothing_is_heard_can_be_asked_for_later(proxy: Proxy)
 
 
 def test_events_of_a_commit_of_which_nothing_is_heard_are_neither_lost_nor_counted_twice(proxy: Proxy) -> None:
-    """The pipeline holds them until it knows; then they are done, or are taken as new."""
+    """The pipeline holds them until it knows. Then they are done, or are taken as new."""
     store, clock = Lossy(with_prefix(proxy.url, "unsure"), proxy), FakeClock(EPOCH)
     worker = pipeline(store, clock)
     for done, lost in enumerate((0, 2, 2), 1):
@@ -338,7 +338,7 @@ def test_events_of_a_commit_of_which_nothing_is_heard_are_neither_lost_nor_count
 
 
 def test_a_redis_killed_in_mid_load_and_restarted_with_its_data_loses_nothing(server: RedisServer) -> None:
-    """Events wait; what was committed is there; each message is counted once."""
+    """Events wait. What was committed is there. Each message is counted once."""
     store, clock = RedisStore(server.url), FakeClock(EPOCH)
     worker = pipeline(store, clock)
     for contact in range(60):
@@ -359,7 +359,7 @@ def test_a_redis_killed_in_mid_load_and_restarted_with_its_data_loses_nothing(se
 
 
 def test_a_redis_restarted_empty_is_begun_anew_with_the_same_identity_key(redis_server: RedisServer) -> None:
-    """The numbers start again at what comes then; running and new workers agree who is who."""
+    """The numbers start again at what comes then. Running and new workers agree who is who."""
     url = redis_server.fresh_url()
     store, clock = RedisStore(url), FakeClock(EPOCH)
     settings = Settings.load({"store": "memory:"}, environ={})

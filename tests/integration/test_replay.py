@@ -77,7 +77,7 @@ def summary(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 
 def test_a_log_becomes_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One answered turn, one that nobody answered; the end of the log is not the end of the waiting."""
+    """One answered turn, one that nobody answered. The end of the log is not the end of the waiting."""
     assert main.main(["replay", str(write(tmp_path, TWO_TURNS))]) == 0
     assert summary(capsys) == {
         "lines": "6 read, 0 skipped",

@@ -27,7 +27,7 @@ BAD, GOOD = "Corner Bakery +1 555 000-1234", "Corner Bakery Events +1 555 000-12
 
 @pytest.fixture
 def ask(month: Month, capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Run a command on the month; give what it prints."""
+    """Run a command on the month. Give what it prints."""
 
     def run(*words: str, url: str = month.server.url, status: int = 0) -> str:
         assert main.main([*words, "--prometheus", url, "--tz", "UTC", "--timeout", "300"]) == status
@@ -49,7 +49,7 @@ def plain(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Six days without trouble, in which a variant is 20 points better; the address of their Prometheus."""
+    """Six days without trouble, in which a variant is 20 points better. The address of their Prometheus."""
     folder = tmp_path_factory.mktemp("calm")
     history = folder / "history.om"
     end = time.time() - 4 * HOUR

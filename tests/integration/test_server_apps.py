@@ -76,7 +76,7 @@ def kind(request: pytest.FixtureRequest) -> ServerDoor:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_metrics_are_served_where_asked(kind: ServerDoor, door: type[DoorVitals], method: str) -> None:
-    """HEAD has no body; a POST goes to the bot."""
+    """HEAD has no body. A POST goes to the bot."""
     vitals = door(metrics_token="t")
     app = instrument_app(vitals, kind.app(accept), metrics_path="/metrics")
     outcome = kind.call(app, [], method=method, path="/metrics")
@@ -297,7 +297,7 @@ def post(app: Any, path: str) -> tuple[int, str]:
 @pytest.mark.parametrize("package", [pywa, pywa_async], ids=["pywa", "pywa_async"])
 @pytest.mark.parametrize("server", [None, FastAPI, Flask], ids=["own", "fastapi", "flask"])
 def test_pywa_is_watched_on_whatever_server_it_listens(door: type[DoorVitals], server: Any, package: Any) -> None:
-    """At its own endpoint; its handlers know the contact, by the context and by pywa's object alone."""
+    """At its own endpoint. Its handlers know the contact, by the context and by pywa's object alone."""
     app = server if server is None else server("bot") if server is Flask else server()
     whatsapp, seen = pywa_bot(app, package=package)
     vitals = door(app_secret=SECRET, metrics_token="t")

@@ -37,7 +37,7 @@ def total(metrics: dict[str, Metric], family: str) -> float:
 
 
 def test_a_month_tells_its_story() -> None:
-    """GREEN, then YELLOW, then RED for the slow number, then GREEN again; the other number is well all the time."""
+    """GREEN, then YELLOW, then RED for the slow number, then GREEN again. The other number is well all the time."""
     seen: dict[str, list[float]] = {}
     for _, metrics in played(30.0, every=4 * 3600.0):
         for sample in metrics[catalogue.QUALITY_RATING.name].samples:
@@ -73,7 +73,7 @@ def test_prometheus_takes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_compressed_file_holds_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a tenth of the room at most; the command says how to unpack it."""
+    """In a tenth of the room at most. The command says how to unpack it."""
     files = tmp_path / "history.txt", tmp_path / "history.txt.gz"
     for file in files:
         assert simulate.run(file, scenario=STORY, days=0.5, seed=1, every=900.0, end=1_795_392_000.0) == 0
@@ -95,7 +95,7 @@ def test_a_file_that_cannot_be_written_is_said_at_once(capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_who_interrupts_it_finds_things_as_they_were(tmp_path: Path, kept: bool) -> None:  # noqa: FBT001 - a parameter
-    """A file of before keeps what it held; a new one is gone."""
+    """A file of before keeps what it held. A new one is gone."""
     target = tmp_path / "history.txt"
     if kept:
         target.write_text("of before")

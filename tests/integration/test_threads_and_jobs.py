@@ -90,7 +90,7 @@ def handle(web: Vitals, work: Callable[[], object]) -> None:
 
 
 def work_off(command: list[str], environ: dict[str, str]) -> str:
-    """Run the workers of a queue until it is empty; gives their log."""
+    """Run the workers of a queue until it is empty. Gives their log."""
     program = [str(Path(sys.executable).parent / command[0]), *command[1:]]
     root = Path(__file__).parents[2]
     return subprocess.run(

@@ -62,7 +62,7 @@ def configured(folder: Path, ports: dict[str, int]) -> Path:
 
 
 def test_two_bots_on_one_prometheus_stay_apart(serve: Callable[[ASGIApp], int], tmp_path: Path) -> None:
-    """By `job`, with a token each; the alert that one of them has no store names the one."""
+    """By `job`, with a token each. The alert that one of them has no store names the one."""
     bots: dict[str, Any] = {}
     for job, number in NUMBERS.items():
         given = {"store": f"sqlite:///{tmp_path / job}.db", "hooks": False, "phone_number_id": [number]}

@@ -69,7 +69,7 @@ def bot(serve: Callable[[ASGIApp], int], tmp_path: Path) -> Bot:
 
 
 def test_signed_webhooks_count_exactly_and_forged_ones_not_at_all(bot: Bot) -> None:
-    """The bot answers both, as it did before; the numbers are those of the customers' diaries with a true signature."""
+    """The bot answers both, as it did before. The numbers are those of the customers' diaries with a true signature."""
     with bot.running():
         bot.hear(range(100, 103), secret="guessed")
         bot.whatsapp.diaries.clear()

@@ -47,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *command: str, **environment: str) -> str:
-    """Run a command that must succeed; return what it writes."""
+    """Run a command that must succeed. Return what it writes."""
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **environment}, check=False, capture_output=True, text=True
     )
@@ -78,7 +78,7 @@ def test_a_release_passes_the_index_s_checks(release: Path) -> None:
 
 
 def test_the_version_stands_in_one_place() -> None:
-    """The changelog has it with a date; the metadata takes it from the package."""
+    """The changelog has it with a date. The metadata takes it from the package."""
     text = (CHECKOUT / "CHANGELOG.md").read_text()
     released = re.findall(r"^## \[([\d.]+)\] - (\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
     assert released[0][0] == __version__
@@ -117,7 +117,7 @@ _ABSENT = {
 
 @pytest.mark.parametrize("what", _ABSENT)
 def test_an_extra_that_is_absent_is_a_sentence(what: str, bare: str, tmp_path: Path) -> None:
-    """It names the extra; a command shows no traceback."""
+    """It names the extra. A command shows no traceback."""
     words, said = _ABSENT[what]
     done = subprocess.run([bare, *words], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
@@ -126,7 +126,7 @@ def test_an_extra_that_is_absent_is_a_sentence(what: str, bare: str, tmp_path: P
 
 
 def test_without_extras_every_public_module_can_be_imported(bare: str, tmp_path: Path) -> None:
-    """A door whose framework is missing says so; all else works with the three core dependencies."""
+    """A door whose framework is missing says so. All else works with the three core dependencies."""
     found = run(tmp_path, bare, "-c", _IMPORTS)
     assert found.splitlines()[-1] == "imported"
 

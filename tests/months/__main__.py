@@ -18,7 +18,7 @@ from tests.months.verdict import Verdict, in_days, table
 
 
 def main() -> int:
-    """Print the tables; return 0."""
+    """Print the tables. Return 0."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.months", description="Evaluate all rules over simulated months on a real Prometheus."
     )

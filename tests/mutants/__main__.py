@@ -37,7 +37,7 @@ def survives(mutant: Mutant, sources: Path) -> bool:
 
 
 def main() -> int:
-    """Try all mutants; return how many survive."""
+    """Try all mutants. Return how many survive."""
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder) / "src"
         shutil.copytree(ROOT / "src", sources, ignore=shutil.ignore_patterns("__pycache__"))

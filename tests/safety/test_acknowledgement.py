@@ -141,7 +141,7 @@ def test_a_send_that_fails_does_not_replace_the_applications_exception(asgi: Asg
 def test_starlette_under_uvicorn_answers_200(
     asgi: AsgiDriver, serve: Callable[[ASGIApp], int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Starlette's own error page does not come after ours; the event is counted either way."""
+    """Starlette's own error page does not come after ours. The event is counted either way."""
     ours = vitals(asgi.secret)
 
     async def handler(request: Any) -> Any:

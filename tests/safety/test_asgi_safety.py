@@ -41,7 +41,7 @@ EMPTY = b'{"entry": []}'
 
 
 def as_bare(driver: AsgiDriver, vitals: DoorVitals, app: ASGIApp, **more: Any) -> Exchange:
-    """Call `app` without and with the door; say that both saw and did the same, and return the latter."""
+    """Call `app` without and with the door. Say that both saw and did the same, and return the latter."""
     scope = more.pop("scope", None) or driver.scope()
     bare = driver.call(app, dict(scope), **more)
     ours = driver.call(ChatVitalsMiddleware(app, vitals), dict(scope), **more)
@@ -141,7 +141,7 @@ def test_04_no_exception_of_the_host_is_swallowed(
     error: BaseException,
     started: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """Not even the exotic ones; the webhook counts as accepted, since nobody rejected it."""
+    """Not even the exotic ones. The webhook counts as accepted, since nobody rejected it."""
     vitals = door()
     exchange = asyncio.run(asgi.acall(ChatVitalsMiddleware(raising(error, started=started), vitals)))
     assert exchange.error is error
@@ -209,7 +209,7 @@ def test_06_an_error_of_receive_reaches_the_application(door: type[DoorVitals], 
 
 
 def test_07_a_task_cancelled_in_mid_handler_is_counted_once(asgi: AsgiDriver, door: type[DoorVitals]) -> None:
-    """The message arrived, so it counts; the cancellation goes on."""
+    """The message arrived, so it counts. The cancellation goes on."""
     vitals = door()
 
     async def run() -> asyncio.Task[Exchange]:
@@ -306,7 +306,7 @@ def test_10_32_mib_in_64_kib_chunks_cost_the_cap_and_1_mib_at_most(
     door: type[DoorVitals],
     declared: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """A declared length stops the copy at once; without one it stops at the default cap of 4 MiB."""
+    """A declared length stops the copy at once. Without one it stops at the default cap of 4 MiB."""
     vitals = door()
     left = 512
 
@@ -349,7 +349,7 @@ def test_10_32_mib_in_64_kib_chunks_cost_the_cap_and_1_mib_at_most(
 def test_11_odd_bodies_are_no_error(
     asgi: AsgiDriver, door: type[DoorVitals], messages: list[tuple[bytes | None, bool]], results: list[str]
 ) -> None:
-    """Many chunks, chunks without `body`, an empty body; one that breaks off is no event at all."""
+    """Many chunks, chunks without `body`, an empty body. One that breaks off is no event at all."""
     vitals = door()
     pieces: list[Message] = [
         {"type": "http.request", "more_body": more} | ({} if body is None else {"body": body})
@@ -618,7 +618,7 @@ def test_18_mounted_and_hosted_apps_match_by_our_own_path_test(asgi: AsgiDriver,
 
 
 def test_18_what_the_router_writes_into_the_scope_is_seen_further_out(asgi: AsgiDriver, door: type[DoorVitals]) -> None:
-    """Other instruments read the route after the call; our mark is gone by then."""
+    """Other instruments read the route after the call. Our mark is gone by then."""
     scopes: list[Scope] = []
 
     class Reading:

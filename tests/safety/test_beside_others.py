@@ -159,7 +159,7 @@ async def _post(address: str = ADDRESS) -> object:
 
 @pytest.mark.parametrize("ours_first", [False, True])
 def test_47_a_mock_in_the_place_of_aiohttps_request_goes_on_working(ear: Ear, *, ours_first: bool) -> None:
-    """A mock below ours is seen; a mock above ours hides the send, and nothing is sent in either case."""
+    """A mock below ours is seen. A mock above ours hides the send, and nothing is sent in either case."""
     bare = vars(SESSION)["_request"]
     if ours_first:
         http_hooks.install(ear)
@@ -178,7 +178,7 @@ def test_47_a_mock_in_the_place_of_aiohttps_request_goes_on_working(ear: Ear, *,
 def test_20_a_module_that_is_loaded_again_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asgi: AsgiDriver
 ) -> None:
-    """The new application goes on with the numbers of the old one; the page shows each series once."""
+    """The new application goes on with the numbers of the old one. The page shows each series once."""
     bare = vars(CLIENT)["send"]
     store = f"sqlite:///{tmp_path / 'store.db'}"
     (tmp_path / "reloaded_bot.py").write_text(BOT.format(store=store, secret=asgi.secret))

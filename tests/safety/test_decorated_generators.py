@@ -253,7 +253,7 @@ def test_an_async_generator_cannot_be_told_from_the_bare_one(
     ],
 )
 def test_a_generator_counts_once_when_it_ends(script: Script, result: str) -> None:
-    """Exhausted is ok; closed before its end is cancelled; what it raises is an error."""
+    """Exhausted is ok. Closed before its end is cancelled. What it raises is an error."""
     vitals = ListeningVitals()
     played(vitals.handler("session")(stubborn), script)
     asyncio.run(aplayed(vitals.handler("session")(astubborn), script))

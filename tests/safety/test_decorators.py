@@ -229,7 +229,7 @@ def test_what_cannot_be_called_is_refused_where_it_is_declared(mark: Mark, wrong
 
 
 def test_the_time_of_a_coroutine_spans_its_awaits(vitals: ListeningVitals, ticking: Ticking, run: Run) -> None:
-    """Calling it takes no time; awaiting it does."""
+    """Calling it takes no time. Awaiting it does."""
 
     @vitals.handler("slow")
     async def slow() -> str:
@@ -317,7 +317,7 @@ def test_an_exception_passes_as_the_same_object(mark: Mark, kind: str, error: Ba
 
 
 def finished(coroutine: Any) -> None:
-    """Run a coroutine that never waits; no event loop has an opinion about its exceptions."""
+    """Run a coroutine that never waits. No event loop has an opinion about its exceptions."""
     with pytest.raises(StopIteration):
         coroutine.send(None)
 

@@ -183,7 +183,7 @@ def test_handlers_in_the_thread_pool_know_their_contact(
 
 
 def test_a_background_task_knows_its_contact_and_is_no_part_of_the_handler(vitals: ListeningVitals) -> None:
-    """Tasks that are started in a request keep its contact; one started before has none."""
+    """Tasks that are started in a request keep its contact. One started before has none."""
     journey = vitals.journey("order", ["menu"])
 
     @journey.step("menu")

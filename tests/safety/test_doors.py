@@ -41,7 +41,7 @@ def in_process(request: pytest.FixtureRequest) -> AsgiDoor | WsgiDoor:
 
 
 def as_bare(kind: Door, vitals: DoorVitals, handle: Handle, *chunks: bytes, **more: Any) -> Outcome:
-    """Call a bot without and with the door; check that the server saw the same, and return it."""
+    """Call a bot without and with the door. Check that the server saw the same, and return it."""
     bare = kind.call(kind.app(handle), chunks or (BODY,), **more)
     ours = kind.call(kind.wrap(kind.app(handle), vitals), chunks or (BODY,), **more)
     assert (ours.status, ours.headers, ours.pieces) == (bare.status, bare.headers, bare.pieces)
@@ -153,7 +153,7 @@ def test_10_a_body_over_the_cap_is_counted_and_not_kept(
     door: type[DoorVitals],
     declared: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """The bot reads all of it; of ours, nothing is kept."""
+    """The bot reads all of it. Of ours, nothing is kept."""
     vitals = door(max_body=1024)
     chunks = [bytes(1000)] * 4
     more = {"content_length": "4000"} if declared else {}

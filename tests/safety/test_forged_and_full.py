@@ -62,7 +62,7 @@ def page(bot: Vitals) -> str:
 
 
 class Failing(MemoryStore):
-    """A store that can be read; writes fail while `full`."""
+    """A store that can be read. Writes fail while `full`."""
 
     full = False
 
@@ -119,7 +119,7 @@ def test_61_an_exporter_counts_what_it_cannot_read(tmp_path: Path) -> None:
 def test_a_collector_in_multiprocess_mode_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """prometheus_client's handlers then show no collector of any registry; the log names the ways out."""
+    """prometheus_client's handlers then show no collector of any registry. The log names the ways out."""
     bot = vitals()
     CollectorRegistry().register(bot.collector)
     assert not caplog.records
@@ -170,7 +170,7 @@ def test_61_a_bug_of_ours_leaves_the_hosts_families(swallowed: Swallowed, place:
 
 
 def test_61_a_document_of_a_newer_version_is_left_out(swallowed: Swallowed) -> None:
-    """Its gauges are missing; the counters stay."""
+    """Its gauges are missing. The counters stay."""
     bot = vitals()
     bot.observe_webhook(body(message()))
     bot.settle()
@@ -184,7 +184,7 @@ def test_61_a_document_of_a_newer_version_is_left_out(swallowed: Swallowed) -> N
 
 
 def test_62_an_event_that_the_store_refuses_costs_only_itself(tmp_path: Path, swallowed: Swallowed) -> None:
-    """It is found, counted and dropped; those before and behind it count."""
+    """It is found, counted and dropped. Those before and behind it count."""
     bot = vitals(url=f"sqlite:///{tmp_path / 'store.db'}")
     bot.observe_webhook(body(message(message_id="wamid.0")))
     bot.settle()

@@ -119,7 +119,7 @@ def test_65_each_part_of_a_batch_gives_way(monkeypatch: pytest.MonkeyPatch) -> N
 def test_66_without_a_secret_the_start_says_so(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once, with what to do; with a secret nothing is said."""
+    """Once, with what to do. With a secret nothing is said."""
     monkeypatch.delenv("CHATVITALS_APP_SECRET", raising=False)
     with caplog.at_level(logging.WARNING, "chatvitals"):
         chatvitals.init(store="memory:", hooks=False).close()

@@ -136,7 +136,7 @@ def api(listening: Api) -> Iterator[Api]:
 
 @pytest.fixture
 def ear(clock: Clock) -> Iterator[Ear]:
-    """An observer, not yet installed; whatever a test does, it leaves nothing patched."""
+    """An observer, not yet installed. Whatever a test does, it leaves nothing patched."""
     hooked = [
         (owner, name, vars(owner)[name])
         for owner, name in (
@@ -204,7 +204,7 @@ async def acall(kind: str, url: str, *, stream: bool = False, redirects: bool = 
 
 
 def as_bare(api: Api, ear: Ear, make: Callable[[], Any]) -> Any:
-    """Make a call bare and watched; client and server must see the same both times. Give what the client saw."""
+    """Make a call bare and watched. Client and server must see the same both times. Give what the client saw."""
     outcomes = []
     for watched in (False, True):
         if watched:
@@ -283,7 +283,7 @@ def test_44_multipart_is_left_alone(api: Api, ear: Ear, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_44_a_streamed_answer_is_not_read(api: Api, ear: Ear, kind: str) -> None:
-    """It is the bot's to read; the send counts by its status."""
+    """It is the bot's to read. The send counts by its status."""
     outcome = as_bare(api, ear, lambda: call(kind, api.url("ok"), json=BODY, stream=True))
     assert outcome[-1] == ACCEPTED
     (told,) = ear.told()
@@ -520,7 +520,7 @@ def test_45_other_traffic_is_not_looked_at(api: Api, ear: Ear, kind: str, monkey
 def test_1_a_bug_of_ours_leaves_the_call_as_bare(
     api: Api, ear: Ear, kind: str, monkeypatch: pytest.MonkeyPatch, swallowed: Any
 ) -> None:
-    """Before the call and after it; each is counted."""
+    """Before the call and after it. Each is counted."""
 
     def broken(*_: object) -> Any:
         raise ZeroDivisionError

@@ -25,7 +25,7 @@ def shown(bench: Bench) -> list[str]:
 
 
 def test_a_signed_replay_of_an_old_webhook_changes_nothing() -> None:
-    """Messages, statuses, echoes and preferences have an age; duplicates are remembered for seven days only."""
+    """Messages, statuses, echoes and preferences have an age. Duplicates are remembered for seven days only."""
     contact = {"contact": "A"}
     steps: list[dict[str, Any]] = [
         {"in": "text", "id": "m1", **contact},

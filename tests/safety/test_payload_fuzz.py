@@ -97,7 +97,7 @@ def test_no_value_in_any_place_of_any_payload_does_harm(group: int) -> None:
 
 
 def test_the_places_are_those_of_the_whole_document() -> None:
-    """A list, an object and what is in them are places; the document itself is none."""
+    """A list, an object and what is in them are places. The document itself is none."""
     document = {"a": [{"b": 1}, 2]}
     assert list(places(document)) == [("a",), ("a", 0), ("a", 0, "b"), ("a", 1)]
     assert mutant(document, ("a", 0, "b"), GONE) == b'{"a": [{}, 2]}'

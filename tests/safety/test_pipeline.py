@@ -95,7 +95,7 @@ def test_a_full_queue_drops_the_oldest_and_counts_them() -> None:
 
 
 def test_the_events_of_a_webhook_count_one_by_one_against_the_bound() -> None:
-    """A POST of a thousand updates does not pass for one event; one larger than the queue still goes through."""
+    """A POST of a thousand updates does not pass for one event. One larger than the queue still goes through."""
     world = World(queue_size=4)
     for start in (0, 10, 20):
         world.pipeline.put(Webhook(result="accepted", received=EPOCH, events=[message(start + i) for i in range(3)]))
@@ -149,7 +149,7 @@ def test_nothing_is_lost_while_the_store_is_away(
     repairs: Callable[[SQLiteStore], None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Events wait, `store_up` is 0, the log says what to do; afterwards everything is there, without a restart."""
+    """Events wait, `store_up` is 0, the log says what to do. Afterwards everything is there, without a restart."""
     world = World(sqlite)
     world.hears(0, "m0")
     assert world.pipeline.store_up
@@ -188,7 +188,7 @@ def test_a_file_that_is_damaged_under_a_running_process_is_begun_anew_once_it_is
 
 
 def test_a_full_disk_degrades_and_recovers(sqlite: SQLiteStore) -> None:
-    """A write that the system refuses undoes the whole commit; it is made again when there is room."""
+    """A write that the system refuses undoes the whole commit. It is made again when there is room."""
     world = World(sqlite)
     world.hears(0, "m0")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -222,7 +222,7 @@ connection.execute("ROLLBACK")
 def test_a_file_that_another_process_has_locked_holds_nobody_up(
     sqlite: SQLiteStore, running: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bot's puts return while the file is locked; once it is free everything is counted."""
+    """The bot's puts return while the file is locked. Once it is free everything is counted."""
     monkeypatch.setattr("chatvitals.stores.sqlite._BUSY_SECONDS", 0.05)
     pipeline = running(sqlite)
     pipeline.put(message(0))
@@ -311,7 +311,7 @@ def test_a_state_that_cannot_be_read_does_not_hold_up_the_others(swallowed: Swal
 
 
 def test_no_thread_runs_before_the_first_event(running: Callable[..., Pipeline]) -> None:
-    """Importing and configuring in a parent that will fork starts nothing; then there is one daemon thread."""
+    """Importing and configuring in a parent that will fork starts nothing. Then there is one daemon thread."""
 
     def ours() -> list[threading.Thread]:
         return [thread for thread in threading.enumerate() if thread.name == "chatvitals" and thread.is_alive()]

@@ -44,7 +44,7 @@ def total(store: SQLiteStore, name: str, *labels: str) -> float:
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Run `work` in a forked child and return its exit status; 0 is success."""
+    """Run `work` in a forked child and return its exit status. 0 is success."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # later Pythons warn of forks beside threads: our subject
         pid = os.fork()
@@ -68,7 +68,7 @@ def store(tmp_path: Path) -> SQLiteStore:
 
 
 def test_a_forked_child_has_its_own_thread_and_leaves_its_parent_s_events_to_the_parent(store: SQLiteStore) -> None:
-    """What waited at the fork is committed once, by the parent; what comes later by whoever received it."""
+    """What waited at the fork is committed once, by the parent. What comes later by whoever received it."""
     pipeline = Pipeline(CHOSEN, store, ErrorGuard(), FakeClock(EPOCH))
     pipeline.put(message("before"))
     pipeline.settle(10)
@@ -160,7 +160,7 @@ for index in range(int(sys.argv[2])):
 
 
 def test_a_process_that_ends_without_a_goodbye_has_committed_what_it_received(store: SQLiteStore) -> None:
-    """`atexit` flushes; nothing is printed at the interpreter's exit."""
+    """`atexit` flushes. Nothing is printed at the interpreter's exit."""
     command = [sys.executable, "-c", _BOT, str(store.path), "250"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -188,7 +188,7 @@ def test_a_kill_at_any_moment_leaves_the_laws_of_conservation_intact(store: SQLi
 
 
 def test_closing_takes_two_seconds_at_most_when_the_store_is_dead(tmp_path: Path) -> None:
-    """A deploy is not held up; what could not be committed is counted, and closing again does nothing."""
+    """A deploy is not held up. What could not be committed is counted, and closing again does nothing."""
     settings = Settings.load({"store": f"sqlite:///{tmp_path}/no/store.db", "hooks": False}, environ={})
     vitals = Vitals(settings)
     for _ in range(5):
@@ -202,7 +202,7 @@ def test_closing_takes_two_seconds_at_most_when_the_store_is_dead(tmp_path: Path
 
 
 def test_closing_takes_two_seconds_at_most_when_a_commit_hangs(store: SQLiteStore) -> None:
-    """A thread that waits for a lock is left behind; it is a daemon."""
+    """A thread that waits for a lock is left behind. It is a daemon."""
     pipeline = Pipeline(CHOSEN, store, ErrorGuard(), FakeClock(EPOCH))
     with pipeline._work:
         pipeline.put(message("m1"))

@@ -181,7 +181,7 @@ def test_a_manager_of_urllib3_can_be_watched_alone(url: str) -> None:
 
 @pytest.mark.parametrize("library", ["httpx", "requests", "aiohttp", "urllib3"])
 def test_76_the_first_send_is_seen_however_late_its_library_is_imported(library: str) -> None:
-    """The class is hooked when the import is over, also where a function imports it; `remove` leaves no finder."""
+    """The class is hooked when the import is over, also where a function imports it. `remove` leaves no finder."""
     script = f"""
 import sys, time
 from chatvitals import http_hooks

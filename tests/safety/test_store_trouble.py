@@ -107,7 +107,7 @@ class Trial:
 
 @pytest.fixture
 def trial(serve: Callable[[ASGIApp], int]) -> Iterator[Callable[..., Trial]]:
-    """Make a pair of bots on a store; `queue_size` and other settings may be given."""
+    """Make a pair of bots on a store. `queue_size` and other settings may be given."""
     made: list[Trial] = []
 
     def make(store: Store, **settings: Any) -> Trial:
@@ -123,7 +123,7 @@ def trial(serve: Callable[[ASGIApp], int]) -> Iterator[Callable[..., Trial]]:
 def test_a_file_that_is_locked_for_seconds_delays_numbers_and_nothing_else(
     trial: Callable[..., Trial], tmp_path: Path
 ) -> None:
-    """Another process holds the lock for 3 s; answers are as bare, and every message is counted afterwards."""
+    """Another process holds the lock for 3 s. Answers are as bare, and every message is counted afterwards."""
     bot = trial(SQLiteStore(tmp_path / "s.db"))
     bot.ask(5)
     assert bot.counted(5) == 5
@@ -168,7 +168,7 @@ def test_a_full_database_keeps_events_until_there_is_room(
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """Mount a disk of its own for a test; who may not, skips it."""
+    """Mount a disk of its own for a test. Who may not, skips it."""
     folder.mkdir()
     mount, umount = shutil.which("mount"), shutil.which("umount")
     command = [mount or "mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
@@ -183,7 +183,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 def test_a_full_disk_is_said_and_survived(
     trial: Callable[..., Trial], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """On a real disk without room the log says so in words; once there is room, what waited is counted."""
+    """On a real disk without room the log says so in words. Once there is room, what waited is counted."""
     with small_disk(tmp_path / "disk", "2m") as disk:
         bot = trial(SQLiteStore(disk / "s.db"))
         bot.ask(10)
@@ -216,7 +216,7 @@ def test_a_file_that_is_removed_costs_what_was_in_it_and_no_more(trial: Callable
 def test_a_folder_that_may_not_be_written_to_bounds_the_queue_and_counts_what_is_dropped(
     trial: Callable[..., Trial], tmp_path: Path
 ) -> None:
-    """From the start on nothing can be stored; at most `queue_size` events wait, and `/metrics` tells what is lost."""
+    """From the start on nothing can be stored. At most `queue_size` events wait, and `/metrics` tells what is lost."""
     with read_only(tmp_path / "disk") as folder:
         bot = trial(SQLiteStore(folder / "s.db"), queue_size=50)
         bot.ask(120)
@@ -231,7 +231,7 @@ def test_a_folder_that_may_not_be_written_to_bounds_the_queue_and_counts_what_is
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[Path]:
-    """Give a folder that is a read-only replica; root needs a file system of its own for that."""
+    """Give a folder that is a read-only replica. Root needs a file system of its own for that."""
     if os.geteuid() != 0:
         folder.mkdir(mode=0o500)
         yield folder
@@ -256,7 +256,7 @@ class LockedStore(SQLiteStore):
 
 
 def test_thirty_seconds_of_lock_lose_nothing_within_the_bound(tmp_path: Path, clock: FakeClock) -> None:
-    """Each second of 30 a batch arrives and cannot be stored; afterwards all are there, with their own times."""
+    """Each second of 30 a batch arrives and cannot be stored. Afterwards all are there, with their own times."""
     store = LockedStore(tmp_path / "s.db", clock, clock.now + 30)
     vitals = Vitals(
         Settings.load({"hooks": False, "settle_after": 0.0}, {}), store=store, clock=clock, background=False
@@ -275,7 +275,7 @@ def test_thirty_seconds_of_lock_lose_nothing_within_the_bound(tmp_path: Path, cl
 def test_a_full_queue_drops_the_oldest_and_keeps_its_bound_through_failed_commits(
     tmp_path: Path, clock: FakeClock
 ) -> None:
-    """What a failed commit puts back does not make the queue grow for ever; every event is counted or dropped."""
+    """What a failed commit puts back does not make the queue grow for ever. Every event is counted or dropped."""
     store = LockedStore(tmp_path / "s.db", clock, clock.now + 30)
     settings = Settings.load({"hooks": False, "settle_after": 0.0, "queue_size": 100}, {})
     vitals = Vitals(settings, store=store, clock=clock, background=False)

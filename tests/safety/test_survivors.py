@@ -1,4 +1,4 @@
-"""Faults that no test had noticed; `python -m tests.mutants` puts each of them into the sources again."""
+"""Faults that no test had noticed. `python -m tests.mutants` puts each of them into the sources again."""
 
 from __future__ import annotations
 

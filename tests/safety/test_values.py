@@ -156,7 +156,7 @@ def test_odd_words_in_a_webhook_become_no_label(start: Callable[..., Vitals], od
 
 
 def test_ten_megabytes_in_any_place_cost_a_counter(start: Callable[..., Vitals]) -> None:
-    """The cap on bodies comes first; with a larger one, long values still become no label."""
+    """The cap on bodies comes first. With a larger one, long values still become no label."""
     long = "x" * 10_000_000
     vitals = start()
     assert post(vitals, {"messages": [{"id": "m", "from": PHONE, "type": long}]}) == "oversize"

@@ -16,7 +16,7 @@ JUMPS = st.sampled_from([0.0, 0.0, 0.0, -5.3, 5.3, -90.1, 90.1, -3600.7, 3600.7,
 
 
 class JumpingWorld(World):
-    """Each delivery comes by the clock of its worker at that moment; laws are checked after each commit."""
+    """Each delivery comes by the clock of its worker at that moment. Laws are checked after each commit."""
 
     def play_by(self, deliveries: list[Delivery], jumps: list[float]) -> None:
         """Let everything happen, and the clock be right again long after."""

@@ -49,7 +49,7 @@ class Delivery:
 
 @dataclass
 class World:
-    """Some workers on one store, with a clock; conservation is checked whenever something was committed."""
+    """Some workers on one store, with a clock. Conservation is checked whenever something was committed."""
 
     store: Store
     pipelines: list[Pipeline] = field(default_factory=list)
@@ -184,7 +184,7 @@ def disturbances(draw: st.DrawFn, history: list[Delivery]) -> tuple[list[Deliver
 
 
 def same(one: dict[Cell, float], other: dict[Cell, float]) -> None:
-    """Assert that two sets of cells are equal: counts exactly, sums within rounding; a 0 is as good as no cell."""
+    """Assert that two sets of cells are equal: counts exactly, sums within rounding. A 0 is as good as no cell."""
     for cell in one.keys() | other.keys():
         assert math.isclose(one.get(cell, 0.0), other.get(cell, 0.0), rel_tol=1e-9, abs_tol=1e-5), cell
 

@@ -33,7 +33,7 @@ COMPARED = (
 
 
 def shown(exposition: str) -> Counter[tuple[str, frozenset[tuple[str, str]]]]:
-    """Return the samples that are compared; one bucket of each histogram is enough."""
+    """Return the samples that are compared. One bucket of each histogram is enough."""
     found: Counter[tuple[str, frozenset[tuple[str, str]]]] = Counter()
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:

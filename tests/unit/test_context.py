@@ -50,7 +50,7 @@ def test_ids_match_where_one_of_them_is_the_same(
     user: str,
     same: bool,  # noqa: FBT001 - a table's column
 ) -> None:
-    """Any of the ids may be missing; what one side does not know decides nothing."""
+    """Any of the ids may be missing. What one side does not know decides nothing."""
     assert matches(known, number, phone, user) is same
 
 
@@ -173,7 +173,7 @@ def test_the_next_request_sees_nothing_of_the_one_before() -> None:
 
 
 def test_a_plain_thread_sees_nothing_unless_it_is_given_the_context() -> None:
-    """As with every context variable; there, calls take `contact=`."""
+    """As with every context variable. There, calls take `contact=`."""
     seen: list[ContactIds | None] = []
 
     def look() -> None:

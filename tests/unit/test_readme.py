@@ -54,7 +54,7 @@ def test_generated_tables_are_up_to_date() -> None:
 
 
 def test_the_benchmark_names_its_command_and_every_verdict() -> None:
-    """Each budget has a line; `python -m tests.helpers.readme --benchmark` measures anew."""
+    """Each budget has a line. `python -m tests.helpers.readme --benchmark` measures anew."""
     part = readme.part(readme.TESTS.read_text(), "benchmark")
     assert "python -m tests.benchmarks" in part
     rows = [line.split(" | ") for line in part.splitlines() if line.startswith("| ") and "| what |" not in line]

@@ -1,4 +1,4 @@
-"""Settings: keywords, then variables, then defaults; a wrong one is refused with a sentence that shows no secret."""
+"""Settings: keywords, then variables, then defaults. A wrong one is refused with a sentence that shows no secret."""
 
 from __future__ import annotations
 
@@ -331,7 +331,7 @@ def test_overdue_thresholds_beyond_the_deadline_are_refused() -> None:
     ],
 )
 def test_no_sentence_shows_a_secret(name: str, value: Any) -> None:
-    """Errors end up in logs and bug reports; so do the errors that they were raised from."""
+    """Errors end up in logs and bug reports. So do the errors that they were raised from."""
     with pytest.raises(SettingsError) as refused:
         load(**{name: value})
     assert "hunter2" not in str(refused.value)

@@ -19,7 +19,7 @@ def counts(values: np.ndarray, by: tuple[str, ...] = (), **labels: str) -> dict[
 
 
 def reader(random: np.random.Generator, *, late_on: int = -1, campaigns_on: int = -1, days: int = DAYS) -> FigureReader:
-    """Return counters of a number by day; on one of the days half of the turns are late, or campaigns tripled."""
+    """Return counters of a number by day. On one of the days half of the turns are late, or campaigns tripled."""
     over = Grid(0.0, DAY, days + 2)
     made = FigureReader.__new__(FigureReader)
     size = days + 1
@@ -58,7 +58,7 @@ def moved(found: list[drivers.Moved]) -> set[str]:
 
 
 def test_what_moved_before_the_fall_is_named_alone() -> None:
-    """A third of the turns was late on the last day; nothing else differed."""
+    """A third of the turns was late on the last day. Nothing else differed."""
     found = drivers.moved(reader(np.random.default_rng(1), late_on=DAYS - 1), NUMBER, DAYS * DAY, 0.0)
     assert len(found) == 8
     assert moved(found) == {"over a minute"}

@@ -16,7 +16,7 @@ TURNS = catalogue.TURNS_OPENED
 
 
 def grown(points: Points, *, known: Points | None = None, whole: bool = False) -> float:
-    """Return what a history of 5 minutes makes of a series; its job is known all the time by default."""
+    """Return what a history of 5 minutes makes of a series. Its job is known all the time by default."""
     known = [(float(at), 1.0) for at in range(0, 301, 60)] if known is None else known
 
     def answer(_: str, parameters: dict[str, str]) -> Answer:

@@ -28,7 +28,7 @@ STEPS = ["menu", "address", "pickup", "paid"]
 
 @pytest.fixture
 def vitals(tmp_path: Path, clock: Any) -> Iterator[Vitals]:
-    """A bot's measurements in a file, with two orders on one number and one on another; all is applied at once."""
+    """A bot's measurements in a file, with two orders on one number and one on another. All is applied at once."""
     settings = Settings.load({"store": f"sqlite:///{tmp_path}/bot.db", "settle_after": 0.0}, environ={})
     made = Vitals(settings, clock=clock, background=False)
     order = made.journey("order", STEPS, completed_by="paid", stalled_after=60, abandoned_after=600)
@@ -97,7 +97,7 @@ SMALL = [
 
 
 def test_a_funnel_is_one_bar_per_step() -> None:
-    """Reached, share of the first step, drop-off among ended runs, median, open, stalled; and where most are lost."""
+    """Reached, share of the first step, drop-off among ended runs, median, open, stalled, and where most are lost."""
     assert lines(funnels(SMALL)[0], width=72) == [
         "order: 40 runs started, 10 completed, 17 abandoned by the customer,",
         "  3 abandoned waiting for us, 10 open (4 stalled)",
@@ -185,7 +185,7 @@ def test_a_journey_without_runs_is_one_line() -> None:
 
 
 def test_names_cannot_steer_the_terminal() -> None:
-    """What answers at an address may call itself anything; control characters are not passed on."""
+    """What answers at an address may call itself anything. Control characters are not passed on."""
     found = [Sample("chatvitals_journey_runs_started_total", {"journey": "a\x1b[2Jb"}, 1.0)]
     found += [Sample("chatvitals_journey_step_reached_total", {"journey": "a\x1b[2Jb", "step": "\x07" * 40}, 1.0)]
     assert all(text.isprintable() for text in lines(funnels(found)[0]))
@@ -259,7 +259,7 @@ def test_the_funnel_of_a_redis(redis_url: str, capsys: pytest.CaptureFixture[str
 def test_metrics_and_store_tell_the_same_and_metrics_know_the_order(
     vitals: Vitals, serve: Callable[[ASGIApp], int], store: str
 ) -> None:
-    """Over HTTP the steps come as they were declared; the numbers are those of the file."""
+    """Over HTTP the steps come as they were declared. The numbers are those of the file."""
     url = f"http://127.0.0.1:{serve(vitals.metrics_app())}/metrics"
     (over_http,), (of_file,) = funnels(scrape.from_url(url)), funnels(scrape.from_store(store))
     assert [step.name for step in over_http.steps] == STEPS
@@ -291,7 +291,7 @@ def test_a_name_that_is_not_there_is_a_sentence(
 
 
 def test_a_journey_is_shown_alone(vitals: Vitals, store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--journey` leaves out the others; without it, all are shown by name."""
+    """`--journey` leaves out the others. Without it, all are shown by name."""
     vitals.journey("booking", ["date"]).reach("date", contact="390000009", phone_number_id=ROME)
     vitals.settle()
     assert _run("--store", store) == _common.OK
@@ -381,7 +381,7 @@ def test_a_token_is_asked_for_and_taken_from_option_or_environment(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The sentence says how to give one; the right one opens, a wrong one does not."""
+    """The sentence says how to give one. The right one opens, a wrong one does not."""
     app = type(vitals.metrics_app())(vitals.collector, vitals._guard, "s3cret")
     words = ("--metrics", f"http://127.0.0.1:{serve(app)}/metrics")
     assert _run(*words) == _common.FAILED
@@ -418,7 +418,7 @@ def test_a_page_that_is_no_metrics_is_a_sentence(
 def test_a_redirect_is_told_and_not_followed(
     serve: Callable[[ASGIApp], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The token is for one address; another one is for a person to decide."""
+    """The token is for one address. Another one is for a person to decide."""
     app, paths = _answering(302, b"", (b"location", b"/elsewhere"))
     assert _run("--metrics", f"http://127.0.0.1:{serve(app)}/metrics", "--token", "s3cret") == _common.FAILED
     assert "redirects to /elsewhere" in capsys.readouterr().err

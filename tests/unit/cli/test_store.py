@@ -32,7 +32,7 @@ def vitals_on(store: Store, clock: FakeClock) -> Vitals:
 
 
 def fill(store: Store, clock: FakeClock, people: int = 3) -> None:
-    """Let people write, the first of them with two ids; one is handed over."""
+    """Let people write, the first of them with two ids. One is handed over."""
     vitals = vitals_on(store, clock)
     for index in range(people):
         user = USER if index == 0 else ""
@@ -130,7 +130,7 @@ def test_export_writes_hashes_and_numbers_only(
 
 
 def test_contacts_and_aliases_are_gone_after_eight_days_of_silence(tmp_path: Path, clock: FakeClock) -> None:
-    """A worker's sweep forgets them without anybody's doing; numbers stay."""
+    """A worker's sweep forgets them without anybody's doing. Numbers stay."""
     for store in (SQLiteStore(tmp_path / "a.db"), MemoryStore()):
         fill(store, clock)
         before = store.cells()["chatvitals_conversations_started_total", ("990001", "new"), 0]
@@ -175,7 +175,7 @@ def test_a_store_stays_as_large_as_its_live_contacts_need(tmp_path: Path, clock:
 
 
 def test_compact_removes_who_is_silent_for_long_and_gives_room_back(tmp_path: Path, clock: FakeClock) -> None:
-    """For a store that no worker has open; who has something open stays."""
+    """For a store that no worker has open. Who has something open stays."""
     store = SQLiteStore(tmp_path / "a.db")
     fill(store, clock, people=2000)
     vitals = vitals_on(store, clock)

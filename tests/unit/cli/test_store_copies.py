@@ -72,7 +72,7 @@ def everything(store: Store) -> list[Any]:
 
 @pytest.mark.parametrize("known_as", [PHONE, f"+{PHONE}", "+49 151 12345678", USER])
 def test_74_one_person_is_forgotten_on_all_numbers_by_any_id(store: Store, clock: FakeClock, known_as: str) -> None:
-    """States, other ids and open turns go; everybody else stays, and the numbers still add up."""
+    """States, other ids and open turns go. Everybody else stays, and the numbers still add up."""
     fill(store, clock)
     assert store_forget.forget(store, Settings.load({}, {}), known_as, [], clock.now) == 2
     states, links, open_since, cells, _ = everything(store)

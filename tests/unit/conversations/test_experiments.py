@@ -160,7 +160,7 @@ def test_the_wait_without_an_answer_lies_in_the_endless_bucket_alone() -> None:
 
 
 def test_the_wait_of_a_turn_that_ends_after_the_exposure_counts(vitals: ListeningVitals) -> None:
-    """Answered in its bucket, unanswered in +Inf alone; what ended before does not."""
+    """Answered in its bucket, unanswered in +Inf alone. What ended before does not."""
     told = Heard(vitals)
     told.message()
     vitals.time.advance(3.0)

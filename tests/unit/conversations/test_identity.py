@@ -60,7 +60,7 @@ def test_hashes_fit_sqlite_s_integers() -> None:
 
 @pytest.mark.parametrize("written", ["+1 555 000-4321", "1.555.000.4321", "(1555) 0004321", "1555000/4321"])
 def test_a_phone_number_is_known_however_it_is_written(written: str) -> None:
-    """Bots send to numbers as people write them; webhooks give digits."""
+    """Bots send to numbers as people write them. Webhooks give digits."""
     hasher = Hasher(KEY)
     assert hasher.keys(message(written)) == hasher.keys(message(PHONE))
 

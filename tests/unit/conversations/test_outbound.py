@@ -91,7 +91,7 @@ def test_a_status_that_is_not_on_the_list_is_counted_as_other() -> None:
 
 
 def test_a_call_that_returns_after_its_status_has_settled_changes_no_turn() -> None:
-    """The turn was answered by the status; the call is counted as a send, and a failure later is late."""
+    """The turn was answered by the status. The call is counted as a send, and a failure later is late."""
     world = World()
     world.hears(0, "m1")
     world.status(3.5, "r1", "sent", ts=3)
@@ -130,7 +130,7 @@ def test_the_richest_evidence_within_the_window_counts(order: tuple[int, ...]) -
 
 @pytest.mark.parametrize("category", ["marketing", "MARKETING", "marketing_lite", "utility", "authentication"])
 def test_what_only_its_status_tells_of_is_a_campaign_where_it_is_priced_as_a_template(category: str) -> None:
-    """Free-form messages are priced as service or not at all; those are replies."""
+    """Free-form messages are priced as service or not at all. Those are replies."""
     world = World()
     world.hears(0, "m1")
     world.status(2, "c1", "sent", category=category)
@@ -193,7 +193,7 @@ def test_a_campaign_that_fails_leaves_the_turn_as_it_was() -> None:
 
 
 def test_a_call_without_a_message_id_is_a_reply_all_the_same() -> None:
-    """Some providers return none; two such calls are two replies."""
+    """Some providers return none. Two such calls are two replies."""
     world = World()
     world.hears(0, "m1")
     world.sends(2, "")
@@ -204,7 +204,7 @@ def test_a_call_without_a_message_id_is_a_reply_all_the_same() -> None:
 
 
 def test_a_reply_that_the_code_tells_of_is_timed_on_our_clock() -> None:
-    """`record_reply` needs no id; a person may have been the author."""
+    """`record_reply` needs no id. A person may have been the author."""
     world = World()
     world.hears(0.5, "m1", ts=0)
     world.records(4.25)
@@ -231,7 +231,7 @@ def test_an_echo_that_is_no_message_answers_nobody(kind: str) -> None:
 
 
 def test_a_rejected_send_answers_nothing_and_is_counted_with_its_code() -> None:
-    """Meta's code, an HTTP status or a transport error; what is on no list is `other`."""
+    """Meta's code, an HTTP status or a transport error. What is on no list is `other`."""
     world = World()
     world.hears(0, "m1")
     for code in ("131047", "503", "timeout", "boom", ""):
@@ -248,7 +248,7 @@ def test_a_rejected_send_answers_nothing_and_is_counted_with_its_code() -> None:
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_a_template_s_statuses_are_counted_for_it_in_any_order(order: tuple[int, ...]) -> None:
-    """The read rate per template is Meta's own leading signal; `sent` may come before the call returns."""
+    """The read rate per template is Meta's own leading signal. `sent` may come before the call returns."""
     world = World()
     told = [
         lambda t: world.sends(t, "c1", "campaign", template="order_ready", language="en"),
@@ -293,7 +293,7 @@ def test_more_templates_than_a_contact_can_number_are_not_counted_for_a_wrong_on
 
 
 def test_a_preference_counts_once_however_often_it_is_delivered() -> None:
-    """The same choice at the same second is the same choice; a later one is another."""
+    """The same choice at the same second is the same choice. A later one is another."""
     world = World()
     for t in (1.0, 2.0):
         world.prefers(t, "stop", ts=1)

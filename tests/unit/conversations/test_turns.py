@@ -16,7 +16,7 @@ from tests.helpers.single_worker import DAY, EPOCH, NUMBER, PHONE, USER, World
 
 
 def test_a_reply_keeps_its_own_window_when_something_earlier_falls_due_first() -> None:
-    """The message is applied at 10; the reply waits until 19, so its failure at 18 is still in time."""
+    """The message is applied at 10. The reply waits until 19, so its failure at 18 is still in time."""
     world = World()
     world.hears(0, "m1")
     world.sends(9, "r1")
@@ -186,7 +186,7 @@ def test_a_contact_that_only_gets_messages_is_forgotten_too() -> None:
 
 
 def test_a_deadline_shorter_than_a_day_ends_the_turn_and_not_the_conversation() -> None:
-    """It counts from the last message; a reply after it answers nothing, a message after it opens the next turn."""
+    """It counts from the last message. A reply after it answers nothing, a message after it opens the next turn."""
     world = World(unanswered_after=300, overdue_after=[60, 300])
     world.hears(0, "m1")
     world.hears(100, "m2")
@@ -207,7 +207,7 @@ def test_a_deadline_shorter_than_a_day_ends_the_turn_and_not_the_conversation() 
 
 
 def test_a_turn_ends_a_day_after_its_last_message_however_the_next_one_comes() -> None:
-    """A burst that goes on past a day is one turn; silence of a day ends it."""
+    """A burst that goes on past a day is one turn. Silence of a day ends it."""
     world = World()
     for hours in (0, 20, 40):
         world.hears(hours * 3600, f"m{hours}")
@@ -233,7 +233,7 @@ def test_a_turn_ends_a_day_after_its_last_message_however_the_next_one_comes() -
     ],
 )
 def test_a_message_is_dated_by_the_earlier_of_both_clocks(ts: int | None, lag: float, skews: int) -> None:
-    """Received at 101.5: `at` is the end of WhatsApp's second, at most the receipt; what cannot be counts as a skew."""
+    """Received at 101.5: `at` is the end of WhatsApp's second, at most the receipt. What cannot be counts as a skew."""
     world = World()
     world.hears(101.5, "m1", ts=ts)
     world.sends(103, "r1")

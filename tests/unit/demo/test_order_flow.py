@@ -50,7 +50,7 @@ def test_customers_get_lost_and_leave_at_the_rates_of_the_step(step: str, plans:
 
 
 def test_a_walk_goes_from_step_to_step_and_ends_where_it_is_planned_to() -> None:
-    """Getting lost stays at the step; the branch takes the place of the address."""
+    """Getting lost stays at the step. The branch takes the place of the address."""
     walk = Walk(picks_up=True, lost={"item": 2}, leaves_at="payment")
     assert [move.step for move in _moves(walk)] == ["menu", "item", "item", "item", "pickup", "payment"]
     assert walk.steps == ("menu", "item", "pickup", "payment")
@@ -58,7 +58,7 @@ def test_a_walk_goes_from_step_to_step_and_ends_where_it_is_planned_to() -> None
 
 
 def test_choices_are_tapped_or_typed() -> None:
-    """Buttons and list rows come as interactive replies, a share of them as texts; an address is always a text."""
+    """Buttons and list rows come as interactive replies, a share of them as texts. An address is always a text."""
     kinds: dict[str, Counter[str]] = {step: Counter() for step in order_flow.STEPS}
     for seed in range(200):
         for move in _moves(Walk(picks_up=False, lost={}, leaves_at="paid"), seed):
@@ -81,7 +81,7 @@ def test_the_diary_counts_as_the_funnel_does() -> None:
 
 
 def test_a_completed_order_stops_nowhere_and_the_next_message_begins_another() -> None:
-    """Paid is the end of a run; the same customer may begin a second one."""
+    """Paid is the end of a run. The same customer may begin a second one."""
     progress = Progress()
     for step in ("menu", "item", "pickup", "payment", "paid", "menu"):
         progress.entered("ada", step)
@@ -103,7 +103,7 @@ def test_whatever_customers_do_runs_are_conserved(plans: list[Walk]) -> None:
 
 
 def test_samples_add_up_to_the_same_shape() -> None:
-    """Dropped and open runs both stopped at their step; other journeys and other families are passed over."""
+    """Dropped and open runs both stopped at their step. Other journeys and other families are passed over."""
     progress = Progress()
     here = {"journey": "order", "step": "item"}
     progress.add("journey_step_reached_total", here, 7.0)

@@ -1,4 +1,4 @@
-"""The demo's live view: it explains itself and fits small terminals; the end is a sentence before the table."""
+"""The demo's live view: it explains itself and fits small terminals. The end is a sentence before the table."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_sentence_comes_before_the_table(capsys: pytest.CaptureFixture[str])
 
 
 def test_late_failures_may_set_counts_apart() -> None:
-    """The reply had been counted as an answer when its failure came; the row says so."""
+    """The reply had been counted as an answer when its failure came. The row says so."""
     told = "chatvitals_turns_opened_total 1\n"
     assert [row.name for row in comparison.compare(Truth(), comparison.parse(told)) if not row.agrees] == ["turns"]
     told += "chatvitals_late_failures_total 1\n"

@@ -57,7 +57,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, out: Out, *findings: Finding) -> st
 
 
 def test_a_finding_wraps_under_its_own_words() -> None:
-    """What was found stands in its column; what to do next begins with an arrow."""
+    """What was found stands in its column. What to do next begins with an arrow."""
     made = lines(LONG, 80)
     assert made[0].startswith("! attention  subscription        99000111: no app is subscribed, no app")
     arrow = next(number for number, line in enumerate(made) if "→" in line)
@@ -96,7 +96,7 @@ def test_a_terminal_without_check_marks_gets_plain_characters(monkeypatch: pytes
 
 
 def test_colours_are_for_terminals_and_add_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With rich; without the colours, the text is what a file gets."""
+    """With rich. Without the colours, the text is what a file gets."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     findings = [ok("store", "fine"), LONG, skipped("clock", "no answer")]
@@ -120,7 +120,7 @@ def test_a_later_finding_replaces_an_earlier_one(monkeypatch: pytest.MonkeyPatch
 
 
 def test_secrets_are_blotted_out_the_longest_first() -> None:
-    """One may be a part of another; very short ones would only spoil words."""
+    """One may be a part of another. Very short ones would only spoil words."""
     shown = ok("store", "secret-and-more, secret, token").without(["secret", "secret-and-more", "o", ""])
     assert shown.found == "…, …, token"
 
@@ -190,7 +190,7 @@ def test_secrets_in_addresses_are_known_as_secrets() -> None:
 
 
 def test_a_file_system_is_not_known_where_nobody_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linux alone has such a list; a line of it that makes no sense is passed over."""
+    """Linux alone has such a list. A line of it that makes no sense is passed over."""
     monkeypatch.setattr(store, "_MOUNTS", tmp_path / "nothing")
     assert store._mounts() == ""
     assert store._file_system(tmp_path / "s.db", "\nx /\n") == ""

@@ -34,5 +34,5 @@ PROMETHEUS_3 = (
     ],
 )
 def test_openmetrics_comes_where_it_is_preferred(accept: str, openmetrics: bool) -> None:  # noqa: FBT001
-    """Weights decide; of equal ones OpenMetrics is the richer."""
+    """Weights decide. Of equal ones OpenMetrics is the richer."""
     assert wants_openmetrics(accept) == openmetrics

@@ -1,4 +1,4 @@
-"""Where every pod is scraped, one of them shows the shared numbers; the others say how they are themselves."""
+"""Where every pod is scraped, one of them shows the shared numbers. The others say how they are themselves."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_lease_is_its_holders_until_it_ends(store: Store) -> None:
 
 
 def test_who_is_scraped_first_leads_until_it_is_gone(store: Store, clock: FakeClock) -> None:
-    """Between scrapes the leader's thread renews; a pod that ends is followed by another within the lease."""
+    """Between scrapes the leader's thread renews. A pod that ends is followed by another within the lease."""
     first, second = LeaderElection(store, clock, "pod-1"), LeaderElection(store, clock, "pod-2")
     assert first.ask()
     for _ in range(60):  # a minute between two scrapes
@@ -102,7 +102,7 @@ def test_while_the_store_is_away_everything_stays(clock: FakeClock) -> None:
 
 
 def test_only_the_leader_shows_shared_families(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> None:
-    """Summed over all pods, each number is there once; each pod says how it is itself."""
+    """Summed over all pods, each number is there once. Each pod says how it is itself."""
     store = MemoryStore()
     settings = Settings.load({"hooks": False, "settle_after": 0.0, "expose": "leader"}, {})
     pods = []

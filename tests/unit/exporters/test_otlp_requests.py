@@ -108,7 +108,7 @@ def test_a_kept_request_says_what_a_new_one_says(seed: int, delta: bool) -> None
 
 
 def test_unchanged_series_are_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only their time is set; this is what makes a push as cheap as a scrape."""
+    """Only their time is set. This is what makes a push as cheap as a scrape."""
     kept = KeptRequest()
     first: dict[str, Values] = {COUNTER.name: {("11", "first", "answered", ""): {0: 1.0}}}
     then: dict[str, Values] = {COUNTER.name: {("11", "first", "answered", ""): {0: 2.0}}}

@@ -54,7 +54,7 @@ def busy(vitals: Vitals) -> None:
 
 
 def test_both_formats_say_the_same(start: Callable[..., Vitals]) -> None:
-    """Prometheus's own parsers read both, and find the same samples; OpenMetrics adds when the counters began."""
+    """Prometheus's own parsers read both, and find the same samples. OpenMetrics adds when the counters began."""
     vitals = start(app_version="1.2.3")
     busy(vitals)
     text, plain_type = render(vitals.collector)
@@ -212,7 +212,7 @@ def test_a_number_that_has_been_seen_starts_at_0_everywhere(start: Callable[...,
 
 
 def test_thresholds_and_opening_hours_of_the_settings_shape_the_zeros(start: Callable[..., Vitals]) -> None:
-    """`in_hours` is yes or no where a schedule is set; thresholds are those that are set."""
+    """`in_hours` is yes or no where a schedule is set. Thresholds are those that are set."""
     hours = {"timezone": "UTC", "days": {"mon": [["09:00", "18:00"]]}}
     vitals = start(overdue_after=[2.5], in_hours=hours)
     vitals._emit(Message(phone_number_id="33", wa_id=PHONE, id="m1", type="reaction", timestamp=EPOCH, received=EPOCH))
@@ -223,7 +223,7 @@ def test_thresholds_and_opening_hours_of_the_settings_shape_the_zeros(start: Cal
 
 
 def test_declared_journeys_start_at_0_for_known_numbers(start: Callable[..., Vitals]) -> None:
-    """Steps and outcomes are closed lists once the code has declared them; their order is told without a number."""
+    """Steps and outcomes are closed lists once the code has declared them. Their order is told without a number."""
     vitals = start(phone_number_id="11")
     vitals.journey("order", ["menu", "paid"])
     vitals._emit(Message(phone_number_id="11", wa_id=PHONE, id="m1", type="reaction", timestamp=EPOCH, received=EPOCH))
@@ -239,7 +239,7 @@ def test_declared_journeys_start_at_0_for_known_numbers(start: Callable[..., Vit
 
 
 def test_the_oldest_gauges_are_absent_when_nothing_is_open(start: Callable[..., Vitals]) -> None:
-    """A 0 would be 1970; absence says that nobody waits."""
+    """A 0 would be 1970. Absence says that nobody waits."""
     vitals = start()
     busy(vitals)
     assert not [name for name, _ in samples(vitals) if name.startswith("oldest_")]

@@ -25,7 +25,7 @@ def polled(at: float = NOW, hourly_calls: int = 100) -> Schedule:
 
 
 def test_the_first_poll_is_due_at_once_and_the_next_after_the_interval() -> None:
-    """A start asks; then the interval counts from the beginning of the last poll."""
+    """A start asks. Then the interval counts from the beginning of the last poll."""
     assert made().due(NOW) <= NOW
     assert polled().due(NOW) == pytest.approx(NOW + EVERY)
 
@@ -37,7 +37,7 @@ def test_a_restart_goes_on_where_the_last_process_was() -> None:
 
 
 def test_a_webhook_about_quality_brings_the_next_poll_forward_to_seconds() -> None:
-    """No webhook carries the rating, so one is the reason to ask; a second webhook right away is not another."""
+    """No webhook carries the rating, so one is the reason to ask. A second webhook right away is not another."""
     one = polled()
     one.hear(NOW + 20)
     assert one.due(NOW + 20) <= NOW + 20
@@ -82,7 +82,7 @@ def test_heavy_use_makes_polls_rarer() -> None:
 
 
 def test_the_hourly_budget_is_hard() -> None:
-    """Not one call more within an hour; afterwards it is full again."""
+    """Not one call more within an hour. Afterwards it is full again."""
     one = made(hourly_calls=3)
     assert [one.spend(NOW + i) for i in range(4)] == [True, True, True, False]
     assert one.due(NOW + 4) > NOW + 3500

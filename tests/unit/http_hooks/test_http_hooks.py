@@ -135,7 +135,7 @@ def test_installed_twice_counts_once(ear: Ear, client: httpx.Client) -> None:
 
 
 def test_the_last_one_installed_gets_the_sends(ear: Ear, client: httpx.Client, clock: Clock) -> None:
-    """Never two; when it leaves, the one before takes over."""
+    """Never two. When it leaves, the one before takes over."""
     second = Ear(clock)
     http_hooks.install(ear)
     http_hooks.install(second)
@@ -177,7 +177,7 @@ def test_theirs_leaves_ours_in_place(ear: Ear, client: httpx.Client) -> None:
 
 
 def test_a_patch_above_ours_stays(ear: Ear, client: httpx.Client) -> None:
-    """Removing ours leaves theirs, and nothing is counted any more; once theirs has gone, ours goes too."""
+    """Removing ours leaves theirs, and nothing is counted any more. Once theirs has gone, ours goes too."""
     bare = httpx.Client.send
     http_hooks.install(ear)
     with Other() as other:
@@ -204,7 +204,7 @@ def test_installing_again_under_a_patch_above_counts_once(ear: Ear, client: http
 
 
 def test_a_patch_that_hides_ours_does_not_make_it_count_twice(ear: Ear, client: httpx.Client) -> None:
-    """A wrapper that says nothing of what it wraps gets a second one of ours above it; one send is still one."""
+    """A wrapper that says nothing of what it wraps gets a second one of ours above it. One send is still one."""
     bare = httpx.Client.send
     http_hooks.install(ear)
     ours = httpx.Client.send
@@ -274,7 +274,7 @@ def test_a_send_inside_a_send_is_another_one(ear: Ear) -> None:
 
 
 def test_libraries_are_hooked_once_they_are_imported() -> None:
-    """Installing imports none; what the bot imports later is hooked at once."""
+    """Installing imports none. What the bot imports later is hooked at once."""
     script = """
 import sys, time
 from chatvitals import http_hooks
@@ -350,7 +350,7 @@ def test_a_watched_client_reports_to_its_own_observer_only(ear: Ear, client: htt
 
 
 def test_two_watches_of_one_client_end_in_any_order(ear: Ear, client: httpx.Client, clock: Clock) -> None:
-    """The later one gets the sends; nothing stays of either."""
+    """The later one gets the sends. Nothing stays of either."""
     later = Ear(clock)
     undo = http_hooks.instrument_client(client, ear)
     undo_later = http_hooks.instrument_client(client, later)

@@ -99,7 +99,7 @@ def test_a_send_links_to_the_webhook_that_it_answers(start: Callable[..., Vitals
 
 
 def test_a_worker_without_a_trace_joins_the_webhook_s(start: Callable[..., Vitals], traced: Traced) -> None:
-    """A task queue may carry no trace; the contact's header does."""
+    """A task queue may carry no trace. The contact's header does."""
     with traced.tracer.start_as_current_span("POST /webhook") as webhook:
         pass
     with context.bound(Handling((ContactIds(NUMBER, PHONE, ""),), spans.packed(webhook))):

@@ -86,7 +86,7 @@ def test_flask_after_its_first_request_says_what_to_do(door: type[DoorVitals]) -
 
 
 def test_60_a_route_of_flask_is_not_hidden(door: type[DoorVitals], caplog: pytest.LogCaptureFixture) -> None:
-    """One that is there is refused; one that comes later goes on answering, and the log says so."""
+    """One that is there is refused. One that comes later goes on answering, and the log says so."""
     app = flask_app()
     instrument_app(door(metrics_token="t"), app, metrics_path="/metrics")
     app.add_url_rule("/metrics", "own", lambda: "own")
@@ -126,7 +126,7 @@ def _included() -> FastAPI:
     ids=["route", "slash", "mount", "mounted route", "route of a mount", "included router"],
 )
 def test_60_a_metrics_path_that_is_taken_is_refused(door: type[DoorVitals], app: Starlette) -> None:
-    """Else the bot's own metrics would disappear without a word; nothing is changed."""
+    """Else the bot's own metrics would disappear without a word. Nothing is changed."""
     with pytest.raises(ValueError, match=r"the bot answers /metrics already: choose another metrics_path"):
         instrument_app(door(), app, metrics_path="/metrics")
     assert app.user_middleware == []
@@ -164,7 +164,7 @@ def test_the_paths_of_a_door_are_known(door: type[DoorVitals]) -> None:
 
 @pytest.fixture(scope="module")
 def django_urls() -> Any:
-    """A project with one view; Django has one configuration per process."""
+    """A project with one view. Django has one configuration per process."""
 
     @csrf_exempt  # type: ignore[untyped-decorator]  # Django has no types
     def webhook(request: Any) -> Any:
@@ -210,7 +210,7 @@ def test_django_on_asgi_is_instrumented_in_place(door: type[DoorVitals], django_
 
 
 def wsgi_call(app: Any, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-    """Send a request; return status and body."""
+    """Send a request. Return status and body."""
     statuses: list[str] = []
     environ = {
         "REQUEST_METHOD": "GET" if body is None else "POST",
@@ -231,7 +231,7 @@ def wsgi_call(app: Any, path: str, body: bytes | None = None) -> tuple[int, byte
 def test_an_application_is_known_after_an_instrumentation_has_replaced_its_class(
     monkeypatch: pytest.MonkeyPatch, door: type[DoorVitals]
 ) -> None:
-    """`opentelemetry-instrument` puts a subclass of Starlette in its module; FastAPI derives from the one before."""
+    """`opentelemetry-instrument` puts a subclass of Starlette in its module. FastAPI derives from the one before."""
 
     class Instrumented(Starlette):
         """As OpenTelemetry makes it."""

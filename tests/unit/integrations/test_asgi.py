@@ -131,7 +131,7 @@ def test_doubled_signature_headers_never_pass(asgi: AsgiDriver, door: type[DoorV
 
 
 def test_signature_header_is_found_in_any_case(asgi: AsgiDriver, door: type[DoorVitals]) -> None:
-    """Servers lower the names of headers; hand-made scopes may not."""
+    """Servers lower the names of headers. Hand-made scopes may not."""
     vitals = door(app_secret=asgi.secret)
     scope = asgi.scope((b"X-Hub-Signature-256", asgi.sign(asgi.body).encode()))
     assert results_of(asgi, vitals, asgi.bot(), scope=scope) == ["accepted"]
@@ -242,7 +242,7 @@ def webhook_app(**more: Any) -> Starlette:
 
 
 def test_instrumented_starlette_counts_and_serves_metrics(asgi: AsgiDriver, door: type[DoorVitals]) -> None:
-    """One call wires both; the application is returned."""
+    """One call wires both. The application is returned."""
     vitals, app = door(metrics_token="t"), webhook_app()
     assert instrument_app(vitals, app, metrics_path="/metrics") is app
     client = TestClient(app)
@@ -272,7 +272,7 @@ def test_only_reading_methods_are_taken_from_the_application(door: type[DoorVita
 
 
 def test_fastapi_with_a_dependency_on_the_raw_body(asgi: AsgiDriver, door: type[DoorVitals]) -> None:
-    """The signature check of the bot and ours read the same body; the schema shows no metrics."""
+    """The signature check of the bot and ours read the same body. The schema shows no metrics."""
     app = FastAPI()
 
     @app.post("/webhook")

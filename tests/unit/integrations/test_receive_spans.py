@@ -127,7 +127,7 @@ def test_a_forged_webhook_is_an_error(asgi: AsgiDriver, door: type[DoorVitals], 
 
 
 def test_a_webhook_that_the_bot_hands_over_is_a_span(start: Callable[..., Vitals], traced: Traced) -> None:
-    """`observe_webhook` is a door like any other; its span ends with the block."""
+    """`observe_webhook` is a door like any other. Its span ends with the block."""
     vitals = start()
     with (
         traced.tracer.start_as_current_span("lambda") as parent,
@@ -164,7 +164,7 @@ def test_a_trace_that_is_not_sampled_leaves_nothing_in_the_webhook(
 def test_a_provider_that_raises_breaks_no_webhook(
     asgi: AsgiDriver, door: type[DoorVitals], traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sampler of the bot's may have a bug; the webhook is counted and handled all the same."""
+    """A sampler of the bot's may have a bug. The webhook is counted and handled all the same."""
 
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("sampler")

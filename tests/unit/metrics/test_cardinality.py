@@ -11,7 +11,7 @@ from chatvitals.metrics.cardinality import CardinalityLimiter
 
 
 def test_values_up_to_the_cap_are_admitted_and_stay_admitted() -> None:
-    """The cap is on distinct values; those that were first keep their series."""
+    """The cap is on distinct values. Those that were first keep their series."""
     labels = CardinalityLimiter(2)
     assert [labels.limit("template", value) for value in ("a", "b", "c", "a", "c")] == ["a", "b", "other", "a", "other"]
     assert labels.drain_overflow() == {"template": 2}

@@ -109,7 +109,7 @@ def test_everything_about_turns_is_declared(name: str) -> None:
 
 @families
 def test_a_family_is_as_the_page_has_it(family: Family) -> None:
-    """Type, labels and their order follow the page; nothing is declared that the page does not know."""
+    """Type, labels and their order follow the page. Nothing is declared that the page does not know."""
     kind, labels = PAGE[family.name.removeprefix("chatvitals_")]
     if family.name == "chatvitals_series_overflow_total":
         labels = "label"  # the cap is on a label whatever the metric, and this tells which one overflows
@@ -118,7 +118,7 @@ def test_a_family_is_as_the_page_has_it(family: Family) -> None:
 
 @families
 def test_names_are_valid_and_follow_prometheus_s_conventions(family: Family) -> None:
-    """Counters end in `_total` and nothing else does; times are in seconds; help is a sentence without a line break."""
+    """Counters end in `_total` and nothing else does. Times are in seconds. Help is a sentence without a line break."""
     assert re.fullmatch(r"chatvitals_[a-z][a-z0-9_]*", family.name)
     assert (family.kind == "counter") == family.name.endswith("_total")
     assert (family.kind == "histogram") <= family.name.endswith("_seconds")
@@ -141,7 +141,7 @@ def test_every_histogram_has_rising_buckets_and_nothing_else_has_any(family: Fam
 
 
 def test_buckets_are_those_of_the_page() -> None:
-    """Human-scale times share one row of buckets; calls and handlers have finer ones."""
+    """Human-scale times share one row of buckets. Calls and handlers have finer ones."""
     for name in (
         "response_seconds wait_seconds webhook_lag_seconds human_first_response_seconds journey_step_seconds "
         "experiment_wait_seconds"
@@ -199,7 +199,7 @@ def test_own_health_is_a_part_of_the_catalogue() -> None:
 
 @families
 def test_a_unit_is_seconds_where_the_name_says_so_and_what_is_counted_elsewhere(family: Family) -> None:
-    """Counters name what they count; codes such as ratings have no unit, and never `1`, which becomes `_ratio`."""
+    """Counters name what they count. Codes such as ratings have no unit, and never `1`, which becomes `_ratio`."""
     assert (family.unit == "s") == family.name.endswith("_seconds")
     assert family.unit == "s" or re.fullmatch(r"(\{[a-z]+\})?", family.unit)
     assert family.unit or family.kind == "gauge"

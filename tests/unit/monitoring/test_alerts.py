@@ -83,7 +83,7 @@ def test_every_alert_and_every_record_keeps_the_job() -> None:
 
 
 def test_no_group_is_too_large_or_reads_its_own_records() -> None:
-    """Mimir allows 20 rules a group; vmalert evaluates the rules of a group in no order."""
+    """Mimir allows 20 rules a group. And vmalert evaluates the rules of a group in no order."""
     for name, rules in groups(Objective()).items():
         assert len(rules) <= LIMIT, name
         own = {rule.name for rule in rules}
@@ -162,7 +162,7 @@ tests:
 def test_silence_in_a_busy_hour_pages_within_the_hour(
     week_ago: str, now: str, minutes_of_silence: int, firing: int, tmp_path: Path
 ) -> None:
-    """Four webhooks a minute, then none for so long; closing hours and quiet hours do not page."""
+    """Four webhooks a minute, then none for so long. Closing hours and quiet hours do not page."""
     values = f"{week_ago} _x2400 {now} 5000x30"  # between the two nothing is looked at
     rule = next(alert for alert in EVERY if alert.name == "WhatsAppWebhookSilent")
     parts = {"alert": rule.name, "expr": rule.expr, "for": rule.hold, "keep_firing_for": rule.keep}

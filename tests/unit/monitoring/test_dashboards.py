@@ -61,7 +61,7 @@ def test_the_walk_finds_what_is_wrong() -> None:
 
 
 def test_each_query_names_only_metrics_and_labels_of_the_catalogue() -> None:
-    """A misspelt name would draw nothing, for ever; so would a legend by a label that is summed away."""
+    """A misspelt name would draw nothing, for ever. So would a legend by a label that is summed away."""
     for where, expr, legend in all_queries():
         known, wrong = walk(promql_parser.parse(expr))
         assert not wrong, f"{where}: {wrong}"
@@ -96,7 +96,7 @@ def test_a_panel_says_what_it_shows_and_what_to_do(path: Path) -> None:
 
 @every_page
 def test_panels_have_ids_of_their_own_and_do_not_overlap(path: Path) -> None:
-    """Links and annotations need stable ids; each cell of the grid belongs to one panel."""
+    """Links and annotations need stable ids. Each cell of the grid belongs to one panel."""
     content = page(path)
     ids = [panel["id"] for panel in content["panels"]]
     assert sorted(set(ids)) == ids
@@ -243,7 +243,7 @@ tests:
 
 @pytest.mark.slow
 def test_rare_events_are_counted_from_the_first_and_not_again_after_a_gap_or_a_restart(tmp_path: Path) -> None:
-    """A series begins at 3 on two targets of a store; is out of sight for a while; falls to 0 with a memory store."""
+    """A series begins at 3 on two targets of a store. Later it is away for a while, then a memory store resets it."""
     sys.path.insert(0, str(GRAFANA))
     from builder import promql  # noqa: PLC0415 - the folder of the build is on no path by default
 

@@ -81,7 +81,7 @@ def test_the_rules_are_those_of_the_files() -> None:
 
 
 def test_the_dashboards_are_those_of_the_files() -> None:
-    """A sidecar of Grafana finds them by their label; a ConfigMap holds 1 MiB at most."""
+    """A sidecar of Grafana finds them by their label. A ConfigMap holds 1 MiB at most."""
     maps = [item for item in OBJECTS if item["kind"] == "ConfigMap"]
     held = {name: text for item in maps for name, text in item["data"].items()}
     theirs = {Path(name).name: text for name, text in MADE.items() if name.startswith("dashboards/")}

@@ -135,7 +135,7 @@ def test_what_is_unsure_at_the_end_is_counted_as_dropped() -> None:
 def test_a_bad_event_is_found_although_an_answer_is_lost_meanwhile(
     monkeypatch: pytest.MonkeyPatch, swallowed: Swallowed
 ) -> None:
-    """Events are committed one by one then; what comes behind the unsure one waits in the queue."""
+    """Events are committed one by one then. What comes behind the unsure one waits in the queue."""
     from chatvitals.conversations.intake import apply_event  # noqa: PLC0415 - before it is replaced
 
     def poisoned(contact: object, event: Message, *rest: object) -> None:

@@ -43,7 +43,7 @@ def unread(reader: Reader, body: bytes = b"ab") -> RawWebhook:
 
 
 def test_it_is_read_once_and_only_when_asked() -> None:
-    """Whoever asks first pays; the contacts come from the same reading."""
+    """Whoever asks first pays. The contacts come from the same reading."""
     reader = Reader()
     webhook = unread(reader)
     assert (reader.calls, webhook.received) == (0, 12.0)
@@ -74,7 +74,7 @@ def test_two_threads_that_read_at_once_find_the_same() -> None:
     ("result", "counted"), [("accepted", "rejected"), ("undecodable", "undecodable"), ("unsigned", "unsigned")]
 )
 def test_what_the_application_disowned_names_nobody(result: str, counted: str, early: bool) -> None:  # noqa: FBT001
-    """Also where a send of the handler had asked before; what is wrong anyway stays what it is."""
+    """Also where a send of the handler had asked before. What is wrong anyway stays what it is."""
     webhook = unread(Reader(result), b"" if result != "accepted" else b"ab")
     if early:
         assert webhook.webhook.result == result
@@ -102,7 +102,7 @@ def test_the_weight_in_the_queue_grows_with_the_body() -> None:
 
 
 def test_what_a_full_queue_drops_is_counted_exactly() -> None:
-    """The oldest webhook goes, with each message in it; what is left is measured."""
+    """The oldest webhook goes, with each message in it. What is left is measured."""
     vitals = ListeningVitals(queue_size=3)
     reader = Reader()
     for body in (b"abc", b"d", b"e", b"f"):

@@ -54,7 +54,7 @@ def test_a_contact_whose_timers_raise_an_error_holds_up_nobody(
 def test_a_contact_that_raised_an_error_is_tried_again_an_hour_later(
     monkeypatch: pytest.MonkeyPatch, swallowed: Swallowed
 ) -> None:
-    """A newer version may have mended it; nothing of the first attempt was counted."""
+    """A newer version may have mended it. Nothing of the first attempt was counted."""
     world = World()
     hear(world)
     with monkeypatch.context() as patch:

@@ -54,7 +54,7 @@ def world_with_a_forged_number(store: Store) -> World:
 
 
 def test_66_the_series_of_a_number_that_nobody_named_go_with_its_last_contact(store: Store) -> None:
-    """The named number stays, however silent it is; the digits of the other one are forgotten as well."""
+    """The named number stays, however silent it is. The digits of the other one are forgotten as well."""
     world = world_with_a_forged_number(store)
     assert numbers(store) == {NUMBER, FORGED}
     assert delete_unused(store, [NUMBER], EPOCH + 9 * DAY) == 0

@@ -192,6 +192,15 @@ def test_many_flags_keep_the_first_and_the_latest() -> None:
     assert flags.since == 91.0
 
 
+def test_a_flag_that_is_known_or_older_than_the_last_end_changes_nothing() -> None:
+    """Webhooks come more than once, and in any order."""
+    flags = Flags()
+    flags.clear(10.0)
+    for at in (20.0, 20.0, 5.0, 10.0):
+        flags.raise_(at)
+    assert flags.times == [20.0]
+
+
 @pytest.mark.parametrize(("account_at", "shown"), [(NOW - 60, 2), (NOW + 60, 0)])
 def test_the_newer_of_a_number_s_and_its_account_s_node_tells_the_account_s_health(
     account_at: float, shown: int

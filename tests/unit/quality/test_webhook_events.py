@@ -211,7 +211,7 @@ def test_waiting_events_are_bounded() -> None:
 
 
 def test_unknown_words_are_counted_and_not_guessed() -> None:
-    """A new event, reason, status or restriction is `other` until it is known; a new tier keeps the last value."""
+    """A new event, reason, status or restriction is `other` until it is known. A new tier keeps the last value."""
     bench = Bench()
     bench.poll({**CONNECTED, "status": "DANCING"})
     display = {"display_phone_number": N1.display}
@@ -347,7 +347,7 @@ def test_the_whole_chain_has_its_health() -> None:
 
 @pytest.mark.parametrize("in_row", [True, False])
 def test_an_available_account_has_no_restrictions(in_row: bool) -> None:  # noqa: FBT001 - parametrized
-    """Most lifts come with no webhook; one that is older than the restriction lifts nothing."""
+    """Most lifts come with no webhook. One that is older than the restriction lifts nothing."""
     bench = Bench()
     value = {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": "RESTRICTED_UTILITY_TEMPLATES"}]}
     bench.change("account_update", value)
@@ -364,7 +364,7 @@ def test_an_available_account_has_no_restrictions(in_row: bool) -> None:  # noqa
 
 @pytest.mark.parametrize("state", ["REINSTATE", ["REINSTATE"]])
 def test_a_reinstated_account_is_free(state: object) -> None:
-    """Text on one page of Meta's, a list on another; all restrictions end with the ban."""
+    """Text on one page of Meta's, a list on another. All restrictions end with the ban."""
     bench = Bench()
     value = {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": "RESTRICTED_UTILITY_TEMPLATES"}]}
     bench.change("account_update", value, time=int(NOW) - 9)
@@ -446,7 +446,7 @@ def test_a_number_that_is_listed_no_more_is_forgotten() -> None:
 
 
 def test_requests_to_the_graph_api_are_counted_by_result() -> None:
-    """All results start at 0; one that is on no list is `other`."""
+    """All results start at 0. One that is on no list is `other`."""
     bench = Bench()
     for result in ("ok", "ok", "rate_limited", "weather"):
         bench.vitals._emit(GraphCall(waba_id=W1, result=result))
@@ -457,7 +457,7 @@ def test_requests_to_the_graph_api_are_counted_by_result() -> None:
 
 
 def test_a_webhook_about_the_business_is_a_reason_to_poll() -> None:
-    """The document tells when the last one came; copies and messages are no news."""
+    """The document tells when the last one came. Copies and messages are no news."""
     bench = Bench()
     bench.change("account_review_update", {"decision": "APPROVED"})
     heard = quality_state.decode(bench.store.document(quality_state.DOCUMENT)).heard
@@ -498,7 +498,7 @@ def test_messages_of_a_known_number_do_not_touch_the_document(monkeypatch: pytes
 
 
 def test_a_deep_value_is_contained() -> None:
-    """Readable items count; an item that is too deep is malformed (tests/safety/README.md 14)."""
+    """Readable items count. An item that is too deep is malformed (tests/safety/README.md 14)."""
     bench = Bench()
     deep = '{"event":"PIN_CHANGED","x":' + "[" * 700 + "]" * 700 + "}"
     body = json.dumps({"entry": [{"id": W1, "time": int(NOW), "changes": [{"field": "security", "value": "@"}]}]})

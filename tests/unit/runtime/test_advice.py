@@ -63,7 +63,7 @@ class Setup:
 
 
 def test_the_start_line_says_how_the_bot_is_set_up(caplog: pytest.LogCaptureFixture) -> None:
-    """Version, store, hooks, poller, paths and signature; no secret."""
+    """Version, store, hooks, poller, paths and signature. No secret."""
     with caplog.at_level(logging.INFO, "chatvitals"):
         chatvitals.init(store="memory:", hooks=False, app_secret="hush", metrics_token="hush").close()
     [record] = caplog.records
@@ -75,7 +75,7 @@ def test_the_start_line_says_how_the_bot_is_set_up(caplog: pytest.LogCaptureFixt
 
 
 def test_the_start_line_comes_again_with_the_paths(asgi: AsgiDriver, caplog: pytest.LogCaptureFixture) -> None:
-    """They are known when the app is instrumented; instrumenting it again says nothing new."""
+    """They are known when the app is instrumented. Instrumenting it again says nothing new."""
     vitals = chatvitals.init(store="memory:", hooks=False, app_secret="hush")
     caplog.clear()
     with caplog.at_level(logging.INFO, "chatvitals"):
@@ -126,7 +126,7 @@ def test_webhooks_that_are_refused_are_explained_once(
 
 
 def test_calls_in_a_refused_webhook_are_explained_as_that(caplog: pytest.LogCaptureFixture) -> None:
-    """The secret is wrong; "no contact is known" would lead astray."""
+    """The secret is wrong. "no contact is known" would lead astray."""
     vitals = ListeningVitals(app_secret="right")
     order = order_of(vitals)
     with vitals.observe_webhook(json.dumps(webhook(item())), WRONG):
@@ -153,7 +153,7 @@ def test_calls_in_a_webhook_of_another_product_are_explained(caplog: pytest.LogC
 def test_a_webhook_on_another_path_is_named_at_once(
     asgi: AsgiDriver, door: type[DoorVitals], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The most common mistake; the sentence says what to set."""
+    """The most common mistake. The sentence says what to set."""
     vitals = door()
     app = chatvitals.ChatVitalsMiddleware(asgi.bot(), vitals, webhook_path="/hook")
     for path in ("/webhook", "/webhook", "/other"):
@@ -169,7 +169,7 @@ def test_a_webhook_on_another_path_is_named_at_once(
 def test_other_requests_are_no_webhooks(
     asgi: AsgiDriver, door: type[DoorVitals], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An order that a shop posts is not WhatsApp's; neither is a webhook that an inner door watches."""
+    """An order that a shop posts is not WhatsApp's. Neither is a webhook that an inner door watches."""
     vitals = door(app_secret=asgi.secret)
     inner = chatvitals.ChatVitalsMiddleware(asgi.bot(), vitals, webhook_path="/inner")
     app = chatvitals.ChatVitalsMiddleware(inner, vitals, webhook_path="/hook")

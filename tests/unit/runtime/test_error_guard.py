@@ -90,7 +90,7 @@ def test_the_log_says_what_happened_in_plain_words_and_nothing_personal(
 def test_a_place_is_logged_once_a_minute(
     swallowed: Swallowed, caplog: pytest.LogCaptureFixture, steady: FakeClock
 ) -> None:
-    """A store that is down for an hour writes sixty lines, not a million; every error is counted."""
+    """A store that is down for an hour writes sixty lines, not a million. Every error is counted."""
     guard = ErrorGuard()
     for seconds in (0.0, 0.1, 59.0, 61.0, 61.5):
         steady.now = seconds

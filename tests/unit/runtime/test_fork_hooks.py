@@ -112,7 +112,7 @@ def test_a_fork_waits_for_a_transaction_and_closes_all_connections(tmp_path: Pat
 
 
 def test_a_child_that_inherited_a_stuck_transaction_leaves_it_alone(tmp_path: Path) -> None:
-    """A fork does not wait for ever; the copy of a connection is never closed, which would break its owner's locks."""
+    """A fork does not wait for ever. The copy of a connection is never closed, which would break its owner's locks."""
     store = SQLiteStore(tmp_path / "s.db")
     with store.transaction() as transaction:  # this very thread forks: nobody can wait for it
 

@@ -52,7 +52,7 @@ class Rated:
 
 
 def test_the_template_falls_first_and_the_number_follows_step_by_step() -> None:
-    """A review moves a score by one step; only the template's changes come by webhook."""
+    """A review moves a score by one step. Only the template's changes come by webhook."""
     rated = Rated()
     rated.departures += [True] * 20
     assert [rated.look(elapsed) for elapsed in (4.0, 5.0, 6.0, 10.0, 15.0, 20.0)] == [

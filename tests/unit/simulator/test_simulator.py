@@ -76,7 +76,7 @@ def virtually(story: Coroutine[Any, Any, None]) -> None:
 
 
 class World:
-    """A stand-in with a bot in the same process; the bot keeps what it gets and answers as told."""
+    """A stand-in with a bot in the same process. The bot keeps what it gets and answers as told."""
 
     def __init__(self, conditions: Conditions = AT_ONCE, *, seed: int = 1) -> None:
         loop = asyncio.get_running_loop()
@@ -214,7 +214,7 @@ def test_a_failed_status_carries_its_code() -> None:
 
 
 def test_message_ids_hold_the_phone_number_as_real_ones_do() -> None:
-    """Whoever stores a message id as it is stores a phone number; ids differ all the same."""
+    """Whoever stores a message id as it is stores a phone number. Ids differ all the same."""
     first, second = (payloads.wamid(BOTH, serial, inbound=True) for serial in (1, 2))
     assert BOTH.phone.encode() in base64.b64decode(first.removeprefix("wamid."))
     assert first != second
@@ -230,7 +230,7 @@ def test_people_are_of_three_kinds() -> None:
 
 
 def test_a_send_is_answered_as_meta_does() -> None:
-    """The answer names the recipient as asked for, the ids and a message id; statuses follow, signed."""
+    """The answer names the recipient as asked for, the ids and a message id. Statuses follow, signed."""
 
     async def story() -> None:
         world = World()
@@ -251,7 +251,7 @@ def test_a_send_is_answered_as_meta_does() -> None:
 
 
 def test_a_customer_without_a_phone_number_is_reached_by_the_other_id() -> None:
-    """`recipient` takes a business-scoped user id; the answer and the statuses show no phone number."""
+    """`recipient` takes a business-scoped user id. The answer and the statuses show no phone number."""
 
     async def story() -> None:
         world = World()
@@ -380,7 +380,7 @@ def test_a_bot_that_acknowledges_after_its_answer_is_not_held_for_ever() -> None
 
 
 def test_a_webhook_is_tried_again_until_the_bot_answers_200() -> None:
-    """Anything but 200 is a failure; the very same body comes again."""
+    """Anything but 200 is a failure. The very same body comes again."""
 
     async def story() -> None:
         world = World()
@@ -626,7 +626,7 @@ def _measured(*waits: float, waiting: int = 1) -> Truth:
 
 
 def test_a_scrape_is_summed_over_its_series() -> None:
-    """Types, turns and outcomes add up; the quantile is interpolated within its bucket."""
+    """Types, turns and outcomes add up. The quantile is interpolated within its bucket."""
     reported = comparison.parse(EXPOSITION)
     assert (reported.messages, reported.opened, reported.answered, reported.unanswered) == (6, 4, 3, 1)
     assert reported.mean == pytest.approx(5 / 3)
@@ -637,7 +637,7 @@ def test_a_scrape_is_summed_over_its_series() -> None:
 
 
 def test_both_sides_agree_when_counts_are_equal_and_times_close() -> None:
-    """Times may differ by what the ways take; each row says how much."""
+    """Times may differ by what the ways take. Each row says how much."""
     truth = _measured(0.6, 1.4, 2.9)
     truth.reacted()
     truth.reacted()
@@ -699,7 +699,7 @@ def test_a_moment_is_one_line() -> None:
 
 
 def test_a_terminal_gets_a_moving_table_and_the_closing_one() -> None:
-    """The live view shows both sides and the trouble; at the end stand the rows and the verdict."""
+    """The live view shows both sides and the trouble. At the end stand the rows and the verdict."""
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     shown, truth, reported = RichView(console), _measured(0.6, 1.4, 2.9), comparison.parse(EXPOSITION)
     shown.start(OUTAGE, "http://127.0.0.1:9464/metrics")

@@ -63,7 +63,7 @@ def test_an_empty_commit_changes_nothing(store: Store) -> None:
 
 
 def test_amounts_add_up_and_the_latest_point_in_time_stays(store: Store) -> None:
-    """Cells are increased, never overwritten; a mark of time never goes back."""
+    """Cells are increased, never overwritten. A mark of time never goes back."""
     for amount, point in ((2.0, 9.0), (-1.0, 4.0)):
         commit(store, Changes(increments={CELL: amount}, maxima={LAST: point}))
     assert store.cells() == {CELL: 1.0, LAST: 9.0}

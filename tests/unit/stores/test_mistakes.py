@@ -30,7 +30,7 @@ def refused(url: str, told: str) -> None:
 
 
 def test_80_a_folder_that_does_not_exist_is_refused_at_init(tmp_path: Path) -> None:
-    """The sentence names the folder; nothing is created."""
+    """The sentence names the folder. Nothing is created."""
     refused(f"sqlite:///{tmp_path / 'none' / 'c.db'}", "none of the store file does not exist: create it")
     assert not list(tmp_path.iterdir())
 

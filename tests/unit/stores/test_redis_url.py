@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_one_server_goes_to_redis_py_as_it_is() -> None:
-    """Login, database and options stay; what we need otherwise, and our prefix, do not get there."""
+    """Login, database and options stay. What we need otherwise, and our prefix, do not get there."""
     address = redis_url.parse("rediss://me:p%40ss@h:7000/3?prefix=shop&ssl_ca_certs=%2Fca.pem&decode_responses=yes")
     assert address.url == "rediss://me:p%40ss@h:7000/3?ssl_ca_certs=%2Fca.pem"
     assert (address.kind, address.prefix, address.shown) == ("single", "shop", "h:7000")
@@ -29,7 +29,7 @@ def test_a_socket_is_named_by_its_path() -> None:
 
 
 def test_sentinels_have_a_master_a_login_and_a_database() -> None:
-    """The form that others use, too; ports default to the Sentinels'."""
+    """The form that others use, too. Ports default to the Sentinels'."""
     address = redis_url.parse("redis+sentinel://me:p%40ss@a,b:7000/main/4?sentinel_password=x")
     assert address.nodes == (("a", 26379), ("b", 7000))
     assert (address.service, address.db, address.username, address.password) == ("main", 4, "me", "p@ss")
@@ -89,7 +89,7 @@ def test_an_address_shows_nothing() -> None:
 
 
 def test_without_redis_py_the_bot_starts_and_whoever_uses_the_store_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The extra is named; nothing is raised when the store is opened."""
+    """The extra is named. Nothing is raised when the store is opened."""
     monkeypatch.delitem(sys.modules, "chatvitals.stores.redis_connection", raising=False)
     monkeypatch.setitem(sys.modules, "redis", None)
     store = open_store("redis://:hush@localhost")

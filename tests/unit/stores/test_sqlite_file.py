@@ -43,7 +43,7 @@ def dump(path: Path) -> list[str]:
 
 
 def test_33_a_file_of_format_1_is_migrated(old: Path) -> None:
-    """Contacts, cells, open turns and documents stay; leases end, which they do by themselves."""
+    """Contacts, cells, open turns and documents stay. Leases end, which they do by themselves."""
     store = SQLiteStore(old)
     assert store.about().version == sqlite_schema.SCHEMA_VERSION
     assert store.cells()["chatvitals_messages_received_total", ("106540352242922", "text"), 0] == 3.0
@@ -168,7 +168,7 @@ def test_62_a_value_that_the_file_refuses_is_no_trouble_of_the_file(tmp_path: Pa
 
 
 def test_a_backup_is_a_store_of_the_same_moment(tmp_path: Path) -> None:
-    """Later commits are not in it; it belongs to its owner alone."""
+    """Later commits are not in it. It belongs to its owner alone."""
     store = SQLiteStore(tmp_path / "store.db")
     with store.transaction() as transaction:
         transaction.commit(Changes(increments={CELL: 1.0}))

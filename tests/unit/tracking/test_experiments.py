@@ -118,7 +118,7 @@ def shares(plan: ExperimentPlan, many: int = 20_000) -> dict[str, float]:
     "variants", [VARIANTS, {"a": 1, "b": 2, "c": 7}, {"a": 0.05, "b": 0.95}, {"a": 0, "b": 3, "c": 0, "d": 1}]
 )
 def test_weights_are_respected(variants: dict[str, float]) -> None:
-    """Within five standard errors, with fixed keys; a weight of 0 is never drawn."""
+    """Within five standard errors, with fixed keys. A weight of 0 is never drawn."""
     for variant, share in shares(ExperimentPlan("greeting", variants)).items():
         expected = variants[variant] / sum(variants.values())
         assert abs(share - expected) <= 5 * (expected * (1 - expected) / 20_000) ** 0.5
@@ -169,7 +169,7 @@ def test_workers_and_restarts_agree(store: Store) -> None:
 
 
 def test_changed_weights_flip_nobody_who_was_exposed(store: Store) -> None:
-    """Not even before the exposure's window has passed; newcomers follow the new weights."""
+    """Not even before the exposure's window has passed. Newcomers follow the new weights."""
     vitals = ListeningVitals(store)
     first = {phone(i): of(vitals.experiment("greeting", VARIANTS), phone(i)) for i in range(40)}
     vitals.settle()
@@ -181,7 +181,7 @@ def test_changed_weights_flip_nobody_who_was_exposed(store: Store) -> None:
 
 
 def test_a_variant_that_is_gone_is_given_to_nobody(store: Store) -> None:
-    """The bot would not know what to do with it; who had another keeps it."""
+    """The bot would not know what to do with it. Who had another keeps it."""
     vitals = ListeningVitals(store)
     three = vitals.experiment("greeting", {"plain": 1, "emoji": 1, "song": 1})
     first = {phone(i): of(three, phone(i)) for i in range(40)}
@@ -204,7 +204,7 @@ def test_both_ids_of_a_person_agree_at_once(vitals: ListeningVitals) -> None:
 
 
 def test_an_id_that_appears_later_changes_no_variant(store: Store) -> None:
-    """Exposed by phone alone; then a webhook shows phone and business-scoped id; then that id alone."""
+    """Exposed by phone alone. Then a webhook shows phone and business-scoped id. Then that id alone."""
     vitals = ListeningVitals(store)
     greeting = vitals.experiment("greeting", VARIANTS)
     first = [of(greeting, phone(index)) for index in range(40)]
@@ -218,7 +218,7 @@ def test_an_id_that_appears_later_changes_no_variant(store: Store) -> None:
 
 
 def test_two_exposed_contacts_that_are_one_person_agree_from_then_on(store: Store) -> None:
-    """Each id had its own variant; the person has one, on every worker that sees both ids, and after a restart."""
+    """Each id had its own variant. The person has one, on every worker that sees both ids, and after a restart."""
     vitals = ListeningVitals(store)
     greeting = vitals.experiment("greeting", VARIANTS)
     for index in range(20):
@@ -250,7 +250,7 @@ def test_the_same_person_on_two_numbers_is_two_contacts(vitals: ListeningVitals)
 
 
 def test_without_a_contact_the_control_is_given(vitals: ListeningVitals) -> None:
-    """The first variant that has a weight; it is counted as a problem, not as an exposure."""
+    """The first variant that has a weight. It is counted as a problem, not as an exposure."""
     assert vitals.experiment("greeting", {"none": 0, "plain": 1, "emoji": 5}).variant() == "plain"
     assert vitals.heard(Exposed) == []
     assert vitals.problems("no_contact") == 1
@@ -273,7 +273,7 @@ class Away:
 
 @pytest.mark.parametrize("key", ["0123456789abcdef", None])
 def test_while_the_store_is_away_the_control_is_given_and_nobody_is_exposed(key: str | None) -> None:
-    """Who has a variant cannot be known; whom this process knows already keeps theirs, and newcomers come later."""
+    """Who has a variant cannot be known. Whom this process knows already keeps theirs, and newcomers come later."""
     vitals = ListeningVitals(identity_key=key)
     greeting = vitals.experiment("greeting", {"plain": 1, "emoji": 10_000})
     assert of(greeting, PHONE) == "emoji"

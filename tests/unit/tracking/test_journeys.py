@@ -168,7 +168,7 @@ def test_a_step_that_raises_is_reached_and_not_advanced(vitals: ListeningVitals,
     ],
 )
 def test_code_ends_a_run(vitals: ListeningVitals, order: Journey, end: Any, outcome: str) -> None:
-    """Once; without an open run it does nothing, and the next step begins another run."""
+    """Once. Without an open run it does nothing, and the next step begins another run."""
     end(order)
     order.reach("menu", **WHO)
     vitals.time.advance(40.0)
@@ -252,7 +252,7 @@ def test_ids_that_are_numbers_are_taken(vitals: ListeningVitals, order: Journey)
 
 
 def test_calls_of_one_moment_keep_their_order(vitals: ListeningVitals, order: Journey) -> None:
-    """A clock may tick every 16 ms; what the code said first was first."""
+    """A clock may tick every 16 ms. What the code said first was first."""
     for _ in range(3):
         order.restart(**WHO)
         order.reach("menu", **WHO)
@@ -273,7 +273,7 @@ def test_a_clock_that_is_set_back_is_believed(vitals: ListeningVitals, order: Jo
 
 
 def test_a_named_contact_goes_before_the_one_of_the_context(vitals: ListeningVitals, order: Journey) -> None:
-    """Phone or business-scoped id; the number is that of the context where it is not given."""
+    """Phone or business-scoped id. The number is that of the context where it is not given."""
     with vitals.receive(item()):
         order.reach("menu", contact=OTHER_PHONE)
         order.reach("menu", contact=USER, phone_number_id="1")
@@ -288,7 +288,7 @@ def test_the_number_of_the_settings_is_the_last_resort() -> None:
 
 
 def test_in_a_batch_the_arguments_decide(vitals: ListeningVitals, order: Journey) -> None:
-    """Positional or by keyword; the context adds the ids that the argument does not show."""
+    """Positional or by keyword. The context adds the ids that the argument does not show."""
     handle: Any = order.step("menu")(lambda *_, **__: None)
     first, second = item(user=USER), item(OTHER_PHONE)
     with vitals.receive(first, second):

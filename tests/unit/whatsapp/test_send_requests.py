@@ -42,7 +42,7 @@ ACCEPTED = json.dumps(
 
 
 def body(**more: Any) -> dict[str, Any]:
-    """Return the body of a text message; keywords replace or add fields, None takes them away."""
+    """Return the body of a text message. Keywords replace or add fields, None takes them away."""
     fields = {"messaging_product": "whatsapp", "to": PHONE, "type": "text", "text": {"body": "hi"}} | more
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -170,7 +170,7 @@ def test_an_odd_template_is_no_error(odd: object) -> None:
 
 @pytest.mark.parametrize(("fields", "expected"), [({}, "text"), ({"template": {"name": "x"}}, "template")])
 def test_a_body_without_a_type_has_the_api_s_default(fields: dict[str, Any], expected: str) -> None:
-    """`type` may be left out for text; a template shows itself."""
+    """`type` may be left out for text. A template shows itself."""
     assert recognised(body(type=None, **fields)).type == expected
 
 
@@ -201,7 +201,7 @@ def test_a_body_without_a_type_has_the_api_s_default(fields: dict[str, Any], exp
     ],
 )  # fmt: skip
 def test_an_answer_says_what_it_can(content: bytes | None, answer: send_requests.SendAnswer) -> None:
-    """Ids and code are read where they are; any other body says nothing."""
+    """Ids and code are read where they are. Any other body says nothing."""
     assert send_requests.read_answer(content) == answer
 
 
@@ -317,7 +317,7 @@ def test_a_template_for_the_contact_being_handled_is_a_reply(seen: Seen) -> None
 
 
 def test_the_kind_is_decided_after_the_answer_is_in(seen: Seen) -> None:
-    """`to` may spell the number of the contact being handled another way; only the answer names the contact."""
+    """`to` may spell the number of the contact being handled another way. Only the answer names the contact."""
     content = f'{{"contacts": [{{"wa_id": "{PHONE}"}}], "messages": [{{"id": "wamid.m"}}]}}'.encode()
     with handling():
         assert seen.send(template(to="0015550009999"), content=content).kind == "reply"
@@ -354,7 +354,7 @@ def test_a_tag_decides_between_reply_and_campaign_only(
 
 
 def test_a_tag_may_name_the_actor_alone(seen: Seen) -> None:
-    """A person's send through the API is a person's; its kind is still detected."""
+    """A person's send through the API is a person's. Its kind is still detected."""
     with context.tagged(Tag(None, "human")):
         event = seen.send(template())
     assert (event.kind, event.tagged, event.actor) == ("campaign", False, "human")

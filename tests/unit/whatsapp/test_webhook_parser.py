@@ -118,7 +118,7 @@ def test_two_messages_or_two_contacts_make_no_aliases() -> None:
 
 
 def test_one_status_takes_its_missing_id_from_the_only_contact() -> None:
-    """A status may show the phone and its contact the user id; a contact with another phone is somebody else."""
+    """A status may show the phone and its contact the user id. A contact with another phone is somebody else."""
     status = {"id": "wamid.1", "status": "sent", "recipient_id": ADA}
     assert ids(webhook_parser.decode(post(statuses=[status], contacts=[{"user_id": ADA_ID}]))) == [(ADA, ADA_ID)]
     other = [{"wa_id": GRACE, "user_id": GRACE_ID}]
@@ -126,7 +126,7 @@ def test_one_status_takes_its_missing_id_from_the_only_contact() -> None:
 
 
 def test_a_message_that_names_nobody_belongs_to_the_only_contact() -> None:
-    """With one item and one contact there is no doubt; with two items there is."""
+    """With one item and one contact there is no doubt. With two items there is."""
     nameless = {"id": "wamid.1", "type": "contacts", "contacts": []}
     contacts = [{"wa_id": ADA, "user_id": ADA_ID}]
     event = one(post(messages=[nameless], contacts=contacts))
@@ -145,7 +145,7 @@ def test_a_failed_status_may_name_its_person_in_contacts_alone() -> None:
 
 
 def test_a_number_that_is_an_id_is_read_as_text() -> None:
-    """Ids that come as integers are the same ids; other types are no ids."""
+    """Ids that come as integers are the same ids. Other types are no ids."""
     event = one(
         post(messages=[message(**{"from": int(ADA), "from_user_id": [1], "id": 12})], metadata={"phone_number_id": 9})
     )
@@ -166,7 +166,7 @@ def test_an_echo_is_about_the_one_it_went_to() -> None:
 
 
 def system(**more: Any) -> list[Any]:
-    """Return the events of a system message; keywords go to its `system`, or to the item if they begin with `from`."""
+    """Return the events of a system message. Keywords go to its `system`, or to the item if they begin with `from`."""
     item = {key: value for key, value in more.items() if key.startswith("from")}
     body = {key: value for key, value in more.items() if key not in item}
     webhook = webhook_parser.decode(post(messages=[{"id": "wamid.1", "type": "system", "system": body, **item}]))
@@ -182,7 +182,7 @@ def test_a_changed_number_links_the_old_ids_to_the_new() -> None:
 
 
 def test_a_changed_user_id_links_the_previous_one() -> None:
-    """The previous user id or the phone is the person; the message itself is theirs too."""
+    """The previous user id or the phone is the person. The message itself is theirs too."""
     kind = {"type": "user_changed_user_id", "user_id": GRACE_ID}
     assert system(**kind, previous_user_id=ADA_ID) == [("", ADA_ID), ("", ADA_ID, "", GRACE_ID)]
     assert system(**kind, wa_id=ADA) == [(ADA, ""), (ADA, "", "", GRACE_ID)]
@@ -226,7 +226,7 @@ def test_the_older_form_names_the_earlier_number_under_customer(sender: dict[str
 
 @pytest.mark.parametrize("name", ["page", "instagram", "user", "permissions", "", "WhatsApp_Business_Account", 5, []])
 def test_a_webhook_of_another_object_is_foreign_and_never_malformed(name: Any) -> None:
-    """Meta sends several products to one address; an entry of Messenger has no `changes`."""
+    """Meta sends several products to one address. An entry of Messenger has no `changes`."""
     entries: list[Any] = [[{"id": "1", "messaging": [{}]}], [{"changed_fields": ["name"]}], {}, None]
     for entry in entries:
         webhook = webhook_parser.decode(json.dumps({"object": name, "entry": entry}).encode(), 5.0)
@@ -242,7 +242,7 @@ def test_a_webhook_without_an_object_is_whatsapps(name: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["payment", "call", "PAYMENT", "order"])
 def test_a_status_of_another_type_is_no_message_status(kind: str) -> None:
-    """A payment's status has the id of the order message; it is neither counted nor malformed."""
+    """A payment's status has the id of the order message. It is neither counted nor malformed."""
     status = {"id": "wamid.1", "status": "failed", "recipient_id": ADA, "type": kind, "payment": {"reference_id": "r"}}
     webhook = webhook_parser.decode(post(statuses=[status, {**status, "type": "message"}, {**status, "type": None}]))
     assert (len(webhook.events), webhook.malformed) == (2, 0)
@@ -285,7 +285,7 @@ def standby_echo(**body: Any) -> Webhook:
 
 
 def test_an_echo_under_standby_is_read_from_the_body_of_its_send() -> None:
-    """It has the shape of a send; who sent it is not known."""
+    """It has the shape of a send. Who sent it is not known."""
     for to, person in (({"to": ADA}, (ADA, "")), ({"recipient": ADA_ID}, ("", ADA_ID))):
         (event,) = standby_echo(type="text", **to).events
         assert isinstance(event, Echo)
@@ -353,7 +353,7 @@ def test_nothing_under_standby_is_joined_to_a_stranger() -> None:
     ],
 )
 def test_only_errors_says_that_there_is_no_content(item: dict[str, Any], only_errors: bool) -> None:  # noqa: FBT001 - a column
-    """A message with errors and without the key of its type holds nothing; an unsupported one is a person's."""
+    """A message with errors and without the key of its type holds nothing. An unsupported one is a person's."""
     assert one(post(messages=[item])).only_errors is only_errors
 
 
@@ -365,7 +365,7 @@ def test_of_needs_the_key_of_the_type() -> None:
 
 
 def test_words_of_open_lists_pass_and_are_cut() -> None:
-    """Types and statuses are Meta's to extend; 10 MB of text are not a type."""
+    """Types and statuses are Meta's to extend. 10 MB of text are not a type."""
     assert one(post(messages=[message(type="hologram")])).type == "hologram"
     assert one(post(messages=[message(type="x" * 1000)])).type == "x" * 64
     assert one(post(statuses=[{"id": "wamid.1", "status": "Teleported"}])).status == "teleported"
@@ -402,7 +402,7 @@ def test_errors_in_an_odd_form_give_no_code(errors: Any) -> None:
     ],
 )
 def test_timestamps_are_seconds_or_nothing(value: Any, seconds: int | None) -> None:
-    """Text and numbers of seconds are taken; milliseconds, junk and booleans are no timestamp."""
+    """Text and numbers of seconds are taken. Milliseconds, junk and booleans are no timestamp."""
     assert schema.seconds(value) == seconds
     assert one(post(messages=[message(timestamp=value)])).timestamp == seconds
 
@@ -443,7 +443,7 @@ def test_fields_about_people_but_not_their_messages_are_only_counted(field: str)
     ],
 )
 def test_an_unknown_field_is_an_account_event_under_a_harmless_name(field: str, name: str) -> None:
-    """Tomorrow's fields are kept by name; free text is not."""
+    """Tomorrow's fields are kept by name. Free text is not."""
     webhook = webhook_parser.decode(post(field, x=1))
     assert webhook.fields == {(name, False): 1}
     assert [e.field for e in webhook.events if isinstance(e, AccountEvent)] == [name]
@@ -515,7 +515,7 @@ def test_bad_entries_and_changes_are_counted_one_by_one() -> None:
      b"\xff\xfe\x00", b"{'entry': []}", b'{"entry": []} x', b'{"entry": [' + b"9" * 5000],
 )  # fmt: skip
 def test_what_holds_no_list_of_entries_is_undecodable(body: bytes) -> None:
-    """Neither junk nor other JSON is a webhook; nothing of it is counted."""
+    """Neither junk nor other JSON is a webhook. Nothing of it is counted."""
     assert webhook_parser.decode(body, 5.0) == Webhook(result="undecodable", received=5.0)
 
 
@@ -527,7 +527,7 @@ def test_a_lone_surrogate_costs_nothing() -> None:
 
 
 def test_bytes_that_are_no_text_cost_only_what_needs_them() -> None:
-    """Invalid UTF-8 in a part that is skipped stops no message; an account event whose value holds it is malformed."""
+    """Invalid UTF-8 in a part that is skipped stops no message. An account event whose value holds it is malformed."""
     broken = post(messages=[message(text={"body": "HERE"})]).replace(b"HERE", b"\xff")
     assert one(broken).id == "wamid.1"
     errors = one(post(messages=[message(errors=[{"code": 1}], text={"body": "HERE"})]).replace(b"HERE", b"\xff"))

@@ -75,7 +75,7 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
 @settings(max_examples=400)
 @given(bodies, st.booleans())
 def test_no_json_makes_it_raise(body: Any, ascii_only: bool) -> None:  # noqa: FBT001 - hypothesis fills it in
-    """Bodies that are almost webhooks are read as far as they go; a list of entries is always accepted."""
+    """Bodies that are almost webhooks are read as far as they go. A list of entries is always accepted."""
     webhook = webhook_parser.decode(json.dumps(body, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"))
     check(webhook)
     accepted = isinstance(body, dict) and isinstance(body.get("entry"), list)
