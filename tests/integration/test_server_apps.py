@@ -118,6 +118,33 @@ def test_an_application_that_runs_already_is_refused(kind: ServerDoor, door: typ
         instrument_app(door(), app)
 
 
+def test_a_part_of_another_application_of_aiohttp_is_refused_with_a_sentence(door: type[DoorVitals]) -> None:
+    """What the sentence advises works."""
+    vitals, kind = door(), AiohttpDoor()
+    outer, inner = web.Application(), kind.app(accept)
+    outer.add_subapp("/bots", inner)
+    with pytest.raises(
+        RuntimeError, match="call instrument_app for the outer application, with the whole webhook_path"
+    ):
+        instrument_app(vitals, inner)
+    instrument_app(vitals, outer, webhook_path="/bots/webhook")
+    assert kind.call(outer, [BODY], path="/bots/webhook").pieces == [b"ok"]
+    assert vitals.results == ["accepted"]
+
+
+def test_an_application_of_aiohttp_may_be_instrumented_while_it_starts(door: type[DoorVitals]) -> None:
+    """Its middlewares are fixed only afterwards."""
+    vitals, kind = door(), AiohttpDoor()
+    app = kind.app(accept)
+
+    async def start(app: web.Application) -> None:
+        instrument_app(vitals, app)
+
+    app.on_startup.append(start)
+    kind.call(app, [BODY])
+    assert vitals.results == ["accepted"]
+
+
 def test_a_webhook_path_that_never_matches_is_told_once(
     kind: ServerDoor, door: type[DoorVitals], caplog: pytest.LogCaptureFixture
 ) -> None:

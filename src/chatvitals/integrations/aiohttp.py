@@ -63,12 +63,17 @@ def instrument(vitals: MountableVitals, app: web.Application, webhook_path: str,
     """Put the middleware before all others of an application.
 
     Raises:
-        RuntimeError: the application has started already.
+        RuntimeError: the application has started already, or is part of another one.
         ValueError: the application answers `metrics_path` itself.
 
     """
     if app.frozen:
         raise RuntimeError(_http.started_sentence())
+    if app.pre_frozen:
+        raise RuntimeError(
+            "add_subapp has fixed the middlewares of this application: call instrument_app for the outer application, "
+            "with the whole webhook_path, such as '/bots/webhook'"
+        )
     if metrics_path is not None and _serves(app, metrics_path):
         raise ValueError(_http.taken_sentence(metrics_path))
     app.middlewares.insert(0, middleware(vitals, webhook_path=webhook_path, metrics_path=metrics_path))
