@@ -244,3 +244,13 @@ def test_a_merge_keeps_the_richest_evidence_of_a_reply_that_waits(richer_first: 
     one.pending, two.pending = ([call], [status]) if richer_first else ([status], [call])
     identity.merge(one, two, Measurements())
     assert one.pending == [call]
+
+
+def test_a_merge_keeps_one_exposure_of_each_experiment_with_the_outcomes_of_both() -> None:
+    """Each outcome counts once per contact, and this is one contact now."""
+    one, two = ContactState(phone_number_id=NUMBER), ContactState(phone_number_id=NUMBER)
+    one.exposures = (Exposure("greeting", "a", "", ("goal",)),)
+    two.exposures = (Exposure("greeting", "b", "", ("goal", "handover")), Exposure("tone", "plain", ""))
+    identity.merge(one, two, Measurements())
+    assert [(each.experiment, each.variant) for each in one.exposures] == [("greeting", "a"), ("tone", "plain")]
+    assert one.exposures[0].outcomes == ("goal", "handover")

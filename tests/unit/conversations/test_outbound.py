@@ -328,3 +328,13 @@ def test_an_echo_that_is_no_message_overrules_no_call(kind: str) -> None:
     world.types(3, "r1", kind)
     world.at(20)
     assert world.ended() == {"answered": 1}
+
+
+def test_an_echo_from_the_future_is_taken_as_received_and_counted() -> None:
+    """A phone's clock may be wrong. No negative time comes of it."""
+    world = World()
+    world.hears(0, "m1")
+    world.types(20, "e1", ts=500)
+    world.at(60)
+    assert world.count(catalogue.CLOCK_SKEWS) == 1
+    assert world.ended() == {"answered": 1}

@@ -52,3 +52,15 @@ def test_a_known_category_is_updated_when_no_further_category_fits() -> None:
     world.at(150)
     assert world.count(catalogue.OPT_OUTS, "marketing_messages") == 1
     assert world.count(catalogue.OPT_INS, "marketing_messages") == 1
+
+
+def test_a_preference_from_the_future_is_taken_as_received_and_counted() -> None:
+    """Else a wrong clock would block every later choice of this person."""
+    world = World()
+    world.prefers(10, "stop", ts=9000)
+    world.at(30)
+    world.prefers(40, "resume")
+    world.at(60)
+    assert world.count(catalogue.CLOCK_SKEWS) == 1
+    assert world.count(catalogue.OPT_OUTS) == 1
+    assert world.count(catalogue.OPT_INS) == 1

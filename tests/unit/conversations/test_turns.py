@@ -405,3 +405,16 @@ def test_a_refused_campaign_is_no_failed_answer() -> None:
     world.at(2 * DAY)
     assert world.ended() == {"unanswered": 1}
     assert world.count(catalogue.SENDS, "campaign", "rejected") == 1
+
+
+def test_a_person_s_reply_that_is_known_late_ends_no_handover_after_it() -> None:
+    """The person typed it before the bot gave up."""
+    world = World()
+    world.hears(0, "m1")
+    world.calls(40, "handover")
+    world.at(60)
+    world.types(65, "e1", ts=20)
+    world.at(90)
+    assert world.ended() == {"answered": 1}
+    assert world.count(catalogue.HANDOVERS_OPEN) == 1
+    assert world.observed(catalogue.HUMAN_FIRST_RESPONSE) == (0, 0)

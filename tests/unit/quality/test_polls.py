@@ -8,7 +8,7 @@ import pytest
 
 from chatvitals.events import Poll, PollerState
 from chatvitals.quality import polls, state
-from chatvitals.quality.state import Flags, Quality
+from chatvitals.quality.state import Account, Flags, Quality
 from tests.helpers.quality_bench import N1, N2, NOW, W1, Bench
 
 OFFER = {"name": "offer", "language": "en", "status": "APPROVED", "quality_score": "GREEN"}
@@ -212,3 +212,11 @@ def test_the_newer_of_a_number_s_and_its_account_s_node_tells_the_account_s_heal
     blocked = {"entities": [{"entity_type": "WABA", "id": "1", "can_send_message": "BLOCKED"}]}
     bench.poll(account={"id": W1, "health_status": blocked}, received=account_at)
     assert bench.differs({'health_status{entity="waba"}': shown}) == []
+
+
+def test_an_older_restriction_that_comes_late_replaces_no_newer_end() -> None:
+    """Webhooks may overtake each other."""
+    account = Account()
+    account.restrict("RESTRICTED_UTILITY_TEMPLATES", 200.0, 900.0)
+    account.restrict("RESTRICTED_UTILITY_TEMPLATES", 100.0, 500.0)
+    assert account.in_force(300.0) == {"RESTRICTED_UTILITY_TEMPLATES": 900.0}
