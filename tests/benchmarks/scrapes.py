@@ -211,8 +211,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.sched_setaffinity(0, {1})
     options.missed = []
     others = Others()
-    for line in rows(options):
-        print(line, flush=True)  # noqa: T201
+    try:
+        for line in rows(options):
+            print(line, flush=True)  # noqa: T201
+    except RuntimeError as error:
+        print(f"There is no verdict: {error}.", file=sys.stderr)  # noqa: T201
+        return 2
     complaint = others.complaint()
     if complaint:
         print(f"\n{complaint}")  # noqa: T201

@@ -231,7 +231,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             subjects |= {"memory": "memory:", "Redis": server.fresh_url()}
             if options.workers:
                 del subjects["memory"]  # each worker would have a store of its own
-            found = measure(subjects, options)
+            try:
+                found = measure(subjects, options)
+            except RuntimeError as error:
+                print(f"There is no verdict: {error}.", file=sys.stderr)  # noqa: T201
+                return 2
     complaint = others.complaint()
     print(markdown(found, verdict=not complaint))  # noqa: T201 - a command prints
     if complaint:

@@ -1,6 +1,7 @@
 """Write the generated parts of the documents: `python -m tests.helpers.readme`, with `--benchmark` too.
 
-`--benchmark` measures the benchmark's table anew, in about a minute. On a busy machine its ratios are less precise.
+`--benchmark` measures all tables of tests/README.md anew, in about eight minutes; with `--million` also the table of a
+million contacts, in some ten minutes more. On a busy machine there are numbers without verdicts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import inspect
 import itertools
 import platform
 import re
+import subprocess
 import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -22,6 +24,13 @@ PATH = ROOT / "README.md"
 COOKBOOK = ROOT / "examples/README.md"
 CONTRACT = ROOT / "src/chatvitals/conversations/README.md"
 TESTS = ROOT / "tests/README.md"
+BENCHMARKS = {
+    "sockets": ("--rounds", "2", "--seconds", "8"),
+    "scrapes": ("--numbers", "10"),
+    "start": (),
+}
+"""Options of the benchmarks that print their own part of tests/README.md, by name."""
+SCALE = ("--million", "--stores", "memory", "sqlite", "redis")
 _MOST_SHOWN = 8  # values of a setting that is a list
 
 
@@ -86,6 +95,15 @@ def _benchmark_part() -> str:
     )
 
 
+def _printed_part(name: str, options: tuple[str, ...]) -> str:
+    """Return what a benchmark prints, below its command. An exit status of 1 only says that a budget is missed."""
+    arguments = ["-m", f"tests.benchmarks.{name}", *options]
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode not in {0, 1} or not done.stdout:
+        raise SystemExit(f"the benchmark {name} cannot be measured here: {done.stderr.strip()}")
+    return f"From `.venv/bin/python {' '.join(arguments)}`:\n\n{done.stdout.strip()}"
+
+
 def _marks(name: str) -> tuple[str, str]:
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
@@ -99,7 +117,11 @@ def main() -> None:
     _write(CONTRACT, "catalogue", catalogue_part())
     _write(COOKBOOK, "settings", settings_part())
     if "--benchmark" in sys.argv[1:]:
+        for name, options in BENCHMARKS.items():
+            _write(TESTS, name, _printed_part(name, options))
         _write(TESTS, "benchmark", _benchmark_part())
+    if "--million" in sys.argv[1:]:
+        _write(TESTS, "scale", _printed_part("scale", SCALE))
 
 
 if __name__ == "__main__":

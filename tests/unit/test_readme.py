@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.helpers import readme, snippets
 
 if TYPE_CHECKING:
@@ -60,6 +62,15 @@ def test_the_benchmark_names_its_command_and_every_verdict() -> None:
     rows = [line.split(" | ") for line in part.splitlines() if line.startswith("| ") and "| what |" not in line]
     assert len([row for row in rows if row[2]]) >= 9
     assert all(row[3] in {"met", "**budget not met**"} for row in rows if row[2])
+
+
+@pytest.mark.parametrize("name", [*readme.BENCHMARKS, "scale"])
+def test_each_benchmark_stands_below_its_command(name: str) -> None:
+    """`python -m tests.helpers.readme --benchmark` measures them anew, and `--million` the scale."""
+    first, _, table = readme.part(readme.TESTS.read_text(), name).partition("\n\n")
+    options = readme.SCALE if name == "scale" else readme.BENCHMARKS[name]
+    assert first == f"From `.venv/bin/python {' '.join(('-m', f'tests.benchmarks.{name}', *options))}`:"
+    assert table.startswith("| " if name != "start" else "import chatvitals adds")
 
 
 def test_the_quick_start_counts_a_signed_webhook_and_its_reply(tmp_path: Path) -> None:

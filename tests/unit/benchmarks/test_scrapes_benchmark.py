@@ -53,6 +53,21 @@ def test_a_machine_that_lacks_something_is_told_in_a_sentence(monkeypatch: pytes
     assert conditions.missing([]).startswith("This benchmark needs two cores")
 
 
+def test_a_bot_that_does_not_keep_up_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback, and no verdict."""
+
+    def fails(_: object) -> list[str]:
+        raise RuntimeError("the server did not keep up")
+
+    monkeypatch.setattr(scrapes, "missing", lambda *_: "")
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *_: None)
+    monkeypatch.setattr(scrapes, "rows", fails)
+    assert scrapes.main([]) == 2
+    assert capsys.readouterr().err == "There is no verdict: the server did not keep up.\n"
+
+
 def test_a_busy_machine_gets_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the CPU time of other processes counts, not that of the benchmark itself."""
     now, busy, own = [0.0], [0.0], [0.0]

@@ -33,6 +33,12 @@ def test_a_missed_budget_is_said() -> None:
     ]
 
 
+def test_ratios_stand_first_in_the_table() -> None:
+    """They say the same on a quick machine and on a slow one."""
+    table = webhook.markdown([Row("time", 3.25, "µs", 12), Row("ratio", 0.2, "", 1)])
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == ["| ratio", "| time"]
+
+
 def test_differences_are_taken_within_a_round() -> None:
     """A slow round of the machine is slow for all, and cancels out."""
     assert added([11.0, 101.0, 12.0], [1.0, 91.0, 3.0]) == pytest.approx((10.0, 10.0))
