@@ -6,20 +6,26 @@ import errno
 import os
 import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chatvitals.stores.base import StoreMistakeError, StoreUnavailableError
 from chatvitals.stores.kinds import file_of, kind_of
+from chatvitals.stores.timeouts import LookupDeadline
+
+if TYPE_CHECKING:
+    from chatvitals.stores.base import Store
 
 _PERMANENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR})
 _PROBE: Final = "chatvitals"
+_PATIENCE: Final = 0.5  # seconds; a mistake that takes longer to find is logged later
 
 
 def refuse_mistakes(url: str) -> None:
     """Check a store where the bot starts. A store that is only away for now passes.
 
-    It reads an existing store, and writes nothing. A Redis is waited for a second or two.
+    It reads an existing store, and writes nothing. A store on another host is waited for half a second at most.
 
     Args:
         url: the checked setting `store`.
@@ -37,13 +43,22 @@ def refuse_mistakes(url: str) -> None:
         _refuse_path(path)
         if not path.exists():
             return
-    with closing(kind.open(url, False)) as store:
-        try:
-            store.document(_PROBE)
-        except StoreMistakeError:
-            raise
-        except StoreUnavailableError:  # it may be there in a minute
-            return
+    store = kind.open(url, False)
+    look_up = partial(_look_up, store)
+    try:
+        if store.remote:
+            LookupDeadline(_PATIENCE).run(look_up)
+        else:
+            look_up()
+    except StoreMistakeError:
+        raise
+    except StoreUnavailableError:  # it may be there in a minute
+        return
+
+
+def _look_up(store: Store) -> None:
+    with closing(store):
+        store.document(_PROBE)
 
 
 def _refuse_path(path: Path) -> None:

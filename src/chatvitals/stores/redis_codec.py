@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 from functools import lru_cache
-from math import inf, nan
+from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +26,7 @@ _KEPT_SECONDS = 98 * 86_400  # default time to keep a state
 _NAMES_KEPT = 50_000
 _CELLS_AT_ONCE = 200
 _LINK = ord("L")
+_KEY_SIZE = 8
 
 _encode = msgspec.msgpack.Encoder().encode
 _rows = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -53,10 +54,10 @@ def rows(packed: bytes, versions: dict[int, bytes]) -> dict[int, Row]:
     found: dict[int, Row] = {}
     head, size = _head.unpack_from, _head.size
     for record in _rows(packed):
-        pacing.give_way()
-        key, version, kind = head(record)
+        key, version, kind = head(record.ljust(size, b"\0"))  # a shorter row is somebody else's and unreadable
         versions.setdefault(key, version)
-        found[key] = int.from_bytes(record[size:], "little", signed=True) if kind == _LINK else record[size:]
+        row = record[size:]
+        found[key] = int.from_bytes(row, "little", signed=True) if kind == _LINK and len(row) == _KEY_SIZE else row
     return found
 
 
@@ -101,7 +102,11 @@ def _value(text: bytes) -> float:
 
 def marks(found: list[bytes]) -> dict[tuple[str, str], float]:
     """Return the times of a script's answer, in which names and values alternate."""
-    return {_mark(name): float(at) for name, at in zip(found[::2], found[1::2], strict=True)}
+    times: dict[tuple[str, str], float] = {}
+    for name, at in zip(found[::2], found[1::2], strict=True):
+        with suppress(msgspec.MsgspecError):  # somebody else's name
+            times[_mark(name)] = float(at)
+    return times
 
 
 def page(packed: bytes, times: bytes) -> dict[int, tuple[bytes, float]]:
@@ -113,10 +118,12 @@ def page(packed: bytes, times: bytes) -> dict[int, tuple[bytes, float]]:
 
 def all_marks(found: list[bytes]) -> dict[tuple[str, str, int], float]:
     """Return the marks of a script's answer, in which names, contacts and times alternate."""
-    return {
-        (*_mark(name), int.from_bytes(key, "little", signed=True)): float(at)
-        for name, key, at in zip(found[::3], found[1::3], found[2::3], strict=True)
-    }
+    times: dict[tuple[str, str, int], float] = {}
+    for name, key, at in zip(found[::3], found[1::3], found[2::3], strict=True):
+        with suppress(msgspec.MsgspecError):  # as above
+            if len(key) == _KEY_SIZE:
+                times[(*_mark(name), int.from_bytes(key, "little", signed=True))] = float(at)
+    return times
 
 
 class Packer:
@@ -139,7 +146,8 @@ class Packer:
             digests: digests of the documents that were read, empty where there was no document.
 
         Raises:
-            RefusedDataError: an amount is not finite. The script would stop there, after its first writes.
+            RefusedDataError: an amount is not finite, or a time is not a number. The script would stop there, after its
+                first writes.
 
         """
         keep = changes.ttls
@@ -147,6 +155,8 @@ class Packer:
         states: list[bytes] = []
         for key, (state, due) in changes.states.items():
             pacing.give_way()
+            if isnan(due):
+                raise RefusedDataError("the store refuses a due time that is not a number")
             seconds, known_by = keep.get(key, forever)
             aliases = keys(known_by)
             states += (_state(key, due, int(seconds), len(aliases), len(state)), aliases, state)
@@ -176,6 +186,8 @@ class Packer:
         return b"".join(parts)
 
     def _mark(self, kind: str, number: str, key: int, at: float | None) -> bytes:
+        if at is not None and isnan(at):
+            raise RefusedDataError(f"the store refuses a time of {kind} that is not a number")
         name = self._name((kind, number))
         return _marked(at is not None, key, at or 0.0, len(name)) + name
 

@@ -70,8 +70,8 @@ for _, key in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', ARGV[2], 'LIMIT', 
   if row and string.sub(row, 9, 9) == 'S' then
     rows[#rows + 1] = key .. row
   else
-    redis.call('ZREM', due, key)
     marks = marks or redis.call('SMEMBERS', base .. 'marks')
+    redis.call('ZREM', due, key)
     for _, name in ipairs(marks) do redis.call('ZREM', base .. 'm:' .. name, key) end
   end
 end
@@ -81,6 +81,8 @@ return packed(rows)
 
 # Each argument is a row of records, packed by `redis_codec`. A commit that took effect and is sent again after a
 # lost answer reports success and does nothing.
+# A script that stops at an error keeps its first writes. So the keys' types are checked before the first write, and a
+# cell that is not a number starts anew.
 COMMIT = (
     _HEAD
     + """
@@ -88,11 +90,18 @@ local token, writer, checks, states, links, removed, marks, adds, latest = unpac
 local documents, firsts, reads, dropped = unpack(ARGV, 11)
 local call, sub, unpacked = redis.call, string.sub, struct.unpack
 local memory = base .. 'w:' .. writer
+local cells, kept = base .. 'cells', base .. 'kept'
+local function is_foreign(name, kind)
+  local found = call('TYPE', name).ok
+  return found ~= kind and found ~= 'none'
+end
+if is_foreign(due, 'zset') or is_foreign(base .. 'marks', 'set') or is_foreign(cells, 'hash')
+  or is_foreign(kept, 'hash') then return redis.error_reply('WRONGTYPE other data') end
 if call('GET', memory) == token then return 'OK' end
 local absent = string.rep('\\0', 8)
 for i = 1, #checks, 16 do
   local version = call('GETRANGE', contacts .. sub(checks, i, i + 7), 0, 7)
-  if version == '' then version = absent end
+  version = version .. sub(absent, #version + 1)
   if version ~= sub(checks, i + 8, i + 15) then return 'CONFLICT' end
 end
 local at = 1
@@ -100,8 +109,17 @@ while at <= #reads do
   local name, digest
   name, at = unpacked('<I4c0', reads, at)
   digest, at = unpacked('<I4c0', reads, at)
-  local document = call('HGET', base .. 'kept', name)
+  local document = call('HGET', kept, name)
   if (document and redis.sha1hex(document) or '') ~= digest then return 'CONFLICT' end
+end
+at = 1
+while at <= #marks do
+  local size
+  size, at = unpacked('<I4', marks, at + 17)
+  if is_foreign(base .. 'm:' .. sub(marks, at, at + size - 1), 'zset') then
+    return redis.error_reply('WRONGTYPE other data')
+  end
+  at = at + size
 end
 call('SET', KEYS[1], '1')
 call('SET', memory, token, 'EX', 86400)
@@ -140,12 +158,13 @@ while at <= #marks do
   end
   at = at + size
 end
-local cells, kept = base .. 'cells', base .. 'kept'
 at = 1
 while at <= #adds do
   local amount, size
   amount, size, at = unpacked('<dI4', adds, at)
-  call('HINCRBYFLOAT', cells, sub(adds, at, at + size - 1), amount)
+  local name = sub(adds, at, at + size - 1)
+  local sum = redis.pcall('HINCRBYFLOAT', cells, name, amount)
+  if type(sum) == 'table' or math.abs(tonumber(sum)) == math.huge then call('HSET', cells, name, amount) end
   at = at + size
 end
 at = 1
@@ -153,8 +172,8 @@ while at <= #latest do
   local value, size
   value, size, at = unpacked('<dI4', latest, at)
   local name = sub(latest, at, at + size - 1)
-  local old = call('HGET', cells, name)
-  if not old or tonumber(old) < value then call('HSET', cells, name, value) end
+  local old = tonumber(call('HGET', cells, name) or '')
+  if not (old and old >= value and old < math.huge) then call('HSET', cells, name, value) end
   at = at + size
 end
 at = 1
@@ -203,13 +222,15 @@ return found
 """
 )
 
-# A page of contacts by the rank of their due time, with their rows and times.
+# A page of contacts with their rows and times, and the place of the next page. A contact that is there during the whole
+# scan is found, even if its due time moves meanwhile. It may be found twice.
 PAGE = (
     _HEAD
     + _PACK
     + """
 local rows, times = {}, {}
-local flat = redis.call('ZRANGE', due, ARGV[2], ARGV[3], 'WITHSCORES')
+local scanned = redis.call('ZSCAN', due, ARGV[2], 'COUNT', ARGV[3])
+local flat = scanned[2]
 for i = 1, #flat, 2 do
   local row = redis.call('GET', contacts .. flat[i])
   if row and string.sub(row, 9, 9) == 'S' then
@@ -217,7 +238,7 @@ for i = 1, #flat, 2 do
     times[#times + 1] = flat[i + 1]
   end
 end
-return {packed(rows), table.concat(times, ' '), #flat}
+return {packed(rows), table.concat(times, ' '), scanned[1]}
 """
 )
 
@@ -260,8 +281,8 @@ DOCUMENT = _HEAD + "return redis.call('HGET', base .. 'kept', ARGV[2])"
 KEEP_FIRST = (
     _HEAD
     + """
-redis.call('SET', KEYS[1], '1')
 redis.call('HSETNX', base .. 'kept', ARGV[2], ARGV[3])
+redis.call('SET', KEYS[1], '1')
 return redis.call('HGET', base .. 'kept', ARGV[2])
 """
 )
@@ -283,8 +304,9 @@ if held then
     ends, held_by = string.match(held, '^(%S+) (.*)$')
     given, theirs = 0, 0
   end
-  ends, given, theirs = tonumber(ends), tonumber(given), tonumber(theirs)
-  if held_by ~= holder and here < ends and here >= given - tolerance and now >= theirs - tolerance then return 0 end
+  ends, given, theirs = tonumber(ends or ''), tonumber(given), tonumber(theirs)
+  if ends and given and theirs and held_by ~= holder
+    and here < ends and here >= given - tolerance and now >= theirs - tolerance then return 0 end
 end
 redis.call('HSET', leases, name, string.format('=%.6f %.6f %.6f %s', here + seconds, here, now, holder))
 return 1

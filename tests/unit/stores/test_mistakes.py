@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from chatvitals.settings import SettingsError
 from chatvitals.stores.base import Changes, StoreMistakeError
 from chatvitals.stores.mistakes import refuse_mistakes
 from chatvitals.stores.sqlite import SQLiteStore
+from chatvitals.stores.timeouts import LookupDeadline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,3 +142,22 @@ def test_80_the_check_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", other, str(path)], check=True, timeout=30)
         assert path.with_name("c.db-wal").exists()
         assert store.cells()["chatvitals_webhooks_total", ("accepted",), 0] == 3.0
+
+
+def test_a_redis_that_does_not_answer_is_waited_for_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing accepts there, so that its own limit of a second for the connection would hold up the bot's start."""
+    asked: list[float] = []
+    run = LookupDeadline.run
+
+    def noted(self: LookupDeadline, look_up: Any) -> Any:
+        asked.append(self._seconds)
+        return run(self, look_up)
+
+    monkeypatch.setattr(LookupDeadline, "run", noted)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent:
+        refuse_mistakes(f"redis://127.0.0.1:{silent.getsockname()[1]}")
+    assert asked == [0.5]
+    for thread in threading.enumerate():
+        if thread.name == "chatvitals-look-up":
+            thread.join(10)
+            assert not thread.is_alive()
