@@ -91,6 +91,7 @@ class ContactBatch:
     def _load_people(self, keyed: Sequence[tuple[PersonEvent, tuple[int, ...]]]) -> None:
         first = {keys[0] for _, keys in keyed}
         for event, _ in keyed:
+            pacing.give_way()
             if type(event) is Send and event.handled:
                 first.update(self._handled_keys(event))
         if self._transaction.remote:  # unneeded rows are cheaper than another round trip
@@ -99,6 +100,7 @@ class ContactBatch:
         self._load(first)
         second: set[int] = set()
         for event, keys in keyed:
+            pacing.give_way()
             if len(keys) > 1:
                 second.update(self._unknown_aliases(keys[0], keys[1:]))
             if type(event) is IdentityChange:

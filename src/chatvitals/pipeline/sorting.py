@@ -91,6 +91,7 @@ def _person_events(webhook: Webhook, business: QualityBatch, measures: Measureme
         if type(event) in _NEEDS_A_PERSON and not event.wa_id and not event.user_id:  # type: ignore[union-attr]
             measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
         else:
+            pacing.give_way()
             if type(event) is Message and event.wa_id and business.is_own(event.wa_id):
                 event.own_number = True
             if webhook.trace and type(event) is Message:

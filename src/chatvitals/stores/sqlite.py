@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Row
 
 _BUSY_SECONDS = 2.0
-_MOST_PARAMETERS = 500
+_MOST_PARAMETERS = 250
 _DUMPED_AT_ONCE = 1000
 _WRITTEN_AT_ONCE = 16  # rows
 _BACKED_UP_AT_ONCE = 256  # pages
@@ -312,6 +312,7 @@ class _SQLiteTransaction:
             part = wanted[start : start + _MOST_PARAMETERS]
             marks = ",".join("?" * len(part))
             found |= self._read(f"SELECT key, row, due FROM contacts WHERE key IN ({marks})", part)  # noqa: S608 - question marks only
+            pacing.give_way()
         return found
 
     def due(self, now: float, limit: int) -> dict[int, bytes]:
