@@ -109,7 +109,7 @@ def test_a_bot_that_does_not_start_is_quoted(
 @pytest.mark.parametrize(
     ("duration", "scenario", "said"),
     [
-        (1.0, "stormy", "the scenarios are: calm, slow, outage, quality-drop"),
+        (1.0, "stormy", "The scenarios are: calm, slow, outage, quality-drop"),
         (-1.0, "calm", "number of seconds above 0"),
         (20.0, "quality-drop", "takes at least 36 s"),
     ],

@@ -218,7 +218,7 @@ def test_webhooks_that_stay_away(patient: Patient) -> None:
     assert seen(9_000.0)["state"] == "ok"
     assert seen(9_000.0)["found"] == "the last one came 17 min ago"
     assert seen(10_002.0)["found"] == "the last one came 0 s ago"
-    assert seen(10_002.0, unsigned=3.0)["found"] == "the last one came 0 s ago; 3 in total had no valid signature"
+    assert seen(10_002.0, unsigned=3.0)["found"] == "the last one came 0 s ago, and 3 in total had no valid signature"
     assert seen(2_000.0)["state"] == "attention"
     assert seen(2_000.0)["found"] == "the last one came 2 h ago"
     assert seen(None)["found"] == "no webhook has ever come"
@@ -297,7 +297,7 @@ def test_a_redis_that_is_well(patient: Patient, redis_url: str) -> None:
     patient.environ["CHATVITALS_STORE"] = redis_url
     result = patient.doctor("--json")
     assert result.status == 0
-    assert result.finding("store")["found"].startswith("it answers, with maxmemory-policy noeviction")
+    assert result.finding("store")["found"].startswith("it answers, and its maxmemory-policy is noeviction")
     assert [found["state"] for found in result.findings("clock")] == ["ok", "ok"]
 
 
@@ -334,7 +334,7 @@ def test_a_cluster_is_asked_where_the_store_is(patient: Patient, tmp_path: Path)
         assert (
             patient.doctor("--json")
             .finding("store")["found"]
-            .startswith("it answers, with maxmemory-policy noeviction")
+            .startswith("it answers, and its maxmemory-policy is noeviction")
         )
 
 

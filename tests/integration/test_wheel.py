@@ -97,7 +97,7 @@ def test_the_extra_all_holds_every_extra() -> None:
 
 _INIT = "import chatvitals; v = chatvitals.init(store='memory:', app_secret='s3cr3t'); "
 _ABSENT = {
-    "demo": (["-m", "chatvitals", "demo"], "the demo needs: pip install 'chatvitals[demo]'"),
+    "demo": (["-m", "chatvitals", "demo"], "The demo needs: pip install 'chatvitals[demo]'"),
     "doctor": (["-m", "chatvitals", "doctor"], "pip install 'chatvitals[graph]'"),
     "poller": (
         ["-c", f"{_INIT} v.watch_quality(access_token='t', waba_ids='1')"],
