@@ -77,10 +77,12 @@ class Server:
         """Send the second part once an answer to the first part comes, unless the answer ends the connection."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
             connection.sendall(first)
-            answer = connection.recv(65536)
+            answer = b""
+            while b"\r\n\r\n" not in answer and (piece := connection.recv(65536)):  # runserver sends line by line
+                answer += piece
             if b"connection: close" not in answer.lower():  # Flask's own server waits for ever for the end of the rest
                 connection.sendall(second)
-            return _MOVING.sub(b"", answer) + answers(connection)
+            return _MOVING.sub(b"", answer + received(connection))
 
     def leave(self, *pieces: bytes) -> bytes:
         """Send the pieces, close the sending side, and read what comes."""
@@ -100,12 +102,17 @@ class Server:
 
 
 def answers(connection: socket.socket) -> bytes:
+    """Return all that a server sends, without the headers that say something about the moment."""
+    return _MOVING.sub(b"", received(connection))
+
+
+def received(connection: socket.socket) -> bytes:
     """Return all that a server sends until it closes the connection."""
-    received = b""
+    found = b""
     with suppress(ConnectionError):  # closed with a reset, because the server did not read everything
         while piece := connection.recv(65536):
-            received += piece
-    return _MOVING.sub(b"", received)
+            found += piece
+    return found
 
 
 @contextmanager

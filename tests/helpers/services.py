@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _START_SECONDS = 10.0
+_PORTS = 3_000  # for each process of a test run
+_numbers = itertools.count(random.randrange(_PORTS))
 
 in_fast_test = False
 """Whether the running test is marked as fast, so that it may need no other program."""
@@ -36,11 +40,19 @@ def require(program: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of loopback that nobody listens on.
+
+    The system gives ports from 32768 on to clients. Such a port could be taken before its server starts, and a client
+    that waits for the server could even be given that port and connect to itself. So the ports here lie below. Each
+    process of a test run has its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    for _ in range(_PORTS):
+        port = 20_000 + worker * _PORTS + next(_numbers) % _PORTS
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port of loopback is free")
 
 
 def wait_until_listening(port: int, process: subprocess.Popen[bytes], seconds: float = _START_SECONDS) -> None:
