@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -32,11 +32,16 @@ def require(program: str) -> str:
         pytest.fail(f"a fast test needs no other program, and this test needs {program}: mark it as slow")
     found = shutil.which(program)
     if found is None:
-        reason = f"{program} is not installed"
-        if os.environ.get("CHATVITALS_REQUIRE_SERVICES") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_without(program)
     return found
+
+
+def skip_without(program: str) -> NoReturn:
+    """Skip the test that needs a program, or fail where `CHATVITALS_REQUIRE_SERVICES` is 1, as in CI."""
+    reason = f"{program} is not installed"
+    if os.environ.get("CHATVITALS_REQUIRE_SERVICES") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tests.helpers import services
 from tests.helpers.every_server import SERVERS, Server, chunked, head, is_installed, running, webhook
 from tests.helpers.every_server_bot import METRICS
 
@@ -53,7 +54,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Each server, twice."""
     name = request.param
     if not is_installed(name):
-        pytest.skip(f"{name} is not installed")
+        services.skip_without(name)
     folder = tmp_path_factory.mktemp("servers")
     with ExitStack() as stack:
         watched, bare = (stack.enter_context(running(name, folder, bare=bare)) for bare in (False, True))
