@@ -53,13 +53,15 @@ class Handling:
     minutes after its end, and not in a worker that has gone on to the next webhook (tests/safety/README.md 79).
     """
 
-    __slots__ = ("_contacts", "_ended", "_owner", "_serial", "source", "trace")
+    __slots__ = ("_contacts", "_ended", "_owner", "_serial", "outer", "source", "trace")
 
     def __init__(self, contacts: tuple[ContactIds, ...] = (), trace: bytes = b"") -> None:
         self.source: Source | None = None
         """The object that knows the contacts, once there is a body."""
         self.trace = trace
         """The context of the webhook's span from `spans.packed`. It is empty where nothing is traced."""
+        self.outer: Handling | None = None
+        """The handling of the same webhook by another `Vitals`. It serves where this one refuses the webhook."""
         self._contacts = contacts
         self._owner = _runner()
         self._serial = next(_serials)
@@ -71,12 +73,15 @@ class Handling:
         if self._serial != _serials.last and self._is_elsewhere() and not self._is_ours():
             return ()
         source = self.source
-        return self._contacts if source is None else source.contacts
+        if source is None:
+            return self._contacts
+        return source.contacts or self._outer_contacts(source)
 
     @property
     def refusal(self) -> str:
         """The reason why the webhook does not count. It is empty where it counts."""
-        return "" if self.source is None else self.source.refusal
+        refusal = "" if self.source is None else self.source.refusal
+        return refusal if self.outer is None or not refusal else self.outer.refusal
 
     @property
     def ended(self) -> bool:
@@ -86,6 +91,9 @@ class Handling:
     def end(self) -> None:
         """Record that the webhook has been handled."""
         self._ended = time.monotonic()
+
+    def _outer_contacts(self, source: Source) -> tuple[ContactIds, ...]:
+        return self.outer.contacts if self.outer is not None and source.refusal else ()
 
     def _is_elsewhere(self) -> bool:
         """Return whether the caller is not the task or thread that handled the webhook."""

@@ -1,6 +1,7 @@
 """The common part of task queues: a sealed text that names the contacts of a task.
 
-Only processes on the same store have the key, because queues write their content into logs and brokers.
+Only processes on the same store have the key, because queues write their content into logs and brokers. Several
+`Vitals` in one process write one part of the text each.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 KEY = "chatvitals"
 """The name under which a task carries the text."""
 _MOST_CONTACTS = 50  # of a batch; a longer text would cost the broker more than it is worth
+_MOST_PARTS = 4  # of one text
+_running: dict[str, ExitStack] = {}  # by task id, of all `Vitals`; one thread may run a task within a task
 
 
 class _Carried(msgspec.Struct, array_like=True):
@@ -50,10 +53,14 @@ class Carrier:
         self.guard = vitals.webhook_sink.guard
         self.where = where
         self._vitals = vitals
-        self._running: dict[str, ExitStack] = {}  # by task id: one thread may run a task within a task
 
-    def sealed(self) -> str | None:
-        """Return the current contacts and tag as a sealed text, or None where there are none."""
+    def sealed(self, before: object = None) -> str | None:
+        """Return the current contacts and tag as a sealed text, or None where there are none.
+
+        Args:
+            before: the text that the task carries already. The parts of other stores stay.
+
+        """
         with self.guard(self.where):
             contacts, tag = context.handled(), context.tag()
             if not contacts and tag == Tag():
@@ -63,30 +70,37 @@ class Carrier:
                 key = self._vitals._pipeline.hasher().sealing_key
             except StoreUnavailableError:
                 return None  # the task runs without; its sends still name their recipients
-            return sealing.seal(key, msgspec.msgpack.encode(carried))
+            others = [part for part in _parts(before) if self._unsealed(part) is None]
+            return " ".join([*others, sealing.seal(key, msgspec.msgpack.encode(carried))][-_MOST_PARTS:])
         return None
 
+    def has_part(self, text: object) -> bool:
+        """Return whether a text has a part that this store's key opens."""
+        with self.guard(self.where):
+            return any(self._unsealed(part) is not None for part in _parts(text))
+        return False
+
     def begin(self, task_id: str, text: object) -> None:
-        """Bind the contacts of a task until `end`."""
+        """Bind the contacts of a task until `end`. Another `Vitals` of this process may have bound them already."""
         with self.guard(self.where):
             if self._vitals.settings.hooks:
                 http_hooks.refresh()  # the task's module may have brought an HTTP client
-            carried = self._read(text)
+            carried = None if task_id in _running else self._read(text)
             if carried is not None:
-                stack = self._running[task_id] = ExitStack()
+                stack = _running[task_id] = ExitStack()
                 stack.enter_context(context.bound(Handling(tuple(carried.contacts), carried.trace)))
                 stack.enter_context(context.tagged(carried.tag))
 
     def end(self, task_id: str) -> None:
         """Release the binding."""
         with self.guard(self.where):
-            stack = self._running.pop(task_id, None)
+            stack = _running.pop(task_id, None)
             if stack is not None:
                 stack.close()
 
     def end_all(self) -> None:
         """Release all bindings."""
-        for task_id in list(self._running):
+        for task_id in list(_running):
             self.end(task_id)
 
     def commit(self, seconds: float) -> None:
@@ -104,16 +118,24 @@ class Carrier:
         self._vitals._undo_on_close(undo)
 
     def _read(self, text: object) -> _Carried | None:
-        if not isinstance(text, str):
-            return None
+        parts = _parts(text)
         try:
-            hasher = self._vitals._pipeline.hasher()
-            content = sealing.unseal(hasher.sealing_key, text)
-            if content is None and hasher.previous is not None:  # the task waited while the identity key changed
-                content = sealing.unseal(hasher.previous.sealing_key, text)
+            content = next((found for found in map(self._unsealed, parts) if found is not None), None)
         except StoreUnavailableError:
             return None
-        if content is None:
+        if content is not None:
+            return msgspec.msgpack.decode(content, type=_Carried)
+        if parts:
             self.guard.report(self.where, message="a task came with a contact that was sealed with another store's key")
-            return None
-        return msgspec.msgpack.decode(content, type=_Carried)
+        return None
+
+    def _unsealed(self, part: str) -> bytes | None:
+        hasher = self._vitals._pipeline.hasher()
+        content = sealing.unseal(hasher.sealing_key, part)
+        if content is None and hasher.previous is not None:  # the task waited while the identity key changed
+            content = sealing.unseal(hasher.previous.sealing_key, part)
+        return content
+
+
+def _parts(text: object) -> list[str]:
+    return text.split()[-_MOST_PARTS:] if isinstance(text, str) else []

@@ -49,7 +49,7 @@ class Doorway:
         Args:
             method: the method of the request.
             path: the path of the request.
-            seen: the sinks that count this request already.
+            seen: the deliveries of this request so far.
 
         """
         return method == "POST" and path in self.webhook_paths and not _http.is_seen(self.sink, seen)

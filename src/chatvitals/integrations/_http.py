@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SEEN: Final = "chatvitals"
-"""Key of an ASGI scope or a WSGI environ for the sinks that already count this request."""
+"""Key of an ASGI scope or a WSGI environ for the deliveries of this request, the outermost first."""
 REJECTIONS: Final = (401, 403, 404, 405)
 """Statuses with which an application rejects a webhook as forged."""
 
@@ -117,6 +117,26 @@ class Delivery:
                 receive_span.end(self._span, self.handling.source)
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report(self.where, error)
+
+    @property
+    def sink(self) -> WebhookSink:
+        """The receiver of the webhook."""
+        return self._sink
+
+    def within(self, seen: object) -> tuple[Delivery, ...]:
+        """Return the mark of a request for integrations further in. Deliveries of other `Vitals` stay in it."""
+        if not isinstance(seen, tuple):
+            return (self,)
+        self.handling.outer = seen[-1].handling
+        return (*seen, self)
+
+    def around(self, seen: object) -> tuple[Delivery, ...]:
+        """Return the mark of a request, like `within`, where this integration binds before those in the mark."""
+        if not isinstance(seen, tuple):
+            return (self,)
+        inner = seen[-1].handling
+        self.handling.outer, inner.outer = inner.outer, self.handling
+        return (*seen, self)
 
     @property
     def is_copying(self) -> bool:
@@ -259,7 +279,7 @@ def _merged(path: str) -> str:
 
 def is_seen(sink: WebhookSink, seen: object) -> bool:
     """Return whether an outer integration counts this request for the same sink."""
-    return isinstance(seen, tuple) and any(other is sink for other in seen)
+    return isinstance(seen, tuple) and any(getattr(other, "sink", None) is sink for other in seen)
 
 
 def is_instance(app: object, module: str, name: str) -> bool:

@@ -109,7 +109,7 @@ class _Delivery(HeaderDelivery):
 
     def _watch(self, request: web.Request) -> None:
         """Mark the request as counted, and observe its body."""
-        request[_SEEN] = (*request.get(_SEEN, ()), self._sink)
+        request[_SEEN] = self.within(request.get(_SEEN))
         _look_on(request, self)
 
     def _judge(self, response: Any) -> None:

@@ -163,7 +163,7 @@ class _Delivery(_http.Delivery):
         outer = scope.get(SEEN)
         try:
             self.begin()
-            scope[SEEN] = (*outer, self._sink) if isinstance(outer, tuple) else (self._sink,)
+            scope[SEEN] = self.within(outer)
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report("asgi", error)
         try:

@@ -58,7 +58,7 @@ class _Receivers:
 
     def publish(self, headers: MutableMapping[str, Any] | None = None, **_: Any) -> None:
         """Write the current contacts and tag into the task's header."""
-        text = self.carrier.sealed()
+        text = None if headers is None else self.carrier.sealed(headers.get(KEY))
         if text is not None and headers is not None:
             headers[KEY] = text
 

@@ -148,16 +148,16 @@ class Middleware:
         if request.method != "POST":
             return None
         if not _http.matches(self._paths, request.path_info, request.META.get("SCRIPT_NAME")):
-            if self._sink.expects_webhooks and _http.SEEN not in request.META and "json" in str(request.content_type):
+            if self._sink.expects_webhooks and _seen(request) is None and "json" in str(request.content_type):
                 lookout = lost_webhooks.Lookout(self._sink, request.path_info)
                 request._stream = InputWatch(request._stream, lookout)  # noqa: SLF001 - as below
             return None
-        if _http.is_seen(self._sink, request.META.get(_http.SEEN)):
+        if _http.is_seen(self._sink, _seen(request)):
             return None
         delivery = _Delivery(self._sink, request.META)
         try:
             delivery.begin()
-            request.META[_http.SEEN] = (self._sink,)
+            request.META[_http.SEEN] = delivery.within(_seen(request))
             request._stream = InputWatch(request._stream, delivery)  # noqa: SLF001 - the source of `body` and `read()`
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             delivery.report(error)
@@ -206,6 +206,12 @@ class _Delivery(EnvironDelivery):
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             self.report(error)
         return response
+
+
+def _seen(request: HttpRequest) -> Any:
+    """Return the mark of outer integrations. On ASGI, only Django's own middleware writes it into `META`."""
+    found = request.META.get(_http.SEEN)
+    return getattr(request, "scope", {}).get(_http.SEEN) if found is None else found
 
 
 def instrument_handler(vitals: MountableVitals, handler: Any, webhook_path: str, metrics_path: str | None) -> None:

@@ -44,10 +44,11 @@ class _Middleware(dramatiq.Middleware):  # type: ignore[misc]  # Dramatiq need n
 
     def before_enqueue(self, _broker: Any, message: Any, _delay: Any) -> None:
         """Write the current contacts into the message's options. A retry keeps its contacts."""
-        if self._active:
-            text = self.carrier.sealed()
+        before = message.options.get(KEY)
+        if self._active and not self.carrier.has_part(before):
+            text = self.carrier.sealed(before)
             if text is not None:
-                message.options.setdefault(KEY, text)
+                message.options[KEY] = text
 
     def before_process_message(self, _broker: Any, message: Any) -> None:
         """Bind the contacts of the options while the actor runs."""

@@ -72,7 +72,7 @@ class _Patches:
         @functools.wraps(had.__func__)
         def create(cls: type[Job], /, *args: Any, **kwargs: Any) -> Job:
             job: Job = had.__get__(None, cls)(*args, **kwargs)
-            text = self.carrier.sealed() if self._active else None
+            text = self.carrier.sealed(job.meta.get(KEY)) if self._active else None
             if text is not None:
                 with self.carrier.guard(self.carrier.where):
                     job.meta[KEY] = text

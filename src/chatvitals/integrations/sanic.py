@@ -60,11 +60,11 @@ class _Hooks:
     async def take(self, request: Request) -> None:
         """Receive a webhook before any other middleware and the handler, or while a streaming handler reads it."""
         door, values = self._door, partial(_values, request)
-        seen: tuple[_Delivery, ...] = getattr(request.ctx, "chatvitals", ())
-        sinks = tuple(each.sink for each in seen)
-        if door.watches(request.method, request.path, sinks):
+        inner = getattr(request.ctx, "chatvitals", None)  # Sanic calls the handler of the first middleware last
+        outer = _outer(request) if inner is None else None
+        if door.watches(request.method, request.path, inner or outer):
             delivery = _Delivery(door.sink, values)
-            request.ctx.chatvitals = (*seen, delivery)
+            request.ctx.chatvitals = delivery.around(inner) if inner else delivery.within(outer)
             _look_on(request, delivery)
             return
         with door.sink.guard(_Delivery.where):
@@ -103,9 +103,8 @@ class _Hooks:
     def _delivery(self, request: Request) -> _Delivery | None:
         """Return this integration's delivery of a request, or None."""
         for delivery in getattr(request.ctx, "chatvitals", ()):
-            if delivery.sink is self._door.sink:
-                found: _Delivery = delivery
-                return found
+            if delivery.sink is self._door.sink and isinstance(delivery, _Delivery):
+                return delivery
         return None
 
 
@@ -119,11 +118,6 @@ class _Delivery(HeaderDelivery):
     def __init__(self, sink: WebhookSink, values: Values) -> None:
         super().__init__(sink, values)
         self.is_handled = False
-
-    @property
-    def sink(self) -> WebhookSink:
-        """The receiver of the webhook."""
-        return self._sink
 
     async def run(self, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the bot's handler with the contacts of this webhook bound."""
@@ -187,6 +181,11 @@ def _look_on(request: Any, delivery: _Delivery | Lookout) -> None:
         request.stream = _StreamWatch(request.stream, delivery)
     else:
         delivery.copy(request.body or b"", last=True)
+
+
+def _outer(request: Any) -> Any:
+    """Return the mark of a middleware around Sanic on ASGI."""
+    return request.scope.get(_http.SEEN) if request.app.asgi else None
 
 
 def _values(request: Request, name: str) -> list[str]:

@@ -187,7 +187,7 @@ def _watched(door: Doorway, request: HTTPServerRequest, found: Any) -> _Delegate
     """Return a delegate that copies the request on its way to the found delegate."""
     delivery = _Delivery(door.sink, request.headers.get_list)
     request.connection = found.connection = _Connection(request.connection, delivery)
-    request._chatvitals = (*(_seen(request) or ()), door.sink)  # noqa: SLF001 - a mark of ours
+    request._chatvitals = delivery.around(_seen(request))  # noqa: SLF001 - a mark of ours
     return _Delegate(found, delivery)
 
 

@@ -190,8 +190,7 @@ class _Delivery(EnvironDelivery):
         environ = self._environ
         try:
             self.begin()
-            outer = environ.get(SEEN)
-            environ[SEEN] = (*outer, self._sink) if isinstance(outer, tuple) else (self._sink,)
+            environ[SEEN] = self.within(environ.get(SEEN))
             bare = environ.get("wsgi.input")
             if bare is not None:
                 environ["wsgi.input"] = InputWatch(bare, self)
