@@ -90,7 +90,8 @@ class Reader:
     def read(self, until: float) -> None:
         """Decide everything up to `until`, one window after it was received or struck."""
         while True:
-            points = [(thing.received + WINDOW, thing.at) for thing in self.waiting]
+            dues = [(thing.received + WINDOW, thing) for thing in self.waiting]
+            points = [(due, thing.at) for due, thing in dues if not self._is_outdone(thing, due)]
             timer = self._next_timer()
             if timer < math.inf:
                 points.append((timer + WINDOW, timer))
@@ -103,6 +104,7 @@ class Reader:
     def _decide_up_to(self, point: float) -> None:
         while True:
             ready = [t for t in self.waiting if t.at <= point and t.received <= self.known_by]
+            ready = [t for t in ready if not self._is_outdone(t, self.known_by)]
             first = min(ready, key=lambda t: (t.at, ORDER.index(t.what)), default=None)
             timer = self._next_timer()
             if timer <= point and (first is None or timer < first.at):
@@ -111,6 +113,13 @@ class Reader:
                 self._happen(self._best_copy(first))
             else:
                 return
+
+    def _is_outdone(self, thing: Thing, by: float) -> bool:
+        """Return whether richer evidence of the same reply is known by then. Its own moment counts."""
+        if thing.what != "reply":
+            return False
+        same = [t for t in self.waiting if (t.what, t.name) == ("reply", thing.name) and t.received <= by]
+        return any(RICHNESS.index(t.evidence) > RICHNESS.index(thing.evidence) for t in same)
 
     def _best_copy(self, thing: Thing) -> Thing:
         """Take all copies that are known out. The richest evidence counts, of equals the one received first."""

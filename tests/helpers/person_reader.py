@@ -56,7 +56,8 @@ class PersonReader(PersonCounts):
     def decide(self, by: float) -> None:
         """Decide everything that is due by then."""
         while True:
-            points = [(fact.received + WINDOW, fact.at) for fact in self.waiting]
+            dues = [(fact.received + WINDOW, fact) for fact in self.waiting]
+            points = [(due, fact.at) for due, fact in dues if not self._is_outdone(fact, due)]
             timer = self._next_timer()
             if timer < math.inf:
                 points.append((timer + WINDOW, timer))
@@ -69,6 +70,7 @@ class PersonReader(PersonCounts):
     def _decide_up_to(self, point: float) -> None:
         while True:
             ready = [fact for fact in self.waiting if fact.at <= point and fact.received <= self.known_by]
+            ready = [fact for fact in ready if not self._is_outdone(fact, self.known_by)]
             first = min(ready, key=lambda fact: (fact.at, ORDER.index(fact.what)), default=None)
             timer = self._next_timer()
             if first is not None:
@@ -83,6 +85,13 @@ class PersonReader(PersonCounts):
                 self._happen(self._richest(first))
             else:
                 return
+
+    def _is_outdone(self, fact: Fact, by: float) -> bool:
+        """Return whether richer evidence of the same reply is known by then. Its own moment counts."""
+        if fact.what != "reply":
+            return False
+        same = [f for f in self.waiting if (f.what, f.name) == ("reply", fact.name) and f.received <= by]
+        return any(RICHNESS.index(f.evidence) > RICHNESS.index(fact.evidence) for f in same)
 
     def _richest(self, fact: Fact) -> Fact:
         """Take out what is known about one reply. Of several pieces of evidence the richest counts."""
