@@ -41,11 +41,18 @@ SECRET = "the-app-secret"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a parent such as `nohup pytest &` has set it so
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-hypothesis.settings.register_profile("chatvitals", deadline=None, print_blob=True)  # the machine of CI is shared
-hypothesis.settings.load_profile("chatvitals")
+hypothesis.settings.register_profile("full", deadline=None, print_blob=True)  # the machine of CI is shared
+hypothesis.settings.register_profile("desk", hypothesis.settings.get_profile("full"), max_examples=20)
+hypothesis.settings.load_profile("full")
 
 FAST_FOLDERS = {"unit", "scenarios", "typing"}
 SLOW_FOLDERS = {"integration", "safety"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With `-m fast`, try a fifth of the random examples, unless `--hypothesis-profile` names a profile."""
+    if config.option.markexpr == "fast" and config.getoption("--hypothesis-profile") is None:
+        hypothesis.settings.load_profile("desk")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -58,8 +65,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests as fast that lie in a fast folder, need no Redis and are not marked as slow."""
+    tests = len(Path(__file__).parent.parts)
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        folder = item.path.parts[tests]
         parameters = getattr(item, "callspec", None)
         redis = parameters is not None and "redis" in map(str, parameters.params.values())
         names = set(getattr(item, "fixturenames", ()))

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvitals.events import Handled
+from tests.helpers.examples import examples
 from tests.helpers.recorded_events import ListeningVitals
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ async def aplayed(function: Any, script: Script) -> list[Any]:
     return seen
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.sampled_from(BODIES), SCRIPTS)
 def test_a_generator_cannot_be_told_from_the_bare_one(body: Callable[..., Any], script: Script) -> None:
     """Values, sent values, thrown exceptions, closing, the returned value, and what the body sees meanwhile."""
@@ -224,7 +225,7 @@ def test_a_generator_cannot_be_told_from_the_bare_one(body: Callable[..., Any], 
     assert len(vitals.heard(Handled)) <= 1
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.sampled_from(ABODIES), SCRIPTS, st.sampled_from(["asyncio", "trio"]))
 def test_an_async_generator_cannot_be_told_from_the_bare_one(
     body: Callable[..., Any], script: Script, loop: str

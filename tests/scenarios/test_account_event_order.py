@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvitals.events import AccountEvent, Poll, Webhook
@@ -16,6 +16,7 @@ from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock, place
 from chatvitals.testing.payloads import EPOCH
 from chatvitals.vitals import Vitals
+from tests.helpers.examples import examples
 
 if TYPE_CHECKING:
     from chatvitals.stores.base import Store
@@ -141,7 +142,7 @@ def in_order(history: list[AccountEvent]) -> tuple[Gauges, Counts]:
     return world.shown()
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(st.data())
 def test_the_gauges_do_not_depend_on_the_order_of_arrival(data: st.DataObject) -> None:
     """Any order, copies, any split into POSTs, restarts, and numbers that are named late."""
@@ -165,7 +166,7 @@ def test_the_gauges_do_not_depend_on_the_order_of_arrival(data: st.DataObject) -
     assert world.shown() == in_order(history)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.data())
 def test_polls_in_any_order_end_with_the_newest(data: st.DataObject) -> None:
     """Whichever worker commits first: rating, status and flag are those of the newest poll."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
 from chatvitals.stores import open_store
+from tests.helpers.examples import examples
 from tests.scenarios.test_order_independence import EPOCH, LATER, WORKERS, Delivery, World, histories
 
 JUMPS = st.sampled_from([0.0, 0.0, 0.0, -5.3, 5.3, -90.1, 90.1, -3600.7, 3600.7, -200_000.9, 200_000.9])
@@ -35,7 +36,7 @@ class JumpingWorld(World):
         self.conserve()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(histories(), st.data())
 def test_no_law_breaks_whatever_a_workers_clock_does(history: list[Delivery], data: st.DataObject) -> None:
     """Turns opened stay turns ended plus open, no time is negative, and everything ends in the end."""

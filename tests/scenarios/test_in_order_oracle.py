@@ -8,13 +8,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chatvitals.events import Call, Echo, Message, PersonEvent, Reply, Send, Status
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import SUM
 from chatvitals.stores import open_store
+from tests.helpers.examples import examples
 from tests.helpers.page_oracle import DAY, THRESHOLDS, Outbound, Reader, Thing
 from tests.scenarios.test_order_independence import EPOCH, LATER, LONGEST, Delivery, World
 
@@ -122,7 +123,7 @@ def total(cells: dict[Cell, float], family: catalogue.Family, *labels: str, inde
     )
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(histories(), st.lists(st.floats(0.0, LONGEST), max_size=8))
 def test_turns_are_as_the_page_says(history: History, idle: list[float]) -> None:
     """Late evidence, late messages, closing remarks, prices, refused calls: all as a plain reading of the page."""

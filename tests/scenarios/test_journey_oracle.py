@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chatvitals.events import Call, Message, PersonEvent, RunEnd, Send, Step
@@ -19,6 +19,7 @@ from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
+from tests.helpers.examples import examples
 from tests.helpers.journey_scenarios import by
 from tests.scenarios.test_order_independence import EPOCH, WINDOW
 
@@ -192,7 +193,7 @@ def event(happened: Happened, spans: tuple[float, float, float]) -> PersonEvent:
             return Call(**who, name=what)  # type: ignore[arg-type]
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(histories(), st.sampled_from(SPANS))
 def test_journeys_are_as_the_page_says_whenever_somebody_looks(
     history: list[Happened], spans: tuple[float, float, float]

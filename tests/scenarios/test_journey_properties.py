@@ -6,17 +6,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvitals.events import Message, Step
 from chatvitals.metrics import catalogue
 from chatvitals.stores import open_store
+from tests.helpers.examples import examples
 from tests.helpers.journey_scenarios import BY_ANY_ID, GAPS, NUMBER, PHONES, STEPS, JourneyWorld, by, histories, step
 from tests.scenarios.test_order_independence import EPOCH, LONGEST, Delivery, disturbances, same
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(st.data())
 def test_the_laws_hold_at_every_commit_and_order_changes_no_number(data: st.DataObject) -> None:
     """With workers, held commits, copies, kills and sweeps, all numbers are those of the quiet course of things."""
@@ -26,7 +27,7 @@ def test_the_laws_hold_at_every_commit_and_order_changes_no_number(data: st.Data
     same(JourneyWorld(open_store("memory:")).play(disturbed, idle), expected)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.data())
 def test_the_same_on_a_file_that_workers_share(data: st.DataObject) -> None:
     """SQLite's rows are not kept in memory between two commits."""
@@ -39,7 +40,7 @@ def test_the_same_on_a_file_that_workers_share(data: st.DataObject) -> None:
         store.close()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(histories(), st.lists(st.floats(0.0, LONGEST), max_size=20))
 def test_everything_ends_and_nothing_is_left_open(history: list[Delivery], idle: list[float]) -> None:
     """After a week of silence every run has one outcome, every step reached has ended, and no gauge is above 0."""
@@ -52,7 +53,7 @@ def test_everything_ends_and_nothing_is_left_open(history: list[Delivery], idle:
     assert sum(by(cells, catalogue.JOURNEY_STEP_VISITS, 1).values()) == visits
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(histories(BY_ANY_ID), st.lists(st.floats(0.0, LONGEST), max_size=6))
 def test_the_laws_hold_for_people_with_several_ids(history: list[Delivery], idle: list[float]) -> None:
     """Contacts that turn out to be one person keep what is open, and nothing that was counted is taken back."""
@@ -81,7 +82,7 @@ def walks(draw: st.DrawFn) -> tuple[list[Delivery], list[int]]:
     return out, lengths
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(walks(), st.data())
 def test_a_linear_journey_narrows(walked: tuple[list[Delivery], list[int]], data: st.DataObject) -> None:
     """Without re-entry no step is reached by more than the one before, and the funnel is what was walked."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from chatvitals.events import Call, Echo, Message, PersonEvent, Send, Status
@@ -20,6 +20,7 @@ from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
+from tests.helpers.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,7 +190,7 @@ def same(one: dict[Cell, float], other: dict[Cell, float]) -> None:
         assert math.isclose(one.get(cell, 0.0), other.get(cell, 0.0), rel_tol=1e-9, abs_tol=1e-5), cell
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.data())
 def test_the_final_numbers_do_not_depend_on_how_events_reach_the_memory_store(data: st.DataObject) -> None:
     """Order within the window, copies, workers, kills and sweeps change no number, and conservation always holds."""
@@ -199,7 +200,7 @@ def test_the_final_numbers_do_not_depend_on_how_events_reach_the_memory_store(da
     same(World(open_store("memory:")).play(disturbed, idle), expected)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.data())
 def test_the_final_numbers_do_not_depend_on_how_events_reach_the_sqlite_store(data: st.DataObject) -> None:
     """The same on a file that several workers share."""
@@ -212,7 +213,7 @@ def test_the_final_numbers_do_not_depend_on_how_events_reach_the_sqlite_store(da
         store.close()
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_the_final_numbers_do_not_depend_on_how_events_reach_the_redis_store(
     redis_server: RedisServer, data: st.DataObject

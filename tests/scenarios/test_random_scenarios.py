@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from prometheus_client.parser import text_string_to_metric_families
 
 from chatvitals.testing import run_scenario
+from tests.helpers.examples import examples
 from tests.helpers.person_facts import Tie
 from tests.helpers.random_scenarios import scenarios
 from tests.helpers.scenario_reader import Reading
@@ -54,7 +55,7 @@ def differing(scenario: Mapping[str, Any], store: str = "memory:") -> dict[str, 
     }
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@examples(100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(scenarios())
 def test_random_scenarios_end_as_the_page_says(scenario: dict[str, Any]) -> None:
     """Merges, spellings, notices, closing remarks, journeys, experiments and opening hours, all at once."""

@@ -56,12 +56,14 @@ assert snippet.handler({"httpMethod": "POST", "body": BODY.decode(), "headers": 
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
 def test_every_snippet_runs(number: int, tmp_path: Path) -> None:
     """A reader can copy it into a file and run it."""
     snippets.run(SNIPPETS[number], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", DOORS)
 def test_each_door_counts_a_signed_webhook(title: str, tmp_path: Path) -> None:
     """The snippet below the heading wraps its framework, and a message opens a turn."""

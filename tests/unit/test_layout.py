@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def test_a_predicate_returns_whether(word: str) -> None:
 
 def _classes(path: Path) -> set[str]:
     """Return the names of the classes that a file defines."""
-    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)}
+    return set(re.findall(r"^\s*class (\w+)", path.read_text(), re.MULTILINE))
 
 
 def _lines(path: Path) -> int:

@@ -55,6 +55,12 @@ def parsed() -> dict[str, ast.Module]:
 
 
 @cache
+def nodes() -> dict[str, tuple[ast.AST, ...]]:
+    """Return all nodes of each module."""
+    return {path: tuple(ast.walk(tree)) for path, tree in parsed().items()}
+
+
+@cache
 def all_lines() -> tuple[Text, ...]:
     """Return the first line of every docstring of the package."""
     return tuple(first_lines())
@@ -62,8 +68,8 @@ def all_lines() -> tuple[Text, ...]:
 
 def first_lines() -> Iterator[Text]:
     """Yield the first line of every docstring of the package."""
-    for path, tree in parsed().items():
-        for node in ast.walk(tree):
+    for path, inside in nodes().items():
+        for node in inside:
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 docstring = ast.get_docstring(node)
                 if docstring:
@@ -75,9 +81,9 @@ def first_lines() -> Iterator[Text]:
 
 def texts() -> Iterator[Text]:
     """Yield every text in the code of the package, docstrings included. A field of an f-string is shown as `{}`."""
-    for path, tree in parsed().items():
-        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-        for node in ast.walk(tree):
+    for path, inside in nodes().items():
+        parts = {id(part) for node in inside if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in inside:
             if isinstance(node, ast.JoinedStr):
                 text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in parts:

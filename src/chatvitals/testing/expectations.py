@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import inf, isclose
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,12 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _TOLERANCE = 0.002
 
 _Samples = list[tuple[str, dict[str, str], float]]
+_MOST_LINES = 10_000
 
 
 def differences(scenario: Mapping[str, Any], exposition: str) -> list[str]:
     """Return the differences between the exposition and the scenario's expectations, one sentence each."""
-    samples: _Samples = [
-        (sample.name, dict(sample.labels), sample.value)
-        for family in text_string_to_metric_families(exposition)
-        for sample in family.samples
-    ]
+    samples: _Samples = [sample for line in exposition.splitlines() for sample in _samples(line)]
     found = []
     for selector, expected in scenario.get("expect", {}).items():
         if selector == "absent":
@@ -37,6 +35,15 @@ def differences(scenario: Mapping[str, Any], exposition: str) -> list[str]:
             found.append(f"{selector} is {actual:g}, not {expected}")
     unwanted = [*scenario.get("absent", ()), *scenario.get("expect", {}).get("absent", ())]
     return found + [f"{selector} is there" for selector in unwanted if _matching(samples, selector)]
+
+
+@lru_cache(_MOST_LINES)  # most lines of two expositions are the same
+def _samples(line: str) -> _Samples:
+    return [
+        (sample.name, dict(sample.labels), sample.value)
+        for family in text_string_to_metric_families(line)
+        for sample in family.samples
+    ]
 
 
 def _number(expected: Any) -> float:

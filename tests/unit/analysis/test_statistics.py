@@ -26,12 +26,14 @@ def proportion() -> Any:
     return found
 
 
+@pytest.mark.slow
 @given(SHARES)
 def test_the_interval_of_a_share_is_wilsons(proportion: Any, given_share: tuple[int, int]) -> None:
     expected = proportion.proportion_confint(*given_share, method="wilson")
     assert statistics.wilson(Share(*given_share)) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(SHARES, SHARES)
 def test_the_interval_of_a_difference_is_newcombes(
     proportion: Any, ours: tuple[int, int], other: tuple[int, int]
@@ -41,6 +43,7 @@ def test_the_interval_of_a_difference_is_newcombes(
     assert (found.low, found.high) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_simple_test_is_the_pooled_z_test(proportion: Any) -> None:
     found = statistics.z_test(Share(130, 1000), Share(100, 990))
     assert found == pytest.approx(proportion.proportions_ztest([130, 100], [1000, 990])[1])
@@ -75,6 +78,7 @@ def test_a_variant_that_nobody_should_get_breaks_the_split() -> None:
     assert statistics.split_check([100, 300], [1, 1]) < statistics.SPLIT_ALPHA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "p_values", [[0.04], [0.01, 0.01, 0.01], [0.2, 0.001, 0.03, 0.049, 0.0], [1.0, 0.9, 0.02, 0.024, 0.004, 0.03]]
 )

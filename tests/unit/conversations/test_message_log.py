@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvitals.conversations import message_log
 from chatvitals.conversations.message_log import REMEMBER_ENTRIES, REMEMBER_SECONDS, Record
+from tests.helpers.examples import examples
 
 NOW = 1_795_392_000
 WEEK = REMEMBER_SECONDS
@@ -35,7 +36,7 @@ class Model:
         self.entries = [*kept, (key, int(received))]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.lists(st.tuples(KEYS, st.sampled_from([0.0, 0.5, 3600.0, WEEK - 1.0, WEEK + 1.0])), max_size=60))
 def test_an_id_is_known_for_seven_days_and_no_other_id_ever_is(steps: list[tuple[int, float]]) -> None:
     """Whatever bytes keys and times consist of, only what was added is found."""

@@ -8,6 +8,7 @@ import pytest
 
 from chatvitals.events import Message
 from chatvitals.whatsapp import bodies, webhook_parser
+from tests.helpers.examples import share
 from tests.helpers.json_mutants import PAYLOADS, REPLACEMENTS, broken, mutant, places
 
 if TYPE_CHECKING:
@@ -74,16 +75,16 @@ def test_a_batch_gives_the_same_in_pieces_whatever_stands_in_one_place() -> None
     """Broken items, objects in place of lists, items of the wrong type, and text that only `json` can read."""
     chance = random.Random(1)
     changes = [(place, value) for place in places(BATCH) for value in REPLACEMENTS]
-    cut = sum(check(mutant(BATCH, *change)) for change in chance.sample(changes, 800))
-    assert cut > 600
+    cut = sum(check(mutant(BATCH, *change)) for change in chance.sample(changes, share(800)))
+    assert cut > share(600)
 
 
 def test_broken_bytes_give_the_same_in_pieces() -> None:
     """Whether both, one or none of the two decoders can read them."""
     chance = random.Random(2)
     whole = json.dumps(BATCH, separators=COMPACT).encode()
-    cut = sum(check(broken(broken(whole, chance), chance)) for _ in range(1500))
-    assert cut > 200
+    cut = sum(check(broken(broken(whole, chance), chance)) for _ in range(share(1500)))
+    assert cut > share(200)
 
 
 @pytest.mark.parametrize(

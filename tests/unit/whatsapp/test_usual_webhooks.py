@@ -10,6 +10,7 @@ import pytest
 from chatvitals.testing import run_scenario
 from chatvitals.whatsapp import bodies, usual_webhooks, webhook_parser
 from chatvitals.whatsapp.closing_remarks import BY_DEFAULT
+from tests.helpers.examples import share
 from tests.helpers.json_mutants import PAYLOADS, REPLACEMENTS, broken, mutant, places
 
 if TYPE_CHECKING:
@@ -53,16 +54,16 @@ def test_a_sample_with_another_value_in_one_place_gives_the_same_both_ways() -> 
     """Places of all usual samples, with values that should not stand there."""
     documents = [json.loads(path.read_bytes()) for path in USUAL]
     changes = [(each, place, value) for each in documents for place in places(each) for value in REPLACEMENTS]
-    of_use = sum(quick_equals_full(mutant(*change)) for change in random.Random(1).sample(changes, 4000))
-    assert of_use > 1000
+    of_use = sum(quick_equals_full(mutant(*change)) for change in random.Random(1).sample(changes, share(4000)))
+    assert of_use > share(1000)
 
 
 def test_a_sample_with_broken_bytes_gives_the_same_both_ways() -> None:
     """Bytes that are missing, or that should not stand there."""
     chance = random.Random(2)
     bodies = [path.read_bytes() for path in USUAL]
-    of_use = sum(quick_equals_full(broken(chance.choice(bodies), chance)) for _ in range(4000))
-    assert of_use > 500
+    of_use = sum(quick_equals_full(broken(chance.choice(bodies), chance)) for _ in range(share(4000)))
+    assert of_use > share(500)
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvitals.events import Echo, Message, Status, Webhook
 from chatvitals.whatsapp import webhook_parser
 from chatvitals.whatsapp.enums import KNOWN_FIELDS
+from tests.helpers.examples import examples
 
 ADA, ADA_ID, GRACE = "15550004321", "US.90000000000000000001", "15550005678"
 
@@ -72,7 +73,7 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
     check(webhook_parser.decode(body))
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(bodies, st.booleans())
 def test_no_json_makes_it_raise(body: Any, ascii_only: bool) -> None:  # noqa: FBT001 - hypothesis fills it in
     """Bodies that are almost webhooks are read as far as they go. A list of entries is always accepted."""
