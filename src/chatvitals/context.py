@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol  # Litera
 from chatvitals.runtime import worker_loops
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterator
 
 
@@ -64,7 +63,8 @@ class Handling:
         """The handling of the same webhook by another `Vitals`. It serves where this one refuses the webhook."""
         self._contacts = contacts
         self._owner = _runner()
-        self._serial = next(_serials)
+        _serials.last += 1  # two threads may get the same number, and then each takes the other's for its own
+        self._serial = _serials.last
         self._ended: float | None = None
 
     @property
@@ -105,16 +105,12 @@ class Handling:
 
 
 class _Serials:
-    """Serial numbers for handlings, in the order in which they begin."""
+    """The serial numbers of handlings, in the order in which they begin."""
 
     __slots__ = ("last",)
 
     def __init__(self) -> None:
         self.last = 0
-
-    def __next__(self) -> int:
-        self.last += 1  # two threads may get the same number, and then each takes the other's for its own
-        return self.last
 
 
 class Tag(NamedTuple):
@@ -205,16 +201,12 @@ def tagged(tag: Tag) -> Iterator[None]:
 
 def _runner() -> int:
     """Return an id of the running task, or of the thread where there is no task."""
-    loop = _running_loop()
-    return threading.get_ident() if loop is None else id(sys.modules["asyncio"].current_task(loop))
+    module = sys.modules.get("asyncio")  # a bot without asyncio does not import it
+    # `get_running_loop` raises where there is no loop, which costs more
+    loop = None if module is None else module._get_running_loop()  # noqa: SLF001
+    return threading.get_ident() if loop is None else id(module.current_task(loop))  # type: ignore[union-attr]
 
 
 def _in_task() -> bool:
-    return _running_loop() is not None
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, or None. A bot without asyncio does not import it."""
     module = sys.modules.get("asyncio")
-    # `get_running_loop` raises where there is no loop, which costs more
-    return None if module is None else module._get_running_loop()  # noqa: SLF001
+    return module is not None and module._get_running_loop() is not None  # noqa: SLF001

@@ -181,7 +181,8 @@ class Delivery:
     def answered(self, status: object) -> bool:
         """Record the status of the answer. Return whether 200 replaces it."""
         self._status = status
-        self._emit()
+        if self._unread is not None:
+            self._emit()
         return self._acknowledges and isinstance(status, int) and status >= 400
 
     def _take(self, body: bytes) -> None:

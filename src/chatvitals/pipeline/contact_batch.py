@@ -35,6 +35,8 @@ DUE_GRAIN = 4.0
 `advance` replays everything in order whenever it runs, so this delays numbers but does not change them. A scrape, which
 needs exact numbers, looks this far ahead.
 """
+_LOOKS_AT_ONCE = 16  # contacts to look up between two looks at the clock; each takes a microsecond
+_received = attrgetter("received")
 _OLDEST_TURN = catalogue.OLDEST_OPEN_TURN.name
 _OLDEST_HANDOVER = catalogue.OLDEST_OPEN_HANDOVER.name
 
@@ -67,17 +69,18 @@ class ContactBatch:
 
     def apply(self, events: Sequence[PersonEvent]) -> None:
         """Apply events in the order in which they were received."""
-        keyed: list[tuple[PersonEvent, tuple[int, ...]]] = []
-        for event in sorted(events, key=attrgetter("received")):
-            pacing.give_way()
-            keyed.append((event, self._hasher.keys(event)))
+        keys_of = self._hasher.keys
+        in_order = sorted(events, key=_received)
+        keyed = [(event, keys_of(event)) for event in pacing.steps(in_order, _LOOKS_AT_ONCE)]
         self._load_people(keyed)
-        for event, keys in keyed:
-            pacing.give_way()
+        numbers = set()
+        for event, keys in pacing.steps(keyed):
             if type(event) is IdentityChange:
                 keys = (*keys, *self._new_keys(event))  # noqa: PLW2901 - it is known by these from here on
-            entry = self._resolve(event.phone_number_id, keys, event.received)
-            self._labels.use(entry.contact.phone_number_id)
+            entry = self._entries.get(keys[0])
+            if entry is None or entry.known_by is not keys:
+                entry = self._resolve(event.phone_number_id, keys, event.received)
+            numbers.add(entry.contact.phone_number_id)
             if entry.due <= event.received:
                 self._advance(entry, event.received)
             if type(event) is Send and event.handled:
@@ -87,21 +90,21 @@ class ContactBatch:
             settled = event.received + self._rules.settle_after
             if settled < entry.due:  # noqa: PLR1730 - `min` is a call, and this is hot
                 entry.due = settled
+        for number in numbers:
+            self._labels.use(number)
 
     def _load_people(self, keyed: Sequence[tuple[PersonEvent, tuple[int, ...]]]) -> None:
         first = {keys[0] for _, keys in keyed}
-        for event, _ in keyed:
-            pacing.give_way()
+        for event, keys in pacing.steps(keyed, _LOOKS_AT_ONCE):
             if type(event) is Send and event.handled:
                 first.update(self._handled_keys(event))
-        if self._transaction.remote:  # unneeded rows are cheaper than another round trip
-            for event, keys in keyed:
+            if self._transaction.remote:  # unneeded rows are cheaper than another round trip
                 first.update(keys, self._new_keys(event) if type(event) is IdentityChange else ())
         self._load(first)
         second: set[int] = set()
-        for event, keys in keyed:
-            pacing.give_way()
-            if len(keys) > 1:
+        for event, keys in pacing.steps(keyed, _LOOKS_AT_ONCE):
+            entry = self._entries.get(keys[0])
+            if (entry is None or entry.known_by is not keys) and len(keys) > 1:
                 second.update(self._unknown_aliases(keys[0], keys[1:]))
             if type(event) is IdentityChange:
                 second.update(self._new_keys(event))
@@ -110,8 +113,7 @@ class ContactBatch:
     def settle(self, now: float, limit: int) -> int:
         """Advance contacts that are due by `now`, at most `limit`. Return their number."""
         rows = self._transaction.due(now, limit)
-        for key, row in rows.items():
-            pacing.give_way()
+        for key, row in pacing.steps(rows.items()):
             if key not in self._entries and not self._keep(key, row):
                 self._changes.removed.add(key)  # otherwise it would be due for ever
             else:
@@ -137,10 +139,9 @@ class ContactBatch:
     def changes(self, now: float) -> Changes:
         """Advance all touched contacts to `now`. Return everything that must be committed."""
         changes = self._changes
-        for entry in self._entries.values():
+        for entry in pacing.steps(self._entries.values()):
             if not entry.touched:
                 continue
-            pacing.give_way()
             alive = entry.due > now or self._advance_apart(entry, now)
             if alive is None:
                 changes.states[entry.key] = (entry.row, now + _POSTPONED)
@@ -196,7 +197,8 @@ class ContactBatch:
 
     @staticmethod
     def _stored_due(contact: ContactState, due: float) -> float:
-        grain = _EXPIRY_GRAIN if due >= settling.forgotten_at(contact) else DUE_GRAIN
+        expires = not contact.pending and due >= settling.forgotten_at(contact)  # what waits is due long before
+        grain = _EXPIRY_GRAIN if expires else DUE_GRAIN
         return -(-due // grain) * grain
 
     def _load(self, keys: Iterable[int]) -> None:
@@ -204,8 +206,7 @@ class ContactBatch:
         while wanted:
             rows = self._transaction.load(wanted)
             self._absent.update(wanted.difference(rows))
-            for key, row in rows.items():
-                pacing.give_way()
+            for key, row in pacing.steps(rows.items()):
                 if not self._keep(key, row):
                     self._absent.add(key)  # it starts anew in place of the unreadable state
             wanted = self._unknown(row for row in rows.values() if isinstance(row, int))
@@ -276,6 +277,7 @@ class ContactBatch:
         for key in keys[1:] if entry.key == keys[0] else keys:
             if key != entry.key and key not in entry.contact.aliases:
                 self._link(key, entry)
+        entry.known_by = keys
         return entry
 
     def _merge(self, kept: Entry, other: Entry, now: float) -> None:

@@ -24,7 +24,7 @@ KEPT_SECONDS: Final = 16.0
 class Entry:
     """A contact in a batch, with its state before the batch."""
 
-    __slots__ = ("contact", "due", "key", "oldest_handover", "oldest_turn", "row", "touched")
+    __slots__ = ("contact", "due", "key", "known_by", "oldest_handover", "oldest_turn", "row", "touched")
 
     def __init__(self, key: int, contact: ContactState, row: bytes = b"") -> None:
         self.key = key
@@ -34,6 +34,7 @@ class Entry:
         self.oldest_turn = contact.oldest_open_turns()
         self.oldest_handover = contact.oldest_open_handovers()
         self.touched = False
+        self.known_by: tuple[int, ...] = ()  # the keys with which it was found last: all of them are its own
 
 
 class KnownContacts:

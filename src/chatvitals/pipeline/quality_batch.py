@@ -41,10 +41,9 @@ class NamedNumbers:
         self._display: dict[str, str] = {}
         self._own: set[str] = set()
 
-    def news(self, webhook: Webhook) -> dict[str, str]:
-        """Return the webhook's display numbers that the document may not know."""
-        known = self._display
-        return {n: display for n, display in webhook.numbers.items() if known.get(n) != display}
+    def knows(self, number_id: str, display: str) -> bool:
+        """Return whether the document has this display number."""
+        return self._display.get(number_id) == display
 
     def is_own(self, wa_id: str) -> bool:
         """Return whether a sender is one of the business's own numbers."""
@@ -72,16 +71,17 @@ class QualityBatch:
         self._events: list[BusinessEvent] = []
         self._names: dict[str, tuple[str, float]] = {}
 
-    def add_webhook(self, webhook: Webhook) -> None:
-        """Add a webhook's events about the business."""
-        if webhook.numbers and webhook.result == "accepted":
-            for number_id, display in self._named.news(webhook).items():
-                if len(display) <= _LONGEST_DISPLAY:
-                    self._names[number_id] = (display, webhook.received)
-                    self._named.learn((display,))
-        for event in webhook.events:
-            if type(event) is AccountEvent and event.field in enums.BUSINESS_FIELDS:
-                self._events.append(_bounded(event))
+    def name_numbers(self, webhook: Webhook) -> None:
+        """Note the display numbers of a webhook that the document may not know."""
+        for number_id, display in webhook.numbers.items():
+            if not self._named.knows(number_id, display) and len(display) <= _LONGEST_DISPLAY:
+                self._names[number_id] = (display, webhook.received)
+                self._named.learn((display,))
+
+    def add_account_event(self, event: AccountEvent) -> None:
+        """Add a change about a number, a template or an account."""
+        if event.field in enums.BUSINESS_FIELDS:
+            self._events.append(_bounded(event))
 
     def is_own(self, wa_id: str) -> bool:
         """Return whether a sender is one of the business's own numbers."""

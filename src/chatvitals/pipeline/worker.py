@@ -267,11 +267,7 @@ class Pipeline:
                 size += event_count(event)
                 batch.append(event)
             self._size -= size
-        read: list[Decoded] = []
-        for event in batch:
-            read.append(decoded(event))
-            pacing.give_way()
-        return read
+        return [decoded(event) for event in pacing.steps(batch)]
 
     def _ask_again(self) -> bool:
         """Send commits with a lost answer once more. Return False while the store does not answer."""

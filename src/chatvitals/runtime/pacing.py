@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+T = TypeVar("T")
 
 _MOST_AT_ONCE = 0.0005  # seconds of own work
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
@@ -59,3 +61,19 @@ def give_way() -> None:
     pace = _thread.pace
     if pace is not None:
         pace.give_way()
+
+
+def steps(items: Iterable[T], each: int = 4) -> Iterable[T]:
+    """Return the items for a loop that gives way after every `each` items. It costs less than a call per item."""
+    pace = _thread.pace
+    return items if pace is None else _steps(items, each, pace)
+
+
+def _steps(items: Iterable[T], each: int, pace: Pace) -> Iterator[T]:
+    left = each
+    for item in items:
+        yield item
+        left -= 1
+        if not left:
+            left = each
+            pace.give_way()
