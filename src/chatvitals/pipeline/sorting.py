@@ -50,17 +50,7 @@ def sort(
     for event in pacing.steps(batch, _ITEMS_AT_ONCE):
         if type(event) is Webhook:
             webhooks.add(event)
-            if event.result == "accepted":
-                business.name_numbers(event)
-            for each in pacing.steps(event.events, _ITEMS_AT_ONCE):
-                if type(each) is AccountEvent:
-                    business.add_account_event(each)
-                elif _is_about_a_person(each):
-                    if type(each) is Message:
-                        _complete(each, event, business)
-                    events.append(each)
-                else:
-                    measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+            _sort_webhook(event, events, business, measures)
         elif type(event) is Handled:
             _count_handled(event, labels, measures, now)
         elif isinstance(event, Poll | PollerState | GraphCall):
@@ -75,12 +65,27 @@ def sort(
     return events
 
 
+def _sort_webhook(webhook: Webhook, events: list[PersonEvent], business: QualityBatch, measures: Measurements) -> None:
+    """Add a webhook's events about people to `events`. An event that lacks its person is malformed."""
+    if webhook.result == "accepted":
+        business.name_numbers(webhook)
+    for event in pacing.steps(webhook.events, _ITEMS_AT_ONCE):
+        if isinstance(event, AccountEvent):
+            business.add_account_event(event)
+        elif _is_about_a_person(event):
+            if type(event) is Message:
+                _complete(event, webhook, business)
+            events.append(event)
+        else:
+            measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+
+
 def _is_about_a_person(event: PersonEvent) -> bool:
     return bool(event.wa_id or event.user_id) or type(event) not in _NEEDS_A_PERSON
 
 
 def _complete(message: Message, webhook: Webhook, business: QualityBatch) -> None:
-    """Add to a message what the body alone does not show."""
+    """Add facts to a message that its body does not show."""
     if message.wa_id and business.is_own(message.wa_id):
         message.own_number = True
     if webhook.trace:
@@ -101,7 +106,7 @@ class _WebhookCounts:
     def add(self, webhook: Webhook) -> None:
         self._results[webhook.result] += 1
         if webhook.result == "accepted":
-            if webhook.received > self._latest:
+            if webhook.received > self._latest:  # noqa: PLR1730 - `max` is a call, and this is hot
                 self._latest = webhook.received
             self._malformed += webhook.malformed
             for field, amount in webhook.fields.items():
