@@ -14,7 +14,7 @@ from chatvitals.exporters.metrics_app import MetricsApp, MetricsRequest, respond
 from chatvitals.exporters.prometheus import VitalsCollector
 from chatvitals.integrations import apps, aws_lambda
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
-from chatvitals.pipeline.identity_keys import known_hasher
+from chatvitals.pipeline.identity_keys import MovedKey, known_hasher, refuse_missing_key
 from chatvitals.pipeline.setup_advice import SetupAdvice
 from chatvitals.pipeline.store_advice import StoreAdvice
 from chatvitals.pipeline.unused_numbers import UnusedNumbers
@@ -70,7 +70,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     """
     chosen = Settings.load(settings)
     try:
-        refuse_mistakes(chosen.store)
+        refuse_mistakes(chosen.store, partial(refuse_missing_key, chosen))
     except StoreMistakeError as error:
         raise SettingsError(f"store: {error}") from None
     vitals = Vitals(chosen)
@@ -128,6 +128,7 @@ class Vitals(Declarations):
             self._pipeline.periodic_tasks.append(leadership.renew)
         self._pipeline.periodic_tasks.append(StoreAdvice(self.store, self._guard))
         self._pipeline.periodic_tasks.append(UnusedNumbers(settings, self.store, clock))
+        self._pipeline.periodic_tasks.append(MovedKey(settings, self.store, self._guard.advice, clock))
         if settings.hooks:  # a worker without webhooks may import its HTTP client late, too
             self._pipeline.periodic_tasks.append(http_hooks.refresh)
             self.webhook_sink.before_receive.append(http_hooks.refresh)

@@ -15,6 +15,8 @@ from chatvitals.stores.kinds import file_of, kind_of
 from chatvitals.stores.timeouts import LookupDeadline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chatvitals.stores.base import Store
 
 _PERMANENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR})
@@ -22,13 +24,14 @@ _PROBE: Final = "chatvitals"
 _PATIENCE: Final = 0.5  # seconds; a mistake that takes longer to find is logged later
 
 
-def refuse_mistakes(url: str) -> None:
+def refuse_mistakes(url: str, check: Callable[[Store], object] | None = None) -> None:
     """Check a store where the bot starts. A store that is only away for now passes.
 
     It reads an existing store, and writes nothing. A store on another host is waited for half a second at most.
 
     Args:
         url: the checked setting `store`.
+        check: a further check of an existing store. It raises what this function raises.
 
     Raises:
         StoreMistakeError: a folder or file that cannot be used, a foreign database, a missing library, a refused login
@@ -44,7 +47,7 @@ def refuse_mistakes(url: str) -> None:
         if not path.exists():
             return
     store = kind.open(url, False)
-    look_up = partial(_look_up, store)
+    look_up = partial(_look_up, store, check)
     try:
         if store.remote:
             LookupDeadline(_PATIENCE).run(look_up)
@@ -56,9 +59,11 @@ def refuse_mistakes(url: str) -> None:
         return
 
 
-def _look_up(store: Store) -> None:
+def _look_up(store: Store, check: Callable[[Store], object] | None) -> None:
     with closing(store):
         store.document(_PROBE)
+        if check is not None:
+            check(store)
 
 
 def _refuse_path(path: Path) -> None:

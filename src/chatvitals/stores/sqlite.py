@@ -41,11 +41,7 @@ _BACKED_UP_AT_ONCE = 256  # pages
 _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
-class _Connection(sqlite3.Connection):
-    """A connection that can be referenced weakly. It belongs to its thread and closes with it."""
-
-
-_copied: list[_Connection] = []
+_copied: list[statements.Connection] = []
 """Connections that a fork has copied. To close one, even by garbage collection, would break its owner's locks."""
 
 
@@ -67,7 +63,7 @@ class SQLiteStore:
 
     def _begin(self) -> None:
         self._local = threading.local()
-        self._open: WeakSet[_Connection] = WeakSet()
+        self._open: WeakSet[statements.Connection] = WeakSet()
         self._idle = threading.Condition()
         self._uses = 0
         self._forking = False
@@ -221,7 +217,7 @@ class SQLiteStore:
                 self._close_all()
 
     def _close_own(self) -> None:
-        connection: _Connection | None = getattr(self._local, "connection", None)
+        connection: statements.Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
             self._local.connection = None
             connection.close()
@@ -258,7 +254,7 @@ class SQLiteStore:
 
     def _connection(self) -> sqlite3.Connection:
         local = self._local
-        connection: _Connection | None = getattr(local, "connection", None)
+        connection: statements.Connection | None = getattr(local, "connection", None)
         if connection is not None:
             if _inode(self.path) == local.inode:
                 return connection
@@ -270,7 +266,7 @@ class SQLiteStore:
             timeout=_BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
-            factory=_Connection,
+            factory=statements.Connection,
             uri=True,
         )
         try:

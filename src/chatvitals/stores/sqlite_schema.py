@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from functools import lru_cache
 from math import inf
 from pathlib import Path
@@ -72,6 +73,15 @@ PUT_DOCUMENT = (
     "INSERT INTO documents (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 PUT_LEASE = "INSERT OR REPLACE INTO leases (name, holder, given, ends) VALUES (?, ?, ?, ?)"
+
+
+class Connection(sqlite3.Connection):
+    """A connection that can be referenced weakly. It belongs to its thread and closes with it."""
+
+    def __del__(self) -> None:
+        """Close it, since Python 3.13 warns about an open connection that is collected."""
+        with suppress(sqlite3.Error):
+            self.close()
 
 
 def version_of(connection: sqlite3.Connection, name: str) -> int:
