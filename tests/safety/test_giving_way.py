@@ -105,15 +105,19 @@ def test_65_a_long_webhook_gives_way_between_its_items() -> None:
 
 
 def test_65_each_part_of_a_batch_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once an event while it is decoded, sorted, hashed, looked for twice, reduced and written out."""
+    """A look at the clock comes after four events that are decoded, reduced or written out, and after 16 small steps.
+
+    The small steps are sorting, hashing and two looks for the contact.
+    """
     clock = FakeClock(1_700_000_000.0)
     vitals = Vitals(Settings.load({"store": "memory:", "hooks": False}, {}), clock=clock, background=False)
     calls: list[int] = []
-    monkeypatch.setattr(pacing, "give_way", lambda: calls.append(1))
-    for index in range(10):
+    monkeypatch.setattr(pacing.Pace, "give_way", lambda _: calls.append(1))
+    for index in range(160):
         vitals._emit(Message(phone_number_id="1", wa_id=str(index), received=clock(), id=str(index), type="text"))
-    vitals.settle()
-    assert len(calls) >= 70
+    with pacing.paced():
+        vitals._pipeline.drain()
+    assert len(calls) >= 3 * 160 // 4 + 4 * 160 // 16
 
 
 def test_66_without_a_secret_the_start_says_so(
