@@ -13,7 +13,6 @@ import platform
 import re
 import subprocess
 import sys
-from dataclasses import MISSING, fields
 from pathlib import Path
 
 from chatvitals import settings
@@ -61,9 +60,9 @@ def settings_part() -> str:
     """Return the table of all settings."""
     meanings = _meanings(settings.Settings)
     lines = ["| setting | default | meaning |", "|---|---|---|"]
-    for field in fields(settings.Settings):
-        default = "" if field.default in {MISSING, None, "", b"", ()} else f"`{_shown(field.default)}`"
-        lines.append(f"| `{field.name}` | {default} | {meanings[field.name]} |")
+    for name, declared in settings.Settings.declared.items():
+        default = "" if declared.default in {None, "", b"", ()} else f"`{_shown(declared.default)}`"
+        lines.append(f"| `{name}` | {default} | {meanings[name]} |")
     return "\n".join(lines)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
@@ -209,8 +208,7 @@ class ContactState(msgspec.Struct, array_like=True, gc=False):
         return 1 + self.templates.index(template)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """The settings of the rules, in seconds."""
 
     settle_after: float = 10.0

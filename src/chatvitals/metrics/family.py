@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+import msgspec
 
 PREFIX = "chatvitals_"
 NUMBER = "phone_number_id"
@@ -18,13 +19,12 @@ HANDLER_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Bot:
+class Bot(msgspec.Struct, frozen=True):
     """The declarations of a bot. Series with label values from here start at 0."""
 
     thresholds: tuple[str, ...] = ()
     """Values of the label `threshold`."""
-    journeys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    journeys: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Steps by journey."""
     in_hours: bool = False
     """Whether opening hours are set."""
@@ -39,8 +39,7 @@ Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 Scope: TypeAlias = Literal["store", "health", "process"]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(msgspec.Struct, frozen=True):
     """One metric family. Names and buckets are final, in seconds where the name says so."""
 
     name: str

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chatvitals.settings import checks
 from chatvitals.settings.checks import seconds, whole
-from chatvitals.settings.declaration import Rule, refuse_unknown_variables, setting, values
+from chatvitals.settings.declaration import Rule, SettingsGroup, refuse_unknown_variables, setting, values
 from chatvitals.settings.errors import SettingsError
 from chatvitals.settings.opening_hours import OpeningHours, opening_hours
 from chatvitals.settings.tools import ToolSettings
@@ -52,8 +51,7 @@ class SettingsKeywords(TypedDict, total=False):
     hourly_calls: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(SettingsGroup):
     """All settings, checked. Create it with `Settings.load`, which also reads the environment.
 
     `repr` never shows a secret.
@@ -99,7 +97,7 @@ class Settings:
 
     Case, punctuation and emoji make no difference. The default holds phrases in 14 languages.
     """
-    in_hours: OpeningHours | None = setting(None, Rule(opening_hours, None, optional=True))  # noqa: RUF009 - a schedule is frozen
+    in_hours: OpeningHours | None = setting(None, Rule(opening_hours, None, optional=True))
     """Opening hours. With them, turns, responses and waits have the label `in_hours`."""
     queue_size: int = setting(10_000, Rule(whole(1, 10_000_000), checks.whole_of))
     """Events that may wait while the store is down. Beyond this number the oldest are dropped and counted."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.settings import checks
-from chatvitals.settings.declaration import Rule, setting, values
+from chatvitals.settings.declaration import Rule, SettingsGroup, setting, values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolSettings:
+class ToolSettings(SettingsGroup):
     """Settings of `doctor`, `compare`, `report` and `now`. The empty string means "not given"."""
 
     app_id: str = setting("", Rule(checks.app_id))

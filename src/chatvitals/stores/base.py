@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,19 +55,20 @@ class ConflictError(Exception):
     """Another process changed the loaded data. It is right to load and reduce again."""
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(msgspec.Struct):
     """One commit. Either all of it takes effect, or nothing."""
 
-    states: dict[int, tuple[bytes, float]] = field(default_factory=dict)  # with the time of the next work
-    links: dict[int, int] = field(default_factory=dict)
-    removed: set[int] = field(default_factory=set)
-    open_since: dict[Mark, float | None] = field(default_factory=dict)  # None removes the mark
-    increments: dict[Cell, float] = field(default_factory=dict)
-    maxima: dict[Cell, float] = field(default_factory=dict)  # raises the cell to this value where it is lower
-    dropped: set[Cell] = field(default_factory=set)  # cells that are deleted
-    documents: dict[str, bytes] = field(default_factory=dict)  # few and small, such as the state of the business
-    ttls: dict[int, tuple[float, Sequence[int]]] = field(default_factory=dict)
+    states: dict[int, tuple[bytes, float]] = msgspec.field(default_factory=dict)  # with the time of the next work
+    links: dict[int, int] = msgspec.field(default_factory=dict)
+    removed: set[int] = msgspec.field(default_factory=set)
+    open_since: dict[Mark, float | None] = msgspec.field(default_factory=dict)  # None removes the mark
+    increments: dict[Cell, float] = msgspec.field(default_factory=dict)
+    maxima: dict[Cell, float] = msgspec.field(default_factory=dict)  # raises the cell to this value where it is lower
+    dropped: set[Cell] = msgspec.field(default_factory=set)  # cells that are deleted
+    documents: dict[str, bytes] = msgspec.field(
+        default_factory=dict
+    )  # few and small, such as the state of the business
+    ttls: dict[int, tuple[float, Sequence[int]]] = msgspec.field(default_factory=dict)
     """For remote stores, whose data expires: the least time in seconds to keep a state, and all keys of the contact."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
 
 from chatvitals.stores import redis_url
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _FILE: Final = "sqlite:///"
 
 
-@dataclass(frozen=True, slots=True)
-class StoreKind:
+class StoreKind(msgspec.Struct, frozen=True):
     """One kind of store.
 
     Attributes:

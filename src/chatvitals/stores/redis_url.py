@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+import msgspec
 
 _FORMS = (
     "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS), unix:///PATH?db=DB, redis+sentinel://HOST:PORT,…/SERVICE/DB "
@@ -17,9 +19,8 @@ _OURS = frozenset({"prefix", "decode_responses", "protocol"})  # answers must st
 DEFAULT_PREFIX = "chatvitals"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class RedisAddress:
-    """The address of a Redis. It has no `repr`, because it holds a password."""
+class RedisAddress(msgspec.Struct, frozen=True):
+    """The address of a Redis. Its `repr` never shows the password."""
 
     kind: str  # "single", "sentinel" or "cluster"
     shown: str  # for messages: hosts and ports or the socket's path, never the login
@@ -32,6 +33,12 @@ class RedisAddress:
     username: str | None = None
     password: str | None = None
     options: str = ""  # further options, as in the URL
+
+    def __repr__(self) -> str:
+        return f"RedisAddress(shown={self.shown!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # a struct's own shows everything
+        return [("shown", self.shown)]
 
 
 def parse(url: str) -> RedisAddress:

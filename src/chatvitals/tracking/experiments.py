@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from chatvitals.events import Exposed
 from chatvitals.tracking.journeys import check_name
@@ -22,8 +23,7 @@ _SHARES = 2**64
 _MOST_CONTACTS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class ExperimentPlan:
+class ExperimentPlan(msgspec.Struct, frozen=True):
     """The declaration of an experiment: name, weights of the variants (the control first), goal and size."""
 
     name: str
@@ -69,16 +69,18 @@ class ExperimentPlan:
         return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
+class Experiment(msgspec.Struct, frozen=True):
     """A declared experiment, created by `vitals.experiment(…)`. The rules are in conversations/README.md 7."""
 
     plan: ExperimentPlan
-    _emit: Callable[[Exposed], None] = field(repr=False)
-    _clock: Callable[[], float] = field(repr=False)
-    _whose: ContactResolver = field(repr=False)
-    _assignments: Assignments = field(repr=False)
-    _guard: ErrorGuard = field(repr=False)
+    _emit: Callable[[Exposed], None]
+    _clock: Callable[[], float]
+    _whose: ContactResolver
+    _assignments: Assignments
+    _guard: ErrorGuard
+
+    def __repr__(self) -> str:
+        return f"Experiment(plan={self.plan!r})"
 
     def variant(self, *, contact: str = "", phone_number_id: str = "") -> str:
         """Return the contact's variant and count its exposure. It never raises.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
 
 from chatvitals.events import RunEnd, Step
 from chatvitals.settings.declaration import did_you_mean
@@ -25,8 +26,7 @@ DAY: Final = 86_400.0
 _END_OUTCOMES: Final = ("completed", "handed_over", "restarted")
 
 
-@dataclass(frozen=True, slots=True)
-class JourneyPlan:
+class JourneyPlan(msgspec.Struct, frozen=True):
     """The declaration of a journey: name, steps in the order of display, and times in seconds."""
 
     name: str
@@ -71,8 +71,7 @@ def check_name(what: str, name: object) -> None:
         raise ValueError(f"the name of {what} must be 1 to 64 printable characters and not {OTHER!r}, not {name!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class Journey:
+class Journey(msgspec.Struct, frozen=True):
     """A declared journey, created by `vitals.journey(…)`.
 
     No call needs arguments while a webhook is handled. Elsewhere give `contact` (phone or business-scoped user id) and
@@ -80,10 +79,13 @@ class Journey:
     """
 
     plan: JourneyPlan
-    _emit: Callable[[Step | RunEnd], None] = field(repr=False)
-    _clock: Callable[[], float] = field(repr=False)
-    _whose: ContactResolver = field(repr=False)
-    _guard: ErrorGuard = field(repr=False)
+    _emit: Callable[[Step | RunEnd], None]
+    _clock: Callable[[], float]
+    _whose: ContactResolver
+    _guard: ErrorGuard
+
+    def __repr__(self) -> str:
+        return f"Journey(plan={self.plan!r})"
 
     def step(self, name: str) -> StepMark:
         """Return a mark of a step, which is a decorator and a `with` block. Each call or entry reaches the step.
