@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol  # Literal: msgspec reads the types of a Tag
 
+import msgspec
+
 from chatvitals.runtime import worker_loops
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ class _Serials:
         self.last = 0
 
 
-class Tag(NamedTuple):
+class Tag(msgspec.Struct, frozen=True):
     """The tag that the bot's code sets on the sends of a block. None leaves the value to detection."""
 
     kind: Literal["reply", "campaign", "notice"] | None = None
@@ -123,7 +125,7 @@ class Tag(NamedTuple):
 _OUTLIVES: Final = 600.0  # seconds; a task may wait for a language model, but not for days
 _serials = _Serials()
 _handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", default=None)
-_tag: ContextVar[Tag] = ContextVar("chatvitals_tag", default=Tag())  # noqa: B039 - a NamedTuple is immutable
+_tag: ContextVar[Tag] = ContextVar("chatvitals_tag", default=Tag())  # noqa: B039 - a frozen struct is immutable
 
 
 def current() -> ContactIds | None:

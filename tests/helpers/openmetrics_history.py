@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from chatvitals.exporters.text_format import TextFormat
 from chatvitals.metrics import catalogue
 
@@ -33,7 +35,7 @@ def write(history: History, file: Path, *, job: str, names: Collection[str] = tu
         up.append(f"up{{{target}}} 1 {at:.3f}\n")
         snapshot = collector.snapshot()
         values = {name: found for name, found in snapshot.values.items() if name in names}
-        for piece in text.render(snapshot._replace(values=values, birth=None)).decode().split("# HELP ")[1:]:
+        for piece in text.render(replace(snapshot, values=values, birth=None)).decode().split("# HELP ")[1:]:
             head, body = _parted(piece, target)
             heads.setdefault(head, []).append(body.replace("\n", f" {at:.3f}\n"))
     with file.open("w", encoding="utf-8") as out:

@@ -1,14 +1,10 @@
 """The state of one contact in the store, about 100 bytes for most contacts."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 DAY = 86_400.0
 NEW_AFTER = 8 * DAY  # conversations/README.md 4: `origin` is new when nothing came from the contact for 8 days

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from chatvitals.exporters.prometheus import allows, page
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-class MetricsRequest(NamedTuple):
+class MetricsRequest(msgspec.Struct, frozen=True):
     """A request for the metrics. A missing header is the empty string."""
 
     method: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as PrometheusExemplar
@@ -79,12 +80,12 @@ class VitalsCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all families. It never raises into a registry, which may be the host's."""
         with pacing.paced():
-            values, _, exemplars = self.snapshot()
+            snapshot = self.snapshot()
         for family in catalogue.FAMILIES.values():
-            found = values.get(family.name)
+            found = snapshot.values.get(family.name)
             if found:
                 with self._guard("metrics") as fence, pacing.paced():
-                    metric = _filled(family, found, exemplars.get(family.name, {}))
+                    metric = _filled(family, found, snapshot.exemplars.get(family.name, {}))
                 if not fence.failed:
                     yield metric
 
@@ -103,7 +104,7 @@ class VitalsCollector(Collector):
         return (self._openmetrics if openmetrics else self._text).blocks(self.snapshot())
 
 
-class Page(NamedTuple):
+class Page(msgspec.Struct, frozen=True):
     """The answer to a scrape."""
 
     body: bytes

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -42,7 +42,7 @@ Exemplars: TypeAlias = dict[tuple[str, ...], dict[int, Exemplar]]
 """Exemplars by label values and bucket."""
 
 
-class Snapshot(NamedTuple):
+class Snapshot(msgspec.Struct, frozen=True):
     """The values of all families at one time. It is never changed."""
 
     values: dict[str, Values]

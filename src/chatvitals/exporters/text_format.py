@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+import msgspec
 from prometheus_client.utils import floatToGoString
 
 from chatvitals.exporters import text_blocks
@@ -87,7 +88,7 @@ class TextFormat:
         return f"# HELP {name} {help_text}\n# TYPE {name} {family.kind}\n{unit}"
 
 
-class _Written(NamedTuple):
+class _Written(msgspec.Struct, frozen=True):
     """The last text of a family, with the data that it shows."""
 
     born: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from chatvitals.http_hooks import requests
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ def _answered(pending: Pending, client: Any, response: Any, kwargs: Keywords) ->
 
 
 METHODS = tuple(
-    requests.METHODS[0]._replace(
-        module="niquests", owner=owner, asynchronous=owner == "AsyncSession", answered=_answered
+    replace(
+        requests.METHODS[0], module="niquests", owner=owner, asynchronous=owner == "AsyncSession", answered=_answered
     )
     for owner in ("Session", "AsyncSession")
 )

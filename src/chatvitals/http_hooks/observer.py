@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from chatvitals import context
 from chatvitals.events import Send
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_HANDLED: Final = 8  # contacts of a batch that a send names
 
 
-class SendContext(NamedTuple):
+class SendContext(msgspec.Struct, frozen=True):
     """The context of a send's caller. It classifies the send once the answer is in."""
 
     tag: Tag

@@ -8,7 +8,9 @@ import types
 import weakref
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from chatvitals.whatsapp import send_requests
 
@@ -32,7 +34,7 @@ _unobserved: ContextVar[bool] = ContextVar("chatvitals_unobserved", default=Fals
 _ABSENT = object()
 
 
-class Method(NamedTuple):
+class Method(msgspec.Struct, frozen=True):
     """A method of a client library that all requests of its clients pass through."""
 
     module: str

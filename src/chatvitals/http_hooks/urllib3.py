@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from chatvitals.http_hooks.patching import Method
 
 if TYPE_CHECKING:
@@ -46,9 +48,10 @@ _POOL = Method(
     body=_body,
     answered=_answered,
 )
-_MANAGER = _POOL._replace(module="poolmanager", owner="PoolManager", body=_body_of_manager)
+_MANAGER = replace(_POOL, module="poolmanager", owner="PoolManager", body=_body_of_manager)
 METHODS = tuple(
-    method._replace(
+    replace(
+        method,
         module=f"{package}._async.{method.module}" if asynchronous else f"{package}.{method.module}",
         owner=f"Async{method.owner}" if asynchronous else method.owner,
         asynchronous=asynchronous,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -36,7 +36,7 @@ class Exemplar(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """Unix seconds."""
 
 
-class SettledTurn(NamedTuple):
+class SettledTurn(msgspec.Struct, frozen=True):
     """A turn that has ended and is part of a sampled trace."""
 
     trace: bytes

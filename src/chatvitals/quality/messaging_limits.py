@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from chatvitals.metrics import catalogue
 
@@ -24,11 +25,11 @@ _TIERS: dict[str, float | None] = {
     "-1": inf,
     "TIER_NOT_SET": None,
 }
-_WHOLE = re.compile(r"\d{1,12}", re.ASCII)
 _LONGEST = 64
+_MOST_DIGITS = 12
 
 
-class Users(NamedTuple):
+class Users(msgspec.Struct, frozen=True):
     """A readable limit. None means that Meta reports no limit as set."""
 
     users: float | None
@@ -43,7 +44,7 @@ def normal(spelling: object) -> Users | None:
     text = _text(spelling)
     if text in _TIERS:
         return Users(_TIERS[text])
-    return Users(float(text)) if _WHOLE.fullmatch(text) else None
+    return Users(float(text)) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def apply_limit(limit: Limit, spelling: object, at: float, measures: Measurements, *, polled: bool = False) -> None:

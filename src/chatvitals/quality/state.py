@@ -4,8 +4,6 @@ Each value has the time at which it was true, so that an older event never overw
 (conversations/README.md 8). The gauges are computed from this state, so they survive restarts (`quality.gauges`).
 """
 
-from __future__ import annotations
-
 from math import inf
 from typing import Final
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
-_VERSION_IN_PATH = re.compile(r"/v\d+(\.\d+)?(/|$)")
 
 
 class NotAllowedError(Exception):
@@ -195,7 +194,7 @@ def graph_url(value: object) -> str:
     parts = urlsplit(found)
     if parts.query:
         raise NotAllowedError("must be an address without a query, such as https://graph.facebook.com")
-    if _VERSION_IN_PATH.search(parts.path):
+    if re.search(r"/v\d+(\.\d+)?(/|$)", parts.path):
         raise NotAllowedError("must be an address without a version (set the version with api_version)")
     return found
 

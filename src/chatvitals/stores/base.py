@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 import msgspec
 
@@ -94,7 +94,7 @@ def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
     return held_by == holder or not given - LEASE_TOLERANCE <= now < ends
 
 
-class StoreInfo(NamedTuple):
+class StoreInfo(msgspec.Struct, frozen=True):
     """Facts about a store, for people."""
 
     kind: str

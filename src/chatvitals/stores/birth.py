@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from chatvitals.stores.base import Store
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 _DOCUMENT = "birth"
 
 
-class StoreBirth(NamedTuple):
+class StoreBirth(msgspec.Struct, frozen=True):
     """The start time and the id of a store. Copies of a store keep both."""
 
     at: float

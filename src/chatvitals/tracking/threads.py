@@ -12,7 +12,9 @@ import inspect
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from chatvitals import context
 from chatvitals.context import Handling
@@ -28,7 +30,7 @@ _in_submit = threading.local()
 _applied: list[_Replaced] = []
 
 
-class _Replaced(NamedTuple):
+class _Replaced(msgspec.Struct, frozen=True):
     """A replaced method, with its original."""
 
     owner: type
@@ -67,7 +69,11 @@ def _replace() -> None:
     with _lock:
         for module, owner, name, make in _METHODS:
             kind = getattr(sys.modules.get(module), owner, None)
-            if _users and isinstance(kind, type) and not any(each[:2] == (kind, name) for each in _applied):
+            if (
+                _users
+                and isinstance(kind, type)
+                and not any((each.owner, each.name) == (kind, name) for each in _applied)
+            ):
                 had = vars(kind).get(name)
                 if callable(had):
                     ours = functools.wraps(had)(make(had))

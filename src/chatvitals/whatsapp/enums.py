@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 OTHER = "other"
-_FIELD_NAME = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 MESSAGE_TYPES = frozenset(
     "audio button contacts document edit image interactive location order reaction request_welcome revoke sticker "
@@ -198,4 +197,4 @@ def code_label(text: str) -> str:
 def unlisted_field(field: str) -> str:
     """Return the name of an unknown field if it looks like a name, else `other`. Free text is not passed on."""
     name = field[:64]
-    return name if _FIELD_NAME.fullmatch(name) else OTHER
+    return name if re.fullmatch(r"[a-z0-9_]{1,64}", name, re.ASCII) else OTHER

@@ -4,8 +4,6 @@ A Struct names the keys that matter, so that msgspec skips all others without bu
 stand in place of an object or a list, the type allows it. So a wrong type is one bad item, never a refused body.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any, Final, TypeAlias

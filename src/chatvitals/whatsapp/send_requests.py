@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -32,7 +32,7 @@ _CONNECTIONS = frozenset(
 )
 
 
-class Attempt(NamedTuple):
+class Attempt(msgspec.Struct, frozen=True):
     """A request that sends, marks or reacts. An unknown id is the empty string."""
 
     number: str
@@ -47,7 +47,7 @@ class Attempt(NamedTuple):
     """Whether it goes to the endpoint for marketing messages."""
 
 
-class SendAnswer(NamedTuple):
+class SendAnswer(msgspec.Struct, frozen=True):
     """The content of an answer's body. A missing value is the empty string."""
 
     id: str = ""

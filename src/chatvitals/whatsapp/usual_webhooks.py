@@ -5,19 +5,15 @@ types. For any other body the answer is None, and `webhook_parser` reads it with
 give equal results, which tests/unit/whatsapp/test_usual_webhooks.py shows.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from chatvitals.events import Message, Status, Webhook
 from chatvitals.whatsapp import message_kinds
+from chatvitals.whatsapp.closing_remarks import ClosingRemarks
 from chatvitals.whatsapp.enums import ADDS_NO_MESSAGE, MESSAGE_FIELD, MESSAGE_STATUS_TYPES, MESSAGE_TYPES
 from chatvitals.whatsapp.schema import REFUSED, Kind, Text, seconds
-
-if TYPE_CHECKING:
-    from chatvitals.whatsapp.closing_remarks import ClosingRemarks
 
 _KINDS: Final = MESSAGE_TYPES - ADDS_NO_MESSAGE - {"unsupported"}
 _COUNTED: Final = (MESSAGE_FIELD, True)

@@ -304,7 +304,7 @@ def test_free_text_is_no_label() -> None:
 )  # fmt: skip
 def test_a_limit_has_one_normal_form(spelling: object, users: float | None) -> None:
     """All spellings of a limit become one number (whatsapp/README.md 4.3)."""
-    assert messaging_limits.normal(spelling) == (users,)
+    assert messaging_limits.normal(spelling) == messaging_limits.Users(users)
 
 
 @pytest.mark.parametrize("spelling", ["TIER_3K", "", True, None, [2000], {}, -2, 10**40, 1.5, "1e3", "٣"])
