@@ -27,7 +27,7 @@ async def handshake(request: web.Request) -> web.Response:
 
 
 async def webhook(request: web.Request) -> web.Response:
-    """Take what WhatsApp reports, and have each text answered."""
+    """Receive a webhook, and have each text answered."""
     body = await request.read()
     expected = "sha256=" + hmac.new(APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get("x-hub-signature-256", ""), expected):

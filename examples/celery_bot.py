@@ -35,7 +35,7 @@ def handshake() -> str:
 
 @app.post("/webhook")
 def webhook() -> str:
-    """Take what WhatsApp reports, and have each text answered."""
+    """Receive a webhook, and have each text answered."""
     expected = "sha256=" + hmac.new(APP_SECRET.encode(), request.get_data(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get("x-hub-signature-256", ""), expected):
         abort(401)

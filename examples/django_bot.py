@@ -34,7 +34,7 @@ settings.configure(  # a project has these in settings.py
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Prove to WhatsApp that this address is ours, or take what it reports and answer each text."""
+    """Prove to WhatsApp that this address is ours, or receive a webhook and answer each text."""
     if request.method == "GET":
         known = request.GET.get("hub.verify_token") == os.environ["WHATSAPP_VERIFY_TOKEN"]
         return HttpResponse(request.GET["hub.challenge"]) if known else HttpResponse(status=403)

@@ -33,7 +33,7 @@ def handshake(request: Request) -> PlainTextResponse:
 
 @app.post("/webhook")
 async def webhook(request: Request, tasks: BackgroundTasks) -> str:
-    """Take what WhatsApp reports, and have each text answered."""
+    """Receive a webhook, and have each text answered."""
     body = await request.body()
     expected = "sha256=" + hmac.new(APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get("x-hub-signature-256", ""), expected):

@@ -31,7 +31,7 @@ def handshake() -> str:
 
 @app.post("/webhook")
 def webhook() -> str:
-    """Take what WhatsApp reports, and answer each text."""
+    """Receive a webhook, and answer each text."""
     expected = "sha256=" + hmac.new(APP_SECRET.encode(), request.get_data(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get("x-hub-signature-256", ""), expected):
         abort(401)

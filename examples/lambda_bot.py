@@ -22,7 +22,7 @@ vitals = chatvitals.init(app_secret=APP_SECRET)
 
 @vitals.lambda_handler
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Prove to WhatsApp that this address is ours, or take what it reports and answer each text."""
+    """Prove to WhatsApp that this address is ours, or receive a webhook and answer each text."""
     if (event.get("httpMethod") or event["requestContext"]["http"]["method"]) == "GET":
         query = event.get("queryStringParameters") or {}
         known = query.get("hub.verify_token") == os.environ["WHATSAPP_VERIFY_TOKEN"]

@@ -1,4 +1,4 @@
-"""A WhatsApp bot that sends its numbers and its traces to an OpenTelemetry collector; no Prometheus scrapes it.
+"""A WhatsApp bot that pushes its metrics and traces to an OpenTelemetry collector. Prometheus does not scrape it.
 
 Run it with the variables below set, and a collector with deploy/otel-collector.yaml:
 
@@ -28,19 +28,19 @@ NUMBER = os.environ["WHATSAPP_PHONE_NUMBER_ID"]
 ACCESS_TOKEN = os.environ["WHATSAPP_ACCESS_TOKEN"]
 GRAPH_URL = os.environ.get("GRAPH_URL", "https://graph.facebook.com/v24.0")
 
-# Your own tracing, as it may be there already. `opentelemetry-instrument` does as well, in any order with chatvitals.
+# Your own tracing. `opentelemetry-instrument` works as well, before or after chatvitals.
 provider = TracerProvider()
 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 trace.set_tracer_provider(provider)
 tracer = trace.get_tracer("bot")
 
-# chatvitals: the numbers go to OTEL_EXPORTER_OTLP_ENDPOINT once a minute; spans join the bot's traces by themselves.
+# chatvitals: metrics go to OTEL_EXPORTER_OTLP_ENDPOINT once a minute. Spans join the bot's traces.
 vitals = chatvitals.init(app_secret=os.environ["WHATSAPP_APP_SECRET"], phone_number_id=NUMBER)
 vitals.export_otlp(interval=float(os.environ.get("PUSH_EVERY_SECONDS", "60")))
 graph = httpx.AsyncClient(headers={"Authorization": f"Bearer {ACCESS_TOKEN}"}, timeout=10)
 
 
-@vitals.handler("echo")  # chatvitals: a span of its own, and how long it takes
+@vitals.handler("echo")  # chatvitals: a span and the handler's time
 async def echo(message: dict[str, Any]) -> None:
     """Answer a message with its own words."""
     body = {"messaging_product": "whatsapp", "to": message["from"], "type": "text", "text": message["text"]}
@@ -48,7 +48,7 @@ async def echo(message: dict[str, Any]) -> None:
 
 
 async def webhook(request: Request) -> Response:
-    """Answer each text; the signature is checked by chatvitals for its numbers, and by you for your bot."""
+    """Answer each text. chatvitals checks the signature for its numbers. Your bot must check it as well."""
     with tracer.start_as_current_span(
         "POST /webhook", context=propagate.extract(dict(request.headers)), kind=trace.SpanKind.SERVER
     ):

@@ -19,7 +19,7 @@ whatsapp = WhatsApp(
 )
 vitals = chatvitals.init(app_secret=os.environ["WHATSAPP_APP_SECRET"])
 vitals.instrument_app(whatsapp, metrics_path="/metrics")
-visit = vitals.journey("visit", steps=["hello", "goodbye"], completed_by="goodbye")  # not needed: where people stop
+visit = vitals.journey("visit", steps=["hello", "goodbye"], completed_by="goodbye")  # optional: where customers stop
 
 
 @whatsapp.on_message(filters.matches("bye", ignore_case=True))

@@ -32,7 +32,7 @@ async def handshake(request: Request) -> HTTPResponse:
 
 @app.post("/webhook")
 async def webhook(request: Request) -> HTTPResponse:
-    """Take what WhatsApp reports, and answer each text."""
+    """Receive a webhook, and answer each text."""
     expected = "sha256=" + hmac.new(APP_SECRET.encode(), request.body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get("x-hub-signature-256", ""), expected):
         raise Unauthorized

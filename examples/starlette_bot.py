@@ -1,4 +1,4 @@
-"""A pizzeria's WhatsApp bot on Starlette, as its author wrote it; what is of chatvitals is marked.
+"""A pizzeria's WhatsApp bot on Starlette. Comments mark the lines of chatvitals.
 
 Run it with the variables below set:  python starlette_bot.py
 """
@@ -26,9 +26,9 @@ ACCESS_TOKEN = os.environ["WHATSAPP_ACCESS_TOKEN"]
 VERIFY_TOKEN = os.environ["WHATSAPP_VERIFY_TOKEN"]
 NUMBER = os.environ["WHATSAPP_PHONE_NUMBER_ID"]
 GRAPH_URL = os.environ.get("GRAPH_URL", "https://graph.facebook.com/v24.0")
-# One of these ranges of seconds per answer; a language model would take about as long.
+# Each answer takes a time from one of these ranges (seconds), about as long as a language model.
 THINK = [tuple(map(float, part.split("-"))) for part in os.environ.get("BOT_THINK_SECONDS", "0.5-1.5").split()]
-SILENT = float(os.environ.get("ORDER_ABANDONED_AFTER", "86400"))  # seconds after which nobody is coming back
+SILENT = float(os.environ.get("ORDER_ABANDONED_AFTER", "86400"))  # seconds of silence after which an order is given up
 WAYS = {"Deliver it": "address", "Pick it up": "pickup"}
 PIZZAS, TIMES, PAYMENTS = ("Margherita", "Marinara", "Diavola", "Bufala"), ("18:00", "19:00", "20:00"), ("Cash", "Card")
 QUESTIONS = {
@@ -38,7 +38,7 @@ QUESTIONS = {
     "payment": ("How would you like to pay?", PAYMENTS),
 }
 
-# chatvitals: from here on sends are seen. The path that we have planned, and which greeting sells more.
+# chatvitals sees all sends from here on. The journey is the planned path. The experiment finds the better greeting.
 vitals = chatvitals.init(app_secret=APP_SECRET, phone_number_id=NUMBER)
 order = vitals.journey(
     "order",
@@ -49,13 +49,13 @@ order = vitals.journey(
 )
 greeting = vitals.experiment("greeting", {"plain": 1, "emoji": 1}, goal=order)
 if WABA := os.environ.get("WHATSAPP_WABA_ID"):
-    vitals.watch_quality(access_token=ACCESS_TOKEN, waba_ids=WABA)  # and how WhatsApp rates us
+    vitals.watch_quality(access_token=ACCESS_TOKEN, waba_ids=WABA)  # chatvitals: WhatsApp's ratings of our number
 
 log = logging.getLogger("bot")
 graph = httpx.AsyncClient(headers={"Authorization": f"Bearer {ACCESS_TOKEN}"}, timeout=10)
 seen: set[str] = set()
 answering: set[asyncio.Task[None]] = set()
-orders: dict[str, dict[str, str]] = {}  # by customer: `at`, what we asked for last, and `way`
+orders: dict[str, dict[str, str]] = {}  # by customer: `at` is the latest question, `way` the way to the pizza
 
 
 async def call(**message: Any) -> None:
@@ -69,7 +69,7 @@ async def call(**message: Any) -> None:
 
 
 async def say(message: dict[str, Any], text: str, options: Sequence[str] = ()) -> None:
-    """Show that we are typing, think, and answer a message; up to three options are buttons, more are a list."""
+    """Show that we are typing, think, and answer a message. Up to three options are buttons, more are a list."""
     await call(status="read", message_id=message["id"], typing_indicator={"type": "text"})
     await asyncio.sleep(random.uniform(*random.choice(THINK)))  # noqa: S311 - no secret depends on it
     to = {"to": message["from"]} if message.get("from") else {"recipient": message["from_user_id"]}
@@ -85,7 +85,7 @@ async def say(message: dict[str, Any], text: str, options: Sequence[str] = ()) -
 
 
 def person(message: dict[str, Any]) -> str:
-    """Return who wrote a message: a phone number, or an id of those who show none."""
+    """Return the author of a message: a phone number, or a user id without one."""
     return str(message.get("from") or message["from_user_id"])
 
 
@@ -98,13 +98,13 @@ async def menu(message: dict[str, Any]) -> None:
 
 @order.step("paid")  # chatvitals
 async def paid(message: dict[str, Any]) -> None:
-    """Thank them; whatever they write next begins another order."""
+    """Thank the customer. The next message begins another order."""
     del orders[person(message)]
     await say(message, "Thank you! It is in the oven.")
 
 
 async def answer(message: dict[str, Any]) -> None:
-    """Take a message as the answer to the latest question, and ask the next one; or the same again."""
+    """Take a message as the answer to the latest question. Ask the next question, or the same question again."""
     tapped = message.get("interactive", {})
     said = (tapped.get("button_reply") or tapped.get("list_reply") or {}).get("id") or message["text"]["body"]
     state = orders.setdefault(person(message), {"at": "", "way": ""})
@@ -117,7 +117,7 @@ async def answer(message: dict[str, Any]) -> None:
         "payment": "paid" if said in PAYMENTS else None,
     }[state["at"]]
     if leads_to is None:
-        vitals.fallback(contact=person(message))  # chatvitals: we did not understand
+        vitals.fallback(contact=person(message))  # chatvitals: not understood
     state["way"] = WAYS.get(said, state["way"])
     at = state["at"] = leads_to or state["at"]
     if at in QUESTIONS:
@@ -135,14 +135,14 @@ async def handshake(request: Request) -> Response:
 
 
 async def webhook(request: Request) -> Response:
-    """Take what WhatsApp reports, and answer each message once."""
+    """Receive a webhook, and answer each message once."""
     body = await request.body()
     expected = "sha256=" + hmac.new(APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get("x-hub-signature-256", ""), expected):
         return PlainTextResponse("wrong signature", status_code=401)
     for change in (change for entry in json.loads(body)["entry"] for change in entry["changes"]):
         for message in change["value"].get("messages", []):
-            if message["type"] in {"text", "interactive"} and message["id"] not in seen:  # some are delivered twice
+            if message["type"] in {"text", "interactive"} and message["id"] not in seen:  # some messages come twice
                 seen.add(message["id"])
                 task = asyncio.create_task(answer(message))
                 answering.add(task)
@@ -151,7 +151,7 @@ async def webhook(request: Request) -> Response:
 
 
 app = Starlette(routes=[Route("/webhook", handshake), Route("/webhook", webhook, methods=["POST"])])
-vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")  # chatvitals: /metrics tells it all
+vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")  # chatvitals: serves /metrics
 
 if __name__ == "__main__":
     import uvicorn

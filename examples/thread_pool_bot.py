@@ -1,4 +1,4 @@
-"""A bot on Flask that answers from a thread pool with urllib3, and says there what it did not understand.
+"""A bot on Flask that answers from a thread pool with urllib3, and reports misunderstood messages there.
 
 gunicorn --threads 4 thread_pool_bot:app
 """
@@ -34,7 +34,7 @@ def handshake() -> str:
 
 @app.post("/webhook")
 def webhook() -> str:
-    """Take what WhatsApp reports, and have each text answered."""
+    """Receive a webhook, and have each text answered."""
     expected = "sha256=" + hmac.new(APP_SECRET.encode(), request.get_data(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get("x-hub-signature-256", ""), expected):
         abort(401)
@@ -49,6 +49,6 @@ def answer(number: str, customer: str, text: str) -> None:
     """Answer one text."""
     said = "Hello!" if text == "hello" else "Sorry?"
     if said == "Sorry?":
-        vitals.fallback()  # not needed: which answers were none
+        vitals.fallback()  # optional: counts misunderstood messages
     reply = {"messaging_product": "whatsapp", "to": customer, "type": "text", "text": {"body": said}}
     http.request("POST", MESSAGES.format(number), json=reply)

@@ -20,7 +20,7 @@ HEADERS = {"Authorization": f"Bearer {os.environ['WHATSAPP_ACCESS_TOKEN']}"}
 
 
 class Webhook(RequestHandler):
-    """The address that WhatsApp knows."""
+    """The callback address of the webhook."""
 
     def get(self) -> None:
         """Prove to WhatsApp that this address is ours."""
@@ -30,7 +30,7 @@ class Webhook(RequestHandler):
         self.write(self.get_query_argument("hub.challenge"))
 
     async def post(self) -> None:
-        """Take what WhatsApp reports, and answer each text."""
+        """Receive a webhook, and answer each text."""
         expected = "sha256=" + hmac.new(APP_SECRET.encode(), self.request.body, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(self.request.headers.get("x-hub-signature-256", ""), expected):
             self.send_error(401)

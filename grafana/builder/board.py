@@ -1,4 +1,4 @@
-"""What all dashboards share: variables, links, annotations, and panels that are numbered and placed."""
+"""Parts that all dashboards share: variables, links, annotations and the places of panels."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DROP: Final = (
     f"query_result(min(min_over_time(timestamp(({promql.RATING} > 0) < {promql.RATING[:-1]} offset 10m))"
     f"[{promql.RANGE}:5m])) or vector(0))"
 )
-"""The first fall of the range: before a later one the days to compare with would hold the first."""
+"""The first fall of the time range. The days before a later fall would include the first fall."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Panels side by side, with their widths; a heading above them where it is set."""
+    """Panels side by side, with their widths. A heading stands above them where it is set."""
 
     height: int
     panels: tuple[tuple[int, Panel], ...]
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(slots=True)
 class Board:
-    """One dashboard: what it is called, its rows and what may be chosen."""
+    """One dashboard: its names, rows and variables."""
 
     uid: str
     title: str
@@ -108,7 +108,7 @@ def of_row(uid: str) -> str:
 
 
 def at_same_time(uid: str) -> str:
-    """Return a data link to another dashboard at the same time; the dropdown keeps the chosen numbers, too."""
+    """Return a data link to another dashboard at the same time. The dropdown keeps the chosen numbers as well."""
     return f"/d/{uid}?${{__url_time_range}}"
 
 
@@ -117,7 +117,7 @@ def _source() -> dashboard.DatasourceVariable:
 
 
 def _constants() -> list[dashboard.ConstantVariable]:
-    """Return the objective: `chatvitals assets` writes another one's values here."""
+    """Return the objective. `chatvitals assets` writes the values of another objective here."""
     return [dashboard.ConstantVariable(name).value(value) for name, value in constants(Objective()).items()]
 
 
@@ -133,12 +133,12 @@ def _all(variable: dashboard.QueryVariable, text: str) -> dashboard.QueryVariabl
 
 
 def _job() -> dashboard.QueryVariable:
-    # also series without a job are chosen by default: imported history has none
+    # imported history has no job, so the default also chooses series without a job
     return _all(_query("job", "Job", "label_values(chatvitals_build_info, job)"), ".*")
 
 
 def _business() -> dashboard.QueryVariable:
-    # accounts by the name of one of their numbers, where a poll has told it
+    # an account has the name of one of its numbers, where a poll has found that name
     named = _known("waba_id, verified_name", 'verified_name!="",job=~"$job"')
     plain = _known("waba_id", 'verified_name="",job=~"$job"')
     query = f'query_result({named} or label_replace({plain}, "verified_name", "${{1}}", "waba_id", "(.*)"))'
@@ -154,12 +154,12 @@ def _phone() -> dashboard.QueryVariable:
 
 
 def _known(labels: str, matchers: str) -> str:
-    """Return who was known at any time of the range: a bot that is down now has a history to look at."""
+    """Return the numbers that were known at any time of the range: a bot that is down now has a history."""
     return f"max by ({labels}) (last_over_time(chatvitals_number_info{{{matchers}}}[{promql.RANGE}]))"
 
 
 def _hours() -> dashboard.QueryVariable:
-    # without opening hours no series has the label, and All takes them all
+    # without opening hours no series has the label, and All chooses every series
     return _all(_query("in_hours", "In hours", "label_values(chatvitals_turns_opened_total, in_hours)"), ".*")
 
 
@@ -178,7 +178,7 @@ def _experiment() -> dashboard.QueryVariable:
 
 
 def _drop() -> dashboard.QueryVariable:
-    # `@` takes a literal only; without a drop the epoch stands in, when there was nothing
+    # `@` takes a literal only. Without a fall the value is the epoch, which has no data
     return _query("drop", "First fall", _DROP).regex("/} ([0-9.e+]+) /").hide(models.VariableHide.HIDE_VARIABLE)
 
 

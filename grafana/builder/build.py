@@ -1,6 +1,6 @@
-"""What `grafana/build` does: write every generated file, or say which ones differ.
+"""Write every generated file of `grafana/`, or name the files that differ.
 
-Dashboards are made here, with a library that users need not have; all else is made by the package itself.
+Dashboards are made here, with a library that users need not have. The package makes all other files.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def main(folder: Path, arguments: list[str]) -> int:
-    """Write the files below `folder`; return 1 when `--check` finds one that differs."""
+    """Write the files below `folder`. Return 1 where `--check` finds a file that differs."""
     parser = argparse.ArgumentParser(
         prog="grafana/build", description="Make dashboards, rules, their tests and the runbook."
     )
-    parser.add_argument("--check", action="store_true", help="change nothing; fail where a file differs")
+    parser.add_argument("--check", action="store_true", help="change nothing, and fail where a file differs")
     check = parser.parse_args(arguments).check
     made = files()
     differing = [name for name, text in made.items() if _differs(folder / name, text)]

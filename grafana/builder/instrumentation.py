@@ -1,4 +1,4 @@
-"""Whether the numbers of the other dashboards can be trusted: webhooks, losses, store and poller."""
+"""Health of the measurement itself: webhooks, losses, store and poller."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def board() -> Board:
     return Board(
         "chatvitals-instrumentation",
         "WhatsApp instrumentation",
-        "Whether the other dashboards can be trusted: does everything arrive, is anything lost, is the rating fresh?",
+        "Can the other dashboards be trusted? Does everything arrive, is anything lost, is the rating fresh?",
         [
             row(4, *_stats()),
             row(7, (12, _webhooks()), (12, _fields())),
@@ -39,18 +39,21 @@ def _stats() -> list[tuple[int, Panel]]:
     rated = f"max(time() - {_oldest()})"
     an_hour: tuple[tuple[float | None, str], ...] = ((None, "green"), (3600.0, "red"))
     return [
-        (8, stat_panel("Latest webhook", "How long ago. Much longer than usual for this hour: the webhook's subscription "
-                       "or the way to the bot is broken.", [Query(_age("last_webhook_timestamp_seconds"))], unit="s",
+        (8, stat_panel("Latest webhook", "Time since the latest webhook. Much longer than usual for this hour: "
+                       "WhatsApp cannot reach the bot, or the app's subscription is gone.", [Query(_age("last_webhook_timestamp_seconds"))], unit="s",
                        nothing="none yet")),
-        (4, stat_panel("Latest poll, in intervals", "How long ago the poller had an answer, by its own interval. Above 3: "
-                       "token, network or call budget; see the Graph API's results.", [Query(poller)], decimals=1,
+        (4, stat_panel("Latest poll, in intervals", 'Age of the last successful poll, in poll intervals. Above 3: '
+                       'check the token, the network and the call budget. "Graph API calls an hour" shows the '
+                       'results.', [Query(poller)], decimals=1,
                        limits=((None, "green"), (3.0, "red")), nothing="no poller runs")),
-        (4, stat_panel("Oldest rating", "How long ago a rating was last confirmed. Old ratings are not news.",
+        (4, stat_panel("Oldest rating", "Age of the oldest rating among the chosen numbers. Above an hour: the "
+            "poller does not work.",
                        [Query(rated)], unit="s", limits=an_hour, nothing="no number polled yet")),
-        (4, stat_panel("Events lost", "Dropped in this time range, stale ones aside. Any: see the reasons below.",
+        (4, stat_panel("Events lost", 'Events that were dropped in this time range, without stale events. Any: '
+            '"Events dropped an hour" shows the reasons.',
                        [Query(f"round({lost})")], mapping="none", limits=((None, "red"),))),
-        (4, stat_panel("Internal errors", "Inside chatvitals; the bot is not affected. Any: report it with the log's "
-                       "traceback.", [Query(fresh(counted(own("internal_errors_total"), RANGE, "")))],
+        (4, stat_panel("Internal errors", "Errors inside chatvitals. They do not affect the bot. Any: report it with "
+                       "the traceback from the log.", [Query(fresh(counted(own("internal_errors_total"), RANGE, "")))],
                        mapping="none", nothing="no fresh numbers", limits=((None, "red"),))),
     ]  # fmt: skip
 
@@ -61,16 +64,16 @@ def _oldest() -> str:
 
 def _webhooks() -> Panel:
     return lines(
-        "Webhooks an hour, by result", "unsigned or bad_signature: a wrong app secret, or somebody else posts; oversize, "
-        "undecodable: not from WhatsApp.", [Query(count(own("webhooks_total"), "1h", "by (result)"), "{{result}}")],
+        "Webhooks an hour, by result", "unsigned, bad_signature: the app secret is wrong, or someone else posts. "
+        "oversize, undecodable: the request is not from WhatsApp.", [Query(count(own("webhooks_total"), "1h", "by (result)"), "{{result}}")],
     )  # fmt: skip
 
 
 def _fields() -> Panel:
     unknown = count(own("webhook_fields_total", 'known="no"'), "1h", "by (field)")
     return lines(
-        "Webhooks an hour, by field", "A field that falls silent has lost its subscription; unknown ones are not "
-        "measured by this version.",
+        "Webhooks an hour, by field", "A field without webhooks may have lost its subscription. This version does "
+        "not measure unknown fields.",
         [Query(count(own("webhook_fields_total", 'known="yes"'), "1h", "by (field)"), "{{field}}"),
          Query(or_none(unknown, "field"), "unknown: {{field}}")],
     )  # fmt: skip
@@ -78,7 +81,8 @@ def _fields() -> Panel:
 
 def _traffic() -> Panel:
     return lines(
-        "Received an hour, by type", "With conversations begun. unsupported: types that the bot cannot read.",
+        "Received an hour, by type", "Messages from customers, and the conversations that began. unsupported: "
+            "WhatsApp does not pass such messages to bots.",
         [Query(count(of("messages_received_total"), "1h", "by (type)"), "{{type}}"),
          Query(count(of("conversations_started_total"), "1h", "by (origin)"), "{{origin}} conversations")],
     )  # fmt: skip
@@ -86,8 +90,8 @@ def _traffic() -> Panel:
 
 def _lag() -> Panel:
     return lines(
-        "Webhook lag", "From the customer's message to its webhook. High: WhatsApp redelivers after an outage here, or "
-        "is slow itself; response times hold it.",
+        "Webhook lag", "Time from the customer's message to its webhook. High: WhatsApp is slow, or sends again "
+        "after an outage of the bot. Response times include this lag.",
         [Query(quantile(share, "webhook_lag_seconds", WINDOW, ""), f"p{share * 100:.0f}") for share in (0.5, 0.99)],
         unit="s",
     )  # fmt: skip
@@ -95,23 +99,23 @@ def _lag() -> Panel:
 
 def _duplicates() -> Panel:
     return lines(
-        "Duplicates an hour", "Deliveries that had been seen before; they change nothing. Many: the bot answers "
-        "WhatsApp's POSTs too late or with an error.",
+        "Duplicates an hour", "Webhooks and messages that came again. They change no number. Many: the bot answers "
+        "WhatsApp too late or with an error.",
         [Query(count(own("duplicates_total"), "1h", "by (kind)"), "{{kind}}")],
     )  # fmt: skip
 
 
 def _lost() -> Panel:
     return lines(
-        "Events dropped an hour", "By reason. queue_full: the store is too slow; store: it was away too long; stale: "
-        "older than 7 days.", [Query(count(own("events_dropped_total"), "1h", "by (reason)"), "{{reason}}")],
+        "Events dropped an hour", "Dropped events by reason. queue_full: the store is too slow. store: the store was "
+        "away too long. stale: the event is older than 7 days.", [Query(count(own("events_dropped_total"), "1h", "by (reason)"), "{{reason}}")],
     )  # fmt: skip
 
 
 def _queue() -> Panel:
     return lines(
-        "Queue, of its limit", "Events that wait to be committed. Near 100 %: the store is slow or away, and events will "
-        "be dropped.", [Query(f"max({own('queue_events')} / {own('queue_capacity_events')})", "waiting")],
+        "Queue, of its limit", "Events that wait to be written to the store. Near 100 %: the store is slow or away, "
+        "and events will be dropped.", [Query(f"max({own('queue_events')} / {own('queue_capacity_events')})", "waiting")],
         unit="percentunit", top=1.0,
     )  # fmt: skip
 
@@ -119,7 +123,8 @@ def _queue() -> Panel:
 def _commits() -> Panel:
     buckets = own("store_commit_seconds_bucket")
     return lines(
-        "Commit time p50, p99", "How long a batch takes to read, reduce and write. Seconds: the store is overloaded.",
+        "Commit time p50, p99", "Time to read, compute and write one batch of events. Seconds: the store is "
+            "overloaded.",
         [Query(f"histogram_quantile({share:g}, sum by (le) (rate({buckets}[{WINDOW}])))", f"p{share * 100:.0f}")
          for share in (0.5, 0.99)], unit="s", nothing="no commit",
     )  # fmt: skip
@@ -127,15 +132,15 @@ def _commits() -> Panel:
 
 def _graph() -> Panel:
     return lines(
-        "Graph API calls an hour", "unauthorized: renew the token; rate_limited, budget: other tools use "
-        "up the hourly calls.", [Query(count(own("graph_requests_total"), "1h", "by (result)"), "{{result}}")],
+        "Graph API calls an hour", "The poller's calls by result. unauthorized: renew the token. rate_limited, "
+        "budget: other tools use up the hourly calls.", [Query(count(own("graph_requests_total"), "1h", "by (result)"), "{{result}}")],
         nothing="no poller runs",
     )  # fmt: skip
 
 
 def _ages() -> Panel:
     return lines(
-        "Age of ratings", "How long ago each number's rating was confirmed. It should stay near the poll interval.",
+        "Age of ratings", "Time since each number's rating was confirmed. It should stay near the poll interval.",
         [Query(named(f"max_over_time((time() - {_oldest()})[15m:1m]) / 60"), "{{display_phone_number}}"),
          Query(f"max({own('poller_interval_seconds')}) / 60", "interval")],
         unit="suffix:min", dashed="interval", colors={"interval": "#8e8e8e"}, nothing="no number polled yet",
@@ -145,8 +150,8 @@ def _ages() -> Panel:
 def _trouble() -> Panel:
     skews = count(own("clock_skews_total"), "1h", "")
     return lines(
-        "Errors, overflow, skews an hour", "Overflow: too many values of a label, see its cap. Skews: set this "
-        "host's clock. Waiting quality events name a number that no poll knows.",
+        "Errors, overflow, skews an hour", "Overflow: a label has more values than its cap. Clock skews: set the "
+        "clock of this host. Waiting quality events name a number that no poll has found yet.",
         [Query(or_none(counted(own("internal_errors_total"), "1h", "by (where)"), "where"), "errors: {{where}}"),
          Query(or_none(counted(own("series_overflow_total"), "1h", "by (label)"), "label"), "overflow: {{label}}"),
          Query(skews, "clock skews"), Query(f"max({own('quality_events_waiting')}) or vector(0)", "waiting quality events")],
@@ -155,7 +160,8 @@ def _trouble() -> Panel:
 
 def _targets() -> Panel:
     return grid(
-        "Targets", "What Prometheus scrapes. 0: the bot or its exporter is down, or the metrics token is wrong.",
+        "Targets", "The bots that Prometheus scrapes. DOWN: the bot or its exporter does not run, or the metrics "
+            "token is wrong.",
         [Column("Job", label="job"), Column("Instance", label="instance"),
          Column("Up", 'max by (job, instance) (up{job=~"$job"})', rated="up")],
         nothing="nothing is scraped: this is imported history", sort="Job",
@@ -165,8 +171,8 @@ def _targets() -> Panel:
 def _builds() -> Panel:
     seen = f'max by (version, app_version) (max_over_time(timestamp(chatvitals_build_info{{job=~"$job"}})[{RANGE}:5m]))'
     return grid(
-        "Versions", "Of chatvitals and of the bot, and when each was last seen. A change marks a deploy: compare before "
-        "and after it.",
+        "Versions", "Versions of chatvitals and of the bot, and when each was last seen. A change marks a deploy: "
+        "compare the times before and after it.",
         [Column("chatvitals", label="version"), Column("Bot", label="app_version"),
          Column("Last seen", f"1000 * {seen}", "dateTimeAsIso")],
         sort="Bot",

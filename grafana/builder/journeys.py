@@ -1,4 +1,4 @@
-"""Journeys and experiments: how far people get, where they leave, and which variant does better."""
+"""Journeys and experiments: how far customers get, where they leave, and which variant does better."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def board() -> Board:
     return Board(
         "chatvitals-journeys",
         "WhatsApp journeys",
-        "How far people get in a journey, at which step they leave and who fell silent, and which variant does better.",
+        "How far customers get in a journey, where they leave, and which variant of an experiment does better.",
         [
             row(4, *_stats()),
             row(9, (8, _funnel()), (16, _steps())),
@@ -57,20 +57,20 @@ def _stats() -> list[tuple[int, Panel]]:
         f"{count(_STARTED, '6h', '')} >= {FEWEST_RUNS} and {count(_STARTED, '6h', '', ' offset 1w')} >= {FEWEST_RUNS}"
     )
     return [
-        (5, stat_panel("Runs started", "How many people entered the journey in this time range. Falls: look at what leads "
-                       "there, not at the journey.", [Query(count(_STARTED, RANGE, ""))], decimals=0)),
-        (5, stat_panel("Completed of started", "Completed over started runs: the quick measure, right but for runs still "
-                       "under way. Falls: see the funnel.", [Query(ratio(_COMPLETED, _STARTED, RANGE, ""))],
+        (5, stat_panel("Runs started", "Runs of the journey that began in this time range. Falls: look at the "
+                       "messages and links that lead to it.", [Query(count(_STARTED, RANGE, ""))], decimals=0)),
+        (5, stat_panel("Completed of started", "Completed runs over started runs of this time range. Runs still "
+                       "under way count as started only. Falls: see the funnel.", [Query(ratio(_COMPLETED, _STARTED, RANGE, ""))],
                        unit="percentunit", decimals=1)),
-        (5, stat_panel("Against last week", "Completed over started in 6 h, against the same 6 h a week ago, in percentage "
-                       "points. Shown where both sides have 20 runs.",
+        (5, stat_panel("Against last week", "Completed over started runs of 6 h, minus the same 6 h a week ago, in "
+                       "percentage points. Shown where both have 20 runs.",
                        [Query(points(ratio(_COMPLETED, _STARTED, "6h", ""), _last_week("6h"), enough))],
                        unit="suffix: points", decimals=1, limits=((None, "red"), (-5.0, "yellow"), (0.0, "green")),
                        nothing="from the second week on")),
-        (5, stat_panel("Runs under way", "Runs that have not ended. They end when completed, handed over, or after 24 h of "
-                       "silence.", [Query(f"sum({open_runs})")], decimals=0)),
-        (4, stat_panel("Stalled", "Runs with 30 min of silence, as a share of those begun in a day. Most end abandoned: "
-                       "answer them or remind people.",
+        (5, stat_panel("Runs under way", "Runs that have not ended. A run ends when it is completed, handed over, or "
+                       "silent for 24 h.", [Query(f"sum({open_runs})")], decimals=0)),
+        (4, stat_panel("Stalled", "Runs that are silent for 30 minutes, as a share of a day's started runs. Most "
+                       "will be abandoned. Answer these customers or remind them.",
                        [Query(f"sum({stalled}) / ({count(_STARTED, '1d', '')} > 0)")], unit="percentunit", decimals=0,
                        nothing="no run begun")),
     ]  # fmt: skip
@@ -91,8 +91,8 @@ def _ordered(expr: str) -> str:
 def _funnel() -> Panel:
     reached = of("journey_step_reached_total", _J)
     return grid(
-        "Funnel", "How many runs reached each step in this time range, in the declared order. Where a journey branches, "
-        "a step may have fewer runs than the next: see the moves between steps.",
+        "Funnel", 'Runs that reached each step in this time range, in the declared order. Where a journey branches, '
+        'a step may have fewer runs than the next. "Moves between steps" shows the branches.',
         [Column("#", label="index", width=40), Column("Step", label="step"),
          Column("Runs", _ordered(count(reached, RANGE, _STEP)), decimals=0, bar=True, width=260)],
         sort="#",
@@ -107,8 +107,8 @@ def _steps() -> Panel:
     visits = ratio(of("journey_step_visits_total", _J), of("journey_step_reached_total", _J), RANGE, _STEP)
 
     return grid(
-        "Steps", "In the declared order. High drop-off: people leave there; many visits or loops: they do not understand "
-        "the question; a long time: the step asks too much.",
+        "Steps", "Steps in the declared order. High drop-off: customers leave there. Many visits or loops: they do "
+        "not understand the question. A long time: the step asks too much.",
         [Column("#", label="index", width=50), Column("Step", label="step"), Column("Reached", _ordered(reached), decimals=0),
          Column("Of started", _ordered(f"{reached} / ignoring (step) group_left () {count(_STARTED, RANGE, '')}"),
                 "percentunit", 1),
@@ -127,7 +127,7 @@ def _moves() -> Panel:
     start = 'label_replace(label_replace(vector(1), "step", "start", "", ""), "index", "0", "", "")'
 
     def placed(expr: str) -> str:
-        """Return moves with the places of both steps in the declared order; an undeclared step has none."""
+        """Return moves with the places of both steps in the declared order. An undeclared step has no place."""
         known = f"({expr})"
         for end in ("from", "to"):
             place = f'label_replace({_ORDER} or {start}, "{end}_step", "${{1}}", "step", "(.*)")'
@@ -136,8 +136,8 @@ def _moves() -> Panel:
         return f"(({known}) or on (from_step, to_step) ({expr})) > 0"
 
     return grid(
-        "Moves between steps", "Where people go from each step, and the share of all from there. A move to the same or a smaller "
-        "number goes back: there people go round.",
+        "Moves between steps", "The next step after each step, with its share of all moves from there. A move to the "
+        "same or a smaller number goes back. Many of these: customers go round in circles.",
         [Column("#", label="from_index", width=40), Column("From", label="from_step"),
          Column("To #", label="to_index", width=70), Column("To", label="to_step"),
          Column("Moves", placed(moves), decimals=0),
@@ -151,8 +151,8 @@ def _confusion() -> Panel:
     fallbacks = count(of("journey_step_fallbacks_total", _J), RANGE, _STEP)
     messages = count(of("journey_step_messages_total", _J), RANGE, _STEP)
     return grid(
-        "Questions that confuse", "Turns not understood and messages, for each visit of a step. The highest ones are "
-        "the questions to reword.",
+        "Questions that confuse", "Turns that the bot did not understand, and messages, both per visit of a step. "
+        "Reword the questions with the highest values.",
         [Column("#", label="index", width=50), Column("Step", label="step"),
          Column("Not understood", _ordered(f"{fallbacks} / {visits}"), "percentunit", 1),
          Column("Messages a visit", _ordered(f"{messages} / {visits}"), decimals=2)],
@@ -165,16 +165,16 @@ def _drop_off() -> Panel:
     whole = f"(sum {_STEP} (rate({_ENDED}[1d])) > 0)"
     who = f'label_replace({dropped}, "who", "${{1}}", "outcome", "(?:abandoned_by_)?(.*)")'
     return lines(
-        "Drop-off by step and who fell silent", "Over ended runs of a day; known 24 h after the silence began. "
-        "business: the bot did not answer; repair that first.",
+        "Drop-off by step and cause", "Share of a day's ended runs. A run counts 24 h after the last "
+        "message. business: the bot did not answer. Repair that first.",
         [Query(f"{who} / on (step) group_left () {whole}", "{{step}}, {{who}}")], unit="percentunit",
     )  # fmt: skip
 
 
 def _completion() -> Panel:
     return lines(
-        "Completed of started, last week dashed", "Day against the same day a week ago. A gap that opens after a deploy "
-        "is the deploy's.",
+        "Completed of started, last week dashed", "A day's share against that of the same day a week ago. A gap that "
+        "opens after a deploy comes from the deploy.",
         [Query(ratio(_COMPLETED, _STARTED, "1d", ""), "now"), Query(_last_week("1d"), "last week")],
         unit="percentunit", dashed="last week", colors={"last week": "#8e8e8e"},
     )  # fmt: skip
@@ -182,7 +182,7 @@ def _completion() -> Panel:
 
 def _open() -> Panel:
     return lines(
-        "Open and stalled runs", "By step. Stalled is a live sign of drop-off, a day before it is counted.",
+        "Open and stalled runs", "Runs by their current step. Stalled runs show drop-off a day before it is counted.",
         [Query(_gauge("journey_runs_open"), "open at {{step}}"), Query(_gauge("journey_runs_stalled"), "stalled at {{step}}")],
         dashed="stalled.*", nothing="no run is open",
     )  # fmt: skip
@@ -190,7 +190,7 @@ def _open() -> Panel:
 
 def _ends() -> Panel:
     return lines(
-        "How runs end, a day", "By outcome. Growing abandoned_by_business: the bot is too slow or silent.",
+        "How runs end, a day", "Ended runs by outcome. More abandoned_by_business: the bot is too slow or silent.",
         [Query(count(of("journey_runs_total", _J), "1d", "by (outcome)"), "{{outcome}}")],
     )  # fmt: skip
 
@@ -199,8 +199,8 @@ def _time_in_step() -> Panel:
     buckets = of("journey_step_seconds_bucket", f'end="advanced",{_J}')
     enough = count(of("journey_step_seconds_count", f'end="advanced",{_J}'), WINDOW, _STEP)
     return lines(
-        "Median time in step", "Of people who went on. It holds the bot's wait and the person's thinking; compare with "
-        "response times to tell them apart.",
+        "Median time in step", "Time at a step, of customers who went on. It includes the bot's response time and "
+        "the customer's own time. Compare with the response times.",
         [Query(f"histogram_quantile(0.5, sum by (step, le) (rate({buckets}[{WINDOW}]))) and {enough} >= 10", "{{step}}")],
         unit="s",
     )  # fmt: skip
@@ -217,8 +217,9 @@ def _variants() -> Panel:
     enough = f"(clamp_max({contacts}, {_of_control(contacts)}) >= bool {FEWEST})"
     direction = f"sgn({difference}) * (abs({difference}) > bool {half}) * {enough}"
     return grid(
-        "Variants", "Per contact, each outcome once. The goal's share minus that of the first variant, in points; the "
-        "interval around it may be looked at every day. `chatvitals compare` gives the verdict, and checks the split.",
+        "Variants", "Each contact counts once per outcome. Difference is the goal's share minus that of the first "
+        "variant. Its interval may be looked at every day. `chatvitals compare` gives the verdict and checks the "
+        "split.",
         [Column("Variant", label="variant"), Column("Contacts", contacts, decimals=0),
          Column("Goal", share("goal"), "percentunit", 1),
          Column("Difference", f"100 * ({difference}) unless on (variant) {_CONTROL}", "suffix: points", 1),
@@ -243,11 +244,11 @@ def _of_control(measure: str) -> str:
 
 
 def _half_width(contacts: str) -> str:
-    """Return half of the difference's interval that holds however often one looks.
+    """Return half of the difference's interval, which stays valid however often it is looked at.
 
-    It is that of `chatvitals compare`: an asymptotic confidence sequence (95 % for all variants together).
+    It is the interval of `chatvitals compare`: an asymptotic confidence sequence (95 % for all variants together).
     """
-    # one success and one failure more, so that 0 of 3 is not taken for certain
+    # one success and one failure more, so that 0 of 3 does not count as certain
     share = f"(({_reached('goal')} + 1) / ({contacts} + 2))"
     variance = f"{share} * (1 - {share}) / {contacts}"
     grown = f"(({contacts} + {_of_control(contacts)}) * {_TUNING:.6g} / {_PLANNED})"
@@ -264,7 +265,8 @@ def _wait(window: str) -> str:
 def _outcome_shares() -> Panel:
     goal = of("experiment_outcomes_total", f'outcome="goal",{_E}')
     return lines(
-        "Goal reached, by variant", "Of the contacts who saw it in a day. Lines that cross all the time do not differ.",
+        "Goal reached, by variant", "Share of the contacts that saw a variant in a day. Lines that cross all the "
+            "time do not differ.",
         [Query(ratio(goal, of("experiment_contacts_total", _E), "1d", _VARIANT), "{{variant}}")], unit="percentunit",
         nothing="no contact has seen a variant",
     )  # fmt: skip
@@ -272,6 +274,7 @@ def _outcome_shares() -> Panel:
 
 def _variant_waits() -> Panel:
     return lines(
-        "Wait p90, by variant", "If one variant waits longer, its other numbers suffer from that, not from its text.",
+        "Wait p90, by variant", "Nine of ten waits were shorter. Where one variant waits longer, that alone may "
+            "explain its other numbers.",
         [Query(_wait("1d"), "{{variant}}")], unit="s", nothing="no contact has seen a variant",
     )  # fmt: skip

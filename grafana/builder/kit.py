@@ -26,12 +26,12 @@ Limits = tuple[tuple[float | None, str], ...]
 SOURCE: Final = kinds.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREY: Final = "#8e8e8e"
 BLUE: Final = "blue"
-_HOUR: Final = 3_600_000.0  # milliseconds; longer gaps are no line
+_HOUR: Final = 3_600_000.0  # milliseconds. A longer gap is not drawn as a line
 _QUANTILES: Final = {"p50.*": "blue", "p90.*": "orange", "p99.*": "purple"}
 _OF_NUMBERS: Final = (
     "#3274d9", "#ff9830", "#a352cc", "#1fa7a9", "#5794f2", "#e0752d", "#c15c9f", "#7a7fd6", "#4a90a4", "#b5763a"
 )  # fmt: skip
-"""Colours of business numbers by their last digit: the same on every panel, and none that a rating has."""
+"""Colours of business numbers by their last digit. They are the same on every panel, and no rating has them."""
 CODES: Final = {
     "100": "100 wrong parameter", "190": "190 expired token", "368": "368 blocked for policy",
     "130429": "130429 too fast", "131026": "131026 cannot be delivered", "131031": "131031 account locked",
@@ -39,7 +39,7 @@ CODES: Final = {
     "131056": "131056 too many to one person", "132015": "132015 template paused",
     "132016": "132016 template disabled",
 }  # fmt: skip
-"""What the error codes mean that matter most."""
+"""Meanings of the most important error codes."""
 _DASHES: Final = [
     models.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 8]}),
     models.DynamicConfigValue(id_val="custom.fillOpacity", value=0),
@@ -49,7 +49,7 @@ QUIET: Final = "nothing in this time range"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query and what its series are called."""
+    """A query and the name of its series."""
 
     expr: str
     legend: str = ""
@@ -57,7 +57,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column: the query behind it (none: a label), and how its values show."""
+    """A table's column: its query or label, and the form of its values."""
 
     name: str
     expr: str = ""
@@ -113,7 +113,7 @@ MAPPINGS: Final = {
 
 
 def steps(*pairs: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
-    """Return colours from values upwards; the first value is None."""
+    """Return colours from values upwards. The first value is None."""
     found = [models.Threshold(value=value, color=color) for value, color in pairs]
     return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(found)
 
@@ -131,7 +131,7 @@ def stat_panel(  # noqa: PLR0913 - what a number on a wall may need
     link: str = "",
     units: dict[str, str] | None = None,
 ) -> stat.Panel:
-    """Return one number, or one for each series; `units` are those of series that differ."""
+    """Return one number, or a number for each series. `units` are those of series that differ."""
     panel = _common(stat.Panel(), title, about, _whole(unit, decimals), nothing)
     for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(_target(query, letter).instant())
@@ -221,7 +221,7 @@ def _colour(panel: timeseries.Panel, colors: dict[str, str], *, codes: bool) -> 
 
 
 def _dash_query(panel: timeseries.Panel, letter: str) -> None:
-    """Draw the series of a query dashed; the solid ones of the same names stand in the legend."""
+    """Draw the series of a query dashed. The legend shows the solid series of the same names."""
     hidden = {"legend": True, "tooltip": False, "viz": False}
     panel.override_by_query(letter, [*_DASHES, models.DynamicConfigValue(id_val="custom.hideFrom", value=hidden)])
 
@@ -263,7 +263,7 @@ def buckets(title: str, about: str, expr: str, *, nothing: str = QUIET) -> heatm
 
 
 def grid(title: str, about: str, columns: Sequence[Column], *, nothing: str = QUIET, sort: str = "") -> table.Panel:
-    """Return a table; its queries are merged by their labels. `sort` names columns, the first one first."""
+    """Return a table with queries merged by their labels. `sort` names columns, the most important first."""
     panel = _common(table.Panel(), title, about, "short", nothing).thresholds(steps((None, BLUE)))
     order: dict[str, int] = {}
     names: dict[str, str] = {}

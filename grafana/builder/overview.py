@@ -1,4 +1,4 @@
-"""The first page: is anything wrong now, and with which number."""
+"""The first page: is anything wrong now, and with which number?"""
 
 from __future__ import annotations
 
@@ -63,20 +63,20 @@ def _first_stats() -> list[tuple[int, Panel]]:
     )
     return [
         (8, stat_panel(
-            "Quality rating", "How WhatsApp rates each number now. RED: stop campaigns on it today, then see the quality "
-            "dashboard for what moved first. UNKNOWN is not good news: see whether the poller runs.",
+            "Quality rating", "WhatsApp's rating of each number now. RED: stop campaigns on it today. The quality "
+            "dashboard shows what moved first. UNKNOWN: check that the poller runs.",
             [Query(named(promql.RATING), _NAME)], mapping="rating", nothing="no number polled yet",
             link=of_number("chatvitals-quality"))),
         (8, stat_panel(
-            "Restrictions and flags", "Restrictions of the account that WhatsApp has announced, and for a flagged number "
-            "the time until its 7 days are over. Anything but none: read the account's events and appeal or wait.",
+            "Restrictions and flags", "Restrictions that WhatsApp has announced, flagged numbers, and the time until "
+            "the seven days of a flag end. Any: read the account's events, then appeal or wait.",
             [Query(fresh(restricted), "restrictions"),
              Query(fresh(f"count({flagged})"), "flagged"),
              Query(fresh(f"min({flagged} + 604800 - time())"), "flag ends in")],
             mapping="none", nothing="no fresh numbers", limits=((None, "red"),), units={"flag ends in": "s"})),
         (8, stat_panel(
-            "Messaging limit", "How many people may be written to first within 24 h; the lowest of the chosen numbers. "
-            "Plan campaigns below it.", [Query(limit)], mapping="limit", nothing="not polled yet")),
+            "Messaging limit", "Customers that a number may write to first within 24 h. The lowest limit of the "
+            "chosen numbers. Plan campaigns below it.", [Query(limit)], mapping="limit", nothing="not polled yet")),
     ]  # fmt: skip
 
 
@@ -90,25 +90,26 @@ def _second_stats() -> list[tuple[int, Panel]]:
     )
     return [
         (5, stat_panel(
-            "People waiting", "Customers whose latest message has no reply yet. If it keeps growing, the bot is down or "
-            "slow: see response times.", [Query(waiting)], mapping="nobody", nothing="no fresh numbers", link=at_same_time("chatvitals-response"))),
+            "People waiting", "Customers without a reply to their latest message. Keeps growing: the bot is down or "
+            "slow. See the response times.", [Query(waiting)], mapping="nobody", nothing="no fresh numbers", link=at_same_time("chatvitals-response"))),
         (5, stat_panel(
-            "Oldest wait", "How long the customer who waits longest has waited. Answer, or dismiss() what needs no reply.",
+            "Oldest wait", "Wait of the customer who has waited longest. Answer, or call dismiss() for a message "
+                "that needs no reply.",
             [Query(oldest)], unit="s", mapping="nobody", nothing="no fresh numbers", link=at_same_time("chatvitals-response"))),
         (5, stat_panel(
-            "First p90", "Nine of ten conversations had their first reply within this time, over the chosen "
-            "time range. People who wait now are not in it yet: see the oldest wait beside it.",
+            "First p90", 'Nine of ten conversations had their first reply within this time. Customers who still wait '
+            'are not included. "Oldest wait" shows them.',
             [Query(quantile(0.9, "wait_seconds", RANGE, "", 'turn="first"'))], unit="s", decimals=1,
             link=at_same_time("chatvitals-response"))),
         (4, stat_panel(
-            "Budget left", "Of the turns that may take over $threshold s (objective $slo), "
-            "the share not used up in this time range. Below 0: the objective is missed; stop risky deploys.",
+            "Budget left", "Share of the allowed turns over $threshold s that is left in this time range. The "
+            "objective is $slo. Below 0: the objective is missed. Stop risky deploys.",
             [Query(f"1 - ({rate(OVERDUE, RANGE, '')} / {rate(OPENED, RANGE, '')}) / "
                    f"{BUDGET}")],
             unit="percentunit", decimals=0, limits=((None, "red"), (0.0, "yellow"), (0.25, "green")))),
         (5, stat_panel(
-            "Completion vs last week", "Completed over started runs of all journeys in 6 h, minus the same 6 h a week ago. "
-            "Falls: see the funnel. Shown where both sides have 20 runs, so not in the first week.",
+            "Completion vs last week", "Completed over started runs of 6 h, minus the same 6 h a week ago. Falls: "
+            "see the funnel. Shown where both have 20 runs, so not in the first week.",
             [Query(points(completion, before, enough))], unit="suffix: points", decimals=1,
             limits=((None, "red"), (-5.0, "yellow"), (0.0, "green")), nothing="from the second week on", link=at_same_time("chatvitals-journeys"))),
     ]  # fmt: skip
@@ -116,7 +117,8 @@ def _second_stats() -> list[tuple[int, Panel]]:
 
 def _ratings() -> Panel:
     return states(
-        "Quality rating over time", "A fall comes days after its cause: look left on the quality dashboard.",
+        "Quality rating over time", "The rating falls days after the cause. The quality dashboard shows what moved "
+            "before.",
         Query(named(promql.RATING), _NAME), mapping="rating", nothing="no number polled yet",
         link=of_number("chatvitals-quality"),
     )  # fmt: skip
@@ -124,8 +126,8 @@ def _ratings() -> Panel:
 
 def _response() -> Panel:
     return lines(
-        "First response p50, p90", "Rising p90 with a flat p50: some answers are slow, see handlers. Both rise: the "
-        "bot or its host is slow. 14,400 s (4 h) stands for waits that ended without an answer.",
+        "First response p50, p90", "p90 rises and p50 does not: some answers are slow, see the handlers. Both rise: "
+        "the bot or its host is slow. 14,400 s (4 h) stands for waits that ended without an answer.",
         [Query(quantile(0.5, "wait_seconds", WINDOW, "", 'turn="first"'), "p50"),
          Query(quantile(0.9, "wait_seconds", WINDOW, "", 'turn="first"'), "p90")],
         unit="s", log=True,
@@ -134,8 +136,8 @@ def _response() -> Panel:
 
 def _statuses() -> Panel:
     return lines(
-        "Messages an hour, by status", "How many messages reached each status. Read falls while delivered stays: people "
-        "no longer care. Failed rises: see failures by code.",
+        "Messages an hour, by status", "Messages that reached each status. read falls and delivered does not: "
+        "customers lose interest. failed rises: see the failures by code.",
         [Query(count(of("message_statuses_total", 'status!="sent"'), "1h", "by (status)"), "{{status}}")],
         colors={"failed": "red", "read": "blue", "delivered": "green"},
     )  # fmt: skip
@@ -147,7 +149,7 @@ def _numbers() -> Panel:
         of("message_statuses_total", 'status="read"'), of("message_statuses_total", 'status="delivered"'), RANGE
     )
     return grid(
-        "Numbers", "Each number over the chosen time range; click it to see its quality and what led to it.",
+        "Numbers", "Each number over the chosen time range. Click a number to open the quality dashboard for it.",
         [Column("Number", label="display_phone_number", link=of_row("chatvitals-quality")),
          Column("Id", label="phone_number_id", hidden=True),
          Column("Rating", named(promql.RATING), rated="rating"),
@@ -163,8 +165,8 @@ def _numbers() -> Panel:
 def _health() -> Panel:
     health = gauge("health_status", "by (phone_number_id, entity)")
     return states(
-        "Health by entity", "Whether each link of the chain lets the number send. BLOCKED: nothing goes out; open the "
-        "WhatsApp Manager and follow its steps.", Query(named(health), "{{display_phone_number}} {{entity}}"),
+        "Health by entity", "WhatsApp's health status of each entity that a send needs. BLOCKED: the number cannot "
+        "send. Open WhatsApp Manager and follow its steps.", Query(named(health), "{{display_phone_number}} {{entity}}"),
         mapping="health", nothing="not polled yet",
     )  # fmt: skip
 
@@ -174,8 +176,8 @@ def _alerts() -> Panel:
     firing = f'max {by} (ALERTS{{alertname=~"WhatsApp.*",alertstate="firing"}})'
     quiet = f'label_replace(vector(1) and on () count({trust.RULES}), "alertname", "none", "", "")'
     return grid(
-        "Firing alerts", 'What Prometheus alerts on now; the runbook says what to do about each. "none" stands only '
-        "where the rules are loaded. Alerts of another system, such as Grafana's, are not shown here.",
+        "Firing alerts", 'Alerts of this Prometheus that fire now. The runbook says what to do about each. "none" is '
+        'shown only where the rules are loaded. Alerts of another system, such as Grafana, are not shown.',
         [Column("Alert", label="alertname", width=280), Column("Severity", label="severity", width=90),
          Column("Number", label="phone_number_id"), Column("Template", label="template"),
          Column("Journey", label="journey"), Column("Step", label="step"), Column("Job", label="job"),

@@ -13,9 +13,9 @@ NUMBER: Final = 'phone_number_id=~"$phone",job=~"$job"'
 RATE: Final = "$__rate_interval"
 RANGE: Final = "$__range"
 WINDOW: Final = "$window"  # grows with the time range, so that a month is as calm as a day
-_FEWEST: Final = 10  # of fewer turns one slow answer would be more than 10 %
+_FEWEST: Final = 10  # with fewer turns one slow answer would be more than 10 %
 BUSINESS: Final = 'waba_id=~"$business",job=~"$job"'
-"""What belongs to an account of a business."""
+"""Matchers of series that belong to an account."""
 NAMES: Final = f"max by (phone_number_id, display_phone_number) (chatvitals_number_info{{{NUMBER}}})"
 ACCOUNTS: Final = f"max by (waba_id) (chatvitals_number_info{{{NUMBER}}})"
 RATING: Final = f"max {P} (chatvitals_quality_rating{{{NUMBER}}})"
@@ -24,7 +24,7 @@ IN_HOURS: Final = 'in_hours=~"$in_hours"'
 JOB: Final = 'job=~"$job"'
 VERSION: Final = f"max by (job, app_version) (chatvitals_build_info{{{JOB}}})"
 _FEWEST_HALF_HOURS: Final = 12
-FEWEST_RUNS: Final = 20  # of fewer runs a difference of shares is chance
+FEWEST_RUNS: Final = 20  # with fewer runs a difference of shares is chance
 
 
 def of(name: str, matchers: str = "") -> str:
@@ -41,17 +41,17 @@ def own(name: str, matchers: str = "") -> str:
 
 
 def count(series: str, window: str, by: str = P, at: str = "") -> str:
-    """Return how often something happened: every target of a store shows the same totals, so one is enough."""
+    """Return how often something happened. Every target of a store shows the same totals, so one target is enough."""
     return f"sum {by} ({one(f'increase({series}[{window}]{at})')})".replace("sum  (", "sum (")
 
 
 def rate(series: str, window: str, by: str = P, at: str = "") -> str:
-    """Return a rate for a ratio, in which it cancels out how many targets show the store."""
+    """Return a rate for a ratio. The number of targets cancels out in a ratio."""
     return f"sum {by} (rate({series}[{window}]{at}))".replace("sum  (", "sum (")
 
 
 def ratio(part: str, whole: str, window: str, by: str = P, at: str = "") -> str:
-    """Return which part of something it is; nothing where nothing happened."""
+    """Return the share of a part in a whole, and no series where the whole is 0."""
     return f"{rate(part, window, by, at)} / ({rate(whole, window, by, at)} > 0)"
 
 
@@ -62,7 +62,7 @@ def quantile(share: float, family: str, window: str, by: str = "phone_number_id"
 
 
 def mean(family: str, window: str, by: str = P, matchers: str = "", at: str = "") -> str:
-    """Return the average of a histogram; never an average of averages."""
+    """Return the average of a histogram. It is never an average of averages."""
     return ratio(of(family + "_sum", matchers), of(family + "_count", matchers), window, by, at)
 
 
@@ -85,12 +85,12 @@ def counted(series: str, window: str, by: str) -> str:
 
 
 def seen(expression: str, series: str, by: str) -> str:
-    """Return those series of which anything happened in the range; a legend of zeros hides what matters."""
+    """Return the series with an event in the range: a legend of zeros hides the rest."""
     return f"{expression} and ({counted(series, RANGE, by)} > 0)"
 
 
 def or_none(expression: str, label: str) -> str:
-    """Return a measure by a label, with a 0 for `none` where there is nothing: an empty panel might be a broken one."""
+    """Return a measure by a label, and 0 for `none` where it is empty: an empty panel may look broken."""
     return f'{expression} or label_replace(vector(0), "{label}", "none", "", "")'
 
 
@@ -100,19 +100,19 @@ def where_enough(expression: str, window: str, by: str = P) -> str:
 
 
 def named(expression: str) -> str:
-    """Return series by number with the number that people know."""
+    """Return series by number, with the phone number as people write it."""
     return f"({expression}) * on (phone_number_id) group_left (display_phone_number) {NAMES}"
 
 
 def while_rated(expression: str) -> str:
-    """Return counts of half an hour, summed over the range by the rating that the number had; a few would mislead."""
+    """Return sums of counts by the rating at that time. Too few half hours give no value."""
     rated = f"({expression}) * on (phone_number_id) group_left (rating) {RATING_AS_LABEL}"
     enough = f"count_over_time(({RATING})[{RANGE}:30m]) >= {_FEWEST_HALF_HOURS}"
     return f"(sum_over_time(({rated})[{RANGE}:30m]) and on (phone_number_id) ({enough}))"
 
 
 def while_running(expression: str) -> str:
-    """Return counts of half an hour by job, summed over the range by the version that the bot had.
+    """Return counts of half hours by job, summed over the range by the version of the bot at that time.
 
     Half hours that end with two versions, as during a deploy, are left out.
     """
@@ -121,14 +121,14 @@ def while_running(expression: str) -> str:
 
 
 def points(now: str, before: str, enough: str) -> str:
-    """Return the difference of two shares in percentage points, where both sides are over enough."""
+    """Return the difference of two shares in percentage points, where both have enough data."""
     return f"100 * (({now}) - ({before})) and ({enough})"
 
 
 def fresh(expression: str, known: str = "") -> str:
-    """Return a count, and 0 where there is nothing to count but the numbers are fresh.
+    """Return a count, or 0 where the count is empty and the numbers are fresh.
 
-    `known` is what must be known for a 0; without it, a store that can be read.
+    `known` are the series that must exist for a 0. The default is a store that can be read.
     """
     return f"{expression} or 0 * max({known or own('store_up') + ' == 1'})"
 

@@ -1,4 +1,4 @@
-"""Cause and effect on one time axis: waits, what customers do about them, and what WhatsApp makes of it."""
+"""Cause and effect on one time axis: waits, reactions of customers, and ratings of WhatsApp."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _DELIVERED = of("message_statuses_total", 'status="delivered"')
 _OPT_OUTS = of("opt_outs_total")
 _TEMPLATES = f"max by (waba_id, template, language) (chatvitals_template_quality{{{promql.BUSINESS}}})"
 _AXIS = 87.0  # pixels, the same for all panels of the main picture, so that times stand below each other
-_YOUNG = "{}; in the first hour choose a shorter time range"
-"""A point of 30 days is half an hour wide, and so a younger history has none."""
+_YOUNG = "{}. In the first hour choose a shorter time range"
+"""In a graph of 30 days a point is half an hour wide, so a younger history has no point."""
 _BUSINESS = 'waba_id=~"$business"'
 
 
@@ -49,8 +49,8 @@ def board() -> Board:
     return Board(
         "chatvitals-quality",
         "WhatsApp quality and response",
-        "Read from the bottom up: campaigns and slow answers are causes; unread, opted out and failed messages the "
-        "first effects; templates fall before the number does.",
+        "Read from the bottom up. Campaigns and slow answers are causes. Unread, failed and opted-out messages are "
+        "the first effects. Templates fall before the number does.",
         [
             row(4, (24, _ratings())),
             row(4, (24, _templates())),
@@ -71,16 +71,16 @@ def board() -> Board:
 
 def _ratings() -> Panel:
     return states(
-        "Rating of the number", "WhatsApp rates by the last seven days of blocks and reports, so it falls days after the "
-        "cause and rises days after the cure. Look down for what moved first.",
+        "Rating of the number", "WhatsApp rates a number by blocks and reports of the last seven days. So the rating "
+        "falls days after the cause, and rises days after the repair. The panels below show what moved first.",
         Query(named(promql.RATING), _NAME), mapping="rating", nothing=_YOUNG.format("no number polled yet"), axis=_AXIS,
     )  # fmt: skip
 
 
 def _templates() -> Panel:
     return states(
-        "Rating of templates", "A template falls earlier than its number. YELLOW: send it to fewer people or reword it; "
-        "RED: stop it before WhatsApp pauses it.",
+        "Rating of templates", "A template falls before its number does. YELLOW: reword it, or send it to fewer "
+        "customers. RED: stop it before WhatsApp pauses it.",
         Query(f"{_TEMPLATES} and on (waba_id) {promql.ACCOUNTS}", "{{template}} {{language}}"),
         mapping="rating", nothing=_YOUNG.format("no template polled yet"), axis=_AXIS,
     )  # fmt: skip
@@ -88,8 +88,8 @@ def _templates() -> Panel:
 
 def _late() -> Panel:
     return lines(
-        "Share of turns over $threshold s", "Customers who waited too long, as it happens. This is what "
-        "drives people away: above the dashed line the objective is missed. Windows with under 10 turns are left out.",
+        "Share of turns over $threshold s", "Share of turns that are late. Slow answers drive customers away. Above "
+        "the dashed line the objective is missed. Windows with under 10 turns are left out.",
         [Query(named(where_enough(ratio(OVERDUE, OPENED, WINDOW), WINDOW)), _NAME)],
         unit="percentunit", objective=BUDGET, axis=_AXIS, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
@@ -97,8 +97,8 @@ def _late() -> Panel:
 
 def _waits() -> Panel:
     return lines(
-        "First response: p50, and p90 dashed", "The typical and the slow first answer; a number has one colour. A p90 at "
-        "4 h stands for waits that ended without an answer. The grey line is the objective.",
+        "First response: p50, and p90 dashed", "The typical and the slow first answer. Each number has its own "
+        "colour. A p90 of 4 h stands for waits that ended without an answer. The grey line is the objective.",
         [Query(named(where_enough(quantile(share, "wait_seconds", WINDOW, matchers='turn="first"'), WINDOW)), _NAME)
          for share in (0.5, 0.9)],
         unit="s", log=True, objective="$threshold", axis=_AXIS, by_number=True, nothing=_YOUNG.format(QUIET),
@@ -107,16 +107,16 @@ def _waits() -> Panel:
 
 def _read() -> Panel:
     return lines(
-        "Read ratio", "Read over delivered messages, in 24 h. Falls where people mute or block: the first sign that a "
-        "number annoys. People who switched read receipts off never count.",
+        "Read ratio", "Read over delivered messages of 24 h. It falls where customers mute or block a number. "
+        "Customers without read receipts never count as read.",
         [Query(named(ratio(_READ, _DELIVERED, "1d")), _NAME)], unit="percentunit", axis=_AXIS, soft=0.4, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
 
 
 def _troubles() -> Panel:
     return lines(
-        "Opt-outs, and failures dashed, a day", "A number has one colour. Opt-outs rise with annoyance; failures with 131048 or 131049 mean that "
-        "WhatsApp holds messages back. Stop the campaign that caused them.",
+        "Opt-outs, and failures dashed, a day", "Each number has its own colour. Opt-outs rise when messages annoy. "
+        "Failures with 131048 or 131049: WhatsApp holds messages back. Stop the campaign that caused them.",
         [Query(named(count(_OPT_OUTS, "1d")), _NAME),
          Query(named(count(of("message_failures_total"), "1d")), _NAME)],
         axis=_AXIS, by_number=True, nothing=_YOUNG.format(QUIET),
@@ -125,8 +125,8 @@ def _troubles() -> Panel:
 
 def _campaigns() -> Panel:
     return lines(
-        "Campaign messages an hour", "Many at once to people who did not ask are the usual cause of a "
-        "fall; while the rating is YELLOW, send less.",
+        "Campaign messages an hour", "Many messages to customers who did not ask for them are the usual cause of a "
+        "fall. While the rating is YELLOW, send less.",
         [Query(named(count(of("sends_total", 'kind="campaign",result="accepted"'), "1h")), _NAME)],
         bars=True, nothing=_YOUNG.format("no campaign seen"), axis=_AXIS,
     )  # fmt: skip
@@ -135,8 +135,8 @@ def _campaigns() -> Panel:
 def _by_rating() -> Panel:
     measures = _measures("phone_number_id", "phone_number_id, rating", while_rated)
     return grid(
-        "While the number was rated", "The same measures by the rating that the number had at the time, over the chosen "
-        "range. If they differ, you know what to mend; ratings lag by days, so choose 30 days.",
+        "While the number was rated", "The same numbers by the rating at that time. Differences show where to start. "
+        "Ratings are days late, so choose 30 days.",
         [Column("Number", label="display_phone_number"), Column("Id", label="phone_number_id", hidden=True),
          Column("Rating", label="rating", rated="rating"),
          *(replace(column, expr=named(column.expr)) for column in measures)],
@@ -151,8 +151,9 @@ def _by_version() -> Panel:
     per = "sum by (app_version)"
     whole = f"({per} ({while_running(started)}) > 0)"
     return grid(
-        "While this version of the bot ran", "The same measures by the setting app_version, so before and after a deploy. "
-        "The order in time is no proof: `chatvitals compare --version` gives intervals and the usual range.",
+        "While this version of the bot ran", "The same numbers by the setting app_version, so before and after a "
+        "deploy. The order in time proves no cause. `chatvitals compare --version` gives intervals and the usual "
+        "range.",
         [Column("Version", label="app_version"), Column("Since", f"1000 * {seen_first}", "dateTimeAsIso", width=190),
          *_measures("job", "app_version", while_running),
          Column("Completed", f"{per} ({while_running(completed)}) / {whole}", "percentunit", 1)],
@@ -161,12 +162,12 @@ def _by_version() -> Panel:
 
 
 def _measures(counted_by: str, shown_by: str, during: Callable[[str], str]) -> list[Column]:
-    """Return what turns and messages were like, by something that the number or the bot had at the time.
+    """Return columns of turns and messages, split by the rating or the version of that time.
 
     Args:
         counted_by: labels of a half hour's counts.
         shown_by: labels of the sums over the range.
-        during: gives a half hour's counts that something, summed over the range.
+        during: splits the counts of half hours, and sums them over the range.
 
     """
     by, per = f"by ({counted_by})", f"sum by ({shown_by})"
@@ -193,7 +194,8 @@ def _drop() -> Panel:
     days = f"{rate(late, '4d', at=' @ $drop offset 24h')} / ({rate(OPENED, '4d', at=' @ $drop offset 24h')} > 0)"
     return stat_panel(
         "Late in the 24 h before the first fall, and in the 4 days before",
-        "Share of turns over $threshold s before the rating first fell in this range. Much more than before: slow answers are a likely cause.",
+        "Share of turns over $threshold s before the first fall of the rating in this time range. Much more than in "
+        "the days before: slow answers are a likely cause.",
         [Query(named(day), f"24 h {_NAME}"), Query(named(days), f"4 days {_NAME}")],
         unit="percentunit", decimals=1, limits=((None, BLUE),),
         nothing="no fall in this range",
@@ -204,8 +206,8 @@ def _rolling() -> Panel:
     late = OVERDUE
     now, usual = ratio(late, OPENED, "24h"), ratio(late, OPENED, "7d", at=" offset 3d")
     return lines(
-        "Late turns, times the usual", "The share of slow turns in 24 h over that of the week that ended three days ago. "
-        "Above 3: something changed, look for a deploy. Empty in the first days.",
+        "Late turns, times the usual", "Share of late turns in 24 h, over that of the week that ended three days "
+        "ago. Above 3: something changed, look for a deploy. Empty in the first days.",
         [Query(named(f"({now}) / (({usual}) > 0)"), _NAME)], nothing="from the eleventh day on",
     )  # fmt: skip
 
@@ -213,8 +215,8 @@ def _rolling() -> Panel:
 def _codes() -> Panel:
     failures = of("message_failures_total")
     return lines(
-        "Failures a day, by code", "131048: too many blocks, stop. 131049: WhatsApp limits marketing to that person. "
-        "131026: the person cannot get it. 131047: answered after the 24 h window.",
+        "Failures a day, by code", "131048: too many blocks, stop. 131049: WhatsApp limits marketing to that "
+        "customer. 131026: the customer cannot receive it. 131047: the answer came after the 24 h window.",
         [Query(seen(counted(failures, "1d", "by (code)"), failures, "by (code)"), "{{code}}")], nothing="no failure",
     )  # fmt: skip
 
@@ -226,8 +228,8 @@ def _events() -> Panel:
     account = f'label_join({counted(own("account_events_total", _BUSINESS), RANGE, "by (field, event)")}, "what", " ", "field", "event")'
     number = f'label_join({counted(of("quality_events_total"), RANGE, "by (event)")}, "what", "", "event")'
     return grid(
-        "Ratings changed, account and number events", "What changed or came from WhatsApp in this time range. Read "
-        "restrictions and violations in the WhatsApp Manager; they name the policy.",
+        "Ratings changed, account and number events", "Changes of ratings, and events of the account and its numbers "
+        "in this time range. WhatsApp Manager names the policy behind restrictions and violations.",
         [Column("What", label="what"),
          Column("Times", f"sum by (what) ({changes} or {account} or {number}) > 0", decimals=0, width=100)],
         nothing="no event", sort="What",

@@ -1,4 +1,4 @@
-"""Response times: how long people wait, for whom, and how fast the budget goes."""
+"""Response times: how long customers wait, for whom, and how fast the budget is used up."""
 
 from __future__ import annotations
 
@@ -70,48 +70,48 @@ def _stats() -> list[tuple[int, Panel]]:
     unanswered = fresh(counted(of("turns_total", 'outcome=~"unanswered|failed"'), RANGE, ""))
     return [
         (4, stat_panel(
-            "Average", "Over answered turns of this time range: the sum of the times over their count. A few slow "
-            "answers move it far; p50 and p90 say more.",
+            "Average", "Average response time of this time range. A few slow answers move it far. p50 and p90 say "
+            "more.",
             [Query(mean("response_seconds", RANGE, ""))], unit="s", decimals=1)),
-        (4, stat_panel("First p50", "Half of the conversations had their first reply within this time. High: "
-                       "the bot is slow for everybody.", [Query(quantile(0.5, "wait_seconds", RANGE, "", _FIRST))],
+        (4, stat_panel("First p50", "Half of the conversations had their first reply within this time. High: the bot "
+                       "is slow for all customers.", [Query(quantile(0.5, "wait_seconds", RANGE, "", _FIRST))],
                        unit="s", decimals=1)),
-        (4, stat_panel("First p90", "Nine of ten had it within this time. High with a low p50: some answers are "
-                       "slow, see the handlers. Who waits now is not in it.", [Query(quantile(0.9, "wait_seconds", RANGE, "", _FIRST))],
+        (4, stat_panel("First p90", "Nine of ten conversations had their first reply within this time. High with a "
+                       "low p50: some answers are slow, see the handlers. Customers who still wait are not included.", [Query(quantile(0.9, "wait_seconds", RANGE, "", _FIRST))],
                        unit="s", decimals=1)),
-        (4, stat_panel("Within $threshold s", "The share of turns that were not late; the objective is "
-                       "$slo. Below it, see which hours and handlers are slow.", [Query(f"1 - {late}")],
+        (4, stat_panel("Within $threshold s", "Share of turns that were not late. The objective is $slo. Below it: "
+                       "see which hours and handlers are slow.", [Query(f"1 - {late}")],
                        unit="percentunit", decimals=1, limits=((None, BLUE),))),
-        (4, stat_panel("Budget left", "What is left of the turns that may be late, in this time range. Below 0: stop "
-                       "risky changes.", [Query(f"1 - {late} / {BUDGET}")],
+        (4, stat_panel("Budget left", "Share of the allowed late turns that is left in this time range. Below 0: "
+                       "stop risky changes.", [Query(f"1 - {late} / {BUDGET}")],
                        unit="percentunit", decimals=0, limits=((None, "red"), (0.0, "yellow"), (0.25, "green")))),
-        (4, stat_panel("Oldest wait", "How long the customer who waits longest has waited. Answer, or dismiss() what "
-                       "needs no reply.", [Query(oldest)], unit="s", mapping="nobody", nothing="no fresh numbers")),
-        (6, stat_panel("Average first response", "Of the first answers of conversations in this time range. See p90 "
-                       "beside it: a few slow answers move an average far.", [Query(first)], unit="s", decimals=1)),
-        (6, stat_panel("Against last week", "The average first response minus that of the same time a week ago. Above "
-                       "0: slower. Shown from 20 turns a week ago on.", [Query(f"({first}) - ({before}) and ({enough})")],
+        (4, stat_panel("Oldest wait", "Wait of the customer who has waited longest. Answer, or call dismiss() for a "
+                       "message that needs no reply.", [Query(oldest)], unit="s", mapping="nobody", nothing="no fresh numbers")),
+        (6, stat_panel("Average first response", "Average time to the first answer of a conversation. A few slow "
+                       "answers move it far: see p90.", [Query(first)], unit="s", decimals=1)),
+        (6, stat_panel("Against last week", "The average first response minus that of a week ago. Above 0: slower. "
+                       "Shown where the week before had 20 turns.", [Query(f"({first}) - ({before}) and ({enough})")],
                        unit="s", decimals=1, limits=((None, "green"), (5.0, "yellow"), (30.0, "red")),
                        nothing="from the second week on")),
-        (6, stat_panel("Unanswered", "Turns of this time range that ended without an answer. They end a day after the "
-                       "customer's last message.", [Query(unanswered)], decimals=0, nothing="no fresh numbers")),
-        (6, stat_panel("People waiting", "Turns without a reply now. If it only grows, nothing answers.",
+        (6, stat_panel("Unanswered", "Turns that ended without an answer in this time range. They end a day after "
+                       "the customer's last message.", [Query(unanswered)], decimals=0, nothing="no fresh numbers")),
+        (6, stat_panel("People waiting", "Customers without a reply now. It only grows: nothing answers.",
                        [Query(waiting)], decimals=0, mapping="nobody", nothing="no fresh numbers")),
     ]  # fmt: skip
 
 
 def _heatmap() -> Panel:
     return buckets(
-        "First response, all of them", "How many conversations waited how long: each row is a bucket, up to the bound "
-        "beside it. A second band higher up is a slow path of the bot; +Inf had no answer.",
+        "First response, distribution", "Each row is a bucket of waiting times, up to the bound beside it. A second "
+        "band higher up is a slow path of the bot. Waits in +Inf had no answer.",
         count(of("wait_seconds_bucket", _FIRST), RATE, "by (le)"),
     )  # fmt: skip
 
 
 def _quantiles() -> Panel:
     return lines(
-        "First response p50, p90, p99", "On an axis where each line is a doubling. The gap between p50 and p90 is how "
-        "uneven the bot is. 4 h stands for waits without an answer; the grey line is the objective.",
+        "First response p50, p90, p99", "Each line of the axis doubles the time. A wide gap between p50 and p90: "
+        "some answers are much slower. 4 h stands for waits without an answer. The grey line is the objective.",
         [Query(quantile(share, "wait_seconds", WINDOW, "", _FIRST), f"p{share * 100:.0f}") for share in (0.5, 0.9, 0.99)],
         unit="s", log=True, objective="$threshold",
     )  # fmt: skip
@@ -119,8 +119,8 @@ def _quantiles() -> Panel:
 
 def _average() -> Panel:
     return lines(
-        "Average response by who answered", "Bot and people are not comparable: people take longer, and should. "
-        "evidence says how the reply was seen: api is certain, status and echo came by webhook.",
+        "Average response by actor", "Bot and people are not comparable, since people take longer. evidence "
+        "is the source of the reply: api is exact, status and echo came by webhook.",
         [Query(mean("response_seconds", WINDOW, "by (actor, evidence)"), "{{actor}}, seen by {{evidence}}")],
         unit="s", log=True,
     )  # fmt: skip
@@ -129,16 +129,16 @@ def _average() -> Panel:
 def _within() -> Panel:
     late = ratio(OVERDUE, OPENED, WINDOW)
     return lines(
-        "Answered within $threshold s", "By number; the objective is $slo. It shows late "
-        "turns at once, answered or not. Windows with under 10 turns are left out.", [Query(named(where_enough(f"1 - {late}", WINDOW)), _NAME)],
+        "Answered within $threshold s", "By number. The objective is $slo. A late turn counts at once, answered or "
+        "not. Windows with under 10 turns are left out.", [Query(named(where_enough(f"1 - {late}", WINDOW)), _NAME)],
         unit="percentunit", top=1.0, soft=0.8, objective="$slo",
     )  # fmt: skip
 
 
 def _burn() -> Panel:
     return lines(
-        "Burn rate", "How fast the budget goes, as a multiple of what the objective allows: above 1 it will not last. "
-        "14.4 for an hour, 6 for six and 1 for three days are alerted on.",
+        "Burn rate", "Speed at which the budget is used up. Above 1 it will not last. Alerts fire above 14.4 for an "
+        "hour, 6 for six hours and 1 for three days.",
         [Query(where_enough(f"({ratio(OVERDUE, OPENED, window, '')}) / {BUDGET}", window, ""), window)
          for window in ("1h", "6h", "3d")],
         objective="1",
@@ -147,15 +147,16 @@ def _burn() -> Panel:
 
 def _open() -> Panel:
     return lines(
-        "People waiting", "Turns without a reply. It follows the day's traffic; if it only grows, nothing answers.",
+        "People waiting", "Customers without a reply. The line follows the day's traffic. It only grows: nothing "
+            "answers.",
         [Query(named(total("turns_open", promql.P)), _NAME)],
     )  # fmt: skip
 
 
 def _outcomes() -> Panel:
     return lines(
-        "Turns not answered, in 6 h", "Unanswered ones ended 24 h after the last message, so this lags a day; failed ones "
-        "had a reply that WhatsApp did not deliver; late failures had been counted as answers.",
+        "Turns not answered, in 6 h", "unanswered: ended 24 h after the last message, so this is a day late. failed: "
+        "WhatsApp did not deliver the reply. failed late: the reply had counted as an answer before.",
         [Query(count(of("turns_total", 'outcome!="answered"'), "6h", "by (outcome)"), "{{outcome}}"),
          Query(count(of("late_failures_total"), "6h", ""), "failed late")],
     )  # fmt: skip
@@ -163,8 +164,8 @@ def _outcomes() -> Panel:
 
 def _human() -> Panel:
     return lines(
-        "Human first response", "From handover() to the first reply of a person, in a day. If it grows, the team is too small for "
-        "that hour, or nobody sees the handovers.",
+        "Human first response", "Time from handover() to the first reply of a person, in a day. Grows: the team is "
+        "too small at that hour, or nobody sees the handovers.",
         [Query(f"({quantile(share, 'human_first_response_seconds', '1d', '')} > 0) / 60", f"p{share * 100:.0f}")
          for share in (0.5, 0.9)],
         unit="suffix:min", nothing="no handover answered",
@@ -173,7 +174,8 @@ def _human() -> Panel:
 
 def _handed_over() -> Panel:
     return lines(
-        "Handovers, in 6 h", "And how many wait for a person now. Many: see at which step of a journey the bot gives up.",
+        "Handovers, in 6 h", "Handovers to people, and customers who wait for a person now. Many: see at which step "
+            "of a journey the bot gives up.",
         [Query(count(of("handovers_total"), "6h", ""), "made"), Query(total("handovers_open"), "open now")],
         nothing="no handover",
     )  # fmt: skip
@@ -182,14 +184,14 @@ def _handed_over() -> Panel:
 def _longest_handover() -> Panel:
     oldest = gauge("oldest_open_handover_timestamp_seconds", over="min")
     return lines(
-        "Longest open handover", "How long the customer who waits longest for a person has waited. It grows at night "
-        "where nobody works then.", [Query(f"max(time() - {oldest})", "oldest")], unit="s", nothing="no handover is open",
+        "Longest open handover", "Wait of the customer who has waited longest for a person. It grows at night where "
+        "nobody works then.", [Query(f"max(time() - {oldest})", "oldest")], unit="s", nothing="no handover is open",
     )  # fmt: skip
 
 
 def _fallbacks() -> Panel:
     return lines(
-        "Not understood", "Share of turns for which the bot called fallback(). A jump after a deploy: an intent broke.",
+        "Not understood", "Share of turns in which the bot called fallback(). A jump after a deploy: an intent broke.",
         [Query(named(where_enough(ratio(of("fallbacks_total"), OPENED, WINDOW), WINDOW)), _NAME)], unit="percentunit",
     )  # fmt: skip
 
@@ -197,8 +199,8 @@ def _fallbacks() -> Panel:
 def _handlers() -> Panel:
     calls = count(of("handler_seconds_count"), WINDOW, "by (handler)")
     return lines(
-        "Handler time p90", "How long the bot's own code takes, by handler. A slow handler with fast sends is the bot's "
-        "database or model. Windows with under 10 calls are left out.",
+        "Handler time p90", "Time in the bot's own code, by handler. Slow handlers with fast sends: the database or "
+        "the model of the bot is slow. Windows with under 10 calls are left out.",
         [Query(f"{quantile(0.9, 'handler_seconds', WINDOW, 'handler')} and {calls} >= 10", "{{handler}}")],
         unit="s", nothing="no handler is watched",
     )  # fmt: skip
@@ -206,7 +208,7 @@ def _handlers() -> Panel:
 
 def _errors() -> Panel:
     return lines(
-        "Handler errors, in 6 h", "Each one is a customer who may wait for nothing; the bot's log has the traceback.",
+        "Handler errors, in 6 h", "After each error a customer may wait for nothing. The bot's log has the traceback.",
         [Query(counted(of("handler_seconds_count", 'result="error"'), "6h", "by (handler)"), "{{handler}}")],
         nothing="no error",
     )  # fmt: skip
@@ -214,7 +216,7 @@ def _errors() -> Panel:
 
 def _sends() -> Panel:
     return lines(
-        "Time to send p50, p90", "How long WhatsApp's API takes to accept a message. High: the network or the API; "
-        "waits grow with it and no handler shows it.",
+        "Time to send p50, p90", "Time until WhatsApp's API accepts a message. High: the network or the API is slow. "
+        "Response times grow with it, and no handler shows it.",
         [Query(quantile(share, "send_seconds", WINDOW, ""), f"p{share * 100:.0f}") for share in (0.5, 0.9)], unit="s",
     )  # fmt: skip

@@ -18,12 +18,12 @@ RUN: Final = {**NUMBER, "journey": "order"}
 STEP: Final = {**RUN, "step": "address"}
 WEEK: Final = 7 * 24 * 60  # minutes
 _BURNT: Final = (90, 120, 240, 300)  # minutes after which each of the four fires
-_SELDOM: Final = 60  # minutes; each offset and range that slow cases look at is a multiple
+_SELDOM: Final = 60  # minutes. Each offset and range of the slow cases is a multiple
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One input series; `values` is promtool's notation, one value a minute (or every `Case.interval`)."""
+    """One input series. `values` is promtool's notation, with one value a minute (or every `Case.interval`)."""
 
     metric: str
     values: str
@@ -32,7 +32,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Series after which an alert fires, or does not: `firing` is the number of alerts at `minute`."""
+    """Input series, and the number of alerts that fire at `minute`."""
 
     alert: str
     minute: int
@@ -75,7 +75,7 @@ def quality() -> list[Case]:
         *_gauge(
             "WhatsAppNumberFlagged", 10, "chatvitals_number_flagged_timestamp_seconds", NUMBER, "60x20", "_x20"
         ),
-        *pair(  # the store is away; the flag is gone, and the store is there
+        *pair(  # first the store is away, then the flag is gone and the store is there
             "WhatsAppNumberFlagged", 50,
             [Series("chatvitals_number_flagged_timestamp_seconds", "60x30 _x30 60x30", NUMBER), _AWAY],
             [Series("chatvitals_number_flagged_timestamp_seconds", "60x30 _x60", NUMBER),
@@ -233,7 +233,7 @@ def plumbing() -> list[Case]:
 
 
 def slow() -> list[Case]:
-    """Return cases that compare with days before; values every four minutes keep them quick."""
+    """Return cases that compare with days before. Values every four minutes keep them quick."""
     every = 4
 
     def counter(*phases: tuple[int, float]) -> str:
@@ -269,7 +269,7 @@ def slow() -> list[Case]:
             [started, Series(runs, counter((now, 0.6)), completed)],
             interval=every,
         ),
-        *pair(  # more may end than begin; and a campaign's runs take their time
+        *pair(  # more runs may end than begin, and a campaign's runs take their time
             "WhatsAppJourneyCompletionDropped", now,
             [started, Series(runs, counter((WEEK - 400, 1.2), (580, 0.1)), completed)],
             [campaign, Series(runs, counter((now, 0.6)), completed)],
@@ -281,7 +281,7 @@ def slow() -> list[Case]:
             [ended, Series("chatvitals_journey_step_dropped_total", counter((later, 0.4)), dropped)],
             interval=every,
         ),
-        *pair(  # nobody had ever left there; and a step whose first abandoned runs end a day late
+        *pair(  # a step that no run ever left, and a step with first abandoned runs that end a day late
             "WhatsAppJourneyStepDropOff", later,
             [ended, Series("chatvitals_journey_step_dropped_total", first_time, dropped)],
             [Series(ended.metric, f"_x{2 * 1440 // every} {counter((later - 2 * 1440, 1))}", STEP),

@@ -1,4 +1,4 @@
-"""Templates and sends: what WhatsApp thinks of each template, and what became of the messages."""
+"""Templates and sends: the rating of each template, and the fate of the messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def board() -> Board:
     return Board(
         "chatvitals-templates",
         "WhatsApp templates and sends",
-        "What WhatsApp thinks of each template, whether people read it, and what became of the messages.",
+        "WhatsApp's rating of each template, whether customers read it, and the fate of the messages.",
         [
             row(4, *_stats()),
             row(6, (24, _table())),
@@ -47,18 +47,20 @@ def _stats() -> list[tuple[int, Panel]]:
     bad = f"({_QUALITY} < 3 > 0) {_MINE}"
     read = ratio(of("message_statuses_total", 'status="read"'), delivered, RANGE, "")
     return [
-        (5, stat_panel("Not approved", "Paused, rejected, disabled or in review now. Edit them, or send another "
-                       "one; a pause ends by itself the first two times.", [Query(fresh(f"count({stopped})", _QUALITY))],
+        (5, stat_panel("Not approved", "Templates that are paused, rejected, disabled or in review now. Edit them, "
+                       "or send another template. The first two pauses end by themselves.", [Query(fresh(f"count({stopped})", _QUALITY))],
                        mapping="none", nothing="no template polled yet", limits=((None, "red"),))),
-        (5, stat_panel("YELLOW or RED", "Send these to fewer people and reword them before WhatsApp pauses "
-                       "them.", [Query(fresh(f"count({bad})", _QUALITY))], mapping="none",
+        (5, stat_panel("YELLOW or RED", "Reword these templates and send them to fewer customers, before WhatsApp "
+                       "pauses them.", [Query(fresh(f"count({bad})", _QUALITY))], mapping="none",
                        nothing="no template polled yet", limits=((None, "yellow"),))),
-        (5, stat_panel("Delivered", "In this time range, of all categories. What the ratios beside are over: with "
-                       "few messages, wait for more before you act.",
+        (5, stat_panel("Delivered", "Delivered messages of all categories in this time range. With few messages the "
+                       "ratios mean little: wait for more before you act.",
                        [Query(count(delivered, RANGE, ""))], decimals=0)),
-        (5, stat_panel("Read", "Of delivered messages. Low: wrong people, wrong time or wrong text.", [Query(read)],
+        (5, stat_panel("Read", "Share of the delivered messages that were read. Low: the wrong customers, time or "
+            "text.", [Query(read)],
                        unit="percentunit", decimals=1)),
-        (4, stat_panel("Failed", "Of the messages that arrived or failed. See which code, and stop what causes it.",
+        (4, stat_panel("Failed", "Share of failed messages among delivered and failed messages. See the codes, and "
+            "stop the cause.",
                        [Query(ratio(failed, ended, RANGE, ""))],
                        unit="percentunit", decimals=1)),
     ]  # fmt: skip
@@ -79,8 +81,8 @@ def _table() -> Panel:
 
     opt_outs, delivered = messages("", "template_opt_outs_total"), messages('status="delivered"')
     return grid(
-        "Templates", "Each template of the chosen numbers' accounts. Read ratio is Meta's own leading signal: the one "
-        "with the lowest is the next to fall.",
+        "Templates", "Each template of the chosen numbers' accounts. The template with the lowest read ratio is the "
+        "most likely to fall next.",
         [Column("Template", label="template"), Column("Language", label="language"), Column("Account", label="waba_id"),
          Column("Status", label="status", rated="status"), Column("Is", f"({_STATUS} == 1) {_MINE}", hidden=True),
          Column("Quality", f"{_QUALITY} {_MINE}", rated="rating"),
@@ -102,8 +104,8 @@ def _timeline() -> Panel:
 def _sends() -> Panel:
     accepted = of("sends_total", 'result="accepted"')
     return lines(
-        "Sends an hour, by kind", "A campaign is sent with whatsapp templates to many; replies follow the "
-        "day's traffic.", [Query(count(accepted, "1h", "by (kind)"), "{{kind}}")], bars=True,
+        "Sends an hour, by kind", "campaign: templates to many customers. reply: an answer, so it follows the day's "
+        "traffic.", [Query(count(accepted, "1h", "by (kind)"), "{{kind}}")], bars=True,
         nothing="no client is watched",
     )  # fmt: skip
 
@@ -111,15 +113,16 @@ def _sends() -> Panel:
 def _rejections() -> Panel:
     rejected, by = of("sends_total", 'result="rejected"'), "by (code)"
     return lines(
-        "Sends refused a day, by code", "The API did not take them. 131056: too many to one person; 131048, 368: "
-        "quality; 130429: too fast; timeout, connection: the network.",
+        "Sends refused a day, by code", "Sends that the API refused. 131056: too many to one customer. 131048, 368: "
+        "quality. 130429: too fast. timeout, connection: the network.",
         [Query(seen(counted(rejected, "1d", by), rejected, by), "{{code}}")], nothing="no send was refused",
     )  # fmt: skip
 
 
 def _statuses() -> Panel:
     return lines(
-        "Delivered an hour, by category", "marketing is what people stop and report; service is free and answers them.",
+        "Delivered an hour, by category", "Customers stop and report marketing messages most. service messages are "
+            "free and answer customers.",
         [Query(count(of("message_statuses_total", 'status="delivered"'), "1h", "by (category)"), "{{category}}")],
         bars=True,
     )  # fmt: skip
@@ -128,8 +131,8 @@ def _statuses() -> Panel:
 def _failures() -> Panel:
     failures, by = of("message_failures_total"), "by (code)"
     return lines(
-        "Failed after sending, a day", "131049: WhatsApp holds back marketing to that person; 131026: cannot "
-        "be delivered; 131048: the number is limited. Late: had counted as an answer.",
+        "Failed after sending, a day", "131049: WhatsApp holds back marketing to that customer. 131026: it cannot be "
+        "delivered. 131048: the number is limited. late: the message had counted as an answer.",
         [Query(seen(counted(failures, "1d", by), failures, by), "{{code}}"),
          Query(count(of("late_failures_total"), "1d", ""), "late")], nothing="no failure",
     )  # fmt: skip
@@ -139,14 +142,16 @@ def _read() -> Panel:
     by = "by (category)"
     read, delivered = (of("message_statuses_total", f'status="{status}"') for status in ("read", "delivered"))
     return lines(
-        "Read ratio of a day, by category", " Falls for marketing only: the campaign; for all: the number annoys.",
+        "Read ratio of a day, by category", "Falls for marketing only: the campaign annoys. Falls for all: the "
+            "number annoys.",
         [Query(ratio(read, delivered, "1d", by), "{{category}}")], unit="percentunit", soft=0.4,
     )  # fmt: skip
 
 
 def _preferences() -> Panel:
     return lines(
-        "Opt-outs and opt-ins, a day", "By category. A peak follows the campaign that caused it: do not repeat it.",
+        "Opt-outs and opt-ins, a day", "By category. A peak follows the campaign that caused it. Do not repeat that "
+            "campaign.",
         [Query(count(of("opt_outs_total"), "1d", "by (category)"), "out of {{category}}"),
          Query(count(of("opt_ins_total"), "1d", "by (category)"), "into {{category}}")],
     )  # fmt: skip
@@ -155,8 +160,8 @@ def _preferences() -> Panel:
 def _template_failures() -> Panel:
     failures, by = of("template_failures_total"), "by (template, code)"
     return lines(
-        "Failed a day, by template", "With the error code. 132015 and 132016: the template is paused or disabled; 131049: "
-        "WhatsApp holds back marketing to that person.",
+        "Failed a day, by template", "By template and error code. 132015, 132016: the template is paused or "
+        "disabled. 131049: WhatsApp holds back marketing to that customer.",
         [Query(seen(counted(failures, "1d", by), failures, by), "{{template}} {{code}}")], nothing="no failure",
     )  # fmt: skip
 
@@ -166,7 +171,8 @@ def _changes() -> Panel:
         own("template_status_changes_total", 'waba_id=~"$business"'), RANGE, "by (template, language, status, reason)"
     )
     return grid(
-        "Status changes that WhatsApp announced", "With its reason, in this time range. Reword for the reason, or appeal.",
+        "Status changes that WhatsApp announced", "WhatsApp's reason for each change of status in this time range. "
+            "Reword the template for that reason, or appeal.",
         [Column("Template", label="template"), Column("Language", label="language"), Column("Status", label="status"),
          Column("Reason", label="reason"), Column("Times", f"{changes} > 0", decimals=0)],
         nothing="no webhook about a template",

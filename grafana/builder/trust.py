@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from builder.kit import Panel
 
 RULES: Final = f"phone_number_id:chatvitals_turns_opened:increase1h{{{promql.JOB}}}"
-"""A recorded series, which is there where the rules are loaded."""
+"""A recorded series. It exists where the rules are loaded."""
 _STORE: Final = promql.own("store_up")
 _LATEST: Final = promql.own("webhooks_total", 'result="accepted"')
 
@@ -21,15 +21,15 @@ def panels() -> list[tuple[int, Panel]]:
     age = f"time() - max(max_over_time(timestamp({_LATEST})[1d:1m]))"
     return [
         (8, stat_panel(
-            "Store", "Whether every process reaches the store. DOWN: the numbers of this page stand still; repair the "
-            "store, see the bot's log.", [Query(f"min({_STORE})")], mapping="up",
+            "Store", "UP: every process of the bot reaches the store. DOWN: the numbers of this page stand still. "
+            "Repair the store. The bot's log names the error.", [Query(f"min({_STORE})")], mapping="up",
             nothing="no bot is scraped: see the targets, or choose another job")),
         (8, stat_panel(
-            "Age of the numbers", "How long ago Prometheus last read numbers of the store. Over five minutes: the bot, "
+            "Age of the numbers", "Time since Prometheus last read numbers of the store. Over five minutes: the bot, "
             "the scrape or the store is down, and the panels below are empty.", [Query(age)], unit="s", decimals=0,
             limits=((None, BLUE), (300.0, "red")), nothing="no numbers for a day")),
         (8, stat_panel(
-            "Alert rules", "Whether this Prometheus records what the alerts read. Grey: no alert can fire from here; "
-            "load the rules as grafana/README.md says.", [Query(f"count({RULES}) > bool 0")], mapping="loaded",
-            nothing="not loaded here")),
+            "Alert rules", "LOADED: this Prometheus records the series that the alerts read. Grey: no alert can fire "
+            "from here. Load the rules as grafana/README.md says.", [Query(f"count({RULES}) > bool 0")],
+            mapping="loaded", nothing="not loaded here")),
     ]  # fmt: skip

@@ -88,8 +88,8 @@ def _benchmark_part() -> str:
     from tests.benchmarks.webhook import Scale, markdown, measure  # noqa: PLC0415 - it needs more than the tests do
 
     return (
-        "What it costs, against the budgets it was given, from `.venv/bin/python -m tests.benchmarks` (one run, "
-        f"interleaved with the bare app; CPython {platform.python_version()}, 2 shared cores):\n\n"
+        "The costs against their budgets, from `.venv/bin/python -m tests.benchmarks` (one run, "
+        f"interleaved with the bare app, CPython {platform.python_version()}, 2 shared cores):\n\n"
         f"{markdown(list(measure(Scale())))}"
     )
 

@@ -1,7 +1,9 @@
 """Docstrings begin with a plain sentence, and no text holds a semicolon (CONTRIBUTING.md, Sentences)."""
 
 import ast
+import json
 import re
+import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -9,7 +11,22 @@ from typing import NamedTuple
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src" / "chatvitals"
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "chatvitals"
+PROGRAMS = (*sorted((ROOT / "grafana" / "builder").glob("*.py")), ROOT / "grafana" / "build")
+EXAMPLES = tuple(sorted((ROOT / "examples").glob("*.py")))
+DASHBOARDS = tuple(sorted((ROOT / "grafana" / "dashboards").glob("*.json")))
+DOCUMENTS = tuple(
+    sorted(
+        [
+            *ROOT.glob("*.md"),
+            *(file for folder in ("src", "examples", "grafana", "tests") for file in (ROOT / folder).rglob("*.md")),
+        ]
+    )
+)
+CONFIGURATIONS = tuple(
+    sorted(file for folder in ("grafana", "examples/deploy") for file in (ROOT / folder).rglob("*.y*ml"))
+)
 LONGEST_LINE = 120
 MOST_WORDS = 20
 
@@ -80,8 +97,15 @@ def first_lines() -> Iterator[Text]:
 
 
 def texts() -> Iterator[Text]:
-    """Yield every text in the code of the package, docstrings included. A field of an f-string is shown as `{}`."""
-    for path, inside in nodes().items():
+    """Yield every text of the package, of the dashboards' source and of the examples, docstrings included.
+
+    A field of an f-string is shown as `{}`.
+    """
+    others = {
+        f"{path.relative_to(ROOT)}": tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        for path in PROGRAMS + EXAMPLES
+    }
+    for path, inside in {**nodes(), **others}.items():
         parts = {id(part) for node in inside if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in inside:
             if isinstance(node, ast.JoinedStr):
@@ -91,6 +115,51 @@ def texts() -> Iterator[Text]:
             else:
                 continue
             yield Text(f"{path}:{node.lineno}", text)
+
+
+def comments() -> Iterator[Text]:
+    """Yield every comment of the dashboards' source, the examples and the configuration files."""
+    for path in (*PROGRAMS, *EXAMPLES):
+        with path.open("rb") as file:
+            for token in tokenize.tokenize(file.readline):
+                if token.type == tokenize.COMMENT:
+                    yield Text(f"{path.relative_to(ROOT)}:{token.start[0]}", token.string)
+    for path in CONFIGURATIONS:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            comment = re.search(r"(?:^|\s)#.*", line)
+            if comment:
+                yield Text(f"{path.relative_to(ROOT)}:{number}", comment[0])
+
+
+def prose() -> Iterator[Text]:
+    """Yield the lines of all documents, without their code, and the texts in the dashboards."""
+    for path in DOCUMENTS:
+        text = re.sub(
+            r"```.*?```", lambda block: "\n" * block[0].count("\n"), path.read_text(encoding="utf-8"), flags=re.DOTALL
+        )
+        for number, line in enumerate(text.splitlines(), 1):
+            yield Text(f"{path.relative_to(ROOT)}:{number}", re.sub(r"`[^`]*`", "code", line))
+    for path in DASHBOARDS:
+        for text in panel_texts(json.loads(path.read_text(encoding="utf-8"))):
+            yield Text(f"{path.relative_to(ROOT)}", text)
+
+
+def panel_texts(part: object) -> Iterator[str]:
+    """Yield the titles, descriptions and texts for missing data in a dashboard's JSON."""
+    if isinstance(part, list):
+        for each in part:
+            yield from panel_texts(each)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key in {"title", "description", "noValue"} and isinstance(value, str):
+                yield value
+            else:
+                yield from panel_texts(value)
+
+
+def long_sentences(text: str) -> list[str]:
+    """Return the sentences of a text with more than the allowed words. A colon ends a sentence here."""
+    return [sentence for sentence in re.split(r"(?<=[.?!:]) ", text) if len(sentence.split()) > MOST_WORDS]
 
 
 def has_semicolon(text: str) -> bool:
@@ -147,6 +216,26 @@ def test_no_text_holds_a_semicolon() -> None:
     """Errors, log lines, help and docstrings say one idea in a sentence."""
     found = [text for text in texts() if has_semicolon(text.text)]
     assert not found, f"write two sentences:{listed(found)}"
+
+
+def test_no_comment_of_dashboards_and_examples_holds_a_semicolon() -> None:
+    """Users copy these files, and read their comments."""
+    found = [comment for comment in comments() if has_semicolon(comment.text)]
+    assert len(list(comments())) > 50
+    assert not found, f"write two sentences:{listed(found)}"
+
+
+def test_no_document_holds_a_semicolon() -> None:
+    """READMEs, the changelog and the runbook say one idea in a sentence, and so does every panel."""
+    found = [text for text in prose() if has_semicolon(text.text)]
+    assert len(list(prose())) > 1_000
+    assert not found, f"write two sentences:{listed(found)}"
+
+
+def test_sentences_of_panels_have_at_most_twenty_words() -> None:
+    """A description is read in a small window beside a graph, in a hurry."""
+    found = [text for text in prose() if text.place.endswith(".json") and long_sentences(text.text)]
+    assert not found, f"a sentence of more than {MOST_WORDS} words:{listed(found)}"
 
 
 @pytest.mark.parametrize("text", ["it failed; try again", "{}; {}", "a line;\nanother line"])
