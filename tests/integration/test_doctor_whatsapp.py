@@ -176,7 +176,7 @@ def test_an_override_that_parts_messages_from_quality(patient: Patient) -> None:
     """Webhooks about quality never follow it, so the app's own address must lead to the bot as well."""
     patient.edges.override = "https://elsewhere.example/hook?token=a-verify-token-of-theirs"
     found = needs(patient, "callback override")
-    assert "messages of the account go to https://elsewhere.example/hook, but" in found["found"]
+    assert "messages of the account go to https://elsewhere.example/hook. Webhooks" in found["found"]
     assert "(https://bot.example/webhook)" in found["found"]
 
 

@@ -109,7 +109,7 @@ def _controls(report: DropReport) -> list[str]:
     said = []
     for number, drivers in report.controls:
         found = moved_names(drivers)
-        said.append(f"{number}: {', '.join(found) + ' moved, too' if found else 'nothing moved'}")
+        said.append(f"{number}: {', '.join(found) + ' moved as well' if found else 'nothing moved'}")
     return said
 
 

@@ -153,8 +153,8 @@ def _advice(report: DropReport, calendar: Calendar) -> list[str]:
         said.append("Stop a template's campaigns when its quality falls to YELLOW, before the number's rating follows.")
     if report.cost.no_answer >= 1:
         said.append(
-            f"Write to the {count(report.cost.no_answer)} customers without an answer, where a template or the 24 "
-            "hours after their message still allow it."
+            f"Write to the {count(report.cost.no_answer)} customers without an answer. After 24 hours WhatsApp allows "
+            "templates only."
         )
     return said or ["These numbers suggest no action. Look at the text of recent messages and templates."]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from chatvitals.analysis.prometheus_api import PrometheusApi
 
-NO_EXPERIMENT: Final = "This is no experiment: something else may have differed, too."
+NO_EXPERIMENT: Final = "This is no experiment: something else may differ as well."
 BY_TURNS: Final = (
     "Intervals count turns, not people: where few people write often, the true uncertainty is larger than shown."
 )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
-        "Write dashboards, recording and alerting rules with their tests and runbook, examples for Alertmanager and "
-        "provisioning, and a compose file, for a service level objective."
+        "Write dashboards, recording and alerting rules, their tests and a runbook, for a service level objective. "
+        "Also write examples: Alertmanager, provisioning and a compose file."
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
     parser.add_argument(

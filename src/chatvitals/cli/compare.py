@@ -26,7 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--control", metavar="VARIANT", help="the variant to compare with (default: the first declared)")
     one.add_argument("--planned", type=_contacts, metavar="N", help="planned contacts (default: the experiment's)")
     one.add_argument(
-        "--margin", type=_points, default=2.0, metavar="P", help="points that do not matter (default: %(default)g)"
+        "--margin",
+        type=_points,
+        default=2.0,
+        metavar="P",
+        help="largest difference in points that does not matter (default: %(default)g)",
     )
     one.add_argument("--until", metavar="TIME", help="count up to this time only (default: now)")
     two = parser.add_argument_group("two sides")

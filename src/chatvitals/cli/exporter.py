@@ -31,7 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_common.port, default=9464, metavar="N", help="port (default: %(default)s)")
-    parser.add_argument("--token", metavar="T", help="bearer token to ask for (default: CHATVITALS_METRICS_TOKEN)")
+    parser.add_argument(
+        "--token", metavar="T", help="bearer token that scrapes must send (default: CHATVITALS_METRICS_TOKEN)"
+    )
     parser.add_argument(
         "--otlp", action="store_true", help="push to OTEL_EXPORTER_OTLP_ENDPOINT as well (default: CHATVITALS_OTLP)"
     )

@@ -109,9 +109,9 @@ class Funnel:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
-        "Show each journey as a funnel: runs that reached a step, their share of the first one, drop-off (runs "
-        "abandoned there, as a share of ended runs that reached it), median time in the step, and runs that are "
-        "open or stalled there now. All counts start with the store."
+        "Show each journey as a funnel. Each step has its runs, their share of the first step's runs, and the median "
+        "time. Drop-off is the share of the ended runs of a step that were abandoned there. Open and stalled are the "
+        "runs that are there now. All counts start with the store."
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--metrics", metavar="URL", help="read a bot's metrics, such as http://127.0.0.1:8000/metrics")

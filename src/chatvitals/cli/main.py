@@ -18,7 +18,7 @@ COMMANDS = {
     "now": "show the current situation and the most useful things to do",
     "compare": "compare variants, periods, days, versions or numbers",
     "report": "report on a fallen rating, unanswered customers, templates or a journey",
-    "replay": "measure a log of webhooks",
+    "replay": "compute metrics from a log of webhooks",
     "simulate": "write a month of history for Prometheus",
     "store": "inspect, compact, export, copy or migrate a store, or forget a person",
 }

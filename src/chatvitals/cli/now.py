@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
         "Show the rating, waiting customers and firing alerts. Then show at most five useful things to do today, "
-        "ranked by their cost in customers, and the data that is not measured. "
+        "ranked by their cost in customers. The last lines name the data that is not measured. "
         "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data."
     )
     analysis_options.add_source(parser, store=True)

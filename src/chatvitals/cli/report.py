@@ -20,8 +20,8 @@ _SUBJECTS = ("drop", "unanswered", "templates", "journey")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
-        "Report what moved before a rating fell (drop, the default), unanswered turns (unanswered), the results "
-        "of each template (templates), or where customers get stuck (journey NAME). "
+        "Report on one subject. drop (the default): the changes before a rating fell. unanswered: turns without an "
+        "answer. templates: the results of each template. journey NAME: the steps at which customers get stuck. "
         "Exit status: 0 shown, 1 not readable, 2 invalid arguments, 3 too little data."
     )
     parser.add_argument("subject", nargs="?", choices=_SUBJECTS, default="drop", help="the subject (default: drop)")

@@ -28,10 +28,18 @@ _AT_ONCE = 500
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their arguments."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    info = actions.add_parser("info", help="show the store's type, size and number of contacts")
+    info = actions.add_parser(
+        "info",
+        help="show the store's type, size and number of contacts",
+        description="Show the store's type, size, version and number of contacts, and when its next work is due.",
+    )
     info.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
     info.set_defaults(run=lambda options: with_store(options.url, lambda opened: _info(opened, sys.stdout)))
-    smaller = actions.add_parser("compact", help="delete inactive contacts and free disk space")
+    smaller = actions.add_parser(
+        "compact",
+        help="delete inactive contacts and free disk space",
+        description="Delete contacts that have been inactive for longer than the retention period. Free disk space.",
+    )
     smaller.add_argument("url", metavar="URL")
     smaller.set_defaults(run=lambda options: with_store(options.url, lambda opened: _compact(opened, sys.stdout)))
     lines = actions.add_parser(

@@ -83,7 +83,7 @@ def overrides(waba: str, subscribed: Subscription, numbers: Iterable[Json], call
     own = f" ({http.shown(callback)})" if callback else ""
     return attention(
         _OVERRIDE,
-        f"messages of {whose} go to {http.shown(address)}, but webhooks about quality, templates and the account "
+        f"messages of {whose} go to {http.shown(address)}. Webhooks about quality, templates and the account "
         f"always go to the app's own callback address{own}",
         "point that address to this bot as well, or remove the override. Otherwise these gauges stay empty",
         subject=waba,

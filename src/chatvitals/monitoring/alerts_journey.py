@@ -65,8 +65,8 @@ def _stalls() -> Alert:
         f"and {stalled} >= 20",
         hold="30m",
         summary="Runs of {{ $labels.journey }} stall at {{ $labels.step }}",
-        description="{{ $value | humanizePercentage }} of a day's runs stand still at this step, half as many again "
-        "as in the week before. Most of them will be abandoned.",
+        description="{{ $value | humanizePercentage }} of a day's runs stand still at this step. This is half as "
+        "many again as in the week before. Most of them will be abandoned.",
         look="Do customers get an answer at this step? See the response dashboard.",
         mend="Repair the step's handler, or remind the customers of the next thing to do.",
         verify='"Open and stalled runs" falls for the step.',

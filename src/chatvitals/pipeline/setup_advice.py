@@ -80,9 +80,9 @@ class SetupAdvice:
             return
         watched = " ".join(sorted(self._sink.webhook_paths))
         self._sink.advice.once(
-            f"The bot has sent messages for ten minutes, but no webhook has come to {watched}, and none of WhatsApp's "
-            "to another path that passes through chatvitals. Check that webhook_path is the path that WhatsApp posts "
-            "to, and that the server runs the app that chatvitals instruments (`chatvitals doctor`).",
+            f"The bot has sent messages for ten minutes, but no webhook has come to {watched} or to another path that "
+            "chatvitals sees. Check that webhook_path is the path of WhatsApp's callback URL. Check that the server "
+            "runs the app that was passed to instrument_app (`chatvitals doctor`).",
             topic=advice.NO_WEBHOOKS,
         )
 
@@ -92,9 +92,9 @@ class SetupAdvice:
             return
         self._done = True
         self._sink.advice.once(
-            "Messages of customers have come for ten minutes, but no reply was ever seen. Either the bot does not "
-            "answer, or it sends with an HTTP client that chatvitals does not watch: call vitals.record_reply() after "
-            "each reply, or call chatvitals.init() before the first send.",
+            "Messages of customers have come for ten minutes, but no reply was ever seen. Either the bot does "
+            "not answer, or chatvitals does not watch its HTTP client. Call chatvitals.init() before the first send, "
+            "or call vitals.record_reply() after each reply.",
             topic=advice.NO_REPLIES,
         )
 
