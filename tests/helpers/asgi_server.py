@@ -25,7 +25,7 @@ def serving() -> Iterator[Callable[[ASGIApp], int]]:
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         running.append((server, thread))
-        assert server.settled.wait(10), "uvicorn did not start"
+        assert server.settled.wait(60), "uvicorn did not start"
         assert server.port, "uvicorn could not listen"
         return server.port
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import socket
-import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -123,20 +122,9 @@ def running(server: str, folder: Path, *, bare: bool) -> Iterator[Server]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATVITALS_")}
     kind, command = SERVERS[server]
     environ |= {"KIND": kind, "PYTHONPATH": str(_FOLDER), "PYTHONHASHSEED": "0"} | ({"BARE": "1"} if bare else {})
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command.format(port=port).split()], cwd=folder, env=environ, stdout=out, stderr=out
-        )
-    try:
-        services.wait_until_listening(port, process, 60)
+    words = [sys.executable, "-m", *command.format(port=port).split()]
+    with services.running(words, log, port, cwd=folder, env=environ):
         yield Server(port, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(5)
 
 
 def webhook(message: str, size: int = 0) -> bytes:

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
-import signal
-import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
-from chatvitals.simulator import payloads
-from chatvitals.simulator.people import BusinessNumber, Person
-from tests.helpers import services
+from chatvitals.simulator.people import Person
+from chatvitals.whatsapp import signatures
+from tests.helpers import services, stand_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import subprocess
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from starlette.requests import Request
-
-NUMBER = BusinessNumber()
 ROOT = Path(__file__).parents[2]
 SETTLE_SECONDS = 1.0
+_MOST_SECONDS = 60.0
 IN_DOUBT_SECONDS = 1.0  # what a worker did so shortly before it was killed may not have been committed
 
 
@@ -38,13 +33,16 @@ IN_DOUBT_SECONDS = 1.0  # what a worker did so shortly before it was killed may 
 class Diary:
     """What one customer lived through."""
 
-    person: Person
-    loop: asyncio.AbstractEventLoop  # the customer's
     messages: int = 0
     turns: int = 0
     waits: list[float] = field(default_factory=list)
     touched: list[tuple[int, float]] = field(default_factory=list)  # by which process, when
+    least: list[float] = field(
+        default_factory=list
+    )  # the waits from the moment at which the bot surely had the message
     asked: float | None = None
+    heard: float = 0.0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     replied: asyncio.Event = field(default_factory=asyncio.Event)
 
     def in_doubt(self, kills: Sequence[tuple[int, float]]) -> bool:
@@ -55,69 +53,106 @@ class Diary:
             for killed, at in kills
         )
 
+    def touch(self, worker: str) -> None:
+        """Note that a worker has dealt with this customer."""
+        self.touched.append((int(worker), time.monotonic()))
 
-class WhatsApp:
-    """Takes replies, gives messages to whichever worker answers, and again until one says 200."""
+    def ask(self) -> None:
+        """Note that the customer asks now."""
+        self.arrived.clear()
+        self.replied.clear()
+        self.asked = time.monotonic()
+        self.messages += 1
+        self.turns += 1
+
+    def arrive(self) -> None:
+        """Note that the bot has the message."""
+        self.heard = time.monotonic()
+        self.arrived.set()
+
+    def reply(self) -> None:
+        """Note that the phone shows a reply, and which worker sent it."""
+        self.touch(stand_in.sender.get())
+        if self.asked is not None:
+            now = time.monotonic()
+            self.waits.append(now - self.asked)
+            self.least.append(now - self.heard)
+            self.asked = None
+            self.replied.set()
+
+
+class WhatsApp(httpx.AsyncBaseTransport):
+    """A stand-in whose webhooks go to whichever worker of whichever host answers, and the customers' diaries."""
 
     def __init__(self) -> None:
         self.diaries: dict[str, Diary] = {}
         self.urls: list[str] = []  # of the hosts, behind each of which workers take turns
-        self.app = Starlette(routes=[Route("/{number}/messages", self._take, methods=["POST"])])
+        self.secret = stand_in.SECRET  # which signs webhooks
+        self.patience = 60.0  # seconds that a customer waits for an answer
+        self._bare = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=64))
+        self._stand_in = stand_in.StandIn("http://bot.example/webhook", transport=self)
+        self.app = self._stand_in
+        self.run = self._stand_in.run
 
-    async def _take(self, request: Request) -> JSONResponse:
-        asked = (await request.json())["to"]
-        diary = self.diaries[asked]
-        now = time.monotonic()
-        diary.touched.append((int(request.headers["x-worker"]), now))
-        if diary.asked is not None:
-            diary.waits.append(now - diary.asked)
-            diary.asked = None
-            # This runs in the server's thread: the customer's event loop must be woken, or it sleeps until its timeout.
-            diary.loop.call_soon_threadsafe(diary.replied.set)
-        message_id = f"wamid.out{asked}.{len(diary.touched)}"
-        return JSONResponse(payloads.accepted(diary.person, asked, message_id))
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Carry a webhook to one of the hosts. Another worker may take each, so each has a connection of its own."""
+        host = httpx.URL(random.choice(self.urls))
+        request.url = request.url.copy_with(host=host.host, port=host.port)
+        request.headers["connection"] = "close"
+        request.headers["x-hub-signature-256"] = signatures.sign(request.content, self.secret)
+        response = await self._bare.handle_async_request(request)
+        if response.status_code != 200:
+            return response
+        for change in json.loads(request.content)["entry"][0]["changes"]:
+            for message in change["value"].get("messages", ()):
+                self.diaries[message["from"]].touch(response.headers["x-worker"])
+        return response
 
-    async def post(self, client: httpx.AsyncClient, diary: Diary, message_id: str) -> None:
-        """Deliver a message at least once."""
-        content = {"type": "text", "text": {"body": "hello"}}
-        body = payloads.webhook(NUMBER, [payloads.message(diary.person, message_id, content, at=time.time())])
-        for _ in range(100):
-            with suppress(httpx.TransportError):
-                # a connection of its own: another worker may take each message
-                url = f"{random.choice(self.urls)}/webhook"
-                answer = await client.post(url, content=body, headers={"connection": "close"})
-                if answer.status_code == 200:
-                    diary.touched.append((int(answer.headers["x-worker"]), time.monotonic()))
-                    return
-            await asyncio.sleep(0.1)
-        raise AssertionError("no worker took a message")
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._bare.aclose()
 
-    async def converse(self, client: httpx.AsyncClient, index: int, turns: int) -> None:
+    async def converse(self, index: int, turns: int) -> None:
         """Let one customer ask, wait for the answer, and ask again."""
-        diary = Diary(Person("", phone=f"1555{index:07d}"), asyncio.get_running_loop())
-        self.diaries[diary.person.phone] = diary
-        for turn in range(turns):
-            diary.replied.clear()
-            diary.asked = time.monotonic()
-            diary.messages += 1
-            diary.turns += 1
-            await self.post(client, diary, f"wamid.in{index}.{turn}")
+        diary = Diary()
+        person = Person("", phone=f"1555{index:07d}")
+        self.diaries[person.phone] = diary
+        chat = self._stand_in.join(person, diary.reply)
+        for _ in range(turns):
+            diary.ask()
+            await self._stand_in.write(chat, arrived=diary.arrive)
+            async with asyncio.timeout(_MOST_SECONDS):
+                await diary.arrived.wait()
             try:
-                await asyncio.wait_for(diary.replied.wait(), 1.5)
+                await asyncio.wait_for(diary.replied.wait(), self.patience)
             except TimeoutError:
                 return  # whoever was to answer is gone
             await asyncio.sleep(0.3)
 
-    async def day(self, customers: int, turns: int, at_once: int) -> None:
-        """Let all customers come, some at a time."""
+    async def day(self, customers: Iterable[int], turns: int, at_once: int) -> None:
+        """Let all customers come, some at a time. The statuses of their last replies may still be on their way."""
         places = asyncio.Semaphore(at_once)
-        async with httpx.AsyncClient(timeout=5, trust_env=False, limits=httpx.Limits(max_connections=64)) as client:
 
-            async def come(index: int) -> None:
-                async with places:
-                    await self.converse(client, index, turns)
+        async def come(index: int) -> None:
+            async with places:
+                await self.converse(index, turns)
 
-            await asyncio.gather(*(come(index) for index in range(customers)))
+        await asyncio.gather(*(come(index) for index in customers))
+
+    def finish(self) -> None:
+        """Wait until all webhooks have been delivered, statuses of replies included."""
+        self.run(self._stand_in.finish())
+
+    def waited(self, seconds: float) -> None:
+        """Check the sum of the response times. A message is a moment on its way, and so is the answer to a send."""
+        waits = [wait for diary in self.diaries.values() for wait in diary.waits]
+        least = [wait for diary in self.diaries.values() for wait in diary.least]
+        assert sum(least) - 0.1 <= seconds <= sum(waits) + 0.15 * len(waits)
+
+    @property
+    def posts(self) -> int:
+        """How many webhooks were delivered, those that were tried again included."""
+        return self._stand_in.delivery.posts
 
 
 class Scrape:
@@ -157,20 +192,8 @@ def conserved(scrape: Scrape) -> None:
 def served(command: Sequence[str], port: int, environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server of several workers in a session of its own. At the end all of them are gone."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("CHATVITALS_")}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, cwd=ROOT, env={**given, **environ}, start_new_session=True
-        )
-    try:
-        services.wait_until_listening(port, process)
+    with services.running(command, log, port, group=True, cwd=ROOT, env={**given, **environ}) as process:
         yield process
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(5)
 
 
 def children(pid: int) -> list[int]:
@@ -181,6 +204,6 @@ def children(pid: int) -> list[int]:
 
 def scrape(url: str) -> Scrape:
     """Scrape whichever worker answers."""
-    answer = httpx.get(f"{url}/metrics", headers={"connection": "close"}, trust_env=False, timeout=5)
+    answer = httpx.get(f"{url}/metrics", headers={"connection": "close"}, trust_env=False, timeout=60)
     answer.raise_for_status()
     return Scrape(answer.text)

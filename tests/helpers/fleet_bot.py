@@ -18,7 +18,7 @@ import chatvitals
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-graph = httpx.AsyncClient(headers={"x-worker": str(os.getpid())}, timeout=5)
+graph = httpx.AsyncClient(timeout=60)
 answering: set[asyncio.Task[None]] = set()
 
 
@@ -27,7 +27,8 @@ async def answer(number: str, to: str) -> None:
     await asyncio.sleep(random.uniform(0.02, 0.2))
     message = {"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": "thanks"}}
     url = f"{os.environ['GRAPH_URL']}/{number}/messages"
-    await graph.post(url, json=message, headers={"x-worker": str(os.getpid())})
+    headers = {"authorization": f"Bearer {os.environ['WHATSAPP_ACCESS_TOKEN']}", "x-worker": str(os.getpid())}
+    await graph.post(url, json=message, headers=headers)
 
 
 async def webhook(request: Request) -> Response:

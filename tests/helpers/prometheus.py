@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,11 +55,8 @@ def prometheus(config: str, folder: Path, *flags: str) -> Iterator[Prometheus]:
     file.write_text(config)
     command = [program, f"--config.file={file}", f"--storage.tsdb.path={folder}/data",
                "--storage.tsdb.retention.time=90d", f"--web.listen-address=127.0.0.1:{port}", *flags]  # fmt: skip
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
-        try:
-            services.wait_until_listening(port, process)
-            server = Prometheus(f"http://127.0.0.1:{port}", log)
-            server.wait_until_ready()
-            yield server
-        finally:
-            process.kill()  # a second sooner than asking it; nothing is to be kept
+    with services.running(command, log, port) as process:
+        server = Prometheus(f"http://127.0.0.1:{port}", log)
+        server.wait_until_ready()
+        yield server
+        process.kill()  # a second sooner than asking it, and nothing is to be kept

@@ -6,19 +6,23 @@ import itertools
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_START_SECONDS = 10.0
+_START_SECONDS = 90.0  # of a busy machine: the wait ends at once if the process does
+_END_SECONDS = 20.0
 _PORTS = 3_000  # for each process of a test run
 _numbers = itertools.count(random.randrange(_PORTS))
 
@@ -61,7 +65,7 @@ def free_port() -> int:
 
 
 def wait_until_listening(port: int, process: subprocess.Popen[bytes], seconds: float = _START_SECONDS) -> None:
-    """Wait until a process accepts connections on a port."""
+    """Wait until a process accepts connections on a port. A process that ends fails the test at once."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
@@ -69,7 +73,47 @@ def wait_until_listening(port: int, process: subprocess.Popen[bytes], seconds: f
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"{process.args!r} does not listen on {port}")
+    raise AssertionError(f"{process.args!r} does not listen on {port} within {seconds:g} s")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, and kill it if it does not."""
+    process.terminate()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(_END_SECONDS)
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path], log: Path, port: int = 0, *, group: bool = False, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program until the block ends. After an error, print its log.
+
+    Args:
+        command: the program and its words.
+        log: the file that takes what it writes. An existing file grows.
+        port: begin once the program listens on this port, or at once if it is 0.
+        group: whether the program leads a group of its own. At the end, all of the group are killed.
+        options: further options of `subprocess.Popen`, such as `cwd` and `env`.
+
+    """
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=group, **options)
+    try:
+        if port:
+            wait_until_listening(port, process)
+        yield process
+    except BaseException:
+        sys.stderr.write(log.read_text(errors="replace"))
+        raise
+    finally:
+        end(process)
+        if group:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -78,10 +122,5 @@ def redis_server() -> Iterator[str]:
     program, port = require("redis-server"), free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        process = subprocess.Popen([*command, "--dir", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_until_listening(port, process)
+        with running([*command, "--dir", folder], Path(folder) / "log", port):
             yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.terminate()
-            process.wait(10)

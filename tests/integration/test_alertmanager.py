@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +30,12 @@ def alertmanager(tmp_path: Path) -> Iterator[httpx.Client]:
     command = [program, f"--config.file={GRAFANA}/alertmanager.yml", f"--storage.path={tmp_path}",
                f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]  # fmt: skip
     url = f"http://127.0.0.1:{port}/api/v2"
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            services.wait_until_listening(port, process)
-            with httpx.Client(base_url=url, trust_env=False) as client:
-                yield client
-        finally:
-            process.kill()
+    with (
+        services.running(command, tmp_path / "log", port) as process,
+        httpx.Client(base_url=url, trust_env=False) as client,
+    ):
+        yield client
+        process.kill()  # sooner than asking it
 
 
 def fire(client: httpx.Client, case: str, *fired: tuple[str, Labels]) -> dict[str, str]:

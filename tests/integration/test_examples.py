@@ -21,7 +21,7 @@ from chatvitals.simulator import cloud_api, payloads, people
 from tests.helpers import readme, services, stand_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 FOLDER = Path(__file__).parents[2] / "examples"
 BIN = Path(sys.executable).parent
@@ -77,30 +77,6 @@ def environ_of(folder: Path, graph_url: str, **more: str) -> dict[str, str]:
     }
 
 
-@contextlib.contextmanager
-def process(command: list[str], folder: Path, environ: Mapping[str, str], port: int = 0) -> Iterator[None]:
-    """Run a program until the block ends. With a port, begin once it listens."""
-    log = folder / f"{command[0]}.log"
-    with log.open("ab") as out:
-        started = subprocess.Popen(
-            [str(BIN / command[0]), *command[1:]], cwd=FOLDER, env=environ, stdout=out, stderr=out, text=False
-        )
-    try:
-        if port:
-            services.wait_until_listening(port, started, 30)
-        yield
-    except BaseException:
-        sys.stderr.write(log.read_text())
-        raise
-    finally:
-        started.terminate()
-        try:
-            started.wait(15)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            started.wait(5)
-
-
 def shown(page: str) -> dict[str, float]:
     """Return the sums of counters by name and the one label that matters."""
     found: dict[str, float] = {}
@@ -126,10 +102,10 @@ def wait_for_answers(url: str, count: int) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def bot(name: str, folder: Path) -> Iterator[tuple[str, stand_in.StandIn]]:
+def bot(name: str, folder: Path) -> Iterator[tuple[str, stand_in.Customers]]:
     """Run a bot with all that it needs. Gives its address and the stand-in."""
     port = services.free_port()
-    command = SERVERS[name].format(port=port).split()
+    command: list[str | Path] = [*SERVERS[name].format(port=port).split()]
     with contextlib.ExitStack() as stack:
         whatsapp = stack.enter_context(stand_in.running(f"http://127.0.0.1:{port}/webhook"))
         environ = environ_of(folder, whatsapp.url, PORT=str(port))
@@ -137,9 +113,11 @@ def bot(name: str, folder: Path) -> Iterator[tuple[str, stand_in.StandIn]]:
             command.append(PYWA)
         if name == "celery_bot":
             environ["BROKER_URL"] = stack.enter_context(services.redis_server())
-            worker = ["celery", "-A", "celery_bot:tasks", "worker", "-c", "2", "--without-gossip", "--without-mingle"]
-            stack.enter_context(process(worker, folder, environ))
-        stack.enter_context(process(command, folder, environ, port))
+            worker: list[str | Path] = [BIN / "celery", "-A", "celery_bot:tasks", "worker", "-c", "2"]
+            worker += ["--without-gossip", "--without-mingle"]
+            stack.enter_context(services.running(worker, folder / "log", cwd=FOLDER, env=environ))
+        command[0] = BIN / command[0]
+        stack.enter_context(services.running(command, folder / "log", port, cwd=FOLDER, env=environ))
         yield f"http://127.0.0.1:{port}", whatsapp
 
 

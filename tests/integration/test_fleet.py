@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers import services
+from tests.helpers import services, stand_in
 from tests.helpers.fleet import SETTLE_SECONDS, WhatsApp, children, conserved, scrape, served
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def environment(graph_port: int, store: str) -> dict[str, str]:
         "GRAPH_URL": f"http://127.0.0.1:{graph_port}",
         "CHATVITALS_STORE": store,
         "CHATVITALS_SETTLE_AFTER": f"{SETTLE_SECONDS:g}",
+        "WHATSAPP_ACCESS_TOKEN": stand_in.TOKEN,
         "NO_PROXY": "127.0.0.1",
     }
 
@@ -68,7 +69,8 @@ def test_workers_count_everything_once(
     whatsapp.urls = [f"http://127.0.0.1:{port}"]
     with served(command(server, port), port, environ, tmp_path / "log"):
         scrape(whatsapp.urls[0])  # a worker answers: the port is open before, and customers would queue
-        asyncio.run(whatsapp.day(customers=40, turns=2, at_once=20))
+        whatsapp.run(whatsapp.day(range(40), turns=2, at_once=20))
+        whatsapp.finish()
         time.sleep(SETTLE_SECONDS + 0.5)
         seen = [scrape(whatsapp.urls[0]) for _ in range(8)]
     workers = {pid for diary in whatsapp.diaries.values() for pid, _ in diary.touched}
@@ -79,8 +81,7 @@ def test_workers_count_everything_once(
     assert last("turns_total", outcome="answered") == 80
     assert last("sends_total", result="accepted") == 80
     assert last("internal_errors_total") == last("events_dropped_total") == 0
-    waits = [wait for diary in whatsapp.diaries.values() for wait in diary.waits]
-    assert last("response_seconds_sum") == pytest.approx(sum(waits), abs=0.15 * len(waits))
+    whatsapp.waited(last("response_seconds_sum"))
     conserved(last)
     assert all(other.shared() == last.shared() for other in seen), "workers tell different numbers"
 
@@ -93,9 +94,9 @@ def test_what_waits_is_committed_when_a_server_ends(
     environ = environment(serve(whatsapp.app), store)
     whatsapp.urls = [f"http://127.0.0.1:{port}"]
     with served(command("uvicorn", port), port, environ, tmp_path / "log") as process:
-        asyncio.run(whatsapp.day(customers=20, turns=1, at_once=20))
+        whatsapp.run(whatsapp.day(range(20), turns=1, at_once=20))
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     with served(command("uvicorn", port), port, environ, tmp_path / "log"):
         time.sleep(SETTLE_SECONDS)
         after = scrape(whatsapp.urls[0])
@@ -110,6 +111,7 @@ def test_kill_9_of_workers_breaks_no_law(store: str, serve: Callable[[ASGIApp], 
     whatsapp, ports = WhatsApp(), [services.free_port() for _ in range(1 if store.startswith("sqlite") else 2)]
     environ = environment(serve(whatsapp.app), store)
     whatsapp.urls = [f"http://127.0.0.1:{port}" for port in ports]
+    whatsapp.patience = 1.5  # the worker that was to answer may be gone
     kills: list[tuple[int, float]] = []
     rng = random.Random(4)
 
@@ -125,7 +127,7 @@ def test_kill_9_of_workers_breaks_no_law(store: str, serve: Callable[[ASGIApp], 
 
     async def day(supervisors: Sequence[int]) -> None:
         killing = asyncio.create_task(kill_now_and_then(supervisors))
-        await whatsapp.day(customers=CUSTOMERS, turns=2, at_once=12)
+        await whatsapp.day(range(CUSTOMERS), turns=2, at_once=12)
         killing.cancel()
         with suppress(asyncio.CancelledError):
             await killing
@@ -135,7 +137,8 @@ def test_kill_9_of_workers_breaks_no_law(store: str, serve: Callable[[ASGIApp], 
             stack.enter_context(served(command("uvicorn", port, 4 // len(ports)), port, environ, tmp_path / f"{port}"))
             for port in ports
         ]
-        asyncio.run(day([host.pid for host in hosts]))
+        whatsapp.run(day([host.pid for host in hosts]))
+        whatsapp.finish()
         time.sleep(SETTLE_SECONDS + 1.5)
         seen = [scrape(url) for url in whatsapp.urls]
     after = seen[0]

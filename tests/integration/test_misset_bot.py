@@ -78,7 +78,7 @@ def written(mistake: Mistake, folder: Path) -> list[str]:
         stderr=subprocess.PIPE,
     )
     try:
-        wait_until_listening(port, process, 30.0)
+        wait_until_listening(port, process)
         headers = {"Content-Type": "application/json"}
         if mistake.signature:
             headers["X-Hub-Signature-256"] = mistake.signature

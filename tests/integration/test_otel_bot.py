@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -43,21 +42,16 @@ def test_numbers_and_traces_of_the_example_arrive(serve: Callable[[ASGIApp], int
             "WHATSAPP_APP_SECRET": SECRET,
             "WHATSAPP_PHONE_NUMBER_ID": "1",
         }
-        with subprocess.Popen([sys.executable, EXAMPLES / "otel_bot.py"], env=environ) as bot:
-            try:
-                services.wait_until_listening(port, bot)
-                body = webhook_body("393331234567", "wamid.1").replace(b"1700000000", b"%d" % time.time())
-                headers = {"X-Hub-Signature-256": sign(body), "Content-Type": "application/json"}
-                address = f"http://127.0.0.1:{port}/webhook"
-                assert httpx.post(address, content=body, headers=headers, trust_env=False).text == "ok"
-                received = ("chatvitals_messages_received_total", (("phone_number_id", "1"), ("type", "text")))
-                give_up = time.monotonic() + 30
-                while not any(receiver.samples(index).get(received) for index in range(len(receiver.requests))):
-                    assert time.monotonic() < give_up
-                    time.sleep(0.1)
-            finally:
-                bot.terminate()
-                bot.wait(20)
+        with services.running([sys.executable, EXAMPLES / "otel_bot.py"], tmp_path / "log", port, env=environ):
+            body = webhook_body("393331234567", "wamid.1").replace(b"1700000000", b"%d" % time.time())
+            headers = {"X-Hub-Signature-256": sign(body), "Content-Type": "application/json"}
+            address = f"http://127.0.0.1:{port}/webhook"
+            assert httpx.post(address, content=body, headers=headers, trust_env=False).text == "ok"
+            received = ("chatvitals_messages_received_total", (("phone_number_id", "1"), ("type", "text")))
+            give_up = time.monotonic() + 30
+            while not any(receiver.samples(index).get(received) for index in range(len(receiver.requests))):
+                assert time.monotonic() < give_up
+                time.sleep(0.1)
         names = {span.name: span for span in spans(receiver.traces)}
     assert names.keys() >= {"POST /webhook", "receive 1", "handler echo", "send 1"}
     assert len({span.trace_id for span in names.values()}) == 1

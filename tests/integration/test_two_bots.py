@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -16,7 +15,7 @@ from chatvitals.monitoring.bundle import rendered
 from chatvitals.monitoring.slo import Objective
 from chatvitals.settings import Settings
 from chatvitals.vitals import Vitals
-from tests.helpers.services import free_port, require, wait_until_listening
+from tests.helpers.services import free_port, require, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,18 +68,13 @@ def test_two_bots_on_one_prometheus_stay_apart(serve: Callable[[ASGIApp], int], 
         bots[job] = Vitals(Settings.load({**given, "metrics_token": f"token-of-{job}"}, environ={}))
     ports = {job: serve(bot.metrics_app()) for job, bot in bots.items()}
     port = free_port()
-    process = subprocess.Popen(
-        [
-            require("prometheus"),
-            f"--config.file={configured(tmp_path, ports)}",
-            f"--storage.tsdb.path={tmp_path / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until_listening(port, process)
+    command = [
+        require("prometheus"),
+        f"--config.file={configured(tmp_path, ports)}",
+        f"--storage.tsdb.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with running(command, tmp_path / "log", port):
         give_up = time.monotonic() + _MOST_SECONDS
         while len(ask(port, "chatvitals_store_up == 1")) < 2 and time.monotonic() < give_up:
             time.sleep(0.3)
@@ -91,7 +85,4 @@ def test_two_bots_on_one_prometheus_stay_apart(serve: Callable[[ASGIApp], int], 
         while not ask(port, 'ALERTS{alertname="WhatsAppStoreDown"}') and time.monotonic() < give_up:
             time.sleep(0.3)
         assert {each["job"] for each in ask(port, 'ALERTS{alertname="WhatsAppStoreDown"}')} == {"pasta-bot"}
-    finally:
-        process.terminate()
-        process.wait(10)
-        bots["pizza-bot"].close()
+    bots["pizza-bot"].close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import sys
@@ -12,8 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from chatvitals.whatsapp import signatures
-from tests.helpers import services
+from tests.helpers import services, stand_in
 from tests.helpers.fleet import SETTLE_SECONDS, WhatsApp, conserved, scrape, served
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
     from chatvitals.integrations.asgi import ASGIApp
 
-SECRET = "the-app-secret"
 COMMAND = [sys.executable, "-m", "uvicorn", "tests.helpers.fleet_bot:app", "--log-level", "warning", "--port"]
 
 
@@ -39,9 +36,10 @@ class Bot:
         self._log = folder / "log"
         self._environ = {
             "GRAPH_URL": f"http://127.0.0.1:{graph_port}",
-            "CHATVITALS_APP_SECRET": SECRET,
+            "CHATVITALS_APP_SECRET": stand_in.SECRET,
             "CHATVITALS_STORE": f"sqlite:///{folder / 'bot.db'}",
             "CHATVITALS_SETTLE_AFTER": f"{SETTLE_SECONDS:g}",
+            "WHATSAPP_ACCESS_TOKEN": stand_in.TOKEN,
             "NO_PROXY": "127.0.0.1",
         }
 
@@ -49,17 +47,10 @@ class Bot:
         """Run it for the body of a `with` statement, which gives its process."""
         return served([*COMMAND, str(self.port)], self.port, self._environ, self._log)
 
-    def hear(self, customers: range, turns: int = 1, secret: str = SECRET) -> None:
+    def hear(self, customers: range, turns: int = 1, secret: str = stand_in.SECRET) -> None:
         """Let customers ask, all at once, in webhooks signed with `secret`, and wait for their answers."""
-
-        async def sign(request: httpx.Request) -> None:
-            request.headers["x-hub-signature-256"] = signatures.sign(request.content, secret)
-
-        async def chat() -> None:
-            async with httpx.AsyncClient(timeout=5, trust_env=False, event_hooks={"request": [sign]}) as client:
-                await asyncio.gather(*(self.whatsapp.converse(client, index, turns) for index in customers))
-
-        asyncio.run(chat())
+        self.whatsapp.secret = secret
+        self.whatsapp.run(self.whatsapp.day(customers, turns, at_once=len(customers)))
 
 
 @pytest.fixture
@@ -72,16 +63,20 @@ def test_signed_webhooks_count_exactly_and_forged_ones_not_at_all(bot: Bot) -> N
     """The bot answers both, as it did before. The numbers are those of the customers' diaries with a true signature."""
     with bot.running():
         bot.hear(range(100, 103), secret="guessed")
+        bot.whatsapp.finish()
+        forged = bot.whatsapp.posts
         bot.whatsapp.diaries.clear()
         bot.hear(range(10), turns=2)
+        bot.whatsapp.finish()
         time.sleep(SETTLE_SECONDS + 0.2)
         seen = scrape(bot.url)
     waits = [wait for diary in bot.whatsapp.diaries.values() for wait in diary.waits]
-    assert seen("webhooks_total", result="accepted") == seen("messages_received_total") == len(waits) == 20
-    assert seen("webhooks_total", result="bad_signature") == 3
+    assert seen("messages_received_total") == len(waits) == 20
+    assert seen("webhooks_total", result="accepted") == bot.whatsapp.posts - forged > 20
+    assert seen("webhooks_total", result="bad_signature") == forged > 3
     assert seen("turns_opened_total", turn="first") == seen("turns_opened_total", turn="next") == 10
     assert seen("turns_total", outcome="answered") == 20
-    assert seen("response_seconds_sum", actor="bot", evidence="api") == pytest.approx(sum(waits), abs=0.1 * len(waits))
+    bot.whatsapp.waited(seen("response_seconds_sum", actor="bot", evidence="api"))
     assert seen("internal_errors_total") == seen("events_dropped_total") == 0
     conserved(seen)
 
@@ -90,6 +85,7 @@ def test_numbers_outlive_kill_9_and_what_waits_outlives_sigterm(bot: Bot) -> Non
     """What a scrape has shown stays after `kill -9`; after SIGTERM, what came in the last moment is there as well."""
     with bot.running() as process:
         bot.hear(range(10))
+        bot.whatsapp.finish()
         time.sleep(SETTLE_SECONDS + 0.2)
         shown = scrape(bot.url)
         process.send_signal(signal.SIGKILL)
@@ -98,7 +94,7 @@ def test_numbers_outlive_kill_9_and_what_waits_outlives_sigterm(bot: Bot) -> Non
         assert scrape(bot.url).shared() == shown.shared()
         bot.hear(range(10, 20))
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     with bot.running():
         time.sleep(SETTLE_SECONDS)
         after = scrape(bot.url)
