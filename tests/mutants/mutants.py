@@ -68,8 +68,8 @@ MUTANTS: Final = (
     Mutant(
         "signatures are compared with ==",
         "whatsapp/signatures.py",
-        "hmac.compare_digest(given, sign(body, secret).encode())",
-        "(given == sign(body, secret).encode())",
+        "hmac.compare_digest(header, sign(body, secret))",
+        "(header == sign(body, secret))",
         "tests/safety/test_giving_way.py",
         "test_54_secrets_are_compared_in_constant_time",
     ),
