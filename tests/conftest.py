@@ -19,6 +19,7 @@ from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.pipeline.webhook_sink import WebhookSink
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
+from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
 from chatvitals.whatsapp import signatures
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from chatvitals.exporters.metrics_app import MetricsRequest
     from chatvitals.integrations.asgi import ASGIApp, Message, Receive, Scope, Send
     from chatvitals.pipeline.queue_items import Queued
+    from chatvitals.stores.base import Store
     from tests.helpers.healthy_bot import Patient
     from tests.helpers.redis_servers import RedisServer
     from tests.helpers.tracing import Traced
@@ -325,10 +327,21 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 @pytest.fixture
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store of the kind that the test's `indirect` parameter names."""
+    return _url_of(request, tmp_path)
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store. The test runs once on each kind."""
+    with closing(open_store(_url_of(request, tmp_path))) as opened:
+        yield opened
+
+
+def _url_of(request: pytest.FixtureRequest, folder: Path) -> str:
     if request.param == "redis":
         url: str = request.getfixturevalue("redis_url")
         return url
-    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'store.db'}"
+    return "memory:" if request.param == "memory" else f"sqlite:///{folder / 'store.db'}"
 
 
 @pytest.fixture

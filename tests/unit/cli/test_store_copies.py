@@ -10,7 +10,6 @@ from chatvitals.cli import main, store_copies, store_forget
 from chatvitals.conversations import state
 from chatvitals.events import Message
 from chatvitals.settings import Settings
-from chatvitals.stores import open_store
 from chatvitals.stores.base import StoreUnavailableError
 from chatvitals.stores.memory import MemoryStore
 from chatvitals.stores.sqlite import SQLiteStore
@@ -24,20 +23,6 @@ if TYPE_CHECKING:
     from chatvitals.testing import FakeClock
 
 PHONE, OTHER, USER = "4915112345678", "4915112345679", "US.90000000000000000001"
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests of a store on each kind."""
-    if "store" in metafunc.fixturenames:
-        metafunc.parametrize("store_url", ["memory", "sqlite", "redis"], indirect=True)
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    """An empty store."""
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 def fill(store: Store, clock: FakeClock) -> Vitals:

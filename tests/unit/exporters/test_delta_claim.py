@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from chatvitals.exporters.delta_claim import DeltaClaim, Pushed
-from chatvitals.stores import open_store
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -16,15 +13,6 @@ if TYPE_CHECKING:
 FIRST = Pushed(1.0, {"chatvitals_turns_total": [(("11", "first", "answered", ""), {0: 1.0})]}, "store")
 
 
-@pytest.fixture
-def store(store_url: str) -> Store:
-    return open_store(store_url)
-
-
-every_store = pytest.mark.parametrize("store_url", ["memory", "sqlite", "redis"], indirect=True)
-
-
-@every_store
 def test_what_was_told_is_what_the_next_one_starts_from(store: Store) -> None:
     """Whichever process it is."""
     one, two = DeltaClaim(store, "one"), DeltaClaim(store, "two")
@@ -35,7 +23,6 @@ def test_what_was_told_is_what_the_next_one_starts_from(store: Store) -> None:
     assert one.take() == FIRST
 
 
-@every_store
 def test_nobody_tells_while_another_one_does(store: Store) -> None:
     """A process that is alive changes its claim with every push, so it is never taken for dead."""
     one, two = DeltaClaim(store, "one"), DeltaClaim(store, "two")
@@ -46,7 +33,6 @@ def test_nobody_tells_while_another_one_does(store: Store) -> None:
     assert two.take() is None
 
 
-@every_store
 def test_the_claim_of_a_dead_process_is_taken_at_the_second_look(store: Store) -> None:
     """No clock decides it. The dead one's word counts no more, should it live after all."""
     dead, heir = DeltaClaim(store, "dead"), DeltaClaim(store, "heir")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chatvitals.cli.store import compact
 from chatvitals.cli.store_forget import forget
 from chatvitals.conversations import state, turns
 from chatvitals.conversations.state import ContactState
@@ -14,14 +15,11 @@ from chatvitals.metrics import catalogue
 from chatvitals.pipeline.known_contacts import KEPT_SECONDS, MOST_KEPT, Entry, KnownContacts
 from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime.error_guard import ErrorGuard
-from chatvitals.stores import open_store
 from chatvitals.stores.base import Changes, StoreUnavailableError
 from chatvitals.stores.memory import MemoryStore
-from tests.helpers.single_worker import DAY, EPOCH, PHONE, World
+from tests.helpers.single_worker import DAY, EPOCH, PHONE, USER, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
     from typing import Any
 
     from chatvitals.metrics.measurements import Cell
@@ -29,18 +27,7 @@ if TYPE_CHECKING:
     from tests.conftest import Swallowed
 
 
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    """An empty store of each kind."""
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that takes a store on each kind of store."""
-    if "store" in metafunc.fixturenames:
-        metafunc.parametrize("store_url", ["memory", "sqlite", "redis"], indirect=True)
+OLD_KEY, NEW_KEY = "0123456789abcdef-old", "fedcba9876543210-new"
 
 
 def kept(known: KnownContacts, *keys: int, now: float = EPOCH) -> None:
@@ -121,10 +108,55 @@ def test_what_another_worker_committed_counts(store: Store) -> None:
     assert two.observed(catalogue.WAIT_SECONDS) == (2, 103.0)
 
 
-def test_an_erased_contact_starts_anew(tmp_path: Path) -> None:
+def test_people_that_another_worker_found_to_be_one_are_one(store: Store) -> None:
+    """The phone's contact is still in memory when its message is answered under the other id."""
+    one, two = World(store), World(store)
+    one.hears(0, "m1")
+    two.hears(1, "m2", user_id=USER)
+    one.sends(2, "r1", wa_id="", user_id=USER)
+    two.at(30)
+    assert two.ended() == {"answered": 1}
+    assert two.count(catalogue.CONVERSATIONS_STARTED) == 1
+
+
+def test_workers_with_the_old_and_the_new_identity_key_see_what_each_other_committed(store: Store) -> None:
+    """A deployment changes the key of one worker after the other. Each has the contact in memory."""
+    old = World(store, identity_key=OLD_KEY)
+    new = World(store, identity_key=NEW_KEY, identity_key_previous=OLD_KEY)
+    old.hears(0, "m1")
+    new.hears(1, "m2")
+    old.hears(2, "m3")
+    new.hears(3, "m1", ts=0)
+    old.sends(4, "r1")
+    new.at(30)
+    assert new.ended() == {"answered": 1}
+    assert new.count(catalogue.MESSAGES_RECEIVED) == 3
+    assert new.count(catalogue.DUPLICATES, "message") == 1
+
+
+@pytest.mark.parametrize("how", ["a worker's sweep", "compact"])
+def test_a_contact_whose_retention_ended_starts_anew(store: Store, how: str) -> None:
+    """Another process has removed it. The first one, whose clock is slow, still has it in memory."""
+    one, other = World(store), World(store)
+    one.hears(0, "m1")
+    one.calls(1, "dismiss")
+    one.at(20)
+    one.status(21, "r0", "delivered")
+    assert one.pipeline._known._recent
+    other.at(40)
+    if how == "compact":
+        assert compact(store, EPOCH + 9 * DAY) == 1
+    else:
+        other.at(9 * DAY)
+    assert not any(piece.states for piece in store.dump())
+    one.hears(22, "m1")
+    assert one.count(catalogue.DUPLICATES, "message") == 0
+    assert one.count(catalogue.MESSAGES_RECEIVED) == 2
+
+
+def test_an_erased_contact_starts_anew(store: Store) -> None:
     """Not even the ids of its messages are remembered, though its worker still has them in memory."""
-    url = f"sqlite:///{tmp_path / 'bot.db'}"
-    world = World(open_store(url))
+    world = World(store)
     world.hears(0, "m1")
     forget(world.store, world.settings, PHONE, [], EPOCH + 5)
     world.hears(6, "m1")
@@ -190,6 +222,26 @@ def test_kept_contacts_change_no_number(seed: int) -> None:
         world.at(at + 3 * DAY)
     assert _numbers(lasting) == pytest.approx(_numbers(fresh))
     assert sorted(lasting.contacts(), key=repr) == sorted(fresh.contacts(), key=repr)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_kept_contacts_of_two_workers_change_no_number(seed: int) -> None:
+    """Both live on and take turns at random. Fresh workers reach the same store."""
+    reached = []
+    for lasting in (True, False):
+        chance = random.Random(seed)
+        first = World()
+        worlds, at = [first, World(first.store)], 0.0
+        for serial in range(60):
+            at += chance.choice([0.2, 1.0, 4.0, 9.0, 30.0])
+            world = chance.choice(worlds)
+            if not lasting:
+                world.pipeline = Pipeline(world.settings, world.store, ErrorGuard(), world.clock, background=False)
+            _something(world, chance, at, serial)
+        first.at(at + 3 * DAY)
+        reached.append(first)
+    assert _numbers(reached[0]) == pytest.approx(_numbers(reached[1]))
+    assert sorted(reached[0].contacts(), key=repr) == sorted(reached[1].contacts(), key=repr)
 
 
 def _numbers(world: World) -> dict[Cell, float]:

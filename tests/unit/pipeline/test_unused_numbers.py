@@ -12,30 +12,13 @@ from chatvitals.metrics import catalogue
 from chatvitals.pipeline.unused_numbers import UnusedNumbers, delete_unused
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
-from chatvitals.stores import open_store
 from chatvitals.stores.memory import MemoryStore
 from tests.helpers.single_worker import DAY, EPOCH, NUMBER, PHONE, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from chatvitals.stores.base import Store
 
 FORGED = "990000000000001"
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    """An empty store of each kind."""
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that takes a store on each kind of store."""
-    if "store" in metafunc.fixturenames:
-        metafunc.parametrize("store_url", ["memory", "sqlite", "redis"], indirect=True)
 
 
 def numbers(store: Store) -> set[str]:
