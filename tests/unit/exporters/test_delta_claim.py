@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatvitals.exporters.delta_claim import DeltaClaim, Pushed
+from chatvitals.stores import open_store
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
