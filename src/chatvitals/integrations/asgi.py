@@ -59,7 +59,7 @@ class ChatVitalsMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and watch it if it is a webhook."""
-        if scope.get("type") != "http" or scope.get("method") != "POST":
+        if scope.get("method") != "POST" or scope.get("type") != "http":  # most requests fail the first
             return await self.app(scope, receive, send)
         if not self._is_webhook(scope):
             if self._sink.expects_webhooks and SEEN not in scope and _is_json(scope):
