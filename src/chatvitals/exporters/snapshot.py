@@ -137,6 +137,7 @@ class SnapshotReader:
             for field, value in fields.items()
         }
         _add(values, waiting)
+        pacing.give_way()
         now = time.time() if self._pipeline is None else self._pipeline.clock()
         document, open_since = self._store.document(state.DOCUMENT), self._store.oldest_open()
         gauges: dict[str, Values] = {}
@@ -145,6 +146,8 @@ class SnapshotReader:
                 state.decode(document), now, self._settings.phone_number_id
             ):
                 gauges.setdefault(family.name, {})[labels] = {0: value}
+                pacing.give_way()
+        pacing.give_way()
         for (kind, number), at in open_since.items():
             name, further = mark_labels(kind)
             if name in catalogue.FAMILIES:  # a newer version may know more marks
@@ -222,6 +225,7 @@ class SnapshotReader:
         for name, found in values.items():
             if catalogue.FAMILIES[name].per_number:
                 numbers.update([labels[0] for labels in found])
+                pacing.give_way()
         for name, starts in self._starts_of(numbers, bot).items():
             found = values.setdefault(name, {})
             for labels in starts:
@@ -239,6 +243,7 @@ class SnapshotReader:
                 found = [(*owner, *start) for start in family.start_values(bot) for owner in owners]
                 if found:
                     starts[family.name] = found
+                pacing.give_way()
             self._starts = numbers, bot, starts
         return starts
 
