@@ -17,18 +17,25 @@ _MOST_OTHERS = 0.1  # cores that other processes may use on average
 
 
 def missing(packages: Iterable[str], programs: Iterable[str] = ()) -> str:
-    """Return a sentence with the first thing that this machine lacks for a benchmark over sockets, else nothing."""
+    """Return a sentence with the first thing that this machine lacks for a benchmark, else nothing."""
     for package in packages:
-        if importlib.util.find_spec(package) is None:
+        if not _is_installed(package):
             return f"This benchmark needs the package {package}: install the extra `dev`."
     for program in programs:
         if shutil.which(program) is None:
             return f"This benchmark needs the program {program}, which is not installed."
     if not sys.platform.startswith("linux"):
-        return "This benchmark needs Linux, because it gives bot and load a core each."
+        return "This benchmark needs Linux, because it reads /proc and gives bot and load a core each."
     if len(os.sched_getaffinity(0)) < 2:
         return "This benchmark needs two cores: one for the bot and one for the load."
     return ""
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # the package above a dotted name
+        return False
 
 
 class Others:

@@ -47,6 +47,7 @@ def test_a_machine_that_lacks_something_is_told_in_a_sentence(monkeypatch: pytes
     """A package, a program or a second core."""
     assert conditions.missing(["pytest"], ["sh"]) == ""
     assert conditions.missing(["no_such_package"]).startswith("This benchmark needs the package no_such_package")
+    assert conditions.missing(["no_such.package"]).startswith("This benchmark needs the package no_such.package")
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert conditions.missing([], ["redis-server"]).startswith("This benchmark needs the program redis-server")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks import webhook
+from tests.benchmarks import scale, webhook
 from tests.benchmarks.rounds import added
 from tests.benchmarks.webhook import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.slow
@@ -31,6 +36,23 @@ def test_a_missed_budget_is_said() -> None:
         "| slow | 30 µs | 12 µs | **budget not met** | sorry |",
         "| size | 504 B |  |  |  |",
     ]
+
+
+def test_a_busy_machine_gets_no_verdict_about_webhooks() -> None:
+    """The figures are shown all the same."""
+    assert "met" not in webhook.markdown([Row("slow", 30.0, "µs", 12)], verdict=False)
+
+
+@pytest.mark.parametrize("main", [webhook.main, scale.main])
+def test_a_machine_with_one_core_is_told_so_before_anything_is_measured(
+    main: Callable[[list[str]], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence and the exit status 2, without a table."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert main([]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("This benchmark needs two cores")
 
 
 def test_ratios_stand_first_in_the_table() -> None:
