@@ -212,6 +212,7 @@ class Webhook(msgspec.Struct, gc=False, kw_only=True):
     numbers: dict[str, str] = {}
     malformed: int = 0
     trace: bytes = b""  # the context of its span
+    is_part: bool = False  # whether the POST is counted with another part, because it was split
 
 
 PersonEvent: TypeAlias = (

@@ -49,7 +49,8 @@ def sort(
     webhooks = _WebhookCounts()
     for event in pacing.steps(batch, _ITEMS_AT_ONCE):
         if type(event) is Webhook:
-            webhooks.add(event)
+            if not event.is_part:
+                webhooks.add(event)
             _sort_webhook(event, events, business, measures)
         elif type(event) is Handled:
             _count_handled(event, labels, measures, now)

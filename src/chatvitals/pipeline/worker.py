@@ -21,7 +21,7 @@ from chatvitals.pipeline.identity_keys import first_hasher
 from chatvitals.pipeline.known_contacts import KnownContacts
 from chatvitals.pipeline.lost_answers import LostAnswers
 from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch, learn_known
-from chatvitals.pipeline.queue_items import Decoded, Queued, decoded, event_count, split
+from chatvitals.pipeline.queue_items import Decoded, Queued, decode, event_count, split
 from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.pipeline.self_metrics import SelfMetrics
 from chatvitals.pipeline.sorting import sort
@@ -58,12 +58,11 @@ class Pipeline:
         *,
         background: bool = True,
     ) -> None:
-        hours = settings.in_hours
         self.rules = Rules(
             settings.settle_after,
             settings.unanswered_after,
             settings.overdue_after,
-            None if hours is None else hours.contains,
+            None if settings.in_hours is None else settings.in_hours.contains,
         )
         self.capacity = settings.queue_size
         self.store_up = False
@@ -90,6 +89,7 @@ class Pipeline:
         self._queue: deque[Queued] = deque()
         self._size = 0
         self._dropped = DroppedEvents(self.own)
+        self._next: Decoded | None = None  # the item after the one that is committed by itself
         self._lock = threading.RLock()  # of the queue, held briefly; reentrant, as the garbage collector may call `put`
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
@@ -146,8 +146,8 @@ class Pipeline:
                 return False
             left = len(self._queue)
             while left > 0 and self._queue:
-                batch = self._next_batch(left)
-                left -= len(batch)
+                batch, done = self._next_batch(left)
+                left -= done
                 if not self._commit_or_keep(batch):
                     return False
             return True
@@ -257,8 +257,8 @@ class Pipeline:
         while not self._closing and time.monotonic() < deadline:
             time.sleep(min(0.05, seconds))
 
-    def _next_batch(self, most: int) -> list[Decoded]:
-        """Take at most `most` items from the queue. Webhooks are decoded here, off the bot's path."""
+    def _next_batch(self, most: int) -> tuple[list[Decoded], int]:
+        """Take at most `most` items from the queue. Return them decoded, and by how many the queue is shorter."""
         batch: list[Queued] = []
         size = 0
         with self._lock:
@@ -267,17 +267,18 @@ class Pipeline:
                 size += event_count(event)
                 batch.append(event)
             self._size -= size
-        return [decoded(event) for event in pacing.steps(batch)]
+        read, later = decode(batch, _MOST_EVENTS)
+        self._put_back(later)
+        return read, len(batch) - len(later)
 
     def _ask_again(self) -> bool:
         """Send commits with a lost answer once more. Return False while the store does not answer."""
         try:
             for batch, took_effect in self._lost.ask():
                 with self._lock:
-                    if took_effect:
-                        self._size -= sum(map(event_count, batch))
-                    else:
-                        self._queue.extendleft(reversed(batch))
+                    self._size -= sum(map(event_count, batch))
+                if not took_effect:
+                    self._put_back(batch)
         except StoreUnavailableError as error:
             self._down(error)
             return False
@@ -286,17 +287,13 @@ class Pipeline:
     def _commit_or_keep(self, batch: list[Decoded]) -> bool:
         try:
             self._commit(batch)
-        except UncertainError as error:
-            self._down(error)
-            return False
         except StoreUnavailableError as error:
             self._down(error)
-            with self._lock:
-                self._queue.extendleft(reversed(batch))
-                self._size += sum(map(event_count, batch))
+            if not isinstance(error, UncertainError):
+                self._put_back(batch)
             return False
         except Exception as error:  # noqa: BLE001 - one bad event must not block the others
-            if not self._one_by_one([piece for event in batch for piece in split(event)]):
+            if not self._one_by_one([part for event in batch for part in split(event, 1)]):
                 self._guard.report("reducer", error)  # none of the events alone is wrong
         return True
 
@@ -304,18 +301,28 @@ class Pipeline:
         """Commit each event separately. Return whether bad events were found."""
         found = False
         for position, event in enumerate(batch):
+            self._next = batch[position + 1] if position + 1 < len(batch) else None
             try:
                 self._commit([event])
             except StoreUnavailableError as error:
-                left = batch[position + isinstance(error, UncertainError) :]
-                with self._lock:
-                    self._queue.extendleft(reversed(left))
-                    self._size += sum(map(event_count, left))
+                self._put_back(batch[position + isinstance(error, UncertainError) :])
                 return True
             except Exception as error:  # noqa: BLE001
                 found = True
                 self._guard.report("reducer", error)
         return found
+
+    def _put_back(self, batch: list[Decoded]) -> None:
+        """Put items back to the front of the queue."""
+        self._next = None
+        with self._lock:
+            self._queue.extendleft(reversed(batch))
+            self._size += sum(map(event_count, batch))
+
+    def _known_until(self, now: float) -> float:
+        """Return the time up to which all events are known, which is when the next waiting item arrived."""
+        with self._lock:
+            return min(now, getattr(self._next or next(iter(self._queue), None), "received", now))
 
     def _commit(self, batch: list[Decoded], *, most_due: int = 0, ahead: float = 0.0) -> int:
         """Reduce and commit in one transaction. Return the number of contacts that were due."""
@@ -342,7 +349,7 @@ class Pipeline:
                     reduction.on_error = partial(self._guard.report, "reducer")
                 reduction.apply(events)
                 due = reduction.settle(now + ahead, most_due) if most_due else 0
-                changes = reduction.changes(now)
+                changes = reduction.changes(self._known_until(now))
                 business.fold(transaction, changes, self._labels.limit, hasher)
                 pacing.give_way()
                 self._labels.limit_series(measures)
@@ -381,15 +388,12 @@ class Pipeline:
             StoreUnavailableError: its secret is in the store, which has not been reached yet.
 
         """
-        return self._hasher or self._identify()
-
-    def _identify(self) -> Hasher:
-        """Take the identity key from the settings, or from the store, where the first process has stored it."""
-        hasher = first_hasher(self._settings, self._store)
-        record_birth(self._store, self.clock())
-        learn_known(self._store, self._labels, self._named)
-        self._hasher = hasher
-        return hasher
+        if self._hasher is None:
+            hasher = first_hasher(self._settings, self._store)
+            record_birth(self._store, self.clock())
+            learn_known(self._store, self._labels, self._named)
+            self._hasher = hasher
+        return self._hasher
 
     def _down(self, error: StoreUnavailableError) -> None:
         self.store_up = False
