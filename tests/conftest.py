@@ -1,4 +1,4 @@
-"""What every test may use: a clock that stands still, an ear for swallowed errors, two ways to drive an ASGI app."""
+"""Fixtures of every test: a clock that stands still, the swallowed errors, two ways to drive an ASGI app."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Swallowed:
 
 @pytest.fixture(autouse=True)
 def swallowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Swallowed]:
-    """Fail the test for every error that a guard swallowed, unless the test took it or gave the guard its own ear.
+    """Fail the test for every error that a guard swallowed, unless the test took or heard it.
 
     "Never break the bot" would otherwise hide our bugs from our tests.
     """
@@ -141,7 +141,7 @@ class RecordingSink(WebhookSink):
 
 
 class DoorVitals:
-    """What a door sees of `Vitals`, with a list where the pipeline would be."""
+    """The part of `Vitals` that a door sees, with a list in place of the pipeline."""
 
     def __init__(self, **settings: Any) -> None:
         self.emitted: list[Webhook | PersonEvent] = []
@@ -192,7 +192,7 @@ def webhook_body(phone: str, message_id: str) -> bytes:
 
 @dataclass
 class Exchange:
-    """What an application did with one connection."""
+    """The actions of an application in one connection."""
 
     sent: list[Message] = field(default_factory=list)
     received: list[Message] = field(default_factory=list)
@@ -208,7 +208,7 @@ class AsgiDriver:
     sign = staticmethod(sign)
 
     def scope(self, *headers: tuple[bytes, bytes], **more: Any) -> Scope:
-        """Return the scope of a POST to `/webhook`; keywords replace or add keys."""
+        """Return the scope of a POST to `/webhook`. Keywords replace or add keys."""
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},

@@ -64,7 +64,7 @@ def fill(store: Store, amount: int) -> None:
 
 
 def touch(store: Store, amount: int) -> None:
-    """Change what a conversation changes, for each of so many business numbers."""
+    """Change the cells of a conversation, for each of so many business numbers."""
     changed: dict[Cell, float] = {}
     for number in numbers(amount):
         for name, labels in (

@@ -1,4 +1,4 @@
-"""What a benchmark needs of its machine, and whether other processes disturbed it."""
+"""The needs of a benchmark on its machine, and the disturbance by other processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request costs: as the bot sees it, and all CPU time including the background thread's."""
+"""The cost of a request: time in the bot, and all CPU time including the background thread's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAUSE = 0.1
 
 
 def webhook(folder: Path, rounds: int, each: int) -> tuple[dict[str, Added], dict[str, float]]:
-    """Return what each subject adds to a webhook as its bot sees it, in µs: to most of them, and to the slowest 1 %.
+    """Return the time that each subject adds to a webhook, in µs: the median and the slowest 1 %.
 
     In a round each subject gets `each` messages in bursts, 200 a second, while its background thread commits; the
     round's figure is the median. The slowest are those that met the thread at work, or whatever else ran.

@@ -49,7 +49,7 @@ class Clock:
 
 
 class Row(NamedTuple):
-    """What was measured with so many contacts."""
+    """The measurements with so many contacts."""
 
     contacts: int
     microseconds: float  # per event: CPU of this process, the best of some rounds
@@ -128,7 +128,7 @@ class Load:
         return len(events)
 
     def _sweep(self) -> None:
-        """Let everything settle, so that what is measured next is its own."""
+        """Let everything settle, so that the next measurement stands alone."""
         self.clock.now += 20.0
         self.vitals._pipeline.sweep()
 

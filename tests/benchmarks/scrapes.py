@@ -1,4 +1,4 @@
-"""What a scrape costs: `python -m tests.benchmarks.scrapes` prints its CPU time and the stalls of a real bot.
+"""The cost of a scrape: `python -m tests.benchmarks.scrapes` prints its CPU time and the stalls of a real bot.
 
 A scrape is what Prometheus asks for: OpenMetrics, compressed. For the stalls, a bot under uvicorn gets 100 webhooks a
 second, and its event loop counts how late it is while it is scraped and while it is not. A delay in which another
@@ -62,7 +62,7 @@ class Stall(NamedTuple):
 
 
 def cost(url: str, numbers: int, scrapes: int) -> Cost:
-    """Return what a scrape of so many business numbers costs."""
+    """Return the cost of a scrape of so many business numbers."""
     from chatvitals.exporters.prometheus import page  # noqa: PLC0415 - after the check of the machine
     from tests.benchmarks import cells  # noqa: PLC0415
 

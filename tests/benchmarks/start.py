@@ -1,4 +1,4 @@
-"""What the start of a bot costs: `python -m tests.benchmarks.start` measures the import and the first webhook.
+"""The cost of a bot's start: `python -m tests.benchmarks.start` measures the import and the first webhook.
 
 Each run is a new process. A run that imports only the dependencies takes turns with one that imports chatvitals. Their
 compiled bytecode is kept in a folder, as an installed package has it, whatever `PYTHONDONTWRITEBYTECODE` says.
@@ -49,7 +49,7 @@ class Start(NamedTuple):
 
 
 def measure(rounds: int) -> Start:
-    """Return what the start costs."""
+    """Return the cost of the start."""
     alone: list[float] = []
     added: list[float] = []
     first: list[float] = []

@@ -1,4 +1,4 @@
-"""What the store costs: bytes and time per contact, and what a scrape takes from the event loop."""
+"""The cost of the store: bytes and time per contact, and the delay of the event loop by a scrape."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _CONTACTS = 20_000
 
 
 class Untraced(NamedTuple):
-    """What a bot without a tracer provider pays for the spans that it does not get."""
+    """The cost of spans in a bot without a tracer provider."""
 
     ratio: float
     """Seconds of a webhook on the bot's path ÷ those with the tracing code cut out."""

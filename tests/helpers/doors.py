@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Answer:
-    """What a bot answers."""
+    """The answer of a bot."""
 
     status: int = 200
     pieces: Sequence[bytes] = (b"ok",)
@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass
 class Outcome:
-    """What the server saw."""
+    """The answer as the server saw it."""
 
     status: int | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)

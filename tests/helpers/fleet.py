@@ -170,7 +170,7 @@ class Scrape:
         )
 
     def shared(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """Return what must be the same whoever answers: all but the process's own and what scraping itself moves."""
+        """Return the metrics that every worker must show alike: without its own and without effects of the scrape."""
         own = ("store_up", "queue_", "build_info", "store_commit_seconds")
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value

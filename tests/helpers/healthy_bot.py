@@ -74,7 +74,7 @@ class Bot:
 
 @dataclass
 class Result:
-    """What the command came to."""
+    """The result of the command."""
 
     status: int
     out: str

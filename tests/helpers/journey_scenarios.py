@@ -52,7 +52,7 @@ class JourneyWorld(World):
         self._experiments(cells)
 
     def _runs(self, cells: dict[Cell, float]) -> None:
-        """Runs started = sum over outcomes + runs open. The gauges are what the states say."""
+        """Runs started = sum over outcomes + runs open. The gauges equal the states."""
         started, ended = by(cells, catalogue.JOURNEY_RUNS_STARTED, 1), by(cells, catalogue.JOURNEY_RUNS, 1)
         opened = by(cells, catalogue.JOURNEY_RUNS_OPEN, 1)
         for journey in STEPS:
@@ -96,7 +96,7 @@ class JourneyWorld(World):
 
 
 def by(cells: dict[Cell, float], family: catalogue.Family, *labels: int) -> Counter[Any]:
-    """Return the counts of a family, summed by the labels at these positions. What is 0 is left out."""
+    """Return the counts of a family, summed by the labels at these positions. Zeros are left out."""
     counts: Counter[Any] = Counter()
     for (name, values, index), value in cells.items():
         if name == family.name and index != SUM and value:

@@ -79,7 +79,7 @@ def simulated_month(folder: Path) -> Iterator[Month]:
 
 
 def _recorded(month: Month) -> Iterator[str]:
-    """Yield what the recording rules would have recorded, at each full hour, as OpenMetrics."""
+    """Yield the series of the recording rules at each full hour, as OpenMetrics."""
     period = {"start": f"{month.share(0)}", "end": f"{month.end}", "step": "3600"}
     for rule in recordings(Objective()):
         yield f"# TYPE {rule.name} gauge\n"

@@ -28,7 +28,7 @@ class Point(NamedTuple):
 
 
 class Receiver:
-    """Gathers the requests that reach it. `fail` makes it answer with an error; a `token` that is set is asked for."""
+    """Gathers the requests that reach it. With `fail` it answers with an error. With `token` it requires that token."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
@@ -53,7 +53,7 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                """Say nothing."""
+                """Log nothing."""
 
         class Service(metrics_service_pb2_grpc.MetricsServiceServicer):
             def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the service

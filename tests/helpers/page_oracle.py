@@ -33,7 +33,7 @@ class Thing:
 
 @dataclass
 class Outbound:
-    """What is known of one outbound message, with the time at which it became known."""
+    """The facts about one outbound message, with their times."""
 
     kinds: list[tuple[float, str, str]] = field(default_factory=list)  # received, source, kind
     prices: list[tuple[float, str]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Outbound:
 
 @dataclass
 class Burst:
-    """An open turn: its messages, and what was decided about it."""
+    """An open turn: its messages and the decisions about it."""
 
     messages: list[Thing]
     start: float
@@ -72,7 +72,7 @@ class Burst:
 
 
 class Reader:
-    """Reads a history and counts what the page says must be counted."""
+    """Reads a history and counts it by the rules of the page."""
 
     def __init__(self, things: list[Thing], outbound: dict[str, Outbound]) -> None:
         self.waiting = list(things)

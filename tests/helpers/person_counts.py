@@ -16,7 +16,7 @@ LEVELS = ["sent", "delivered", "read", "played"]
 
 
 class PersonCounts:
-    """What is known of one person, and what is counted beside turns."""
+    """The facts about one person, and the counts beside turns."""
 
     def __init__(self, number: str, rules: Rules, outbound: Mapping[str, Outbound], count: Count) -> None:
         self.number, self.rules, self.outbound, self._count = number, rules, outbound, count

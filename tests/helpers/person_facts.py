@@ -1,4 +1,4 @@
-"""What a plain reading of conversations/README.md keeps about a person: facts, messages, turns, runs and settings."""
+"""The state of a person in a plain reading of conversations/README.md: facts, messages, turns, runs, settings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Fact:
 
 @dataclass
 class Outbound:
-    """What is known of an outbound message, each with the time at which it became known."""
+    """The facts about an outbound message, with their times."""
 
     kinds: list[tuple[float, str, str]] = field(default_factory=list)
     prices: list[tuple[float, str]] = field(default_factory=list)

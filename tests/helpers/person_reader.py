@@ -14,7 +14,7 @@ ORDER = ["message", "revoke", "expose", "step", "end", "fallback", "handover", "
 
 
 class PersonReader(PersonCounts):
-    """Decides what is counted about one person."""
+    """Decides the counts of one person."""
 
     def tell(self, fact: Fact, *, copy: bool = False) -> None:
         """Take something in. Of a copy whose first one still waits nothing new is learnt."""
@@ -22,7 +22,7 @@ class PersonReader(PersonCounts):
             self.waiting.append(fact)
 
     def is_forgotten(self, now: float) -> bool:
-        """Return whether a silent person is forgotten, of whom nothing is open. The page leaves an hour's room."""
+        """Return whether a silent person without open turns and runs is forgotten. The page leaves an hour's room."""
         silent = now - self.last_heard
         if silent < 8 * DAY or self.waiting or self.runs or self.handovers or self.exposed:
             return False
@@ -94,7 +94,7 @@ class PersonReader(PersonCounts):
         return any(RICHNESS.index(f.evidence) > RICHNESS.index(fact.evidence) for f in same)
 
     def _richest(self, fact: Fact) -> Fact:
-        """Take out what is known about one reply. Of several pieces of evidence the richest counts."""
+        """Take out the facts about one reply. The richest evidence counts."""
         if fact.what != "reply":
             self.waiting.remove(fact)
             return fact
@@ -232,7 +232,7 @@ class PersonReader(PersonCounts):
         self._outcome("unanswered")
 
     def _close(self, fact: Fact, outcome: str) -> bool:
-        """End the turns that had started by then. What was written later waits on."""
+        """End the turns that had started by then. Later messages go on waiting."""
         closed = False
         for turn in self.turns.copy():
             if turn.outcome or turn.start > fact.at:
@@ -326,7 +326,7 @@ class PersonReader(PersonCounts):
             self._outcome("handover")
 
     def show_gauges(self) -> None:
-        """Add what is open at the end."""
+        """Add the open turns and runs at the end."""
         for turn in self.turns:
             if not turn.outcome and not turn.closing:
                 self.count("turns_open", turn=turn.label, in_hours=turn.hours)

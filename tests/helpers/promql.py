@@ -25,7 +25,7 @@ Walked = tuple[set[str], list[str]]
 
 
 def walk(node: Any) -> Walked:  # noqa: PLR0911 - one for each kind of node
-    """Return the labels that a query's result may have, and what is wrong with it."""
+    """Return the labels that a query's result may have, and the query's faults."""
     match node:
         case promql_parser.VectorSelector():
             return _selector(node.name or "", {matcher.name for matcher in node.matchers.matchers})

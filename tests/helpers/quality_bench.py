@@ -52,7 +52,7 @@ class Bench:
         assert self.post({"object": "whatsapp_business_account", "entry": [item]}) == "accepted"
 
     def poll(self, *numbers: dict[str, Any], **more: Any) -> None:
-        """Tell a poll of W1. Rows are given without what every row has."""
+        """Apply a poll of W1. Rows are given without the keys that every row has."""
         rows = [
             {"id": N1.phone_number_id, "display_phone_number": "+1 555-000-1234", "verified_name": "Example Ltd", **row}
             for row in numbers

@@ -37,7 +37,7 @@ KINDS = (
 
 
 class _Drawing:
-    """What has been drawn so far."""
+    """The drawn steps so far."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
@@ -160,7 +160,7 @@ class _Drawing:
         self.handled |= {(worker, contact) for contact, _ in known if len(known) == 1}
 
     def code(self, kind: str, name: str, contact: str) -> dict[str, Any]:
-        """Draw what the bot's code says."""
+        """Draw calls of the bot's code."""
         journey = self.one(*JOURNEYS)
         who = self.who(contact, code=True)
         if kind == "step":

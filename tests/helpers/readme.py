@@ -95,7 +95,7 @@ def _benchmark_part() -> str:
 
 
 def _printed_part(name: str, options: tuple[str, ...]) -> str:
-    """Return what a benchmark prints, below its command. An exit status of 1 only says that a budget is missed."""
+    """Return the output of a benchmark, below its command. An exit status of 1 only says that a budget is missed."""
     arguments = ["-m", f"tests.benchmarks.{name}", *options]
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode not in {0, 1} or not done.stdout:

@@ -27,7 +27,7 @@ _KEY = "0123456789abcdef"
 
 
 class ListeningVitals(Vitals):
-    """The real thing on a memory store or the store that is given. Keeps what is emitted."""
+    """The real thing on a memory store or the store that is given. Keeps the emitted events."""
 
     def __init__(self, store: Store | None = None, clock: FakeClock | None = None, **settings: Any) -> None:
         given = {"store": "memory:", "identity_key": _KEY, "hooks": False, **settings}

@@ -1,4 +1,4 @@
-"""A bot's jobs, run by a real RQ worker in `test_threads_and_jobs.py`; each in a child that ends without a goodbye."""
+"""A bot's jobs, run by a real RQ worker in `test_threads_and_jobs.py`. Each child ends without exit handlers."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Reading:
         self.people = {key: who for key, who in self.people.items() if not who.is_forgotten(by)}
 
     def _who(self, *steps: dict[str, Any]) -> PersonReader:
-        """Return the person of all ids that these steps show. People who share an id become one."""
+        """Return the person of each id in these steps. People with a common id become one person."""
         keys = []
         for step in steps:
             number, ids = step.get("number", "N1"), step.get("ids", "both")

@@ -1,4 +1,4 @@
-"""The bot of `doors.py` on servers that are no WSGI and no ASGI: each call starts the real server on loopback."""
+"""The bot of `doors.py` on servers without WSGI and ASGI. Each call starts the real server on loopback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOVING = {"date", "server", "keep-alive"}  # headers that say something about t
 
 
 class ServerDoor:
-    """What the doors of these servers share."""
+    """The common part of the doors of these servers."""
 
     where = ""
     reads_itself = True
@@ -221,7 +221,7 @@ SERVER_DOORS: dict[str, ServerDoor] = {"aiohttp": AiohttpDoor(), "tornado": Torn
 
 
 def _read(answer: bytes) -> Outcome:
-    """Return what a server sent."""
+    """Return the bytes that a server sent."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]

@@ -28,7 +28,7 @@ DAY = 86_400.0
 
 
 class World:
-    """Times are seconds since `EPOCH`; keywords are settings."""
+    """Times are seconds since `EPOCH`. Keywords are settings."""
 
     def __init__(self, store: Store | None = None, **settings: Any) -> None:
         self.settings = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef", **settings}, environ={})
@@ -70,7 +70,7 @@ class World:
         self.tell(t, Call(**_who(more), name=name))
 
     def records(self, t: float, name: str = "", actor: Actor = "bot", **more: Any) -> None:
-        """Have the bot's code tell of a reply."""
+        """Have the bot's code report a reply."""
         self.tell(t, Reply(**_who(more), id=name, actor=actor))
 
     def prefers(self, t: float, value: str, category: str = "marketing_messages", **more: Any) -> None:

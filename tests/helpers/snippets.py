@@ -1,4 +1,4 @@
-"""Run a snippet of a document in a process of its own, as a reader would who copies it."""
+"""Run a snippet of a document in its own process, as after copying it."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def commit(store: Store, changes: Changes) -> None:
 
 
 def on_threads(*works: Callable[[], T]) -> list[T]:
-    """Run each function on a thread of its own, all at once, and return the results of those that end in 30 seconds."""
+    """Run all functions at once, each on its own thread. Return the results that come within 30 seconds."""
     start = threading.Barrier(len(works))
     results: list[T] = []
 

@@ -167,7 +167,7 @@ def test_a_header_that_a_worker_logs_shows_nobody(tasks: Any, worker: tuple[subp
 def test_75_children_that_celery_recycles_lose_no_send(
     tasks: Any, serve: Callable[[ASGIApp], int], tmp_path: Path
 ) -> None:
-    """Each child ends by `os._exit` as soon as its one task is done; `chatvitals.init` is all that there is."""
+    """Each child ends by `os._exit` as soon as its task is done. The bot only calls `chatvitals.init`."""
     bot = Bot(tasks, "1004")
     log = tmp_path / "worker.log"
     command = [sys.executable, "-m", "celery", "-A", "tests.helpers.celery_tasks", "worker", "--pool", "prefork"]

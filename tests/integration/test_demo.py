@@ -98,7 +98,7 @@ def test_a_port_that_is_taken_is_a_sentence(capsys: pytest.CaptureFixture[str]) 
 def test_a_bot_that_does_not_start_is_quoted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the bot wrote before it ended is what its author needs to see."""
+    """The message shows the bot's last output."""
     broken = tmp_path / "bot.py"
     broken.write_text("raise SystemExit('no such model')\n")
     monkeypatch.setattr(processes, "bot_file", lambda: broken)
@@ -117,6 +117,6 @@ def test_a_bot_that_does_not_start_is_quoted(
 def test_a_wrong_option_is_a_sentence(
     duration: float, scenario: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing starts, and the message says what is allowed."""
+    """Nothing starts, and the message names the allowed values."""
     assert demo.run(duration, scenario, plain=True, port=0) == _common.WRONG
     assert said in capsys.readouterr().err

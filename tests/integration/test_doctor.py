@@ -1,4 +1,4 @@
-"""`chatvitals doctor` as a whole: a healthy bot, what is skipped, how it ends, and `--fix`."""
+"""`chatvitals doctor` as a whole: a healthy bot, skipped checks, exit codes, and `--fix`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_what_it_needs_is_said_where_nothing_is_given(
 
 
 def test_options_win_over_variables(patient: Patient) -> None:
-    """What is typed is what is meant."""
+    """A variable applies only where its option is absent."""
     result = patient.doctor("--waba", "1", "--waba", "2,3", "--json")
     assert [found["subject"] for found in result.findings("subscription")] == ["1", "2", "3"]
     assert result.status == 1
@@ -150,10 +150,10 @@ def test_ctrl_c_ends_it_with_130_and_no_traceback(patient: Patient) -> None:
 
 
 class Terminal(io.StringIO):
-    """A standard input at which somebody sits."""
+    """A standard input that is a terminal."""
 
     def isatty(self) -> bool:
-        """Say yes."""
+        """Answer yes."""
         return True
 
 
@@ -178,7 +178,7 @@ def test_fix_asks_at_a_terminal(patient: Patient, monkeypatch: pytest.MonkeyPatc
 
 
 def test_fix_does_nothing_where_nobody_can_be_asked(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what it would do."""
+    """The report names the change that it would make."""
     patient.edges.subscribed = False
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     result = patient.doctor("--fix")

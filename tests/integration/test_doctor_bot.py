@@ -84,13 +84,13 @@ def test_a_verify_token_that_is_not_the_bot_s(patient: Patient) -> None:
 
 
 def test_an_endpoint_that_takes_any_verify_token(patient: Patient) -> None:
-    """Anybody could register it."""
+    """Any account could register it."""
     patient.bot.checks_verify_token = False
     assert "with any token" in needs(patient, "wrong verify token")[0]["found"]
 
 
 def test_a_path_that_is_not_the_endpoint_s(patient: Patient) -> None:
-    """404 is no refusal of what is forged."""
+    """404 is no refusal of a forged webhook."""
     patient.environ["CHATVITALS_WEBHOOK_URL"] = f"{patient.bot_url}/hook"
     found = needs(patient, "handshake", "wrong verify token", "bad signature", "no signature")
     assert all("status 404" in finding["found"] and "check the path" in finding["next"] for finding in found)
@@ -136,7 +136,7 @@ def test_an_endpoint_that_is_too_slow(
 
 
 def test_without_the_verify_token_the_rest_is_checked(patient: Patient) -> None:
-    """Refusing what is forged needs no knowledge."""
+    """The checks with forged requests need no token."""
     del patient.environ["CHATVITALS_VERIFY_TOKEN"]
     result = patient.doctor("--json")
     assert (result.status, result.states("skipped")) == (0, {"handshake"})
@@ -171,7 +171,7 @@ def test_metrics_that_are_none(patient: Patient, serve: Callable[[Any], int], pa
 
 
 def test_metrics_that_nobody_serves(patient: Patient) -> None:
-    """The store then tells of the last webhook."""
+    """The check then reads the last webhook from the store."""
     patient.environ["CHATVITALS_METRICS_URL"] = "http://127.0.0.1:9/metrics"
     assert needs(patient, "metrics")[0]["found"] == "127.0.0.1:9 refuses the connection"
     assert patient.doctor("--json").finding("last webhook")["state"] == "ok"
@@ -250,7 +250,7 @@ def test_a_store_that_is_not_there(patient: Patient, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_store(patient: Patient, tmp_path: Path) -> None:
-    """Somebody else's database stays as it is."""
+    """The database of another program stays as it is."""
     path = tmp_path / "theirs.db"
     with closing(sqlite3.connect(path)) as theirs:
         theirs.execute("CREATE TABLE orders (id)")
@@ -261,7 +261,7 @@ def test_a_file_that_is_no_store(patient: Patient, tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_locked(patient: Patient, tmp_path: Path) -> None:
-    """Whoever locks it for seconds keeps the bot's numbers waiting as well."""
+    """A lock of some seconds delays the bot's numbers as well."""
     with closing(sqlite3.connect(tmp_path / "bot.db", isolation_level=None)) as locking:
         locking.execute("BEGIN EXCLUSIVE")
         assert "is locked by another process" in needs(patient, "store")[0]["found"]

@@ -146,7 +146,7 @@ def test_a_bot_counts_its_customers_and_its_replies(name: str, tmp_path: Path, m
 
 
 def test_the_journey_of_pywa_s_handlers_needs_no_contact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps on pywa's handlers are counted for whoever wrote."""
+    """Steps on pywa's handlers are counted for the author of the message."""
     monkeypatch.setattr(cloud_api, "_HOLD_SECONDS", 0.0)
     with bot("pywa_bot", tmp_path) as (url, whatsapp):
         whatsapp.write(0, "hello")
@@ -157,7 +157,7 @@ def test_the_journey_of_pywa_s_handlers_needs_no_contact(tmp_path: Path, monkeyp
 
 
 def test_a_thread_pool_knows_whom_it_did_not_understand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fallback in a job of the pool is the customer's who wrote."""
+    """A fallback in a job of the pool counts for the author of the message."""
     monkeypatch.setattr(cloud_api, "_HOLD_SECONDS", 0.0)
     with bot("thread_pool_bot", tmp_path) as (url, whatsapp):
         whatsapp.write(1, "mumble")
@@ -250,7 +250,7 @@ def test_a_lambda_function_commits_before_it_freezes(tmp_path: Path, monkeypatch
 
 
 def lines_of(file: Path) -> int:
-    """Return how many lines of a bot mention chatvitals, other than its text and what it marks as not needed."""
+    """Return how many lines of a bot mention chatvitals, without its docstring and optional lines."""
     code = re.sub(r'""".*?"""', "", file.read_text(), flags=re.DOTALL)
     lines = [line.partition("#")[0] if "not needed" not in line else "" for line in code.splitlines()]
     return sum(1 for line in lines if re.search(r"\b(chat)?vitals(_celery)?\b", line, re.IGNORECASE))

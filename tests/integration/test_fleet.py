@@ -1,4 +1,4 @@
-"""Several worker processes behind one port: one set of numbers, whoever answers and whoever is killed."""
+"""Several worker processes behind one port: one set of numbers, whichever worker answers or is killed."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_what_waits_is_committed_when_a_server_ends(
 
 
 def test_kill_9_of_workers_breaks_no_law(store: str, serve: Callable[[ASGIApp], int], tmp_path: Path) -> None:
-    """Conservation laws hold, and whoever's bot was not killed counts as the customer's diary says.
+    """Conservation laws hold. Without a kill the counts equal the customers' diaries.
 
     On Redis the four workers are those of two hosts: two servers that share nothing but the store.
     """

@@ -27,7 +27,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def work(url: str, name: str, told: Connection) -> None:
-    """Commit batches for ever, and tell of each that was committed."""
+    """Commit batches for ever, and report each committed batch."""
     world = World(open_store(url))
     rng = random.Random(name)
     for batch in range(100_000):

@@ -123,7 +123,7 @@ def test_the_table_by_rating_shows_the_cause(month: Month, values: dict[str, str
 
 
 def test_variants_are_compared_as_the_command_does(month: Month, values: dict[str, str]) -> None:
-    """The table's interval is that of `chatvitals compare`; the month is A/A, so there is no conclusion yet."""
+    """The table has the interval of `chatvitals compare`. Without a real difference there is no conclusion."""
     table = [query for query in asked(page(GRAFANA / "dashboards" / "chatvitals-journeys.json"))
              if query.name == "Variants"]  # fmt: skip
     contacts, goals, difference, half, conclusion = (_by(month, query, values, "variant") for query in table[:5])

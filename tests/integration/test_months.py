@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 def judged(name: str, folder: Path) -> Verdict:
-    """Return what the last two days of a month show."""
+    """Return the last two days of a month."""
     with recorded(name, folder, since=SINCE) as month:
         return Verdict(name, month.begins, month.ends, episodes(month, since=SINCE), days=DAYS - SINCE / DAY)
 

@@ -67,7 +67,7 @@ class Api(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the base class
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -288,7 +288,7 @@ def test_a_reader_in_place_of_an_exporter_is_refused(start: Callable[..., Vitals
 
 @pytest.mark.parametrize("interval", [0, -1, 3601, True, "60"])
 def test_an_interval_that_is_none_is_refused(start: Callable[..., Vitals], interval: Any) -> None:
-    """A sentence says what is allowed."""
+    """A sentence names the allowed values."""
     with pytest.raises(ValueError, match="interval must be a number of seconds from 1 to 3600"):
         start().export_otlp(Broken(None), interval=interval)
 

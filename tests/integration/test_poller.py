@@ -43,7 +43,7 @@ def until(said: str, holds: Callable[[], object], seconds: float = 8.0) -> None:
 
 @pytest.fixture
 def edges() -> GraphEdges:
-    """What the stand-in answers with. Each test changes it."""
+    """The answers of the stand-in. Each test changes them."""
     return GraphEdges(access_token=TOKEN)
 
 
@@ -128,7 +128,7 @@ def test_all_pages_are_read_and_a_forgotten_cursor_begins_again(
 def test_faults_are_counted_by_kind_and_the_last_rating_stays(
     edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], fault: graph_api.Fault, result: str
 ) -> None:
-    """What was true stays shown with its age. Nothing is guessed."""
+    """The last known values stay with their age. Nothing is guessed."""
     vitals = start()
     watch(vitals, graph_url)
     until("GREEN", lambda: rating(vitals, 3.0))
@@ -178,7 +178,7 @@ def test_pauses_grow_where_everything_is_refused(
 
 
 def test_a_slow_and_a_dead_api_are_counted(start: Callable[..., Vitals]) -> None:
-    """Nobody listens there."""
+    """No server listens there."""
     vitals = start()
     watch(vitals, "http://127.0.0.1:9", every=60.0)
     until("connection", lambda: shown(vitals, 'chatvitals_graph_requests_total{result="connection"} 1.0'))

@@ -59,7 +59,7 @@ def vitals() -> ListeningVitals:
 
 @pytest.fixture
 def bot(vitals: ListeningVitals, serve: Callable[[ASGIApp], int]) -> int:
-    """A bot behind a port that serves the metrics to who has the token."""
+    """A bot behind a port that serves the metrics to holders of the token."""
 
     async def webhook(_: Request) -> PlainTextResponse:
         return PlainTextResponse("ok")
@@ -80,7 +80,7 @@ def answered_after(vitals: ListeningVitals, seconds: float) -> None:
 def test_prometheus_takes_all_and_the_average_response_time_is_right(
     vitals: ListeningVitals, bot: int, tmp_path: Path
 ) -> None:
-    """Answers after 4 s and 6 s between two scrapes are an average of 5 s. Who has no token is told 401."""
+    """Answers after 4 s and 6 s between two scrapes are an average of 5 s. A scrape without the token gets 401."""
     for _ in range(5):  # what a series begins with is in no rate, and near 0 rates extrapolate with care
         answered_after(vitals, 20.0)
     with scraping(tmp_path, bot) as server:

@@ -1,4 +1,4 @@
-"""Other data under the keys of a store: a commit takes effect as a whole or not at all, and garbage stops nobody."""
+"""Other data under the keys of a store: a commit is whole or absent, and garbage does no harm."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def tls(tmp_path: Path) -> Iterator[tuple[int, Path]]:
 
 
 def told(url: str) -> str:
-    """Return what a store says that cannot be used."""
+    """Return the error of a store that cannot be used."""
     store = RedisStore(url)
     with pytest.raises(StoreUnavailableError) as caught:
         store.cells()

@@ -117,7 +117,7 @@ def _count_up(url: str, times: int) -> None:
 
 
 def test_eight_processes_that_change_one_contact_at_once_lose_nothing(store: RedisStore, redis_url: str) -> None:
-    """Whoever comes second reads again."""
+    """The second writer reads again."""
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_count_up, args=(redis_url, 40)) for _ in range(8)]
     for worker in workers:
@@ -186,7 +186,7 @@ def test_sums_keep_their_precision(store: RedisStore) -> None:
 
 
 def test_everything_has_one_hash_tag_and_contacts_expire(redis_server: RedisServer) -> None:
-    """Cluster keeps all keys on one node. A store that nobody sweeps forgets people by itself."""
+    """Cluster keeps all keys on one node. A store without a sweeping worker forgets people by itself."""
     store, clock = RedisStore(f"{redis_server.url}?prefix=tagged"), FakeClock(EPOCH)
     worker = pipeline(store, clock)
     worker.put(message(clock))
@@ -359,7 +359,7 @@ def test_a_redis_killed_in_mid_load_and_restarted_with_its_data_loses_nothing(se
 
 
 def test_a_redis_restarted_empty_is_begun_anew_with_the_same_identity_key(redis_server: RedisServer) -> None:
-    """The numbers start again at what comes then. Running and new workers agree who is who."""
+    """The numbers start again at what comes then. Running and new workers give each person the same key."""
     url = redis_server.fresh_url()
     store, clock = RedisStore(url), FakeClock(EPOCH)
     settings = Settings.load({"store": "memory:"}, environ={})
@@ -398,7 +398,7 @@ def test_a_redis_that_is_down_at_the_start_is_used_as_soon_as_it_is_there(tmp_pa
 
 
 def test_the_bot_does_not_wait_for_a_slow_redis(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At two seconds per command: emitting takes no time, a variant at most a moment, and then none for a while."""
+    """With two seconds per command emitting takes no time. A variant takes at most a moment, and then no time."""
     monkeypatch.setattr("chatvitals.stores.redis_connection._COMMAND_SECONDS", 0.5)
     proxy.delay = 2.0
     url = with_prefix(proxy.url, "slow")
@@ -512,7 +512,7 @@ def test_other_data_under_our_keys_are_told(store: RedisStore, redis_server: Red
 
 
 def test_data_of_a_newer_version_are_refused(store: RedisStore, redis_server: RedisServer, redis_url: str) -> None:
-    """An older chatvitals does not guess what a newer one meant."""
+    """An older chatvitals does not guess the meaning of newer data."""
     prefix = redis_url.partition("prefix=")[2]
     with redis_server.client() as client:
         client.set(f"{{{prefix}}}:format", "99")

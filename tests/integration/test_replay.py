@@ -67,7 +67,7 @@ def write(tmp_path: Path, lines: Sequence[str | bytes]) -> Path:
 
 
 def summary(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """Return the rows of what was printed."""
+    """Return the printed rows."""
     captured = capsys.readouterr()
     assert captured.err == ""
     return {
@@ -235,7 +235,7 @@ def test_signatures_are_checked_where_a_secret_is_set(
 
 
 def test_standard_input_is_a_log_too(tmp_path: Path) -> None:
-    """As in `zcat log.gz | chatvitals replay -`; nothing is kept beside the summary."""
+    """As in `zcat log.gz | chatvitals replay -`. Only the summary is kept."""
     code = "import sys; from chatvitals.cli.main import main; sys.exit(main(['replay', '-']))"
     text = "\n".join(TWO_TURNS)
     found = subprocess.run(

@@ -62,7 +62,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_an_experiment_without_a_difference_has_no_conclusion_on_any_day(ask: Ask, month: Month) -> None:
-    """Whoever looks on each of 29 days is never told to stop for a winner."""
+    """A look on each of 29 days never advises to stop for a winner."""
     for number in range(1, 30):
         found = json.loads(ask("compare", "greeting", "--until", day(month, number), "--json"))
         assert found["verdict"] == "no conclusion", (number, found["answer"])

@@ -95,7 +95,7 @@ def test_60_a_metrics_path_that_is_taken_is_refused(kind: ServerDoor, door: type
 
 @pytest.mark.parametrize("kind", [AiohttpDoor(), TornadoDoor()], ids=["aiohttp", "tornado"])
 def test_60_a_route_that_is_added_later_goes_on_answering(kind: ServerDoor, door: type[DoorVitals]) -> None:
-    """Ours answers only where nobody else does."""
+    """Our route answers only where the application has no route."""
     app = instrument_app(door(metrics_token="t"), kind.app(accept), metrics_path="/metrics")
     add_own_metrics(kind, app)
     assert kind.call(app, [], method="GET", path="/metrics").pieces == [b"own"]
@@ -119,7 +119,7 @@ def test_an_application_that_runs_already_is_refused(kind: ServerDoor, door: typ
 
 
 def test_a_part_of_another_application_of_aiohttp_is_refused_with_a_sentence(door: type[DoorVitals]) -> None:
-    """What the sentence advises works."""
+    """The advice of the sentence works."""
     vitals, kind = door(), AiohttpDoor()
     outer, inner = web.Application(), kind.app(accept)
     outer.add_subapp("/bots", inner)

@@ -1,4 +1,4 @@
-"""Answers that are sent from a plain thread, or from an RQ job, close the turns that a webhook opened elsewhere."""
+"""Answers from a plain thread or an RQ job close turns that a webhook opened elsewhere."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ COMMAND = [sys.executable, "-m", "uvicorn", "tests.helpers.fleet_bot:app", "--lo
 
 
 class Bot:
-    """A bot that can be started again on the same store, and the customers who write to it."""
+    """A bot that can be started again on the same store, and its customers."""
 
     def __init__(self, whatsapp: WhatsApp, graph_port: int, folder: Path) -> None:
         self.whatsapp = whatsapp
@@ -82,7 +82,7 @@ def test_signed_webhooks_count_exactly_and_forged_ones_not_at_all(bot: Bot) -> N
 
 
 def test_numbers_outlive_kill_9_and_what_waits_outlives_sigterm(bot: Bot) -> None:
-    """What a scrape has shown stays after `kill -9`; after SIGTERM, what came in the last moment is there as well."""
+    """Scraped numbers stay after `kill -9`. After SIGTERM the events of the last moment are there as well."""
     with bot.running() as process:
         bot.hear(range(10))
         bot.whatsapp.finish()
@@ -104,7 +104,7 @@ def test_numbers_outlive_kill_9_and_what_waits_outlives_sigterm(bot: Bot) -> Non
 
 
 def test_the_metrics_page_is_what_prometheus_asks_for(bot: Bot) -> None:
-    """Text for who asks for nothing, OpenMetrics with its end mark for who asks for it, and nothing else changed."""
+    """Text is the default, and OpenMetrics with its end mark comes on request. Nothing else differs."""
     with bot.running():
         plain = httpx.get(f"{bot.url}/metrics", trust_env=False)
         wanted = {"accept": "application/openmetrics-text; version=1.0.0"}

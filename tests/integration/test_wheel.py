@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build what is published, as `python -m build` does, and return the folder."""
+    """Build the published files as `python -m build` does, and return the folder."""
     folder = tmp_path_factory.mktemp("release")
     run(CHECKOUT, sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder))
     return folder
@@ -47,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *command: str, **environment: str) -> str:
-    """Run a command that must succeed. Return what it writes."""
+    """Run a command that must succeed. Return its output."""
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **environment}, check=False, capture_output=True, text=True
     )

@@ -141,7 +141,7 @@ def test_04_no_exception_of_the_host_is_swallowed(
     error: BaseException,
     started: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """Not even the exotic ones. The webhook counts as accepted, since nobody rejected it."""
+    """Exotic exceptions pass as well. The webhook counts as accepted, since no code rejected it."""
     vitals = door()
     exchange = asyncio.run(asgi.acall(ChatVitalsMiddleware(raising(error, started=started), vitals)))
     assert exchange.error is error

@@ -83,7 +83,7 @@ class Marked:
     calls = 0
 
     def install(self) -> None:
-        """Wrap what is there."""
+        """Wrap the present function."""
         bare = CLIENT.send
 
         @functools.wraps(bare)
@@ -95,7 +95,7 @@ class Marked:
         CLIENT.send = traced
 
     def remove(self) -> None:
-        """Put back what was there."""
+        """Put the former function back."""
         if getattr(CLIENT.send, "marked", False):
             CLIENT.send = CLIENT.send.__wrapped__
 

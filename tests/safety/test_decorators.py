@@ -220,7 +220,7 @@ def test_partials_and_callable_objects_work(mark: Mark) -> None:
 
 @pytest.mark.parametrize("wrong", [None, 3, "name", property(lambda self: self)])
 def test_what_cannot_be_called_is_refused_where_it_is_declared(mark: Mark, wrong: object) -> None:
-    """The error says what is wanted."""
+    """The error names the allowed values."""
     with pytest.raises(TypeError, match="takes a function or another callable, not"):
         mark(wrong)
 
@@ -335,7 +335,7 @@ def test_each_call_is_counted_once_with_its_result(vitals: ListeningVitals) -> N
 
 
 def drive(made: Any) -> None:
-    """Await or go through what a call returned."""
+    """Await or iterate the result of a call."""
 
     async def through() -> None:
         async for _ in made:

@@ -258,7 +258,7 @@ def test_58_a_wsgi_body_ends_at_its_declared_length(door: type[DoorVitals]) -> N
 
 @pytest.mark.parametrize("more", [{"content_length": "400"}, {"transfer_encoding": "chunked"}])
 def test_a_wsgi_body_that_ends_too_early_counts_nothing(door: type[DoorVitals], more: dict[str, str]) -> None:
-    """The client has gone, and the server gives the bot what has come so far."""
+    """The client has gone, and the server gives the bot the first part of the body."""
     vitals, kind = door(app_secret=SECRET), WsgiDoor()
     pieces = [BODY[:100]] if "content_length" in more else []
     read: list[bytes] = []

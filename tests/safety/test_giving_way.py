@@ -105,7 +105,7 @@ def test_65_a_long_webhook_gives_way_between_its_items() -> None:
 
 
 def test_65_each_part_of_a_batch_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look at the clock comes after four events that are decoded, reduced or written out, and after 16 small steps.
+    """The clock is read after four decoded, reduced or written events, and after 16 small steps.
 
     The small steps are sorting, hashing and two looks for the contact.
     """

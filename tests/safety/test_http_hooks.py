@@ -106,7 +106,7 @@ class Ear(SendObserver):
         super().__init__(self.events.append, ErrorGuard(), clock)
 
     def told(self) -> list[tuple[bool, str, str]]:
-        """Return what the events say of the answers."""
+        """Return the answers as the events show them."""
         return [(event.accepted, event.id, event.code) for event in self.events]
 
 
@@ -153,7 +153,7 @@ def ear(clock: Clock) -> Iterator[Ear]:
 
 
 def call(kind: str, url: str, *, stream: bool = False, **options: Any) -> Any:
-    """Make one POST with a client of `kind`; give status and content, or the exception."""
+    """Make one POST with a client of `kind`. Return status and content, or the exception."""
     try:
         if kind.endswith("async") or kind == "aiohttp":
             return asyncio.run(acall(kind, url, stream=stream, **options))
@@ -261,7 +261,7 @@ async def _pieces() -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", ["generator", "async generator", "file", "iterator"])
 def test_44_streams_are_never_consumed(api: Api, ear: Ear, kind: str, form: str) -> None:
-    """Bodies that can be read only once reach the server whole, or fail as they did, and are not looked at."""
+    """A body that can be read only once reaches the server whole, or fails as before. Hooks never read it."""
     make: Callable[[], Any] = {
         "generator": lambda: (piece for piece in (RAW[:10], RAW[10:])),
         "async generator": _pieces,

@@ -228,7 +228,7 @@ def test_rendering_runs_on_a_thread_of_its_own(
 def test_51_a_long_page_gives_way_after_each_ten_label_sets(
     start: Callable[..., Vitals], monkeypatch: pytest.MonkeyPatch, *, openmetrics: bool
 ) -> None:
-    """However long the page is, the event loop waits for ten label sets at most, on the first scrape and later."""
+    """The event loop waits for ten label sets at most, on the first scrape and later."""
     log: list[str] = []
     write = text_format._series
 

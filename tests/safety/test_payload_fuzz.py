@@ -33,7 +33,7 @@ LINE = re.compile(r"^(chatvitals_\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 def mutants(group: int) -> Iterator[tuple[str, tuple[Any, ...], Any, Any]]:
-    """Give the file, the path, the replacement and the document of each mutant of a group, or of a sample of them."""
+    """Yield file, path, replacement and document of each mutant of a group, or of a sample."""
     found = [
         (path.name, place, replacement, document)
         for path in PAYLOADS[group::GROUPS]

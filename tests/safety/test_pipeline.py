@@ -174,7 +174,7 @@ def test_nothing_is_lost_while_the_store_is_away(
 def test_a_file_that_is_damaged_under_a_running_process_is_begun_anew_once_it_is_moved_away(
     sqlite: SQLiteStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was in it is lost, what comes then is not."""
+    """Events in it are lost, later events are not."""
     world = World(sqlite)
     world.hears(0, "m0")
     sqlite.close()

@@ -68,7 +68,7 @@ def store(tmp_path: Path) -> SQLiteStore:
 
 
 def test_a_forked_child_has_its_own_thread_and_leaves_its_parent_s_events_to_the_parent(store: SQLiteStore) -> None:
-    """What waited at the fork is committed once, by the parent. What comes later by whoever received it."""
+    """The parent commits events from before the fork, once. Later events are committed by their process."""
     pipeline = Pipeline(CHOSEN, store, ErrorGuard(), FakeClock(EPOCH))
     pipeline.put(message("before"))
     pipeline.settle(10)

@@ -100,7 +100,7 @@ class Trial:
         return self.store.path
 
     def close(self) -> None:
-        """End what was begun."""
+        """End the started parts."""
         self._client.close()
         self.vitals.close()
 
@@ -168,7 +168,7 @@ def test_a_full_database_keeps_events_until_there_is_room(
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """Mount a disk of its own for a test. Who may not, skips it."""
+    """Mount a disk for a test. Without the right to mount, the test is skipped."""
     folder.mkdir()
     mount, umount = shutil.which("mount"), shutil.which("umount")
     command = [mount or "mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
@@ -216,7 +216,7 @@ def test_a_file_that_is_removed_costs_what_was_in_it_and_no_more(trial: Callable
 def test_a_folder_that_may_not_be_written_to_bounds_the_queue_and_counts_what_is_dropped(
     trial: Callable[..., Trial], tmp_path: Path
 ) -> None:
-    """From the start on nothing can be stored. At most `queue_size` events wait, and `/metrics` tells what is lost."""
+    """Nothing can ever be stored. At most `queue_size` events wait, and `/metrics` counts the lost events."""
     with read_only(tmp_path / "disk") as folder:
         bot = trial(SQLiteStore(folder / "s.db"), queue_size=50)
         bot.ask(120)

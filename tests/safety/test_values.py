@@ -189,7 +189,7 @@ def test_half_a_character_in_an_id_that_the_code_gives_loses_no_event(swallowed:
 def test_nothing_of_a_person_is_in_the_store_file_the_log_or_the_metrics(
     start: Callable[..., Vitals], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After a run with everything in it, the file, its journal, the log and `/metrics` hold no id, name or text."""
+    """After a run with every feature, the file, its journal, the log and `/metrics` hold no personal data."""
     caplog.set_level(0)
     vitals = start(store=f"sqlite:///{tmp_path / 'store.db'}", app_secret=SECRET)
     number = place().phone_number_id

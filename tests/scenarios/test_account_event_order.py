@@ -134,7 +134,7 @@ class World:
 
 
 def in_order(history: list[AccountEvent]) -> tuple[Gauges, Counts]:
-    """Return what is shown when numbers are named first and each event comes alone, in its turn."""
+    """Return the metrics of a history with named numbers, in which each event comes alone and in order."""
     world = World()
     world.deliver([], [0, 1])
     for event in history:

@@ -42,13 +42,13 @@ class History:
     told: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, now: float, event: PersonEvent, *things: Thing) -> None:
-        """Add an event and what it means."""
+        """Add an event and its meaning."""
         event.received = EPOCH + now
         self.deliveries.append(Delivery(now, event))
         self.things += things
 
     def record(self, name: str) -> Outbound:
-        """Return what is known of an outbound message."""
+        """Return the facts about an outbound message."""
         return self.outbound.setdefault(name, Outbound())
 
 

@@ -43,7 +43,7 @@ def test_the_same_on_a_file_that_workers_share(data: st.DataObject) -> None:
 @examples(100)
 @given(histories(), st.lists(st.floats(0.0, LONGEST), max_size=20))
 def test_everything_ends_and_nothing_is_left_open(history: list[Delivery], idle: list[float]) -> None:
-    """After a week of silence every run has one outcome, every step reached has ended, and no gauge is above 0."""
+    """After a week of silence every run has one outcome, every step has ended, and all gauges are 0."""
     cells = JourneyWorld(open_store("memory:")).play(history, idle)
     assert not by(cells, catalogue.JOURNEY_RUNS_OPEN, 1)
     assert not by(cells, catalogue.JOURNEY_RUNS_STALLED, 1)

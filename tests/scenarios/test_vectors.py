@@ -19,7 +19,7 @@ BUILT = {"turns", "journeys", "experiments", "quality"}
 
 
 def scenarios() -> list[Any]:
-    """Return the scenarios of what has been built, as parameters."""
+    """Return the scenarios as parameters."""
     loaded = [(path.stem, json.loads(path.read_text())) for path in (*FILES, *CASES)]
     return [pytest.param(scenario, id=name) for name, scenario in loaded if scenario["needs"] in BUILT]
 
@@ -75,7 +75,7 @@ def test_a_broken_file_is_told_and_does_not_hide_the_others(capsys: pytest.Captu
 
 
 def test_a_wrong_store_is_refused_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    """The message names what is allowed."""
+    """The message names the allowed keys."""
     with pytest.raises(SystemExit, match="2"):
         main(["--store", "mysql://x", str(FILES[0])])
     assert "'memory:', 'sqlite:///PATH'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a bot's author may write: type checkers accept every line. The test never runs this file."""
+"""Right code of a bot's author: type checkers accept every line. The test never runs this file."""
 
 from __future__ import annotations
 

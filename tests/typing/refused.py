@@ -1,4 +1,4 @@
-"""What is a mistake: type checkers refuse every marked line, and find each mark needed. Nothing runs this file."""
+"""Mistakes of a bot's author: type checkers refuse every marked line and need each mark. Nothing runs this file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public API is typed: two type checkers accept what is right and refuse what is wrong."""
+"""The public API is typed: two type checkers accept right code and refuse mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose message is being handled: seen by handlers, tasks and threads, and by nobody afterwards."""
+"""The current contact: handlers, tasks and threads see it, and nothing sees it afterwards."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_the_only_contact_of_a_webhook_is_the_current_one_and_only_within() -> N
 
 
 def test_a_batch_leaves_it_open_and_finds_by_id() -> None:
-    """With several contacts in one POST nobody is current, and ids still tell whose message it was."""
+    """With several contacts in one POST there is no current contact, but ids still find each contact."""
     with context.bound(Handling((ADA, BOB))):
         assert context.current() is None
         assert find(context.handled(), "N", "15550002", "") == BOB
@@ -136,7 +136,7 @@ def test_a_handling_that_is_filled_in_later_is_seen_by_tasks_that_began_before()
 
 
 def test_it_follows_into_tasks_threads_and_callbacks() -> None:
-    """What asyncio starts from a handler knows whose message it is about."""
+    """A task that a handler starts knows the contact of the message."""
 
     async def request() -> list[ContactIds | None]:
         loop = asyncio.get_running_loop()

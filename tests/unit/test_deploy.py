@@ -52,7 +52,7 @@ def test_the_commands_are_commands_of_chatvitals() -> None:
 
 
 def test_the_healthcheck_asks_the_exporter_whether_it_is_ready() -> None:
-    """It fails where nobody answers."""
+    """It fails without an answer."""
     python, flag, code = COMPOSE["services"]["exporter"]["healthcheck"]["test"][1:]
     assert (python, flag) == ("python", "-c")
     assert "http://127.0.0.1:9464/-/ready" in code

@@ -63,6 +63,18 @@ RULES = {
     "nobody": Rule(r"\b(nobody|somebody|anybody|who knows)\b", 0.2, "name the person or the program"),
 }
 
+MOST_IN_TESTS = {
+    "semicolon": 0.0,
+    "verb of speech": 0.2,
+    "what is": 4.5,
+    "what": 9.5,
+    "who": 0.2,
+    "whose": 2.0,
+    "one as a pronoun": 2.5,
+    "nobody": 2.0,
+}
+"""The shares of first lines of tests that may have a pattern, in percent."""
+
 
 @cache
 def parsed() -> dict[str, ast.Module]:
@@ -85,7 +97,12 @@ def all_lines() -> tuple[Text, ...]:
 
 def first_lines() -> Iterator[Text]:
     """Yield the first line of every docstring of the package."""
-    for path, inside in nodes().items():
+    return first_lines_of(nodes())
+
+
+def first_lines_of(modules: dict[str, tuple[ast.AST, ...]]) -> Iterator[Text]:
+    """Yield the first line of every docstring of modules, given by their nodes."""
+    for path, inside in modules.items():
         for node in inside:
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 docstring = ast.get_docstring(node)
@@ -94,6 +111,23 @@ def first_lines() -> Iterator[Text]:
                     line = getattr(node, "lineno", 1)
                     place = f"{path}:{line} ({name})"
                     yield Text(place, docstring.splitlines()[0])
+
+
+def lines_of_tests() -> Iterator[Text]:
+    """Yield the first line of every docstring of the tests."""
+    return first_lines_of(nodes_of_tests())
+
+
+@cache
+def nodes_of_tests() -> dict[str, tuple[ast.AST, ...]]:
+    """Return all nodes of each module of the tests."""
+    paths = sorted((ROOT / "tests").rglob("*.py"))
+    return {f"{path.relative_to(ROOT)}": tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) for path in paths}
+
+
+def is_long(text: str) -> bool:
+    """Return whether a sentence of a text has more words than allowed."""
+    return any(len(sentence.split()) > MOST_WORDS for sentence in re.split(r"(?<=[.?!]) ", text))
 
 
 def texts() -> Iterator[Text]:
@@ -186,6 +220,23 @@ def test_first_lines_avoid(name: str) -> None:
     assert len(found) <= most, f"{name}: {len(found)} lines, {most} are allowed. Please {rule.instead}:{listed(found)}"
 
 
+def test_first_lines_of_tests_avoid() -> None:
+    """A docstring of a test shows its behaviour in plain words. The shares may only fall."""
+    lines = list(lines_of_tests())
+    assert len(lines) > 2_000
+    for name, most_percent in MOST_IN_TESTS.items():
+        found = [line for line in lines if re.search(RULES[name].pattern, line.text, re.IGNORECASE)]
+        most = int(len(lines) * most_percent / 100)
+        instead = RULES[name].instead
+        assert len(found) <= most, f"{name}: {len(found)} lines, {most} are allowed. Please {instead}:{listed(found)}"
+
+
+def test_first_lines_of_tests_are_short_sentences() -> None:
+    """The measures of the package hold for its tests."""
+    found = [line for line in lines_of_tests() if is_long(line.text) or not line.text.endswith((".", "?"))]
+    assert not found, f"a sentence of more than {MOST_WORDS} words, or no full stop:{listed(found)}"
+
+
 def test_first_lines_are_sentences_that_end_with_a_full_stop() -> None:
     """Tools show a first line alone."""
     found = [line for line in all_lines() if not line.text.endswith((".", "?"))]
@@ -200,9 +251,7 @@ def test_first_lines_are_short() -> None:
 
 def test_sentences_of_first_lines_have_at_most_twenty_words() -> None:
     """Half of the readers are not native speakers."""
-    found = [
-        line for line in all_lines() if any(len(s.split()) > MOST_WORDS for s in re.split(r"(?<=[.?!]) ", line.text))
-    ]
+    found = [line for line in all_lines() if is_long(line.text)]
     assert not found, f"a sentence of more than {MOST_WORDS} words:{listed(found)}"
 
 

@@ -1,4 +1,4 @@
-"""The README is true: its commands are CI's, its quick start runs, and its lines of metrics are the real lines."""
+"""The README is true: CI runs its commands, its quick start runs, and its metrics are real."""
 
 from __future__ import annotations
 

@@ -151,13 +151,13 @@ def test_there_is_a_default_for_everything() -> None:
 
 
 def test_the_keywords_of_init_are_the_fields_of_settings() -> None:
-    """What the typed keywords offer and what `load` knows cannot drift apart."""
+    """The typed keywords and the keywords of `load` are the same."""
     assert set(SettingsKeywords.__annotations__) == set(DEFAULTS)
 
 
 @pytest.mark.parametrize(("name", "value", "expected"), GIVEN)
 def test_a_keyword_is_taken_and_brought_to_one_form(name: str, value: Any, expected: Any) -> None:
-    """What may be written in several ways has one form afterwards."""
+    """A value that may be written in several ways has one form afterwards."""
     found = getattr(load(**{name: value}), name)
     assert found == expected
     assert type(found) is type(expected)
@@ -165,7 +165,7 @@ def test_a_keyword_is_taken_and_brought_to_one_form(name: str, value: Any, expec
 
 @pytest.mark.parametrize(("name", "text", "expected"), FROM_TEXT)
 def test_a_variable_is_read_and_a_keyword_wins_over_it(name: str, text: str, expected: Any) -> None:
-    """The same setting as `CHATVITALS_<NAME>`; the keyword's value wins."""
+    """The same setting as `CHATVITALS_<NAME>`. The keyword's value wins."""
     environ = {f"CHATVITALS_{name.upper()}": text}
     found = getattr(Settings.load({}, environ), name)
     assert found == expected
@@ -231,7 +231,7 @@ def test_a_secret_from_a_file_that_is_not_there_is_refused(tmp_path: Path) -> No
 
 
 def test_a_secret_from_two_places_is_refused() -> None:
-    """Nobody would know which one counts."""
+    """It would be unclear which value counts."""
     with pytest.raises(SettingsError, match="both CHATVITALS_METRICS_TOKEN and CHATVITALS_METRICS_TOKEN_FILE are set"):
         Settings.load({}, {"CHATVITALS_METRICS_TOKEN": "a", "CHATVITALS_METRICS_TOKEN_FILE": "/b"})
 
@@ -338,7 +338,7 @@ def test_no_sentence_shows_a_secret(name: str, value: Any) -> None:
 
 
 def test_repr_shows_no_secret() -> None:
-    """Whoever prints the settings shows no secret, token, key or store URL."""
+    """Printed settings show no secret, token, key or store URL."""
     settings = load(app_secret=HIDDEN, metrics_token=HIDDEN, identity_key=HIDDEN, store=f"sqlite:///{HIDDEN}")
     assert "hunter2" not in repr(settings)
     assert "queue_size=10000" in repr(settings)

@@ -1,4 +1,4 @@
-"""What is worth doing now: ranked by what it costs, and honest about what is not measured."""
+"""The useful things to do now: ranked by cost, with the data that is not measured."""
 
 from __future__ import annotations
 

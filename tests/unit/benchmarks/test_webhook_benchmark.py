@@ -1,4 +1,4 @@
-"""The benchmark works and prints its table. What it measures here means nothing."""
+"""The benchmark works and prints its table. The measured values here mean nothing."""
 
 from __future__ import annotations
 

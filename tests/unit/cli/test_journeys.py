@@ -180,12 +180,12 @@ def test_runs_that_began_elsewhere_are_explained() -> None:
 
 
 def test_a_journey_without_runs_is_one_line() -> None:
-    """A declared journey that nobody has entered is named."""
+    """A declared journey without runs is named."""
     assert lines(Funnel("order")) == ["order: no runs yet"]
 
 
 def test_names_cannot_steer_the_terminal() -> None:
-    """What answers at an address may call itself anything. Control characters are not passed on."""
+    """Names of an unknown server may hold control characters. They are not printed."""
     found = [Sample("chatvitals_journey_runs_started_total", {"journey": "a\x1b[2Jb"}, 1.0)]
     found += [Sample("chatvitals_journey_step_reached_total", {"journey": "a\x1b[2Jb", "step": "\x07" * 40}, 1.0)]
     assert all(text.isprintable() for text in lines(funnels(found)[0]))
@@ -409,7 +409,7 @@ def _answering(status: int, body: bytes, *headers: tuple[bytes, bytes]) -> tuple
 def test_a_page_that_is_no_metrics_is_a_sentence(
     body: bytes, serve: Callable[[ASGIApp], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever answers there, nothing is shown as if it were numbers."""
+    """An answer that holds no numbers is never shown as numbers."""
     port = serve(_answering(200, body)[0])
     assert _run("--metrics", f"http://127.0.0.1:{port}/") == _common.FAILED
     assert capsys.readouterr().err.count("\n") == 1

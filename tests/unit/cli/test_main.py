@@ -23,7 +23,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_names_the_commands() -> None:
-    """The installed command says what there is, and exits 0."""
+    """The installed command lists the commands, and exits 0."""
     found = run("--help")
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("usage: chatvitals")
@@ -68,7 +68,7 @@ def test_each_command_has_its_help(command: str, options: list[str], capsys: pyt
     ],
 )
 def test_wrong_words_exit_2_with_a_sentence(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is run, and the sentence says what is allowed."""
+    """Nothing is run, and the sentence names the allowed values."""
     with pytest.raises(SystemExit) as ended:
         main.main(words)
     assert ended.value.code == 2

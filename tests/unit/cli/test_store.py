@@ -130,7 +130,7 @@ def test_export_writes_hashes_and_numbers_only(
 
 
 def test_contacts_and_aliases_are_gone_after_eight_days_of_silence(tmp_path: Path, clock: FakeClock) -> None:
-    """A worker's sweep forgets them without anybody's doing. Numbers stay."""
+    """A worker's sweep forgets them by itself. Numbers stay."""
     for store in (SQLiteStore(tmp_path / "a.db"), MemoryStore()):
         fill(store, clock)
         before = store.cells()["chatvitals_conversations_started_total", ("990001", "new"), 0]
@@ -175,7 +175,7 @@ def test_a_store_stays_as_large_as_its_live_contacts_need(tmp_path: Path, clock:
 
 
 def test_compact_removes_who_is_silent_for_long_and_gives_room_back(tmp_path: Path, clock: FakeClock) -> None:
-    """For a store that no worker has open. Who has something open stays."""
+    """The store is open in no worker. A contact with an open turn stays."""
     store = SQLiteStore(tmp_path / "a.db")
     fill(store, clock, people=2000)
     vitals = vitals_on(store, clock)
@@ -219,7 +219,7 @@ def test_what_cannot_be_done_is_a_sentence(
 
 
 def test_the_commands_compact_and_migrate(tmp_path: Path, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both say what they did."""
+    """Both print their result."""
     store = SQLiteStore(tmp_path / "a.db")
     fill(store, clock)
     store.close()

@@ -82,7 +82,7 @@ def test_74_whoever_was_forgotten_begins_anew(store: Store, clock: FakeClock) ->
 
 
 def test_74_an_identity_key_outside_the_store_is_needed_to_forget(clock: FakeClock) -> None:
-    """Without the key nobody can tell whose a hash is, and the command says so."""
+    """Without the key a hash leads to no contact, and the command says so."""
     with pytest.raises(ValueError, match="CHATVITALS_IDENTITY_KEY"):
         store_forget.forget(MemoryStore(), Settings.load({}, {}), PHONE, [], clock.now)
 

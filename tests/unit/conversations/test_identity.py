@@ -1,4 +1,4 @@
-"""Who is who: keyed hashes, no raw ids in what is kept, and merges that neither lose nor invent anything."""
+"""Identity: keyed hashes, no raw ids in the store, and merges that neither lose nor invent anything."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_statuses_that_name_nobody_belong_with_those_of_their_message() -> None:
 
 
 def test_many_people_do_not_make_the_hasher_grow() -> None:
-    """What it keeps to be fast is bounded."""
+    """Its cache is bounded."""
     hasher = Hasher(KEY)
     for index in range(identity._KEYS_KEPT + 10):
         hasher.keys(message(str(index)))

@@ -39,7 +39,7 @@ def test_a_handover_ends_the_runs_of_all_journeys(vitals: ListeningVitals, order
 def test_a_step_that_is_known_too_late_is_a_visit_and_does_not_turn_the_run_back(
     vitals: ListeningVitals, order: Journey
 ) -> None:
-    """A worker that could not commit in time tells of a step before the current one."""
+    """A worker that could not commit in time reports a step before the current step."""
     late = ListeningVitals(vitals.store, vitals.time)
     order.reach("menu", **WHO)
     vitals.later(1.0)
@@ -66,7 +66,7 @@ def test_an_old_message_that_comes_late_is_no_activity_of_now(vitals: ListeningV
 
 
 def test_what_was_due_is_each_ones_own_when_two_turn_out_to_be_one(vitals: ListeningVitals, order: Journey) -> None:
-    """Also where nothing has looked since: a step that waited for its window is not a late one of the other's run."""
+    """A step that waited for its window is not a late step of the other run."""
     order.reach("menu", contact=USER, phone_number_id=NUMBER)
     vitals.time.advance(0.05)
     order.reach("menu", **WHO)

@@ -1,4 +1,4 @@
-"""What a contact remembers of message ids, against a plain dictionary."""
+"""The message ids that a contact remembers, against a plain dictionary."""
 
 from __future__ import annotations
 

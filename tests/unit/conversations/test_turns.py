@@ -55,7 +55,7 @@ def test_a_reply_after_a_failed_one_answers_the_turn_from_its_start() -> None:
 
 
 def test_two_contacts_that_become_one_keep_both_turns_open_and_one_reply_answers_both() -> None:
-    """A person who was known by phone and by user id is told apart no longer once a message shows both."""
+    """The two contacts of a person, by phone and by user id, become one once a message shows both ids."""
     world = World()
     world.hears(0, "m1")
     world.hears(1, "m2", wa_id="", user_id=USER)
@@ -164,7 +164,7 @@ def test_a_silent_contact_is_forgotten_after_eight_days_with_all_its_keys() -> N
 
 
 def test_a_contact_that_waits_for_a_person_is_forgotten_after_ninety_days() -> None:
-    """Silence ends no handover: somebody still has to answer."""
+    """Silence ends no handover: a person still has to answer."""
     world = World()
     world.hears(0, "m1", user_id=USER)
     world.calls(1, "handover")
@@ -302,7 +302,7 @@ def test_opening_hours_follow_the_change_of_clocks() -> None:
 
 
 def test_deleting_every_message_of_a_turn_dismisses_it_and_not_before() -> None:
-    """As long as one message stands, somebody waits."""
+    """As long as one message is not deleted, the customer waits."""
     world = World()
     for index in range(3):
         world.hears(index, f"m{index}")
@@ -315,7 +315,7 @@ def test_deleting_every_message_of_a_turn_dismisses_it_and_not_before() -> None:
 
 
 def test_a_turn_of_more_messages_than_are_kept_is_not_dismissed_by_deletions() -> None:
-    """Where not all of its messages are remembered, nobody can say that none is left."""
+    """Where not all of its messages are remembered, some may still stand."""
     world = World()
     for index in range(18):
         world.hears(index, f"m{index}")

@@ -41,7 +41,7 @@ def test_customers_take_the_branch_at_its_rate(plans: list[Walk]) -> None:
 
 @pytest.mark.parametrize("step", order_flow.STEPS[:-1])
 def test_customers_get_lost_and_leave_at_the_rates_of_the_step(step: str, plans: list[Walk]) -> None:
-    """Of those who reach a step, the known shares get lost there and leave there."""
+    """The known shares of the customers at a step get lost there or leave there."""
     there = [walk for walk in plans if step in walk.steps]
     assert sum(step in walk.lost for walk in there) / len(there) == pytest.approx(order_flow.LOST[step], abs=0.05)
     assert sum(walk.leaves_at == step for walk in there) / len(there) == pytest.approx(

@@ -50,7 +50,7 @@ def test_titles_fit_60_columns() -> None:
     ],
 )
 def test_what_happened_is_a_sentence(lost: int, paid: int, said: str) -> None:
-    """It names what was lost."""
+    """It names the lost events."""
     assert QUALITY_DROP.outcome(lost, paid) == said
     assert OUTAGE.outcome(2, 5).startswith("The outage cost 2 orders")
 

@@ -1,4 +1,4 @@
-"""How the doctor's findings look, and in which words it says why nobody answered."""
+"""The look of the doctor's findings, and the sentences for a missing answer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Out(io.StringIO):
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, out: Out, *findings: Finding) -> str:
-    """Return what a report of these findings prints."""
+    """Return the printed report of these findings."""
     monkeypatch.setattr(sys, "stdout", out)
     report = Report()
     for finding in findings:
@@ -57,7 +57,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, out: Out, *findings: Finding) -> st
 
 
 def test_a_finding_wraps_under_its_own_words() -> None:
-    """What was found stands in its column. What to do next begins with an arrow."""
+    """The finding stands in its column. The next step begins with an arrow."""
     made = lines(LONG, 80)
     assert made[0].startswith("! attention  subscription        99000111: no app is subscribed, no app")
     arrow = next(number for number, line in enumerate(made) if "→" in line)
@@ -83,7 +83,7 @@ def test_every_check_has_room_for_its_name() -> None:
     ],
 )
 def test_the_closing_line_counts(findings: list[Finding], said: str) -> None:
-    """What was skipped was not checked."""
+    """A skipped check does not count as passed."""
     assert summary(findings) == said
 
 
@@ -114,7 +114,7 @@ def test_a_terminal_without_rich_is_no_trouble(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_later_finding_replaces_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was mended needs no attention any more."""
+    """A corrected fault needs no attention any more."""
     text = printed(monkeypatch, Out(), LONG, ok("subscription", "subscribed", subject="99000111"))
     assert text.endswith("\n1 check passed.\nNext step: none, because all checks passed.\n")
 
@@ -167,7 +167,7 @@ def test_who_can_reach_an_address(url: str, who: str) -> None:
 
 
 def test_addresses_are_shown_without_what_may_be_secret() -> None:
-    """Who logs in, and the query."""
+    """Login, query and fragment are hidden."""
     assert http.shown("https://me:secret@bot.example:8443/hook?token=secret#x") == "https://bot.example:8443/hook"
     assert http.shown("https://[half") == "an address that cannot be read"
 

@@ -1,4 +1,4 @@
-"""What the doctor makes of the counts of a bot: both sides of an answer, and lost webhooks."""
+"""Findings from the counts of a bot: both sides of an answer, and lost webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the headers of a scrape ask for."""
+"""The format and encoding that the headers of a scrape ask for."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def found(text: str) -> dict[str, tuple[dict[str, str], float, float]]:
 
 
 def test_openmetrics_shows_the_trace_beside_the_bucket(slow: Vitals, traced: Traced) -> None:
-    """The four histograms in which somebody waits."""
+    """The four histograms of waiting times have exemplars."""
     context = traced.span("POST /webhook").context
     trace = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
     assert found(render(slow.collector, OPENMETRICS)[0].decode()) == {

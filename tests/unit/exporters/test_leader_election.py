@@ -89,7 +89,7 @@ class Away(MemoryStore):
 
 
 def test_while_the_store_is_away_everything_stays(clock: FakeClock) -> None:
-    """Nobody can take over, and nobody's numbers vanish."""
+    """No other worker can take over, and no numbers vanish."""
     store = Away()
     first, second = LeaderElection(store, clock, "pod-1"), LeaderElection(store, clock, "pod-2")
     assert first.ask()

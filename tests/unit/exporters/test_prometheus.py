@@ -239,7 +239,7 @@ def test_declared_journeys_start_at_0_for_known_numbers(start: Callable[..., Vit
 
 
 def test_the_oldest_gauges_are_absent_when_nothing_is_open(start: Callable[..., Vitals]) -> None:
-    """A 0 would be 1970. Absence says that nobody waits."""
+    """A 0 would be the year 1970. Without a waiting customer the series is absent."""
     vitals = start()
     busy(vitals)
     assert not [name for name, _ in samples(vitals) if name.startswith("oldest_")]

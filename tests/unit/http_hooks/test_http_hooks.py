@@ -388,7 +388,7 @@ def test_the_undo_does_not_keep_a_client_alive(ear: Ear) -> None:
 
 @pytest.mark.parametrize("make", [object, dict, lambda: httpx, lambda: httpx.Client])
 def test_an_unknown_client_is_refused_in_a_sentence(ear: Ear, make: Callable[[], object]) -> None:
-    """It says what was given and what is taken."""
+    """It names the given object and the allowed kinds."""
     with pytest.raises(TypeError, match=r"cannot watch a builtins\..*takes an instance of one of: httpx\.Client, "):
         http_hooks.instrument_client(make(), ear)
 

@@ -157,7 +157,7 @@ def test_body_beyond_the_cap_is_oversize(asgi: AsgiDriver, door: type[DoorVitals
 
 
 def test_contact_is_bound_while_the_application_runs(asgi: AsgiDriver, door: type[DoorVitals]) -> None:
-    """Handlers know whose message they handle, and nobody knows afterwards."""
+    """Handlers know the contact of the message. After the request there is no current contact."""
     seen: list[context.ContactIds | None] = []
 
     async def run() -> None:
@@ -222,7 +222,7 @@ def test_other_paths_do_not_match(asgi: AsgiDriver, door: type[DoorVitals], path
 
 @pytest.mark.parametrize("webhook_path", ["webhook", "", "/hooks/{tenant}", None, b"/webhook"])
 def test_path_that_cannot_match_is_refused(asgi: AsgiDriver, door: type[DoorVitals], webhook_path: Any) -> None:
-    """The sentence names the setting and what is allowed."""
+    """The sentence names the setting and the allowed values."""
     with pytest.raises(ValueError, match="webhook_path must be a fixed path that starts with '/'"):
         ChatVitalsMiddleware(asgi.bot(), door(), webhook_path=webhook_path)
 
@@ -265,7 +265,7 @@ def test_metrics_are_not_hidden_by_a_catch_all(door: type[DoorVitals]) -> None:
 
 
 def test_only_reading_methods_are_taken_from_the_application(door: type[DoorVitals]) -> None:
-    """A POST to the metrics path reaches whoever took it before."""
+    """A POST to the metrics path reaches the same route as before."""
     app = Starlette(routes=[Route("/{path:path}", read_and_answer, methods=["POST"])])
     instrument_app(door(metrics_token="t"), app, metrics_path="/metrics")
     assert TestClient(app).post("/metrics", content=b"123").text == "3"

@@ -1,4 +1,4 @@
-"""Labels: the first values of each label stay, what comes beyond the cap is `other` and counted."""
+"""Labels: the first values of each label stay. A value beyond the cap is `other` and counted."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_series_that_start_at_zero_fit_the_labels(family: Family) -> None:
 
 
 def test_closed_label_sets_are_complete() -> None:
-    """`increase` does not see a series that begins above 0, so every value of a closed set is there from the start."""
+    """`increase` misses a series that begins above 0. So every value of a closed set exists from the start."""
     assert set(catalogue.TURNS.start_values(BOT)) == {
         (turn, outcome, hours)
         for hours in ("yes", "no")

@@ -22,7 +22,7 @@ EVERY = alerts(Objective())
 
 
 def test_the_generated_files_are_what_the_build_makes() -> None:
-    """Nobody edits them by hand."""
+    """The committed files are the generated files."""
     done = subprocess.run([sys.executable, GRAFANA / "build", "--check"], check=False, capture_output=True, text=True)
     assert done.stderr == ""
     assert done.returncode == 0
@@ -133,7 +133,7 @@ def test_rules_name_only_metrics_of_the_catalogue() -> None:
     [(0.8, 60, "could never fire"), (0.95, 45, "overdue thresholds"), (1.0, 60, "from 0.5 to below 1")],
 )
 def test_an_objective_that_nothing_could_miss_is_refused(share: float, threshold: int, says: str) -> None:
-    """With a sentence that says what to choose."""
+    """With a sentence that names the choices."""
     with pytest.raises(ValueError, match=says):
         Objective(share, threshold)
 

@@ -37,7 +37,7 @@ ROUTES = {
 
 
 def read(name: str) -> Any:
-    """Return what a YAML file says."""
+    """Return the content of a YAML file."""
     return yaml.safe_load((GRAFANA / name).read_text())
 
 
@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_is_a_sentence(tmp_path: Path, capsys: pytest.Ca
 def test_an_incomplete_installation_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says what to do, and nothing is written."""
+    """The sentence advises a new installation, and nothing is written."""
     monkeypatch.setattr(bundle, "_folder", lambda: tmp_path / "gone")
     assert main.main(["assets", "--out", str(tmp_path / "new")]) == 1
     assert "months.txt is missing: install chatvitals again" in capsys.readouterr().err
@@ -236,7 +236,7 @@ def test_inhibitions_are_about_alerts_and_components_that_exist() -> None:
 
 
 def test_urgent_alerts_are_repeated_in_hours_and_states_daily() -> None:
-    """Nobody is paged every hour for a state that lasts."""
+    """A state that lasts does not page every hour."""
     routes = read("alertmanager.yml")["route"]
     assert routes["repeat_interval"] == "24h"
     for route in routes["routes"]:

@@ -69,7 +69,7 @@ def test_each_query_names_only_metrics_and_labels_of_the_catalogue() -> None:
 
 
 def test_each_family_is_on_a_dashboard_or_in_a_rule_or_left_out_for_a_reason() -> None:
-    """What nobody looks at need not be measured."""
+    """A family that no dashboard, rule or command reads need not be measured."""
     texts = [expr for _, expr, _ in all_queries()]
     texts += [rule.expr for rule in recordings(Objective())] + [alert.expr for alert in alerts(Objective())]
     used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"chatvitals_\w+", " ".join(texts))}
@@ -148,7 +148,7 @@ def test_a_dashboard_is_loaded_as_it_should_be(path: Path) -> None:
 
 
 def test_a_rating_shows_as_text_and_colour() -> None:
-    """Also for people who do not tell red from green."""
+    """A red-green colour blind person can read them as well."""
     found = 0
     for path in PAGES:
         for panel in panels(page(path)):

@@ -95,7 +95,7 @@ def test_74_workers_with_the_old_and_the_new_key_run_side_by_side() -> None:
 
 
 def test_74_a_key_in_the_settings_replaces_the_key_of_the_store() -> None:
-    """Whoever moves the key out of the store loses no contact."""
+    """A key that moves out of the store loses no contact."""
     store = MemoryStore()
     inside = World(store, identity_key=None)
     inside.hears(0, "m1")
@@ -124,7 +124,7 @@ def test_74_a_person_is_forgotten_under_both_keys() -> None:
     ],
 )
 def test_74_keys_that_cannot_be_are_refused(given: dict[str, str], told: str) -> None:
-    """The sentence says what to give."""
+    """The sentence names the wrong setting."""
     with pytest.raises(SettingsError, match=told):
         Settings.load({"store": "memory:", **given}, environ={})
 

@@ -43,7 +43,7 @@ def unread(reader: Reader, body: bytes = b"ab") -> RawWebhook:
 
 
 def test_it_is_read_once_and_only_when_asked() -> None:
-    """Whoever asks first pays. The contacts come from the same reading."""
+    """The first reader decodes the webhook. The contacts come from the same reading."""
     reader = Reader()
     webhook = unread(reader)
     assert (reader.calls, webhook.received) == (0, 12.0)

@@ -1,4 +1,4 @@
-"""Sweeps: whoever is due is advanced, and one contact that raises an error holds up nobody else."""
+"""Sweeps: each due contact is advanced, and a contact that raises an error delays no other contact."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_66_a_number_that_is_deleted_may_come_again(store: Store) -> None:
 
 
 def test_a_number_with_known_customers_stays(store: Store) -> None:
-    """Somebody who writes again uses the number as much as somebody new."""
+    """A known contact that writes again uses the number as much as a new contact."""
     world = World(store)
     for day in range(0, 14, 2):
         world.hears(day * DAY, f"m{day}")
@@ -76,7 +76,7 @@ def test_a_number_on_which_somebody_waits_for_a_person_stays(store: Store) -> No
 
 
 def test_a_number_that_a_poll_has_found_stays(store: Store) -> None:
-    """Whoever has a token of the account owns its numbers."""
+    """A token of the account proves that its numbers belong to the bot."""
     world = World(store)
     world.hears(0, "m1")
     rows = [{"id": NUMBER, "display_phone_number": "+1 555-000-1234", "quality_rating": "GREEN"}]

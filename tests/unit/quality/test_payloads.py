@@ -236,7 +236,7 @@ def test_every_payload_about_the_business_has_its_expectation() -> None:
     "name", ["group_participants_update__added", "messaging_handovers__control_taken", "unknown_field__future"]
 )
 def test_other_fields_are_counted_by_field_alone(bench: Bench, name: str) -> None:
-    """They concern people, or nobody knows whom: no account event, and nothing is remembered of them."""
+    """They concern people or are unknown: they are no account event, and nothing of them is remembered."""
     bench.post((PAYLOADS / f"{name}.json").read_bytes())
     assert bench.differs({"webhook_fields_total": 1, "account_events_total": 0, "events_dropped_total": 0}) == []
 

@@ -1,4 +1,4 @@
-"""What a poll settles: templates that are gone, limits that are not set, numbers in two spellings."""
+"""The effects of a poll: templates that are gone, limits that are not set, numbers in two spellings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SHOWN = 'template_status{template="news",status="PAUSED"}'
 
 
 def paused(bench: Bench, time: float) -> None:
-    """Tell that the template `news` was paused."""
+    """Report that the template `news` was paused."""
     value = {"event": "PAUSED", "message_template_name": "news", "message_template_language": "en"}
     bench.change("message_template_status_update", value, time=int(time))
 
 
 def lists(bench: Bench, *templates: dict[str, Any], waba: str = W1) -> None:
-    """Tell a poll that lists these templates and no other."""
+    """Apply a poll that lists these templates and no other."""
     bench.vitals.record_poll(Poll(waba_id=waba, templates=list(templates)))
     bench.vitals.settle()
 

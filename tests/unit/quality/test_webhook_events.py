@@ -333,7 +333,7 @@ def test_the_limit_of_older_api_versions_is_the_numbers() -> None:
 
 
 def test_the_whole_chain_has_its_health() -> None:
-    """Of several entities of one kind the worst counts, and the account's node tells of all its numbers."""
+    """Of several entities of one kind the worst counts. The account's node holds for all its numbers."""
     bench = Bench()
     row = health(PHONE_NUMBER="AVAILABLE", WABA="AVAILABLE", BUSINESS="LIMITED", APP="AVAILABLE")
     row["health_status"]["entities"].append({"entity_type": "APP", "id": "2", "can_send_message": "BLOCKED"})

@@ -104,7 +104,7 @@ def test_the_start_line_shows_the_poller(caplog: pytest.LogCaptureFixture, monke
 
 
 def test_a_bot_without_a_secret_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Anybody could send webhooks that count."""
+    """Without a secret, forged webhooks would count."""
     with caplog.at_level(logging.WARNING, "chatvitals"):
         vitals = chatvitals.init(store="memory:", hooks=False)
         vitals.observe_webhook(BODY)
@@ -153,7 +153,7 @@ def test_calls_in_a_webhook_of_another_product_are_explained(caplog: pytest.LogC
 def test_a_webhook_on_another_path_is_named_at_once(
     asgi: AsgiDriver, door: type[DoorVitals], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The most common mistake. The sentence says what to set."""
+    """The most common mistake. The sentence names the setting."""
     vitals = door()
     app = chatvitals.ChatVitalsMiddleware(asgi.bot(), vitals, webhook_path="/hook")
     for path in ("/webhook", "/webhook", "/other"):
@@ -267,7 +267,7 @@ def test_a_worker_that_only_sends_is_no_mistake(caplog: pytest.LogCaptureFixture
 
 
 def test_webhooks_without_any_reply_are_explained_after_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
-    """The bot may send with a client that nobody watches."""
+    """The bot may send with a client that chatvitals does not watch."""
     bot = Setup()
     with bot.vitals.receive(item()):
         pass

@@ -1,4 +1,4 @@
-"""The guard: what goes wrong inside is counted and logged once in a while, and what is not ours passes."""
+"""The guard: internal errors are counted and logged once in a while, and other errors pass."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_what_is_no_mistake_of_ours_passes(error: BaseException) -> None:
 def test_the_log_says_what_happened_in_plain_words_and_nothing_personal(
     swallowed: Swallowed, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The text of an error may quote a message or a phone number, so only its type and place are logged."""
+    """The text of an error may hold personal data, so only its type and place are logged."""
     fail(ErrorGuard(), ValueError(PERSONAL))
     [record] = caplog.records
     line = record.getMessage()
@@ -104,7 +104,7 @@ def test_a_place_is_logged_once_a_minute(
 
 
 def test_a_report_needs_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    """What is not an exception is told in a message."""
+    """A problem without an exception has a message."""
     guard = ErrorGuard()
     guard.report("store", message="the store file is locked")
     guard.report("place")

@@ -1,4 +1,4 @@
-"""What travels through somebody else's queue is read by the bot's own processes only."""
+"""Only the bot's own processes can read contacts in the messages of a queue."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def test_an_altered_text_is_none() -> None:
 
 
 def test_the_same_content_never_looks_the_same() -> None:
-    """Nobody can tell that two tasks are about one person."""
+    """Two tasks about one person look unrelated."""
     assert sealing.seal(KEY, b"x" * 40)[:30] != sealing.seal(KEY, b"x" * 40)[:30]

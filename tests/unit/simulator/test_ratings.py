@@ -1,4 +1,4 @@
-"""How the stand-in rates, in the demo and in the simulated month, and the diary of what was seen of it."""
+"""Ratings of the stand-in in the demo and in the simulated month, and the diary of observed ratings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_score_follows_the_share_who_blocked(blocked: int, left: int, expect
 
 
 class Rated:
-    """A number that is reviewed every 5 s, and the webhooks that tell of it."""
+    """A number that is reviewed every 5 s, and the webhooks about it."""
 
     def __init__(self) -> None:
         self.departures: list[bool] = []

@@ -168,7 +168,7 @@ def test_a_message_joins_the_open_turn_and_the_first_reply_closes_it() -> None:
 
 
 def test_later_replies_change_nothing() -> None:
-    """A reply without an open turn is none of anybody's waiting."""
+    """A reply without an open turn ends no wait."""
     truth = Truth()
     truth.wrote("ada", 10.0)
     truth.got_reply("ada", 11.0)
@@ -177,14 +177,14 @@ def test_later_replies_change_nothing() -> None:
 
 
 def test_a_reaction_is_a_message_but_no_turn() -> None:
-    """Nobody waits for an answer to a reaction."""
+    """A reaction needs no answer."""
     truth = Truth()
     truth.reacted()
     assert (truth.messages, truth.turns, truth.mean, truth.quantile(0.5)) == (1, [], None, None)
 
 
 def test_quantiles_are_by_rank() -> None:
-    """The quantile is a waiting time that somebody had."""
+    """The quantile is a real waiting time of a customer."""
     truth = Truth()
     for index, wait in enumerate((4.0, 1.0, 3.0, 2.0)):
         truth.wrote(str(index), 0.0)
@@ -214,7 +214,7 @@ def test_a_failed_status_carries_its_code() -> None:
 
 
 def test_message_ids_hold_the_phone_number_as_real_ones_do() -> None:
-    """Whoever stores a message id as it is stores a phone number. Ids differ all the same."""
+    """A stored message id may contain a phone number. Ids differ all the same."""
     first, second = (payloads.wamid(BOTH, serial, inbound=True) for serial in (1, 2))
     assert BOTH.phone.encode() in base64.b64decode(first.removeprefix("wamid."))
     assert first != second
@@ -476,7 +476,7 @@ def test_customers_of_a_bot_that_answers_in_a_second_wait_a_second() -> None:
 
 
 def test_customers_of_a_silent_bot_leave_after_their_patience() -> None:
-    """Nobody is answered, and those who have waited long enough are gone."""
+    """No customer gets an answer, and customers leave after a long wait."""
 
     async def story() -> None:
         _, truth = await _live(OUTAGE, None)

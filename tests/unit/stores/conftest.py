@@ -1,4 +1,4 @@
-"""An empty store of each kind, for the tests of what all stores promise."""
+"""An empty store of each kind, for the tests of the promises of all stores."""
 
 from __future__ import annotations
 

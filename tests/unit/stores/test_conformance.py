@@ -171,7 +171,7 @@ def named() -> set[str]:
 
 
 def test_every_promise_of_a_store_has_a_test() -> None:
-    """Whoever adds a method, an error or a sentence names its test here."""
+    """A new method, error or sentence of the Protocol names its test here."""
     assert {member: set(sentences) for member, sentences in PROMISES.items()} == promised()
     assert all(names for sentences in PROMISES.values() for names in sentences.values())
 

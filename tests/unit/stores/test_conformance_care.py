@@ -1,4 +1,4 @@
-"""What every store promises to those who run it: dumps, facts, closing, and clear errors while it is away."""
+"""Promises of every store to its operators: dumps, facts, closing, and clear errors while it is away."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def away(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 @pytest.mark.parametrize("use", USES)
 def test_every_use_of_a_store_that_is_away_is_told_as_that(away: Store, use: str) -> None:
-    """Whoever uses a store handles one error."""
+    """A user of a store handles one error."""
     with pytest.raises(StoreUnavailableError, match=r"\w+ \w+ \w+"):
         USES[use](away)
 

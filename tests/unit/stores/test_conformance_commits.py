@@ -1,4 +1,4 @@
-"""What every store promises about commits: all or nothing, and nothing that somebody else has changed."""
+"""Promises of every store about commits: all or nothing, and never over another worker's change."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_time_to_keep_changes_nothing_that_is_read(store: Store) -> None:
 
 
 def test_two_writers_of_one_contact_lose_nothing(store: Store, other: Store) -> None:
-    """They wait for each other, or whoever comes second is told and reads again."""
+    """They wait for each other, or the second commit gets an error and reads again."""
     commit(store, Changes())  # creates the file
 
     def count_up(mine: Store) -> int:

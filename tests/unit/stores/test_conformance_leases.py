@@ -1,4 +1,4 @@
-"""What every store promises about leases (tests/safety/README.md 70)."""
+"""Promises of every store about leases (tests/safety/README.md 70)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store promises about reading rows, cells, marks and documents."""
+"""Promises of every store about reading rows, cells, marks and documents."""
 
 from __future__ import annotations
 

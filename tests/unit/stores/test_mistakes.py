@@ -39,7 +39,7 @@ def test_80_a_folder_that_does_not_exist_is_refused_at_init(tmp_path: Path) -> N
 
 
 def test_80_a_folder_in_the_place_of_the_file_is_refused_at_init(tmp_path: Path) -> None:
-    """The sentence shows what to write instead."""
+    """The sentence shows a right URL."""
     refused(f"sqlite:///{tmp_path}", "is a folder: set `store` to a file in it")
 
 
@@ -102,7 +102,7 @@ def test_a_store_that_can_be_used_passes_and_nothing_is_written(tmp_path: Path, 
 
 
 def test_80_a_missing_redis_library_is_refused_at_init(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence says what to install."""
+    """The sentence names the package to install."""
     monkeypatch.delitem(sys.modules, "chatvitals.stores.redis_connection", raising=False)
     monkeypatch.setitem(sys.modules, "redis", None)
     refused("redis://:hush@localhost:1", r"pip install 'chatvitals\[redis\]'")

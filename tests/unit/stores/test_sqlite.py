@@ -60,7 +60,7 @@ def _count_up(path: str, times: int) -> None:
 
 @pytest.mark.slow
 def test_eight_processes_that_write_at_once_lose_nothing(sqlite: SQLiteStore) -> None:
-    """Read, change and write again of one contact is one step, whoever else does the same."""
+    """Reading, changing and writing a contact is one step, also with other writers."""
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_count_up, args=(str(sqlite.path), 40)) for _ in range(8)]
     for worker in workers:
@@ -105,7 +105,7 @@ def test_each_thread_has_its_own_connection(sqlite: SQLiteStore) -> None:
 
 
 def test_a_file_of_a_newer_version_is_refused_with_a_sentence(sqlite: SQLiteStore) -> None:
-    """An older chatvitals does not guess what a newer one meant."""
+    """An older chatvitals does not guess the meaning of newer data."""
     sqlite.cells()
     sqlite.close()
     with sqlite3.connect(sqlite.path) as connection:
@@ -135,7 +135,7 @@ def test_a_file_that_is_removed_under_a_running_process_is_begun_anew(sqlite: SQ
 
 
 def test_a_folder_that_does_not_exist_is_named_with_what_to_do(tmp_path: Path) -> None:
-    """The error says what to check."""
+    """The error names the thing to check."""
     with pytest.raises(StoreUnavailableError, match="folder exists and is writable"):
         SQLiteStore(tmp_path / "no" / "store.db").cells()
 

@@ -79,7 +79,7 @@ RAW = {
 
 
 def test_the_context_of_a_raw_webhook_is_kept() -> None:
-    """A template that is sent while a raw webhook is handled is a reply, as it is for any other webhook."""
+    """A template that is sent while a raw webhook is handled is a reply, as for any webhook."""
     template = {"t": 6.2, "send": "template", "contact": "A", "id": "b1", "ids": "phone"}
     raw = {"t": 5.2, "webhook": RAW}
     inside = run_scenario(scenario(raw, {**template, "in_context": True}, until=30))

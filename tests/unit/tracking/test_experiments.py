@@ -181,7 +181,7 @@ def test_changed_weights_flip_nobody_who_was_exposed(store: Store) -> None:
 
 
 def test_a_variant_that_is_gone_is_given_to_nobody(store: Store) -> None:
-    """The bot would not know what to do with it. Who had another keeps it."""
+    """The bot does not know this variant. A contact with another variant keeps it."""
     vitals = ListeningVitals(store)
     three = vitals.experiment("greeting", {"plain": 1, "emoji": 1, "song": 1})
     first = {phone(i): of(three, phone(i)) for i in range(40)}
@@ -273,7 +273,7 @@ class Away:
 
 @pytest.mark.parametrize("key", ["0123456789abcdef", None])
 def test_while_the_store_is_away_the_control_is_given_and_nobody_is_exposed(key: str | None) -> None:
-    """Who has a variant cannot be known. Whom this process knows already keeps theirs, and newcomers come later."""
+    """The store cannot be asked. Contacts that this process knows keep their variant, and new contacts come later."""
     vitals = ListeningVitals(identity_key=key)
     greeting = vitals.experiment("greeting", {"plain": 1, "emoji": 10_000})
     assert of(greeting, PHONE) == "emoji"
@@ -296,7 +296,7 @@ def test_a_store_that_was_never_there_gives_the_control(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["0123456789abcdef", None])
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
 def test_a_locked_store_does_not_block(tmp_path: Path, key: str | None, how: str) -> None:
-    """Reading waits for nobody who writes: the bot's path is no place to wait in, also right after a start."""
+    """Reading never waits for a writer, also right after a start: the bot's path must not wait."""
     store = open_store(f"sqlite:///{tmp_path / 'bot.db'}")
     before = ListeningVitals(store, identity_key=key)
     variants = {"plain": 1, "emoji": 10_000}

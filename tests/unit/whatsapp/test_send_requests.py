@@ -110,7 +110,7 @@ def test_any_host_and_prefix_will_do(url: str, number: str) -> None:
     ],
 )
 def test_other_requests_are_none(method: str, url: str, content: object) -> None:
-    """What is no JSON of the WhatsApp API on a POST to its endpoint is left alone, without an error."""
+    """A POST to the endpoint without JSON of the WhatsApp API is ignored, without an error."""
     assert send_requests.recognise(method, url, content) is None
 
 
@@ -347,7 +347,7 @@ def test_the_context_counts_where_the_call_begins(seen: Seen) -> None:
 def test_a_tag_decides_between_reply_and_campaign_only(
     seen: Seen, kind: Any, fields: dict[str, Any], url: str, expected: tuple[str, bool]
 ) -> None:
-    """It makes no answer of a reaction or a read mark, and no reply of what goes to the marketing endpoint."""
+    """A reaction or a read mark is no answer. A send to the marketing endpoint is no reply."""
     with context.tagged(Tag(kind)):
         event = seen.send(fields, url)
     assert (event.kind, event.tagged) == expected

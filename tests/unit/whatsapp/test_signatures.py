@@ -56,7 +56,7 @@ def test_anything_but_exactly_one_signature_is_refused(header: str | None) -> No
 
 
 def test_without_secrets_nothing_matches() -> None:
-    """An empty secret would let anybody sign."""
+    """With an empty secret every sender could sign."""
     assert not signatures.check(BODY, GOOD, [])
     assert not signatures.check(BODY, signatures.sign(BODY, ""), ["", "secret"])
 

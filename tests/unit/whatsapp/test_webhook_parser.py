@@ -110,7 +110,7 @@ def test_one_message_and_one_contact_are_one_person(
 
 
 def test_two_messages_or_two_contacts_make_no_aliases() -> None:
-    """With several of either kind nobody knows who is who."""
+    """With several phones or user ids the pairs are unknown."""
     one_message, two = [message()], [message(), message(id="wamid.2")]
     contacts = [{"wa_id": GRACE, "user_id": GRACE_ID}]
     assert ids(webhook_parser.decode(post(messages=two, contacts=contacts))) == [(ADA, ""), (ADA, "")]
@@ -119,7 +119,7 @@ def test_two_messages_or_two_contacts_make_no_aliases() -> None:
 
 
 def test_one_status_takes_its_missing_id_from_the_only_contact() -> None:
-    """A status may show the phone and its contact the user id. A contact with another phone is somebody else."""
+    """A status may show the phone and its contact the user id. A contact with another phone is another person."""
     status = {"id": "wamid.1", "status": "sent", "recipient_id": ADA}
     assert ids(webhook_parser.decode(post(statuses=[status], contacts=[{"user_id": ADA_ID}]))) == [(ADA, ADA_ID)]
     other = [{"wa_id": GRACE, "user_id": GRACE_ID}]
@@ -155,7 +155,7 @@ def test_a_number_that_is_an_id_is_read_as_text() -> None:
 
 
 def test_an_echo_is_about_the_one_it_went_to() -> None:
-    """A person of the business typed it to a phone or to a business-scoped id, under either name of the field."""
+    """A person of the business typed it to a phone or to a business-scoped id. The field has two names."""
     echo = {"id": "wamid.1", "from": "15550001234", "to_user_id": ADA_ID, "type": "text", "timestamp": "1795400000"}
     for field in ("smb_message_echoes", "message_echoes"):
         event = one(post(field, message_echoes=[echo]))
@@ -177,7 +177,7 @@ def system(**more: Any) -> list[Any]:
 
 
 def test_a_changed_number_links_the_old_ids_to_the_new() -> None:
-    """`from` and `from_user_id` are the person until now, `system` names who it is from now on."""
+    """`from` and `from_user_id` are the old ids of the person, and `system` has the new ids."""
     told = system(**{"from": ADA, "from_user_id": ADA_ID}, type="user_changed_number", wa_id=GRACE, user_id=GRACE_ID)
     assert told == [(ADA, ADA_ID), (ADA, ADA_ID, GRACE, GRACE_ID)]
 
@@ -217,7 +217,7 @@ def test_a_changed_number_is_read_in_older_words(told: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("sender", [{}, {"from": GRACE}])
 def test_the_older_form_names_the_earlier_number_under_customer(sender: dict[str, str]) -> None:
-    """Where the message itself comes from the new number or from nobody, `customer` says who it was."""
+    """Where the message has the new number or no sender, `customer` has the old id."""
     told = system(**sender, type="customer_changed_number", wa_id=GRACE, customer=ADA)
     assert told == [(ADA, ""), (ADA, "", GRACE, "")]
 
@@ -286,7 +286,7 @@ def standby_echo(**body: Any) -> Webhook:
 
 
 def test_an_echo_under_standby_is_read_from_the_body_of_its_send() -> None:
-    """It has the shape of a send. Who sent it is not known."""
+    """It has the shape of a send. Its sender is not known."""
     for to, person in (({"to": ADA}, (ADA, "")), ({"recipient": ADA_ID}, ("", ADA_ID))):
         (event,) = standby_echo(type="text", **to).events
         assert isinstance(event, Echo)
@@ -359,7 +359,7 @@ def test_only_errors_says_that_there_is_no_content(item: dict[str, Any], only_er
 
 
 def test_of_needs_the_key_of_the_type() -> None:
-    """What a reaction, an edit or a deletion is about is empty where it is not said properly."""
+    """A reaction, an edit or a deletion without a proper target has an empty target."""
     for kind, key in (("reaction", "message_id"), ("edit", "original_message_id"), ("revoke", "original_message_id")):
         assert one(post(messages=[message(type=kind, **{kind: {key: "wamid.7"}})])).of == "wamid.7"
         assert one(post(messages=[message(type=kind, **{kind: "junk"})])).of == ""
@@ -469,7 +469,7 @@ def test_one_bad_item_costs_one_counted_item() -> None:
 
 @pytest.mark.parametrize("metadata", [None, {}, [], "x", {"phone_number_id": ""}, {"phone_number_id": {}}])
 def test_items_of_an_unknown_number_are_malformed(metadata: Any) -> None:
-    """Without `phone_number_id` nobody can say whose conversation it is."""
+    """Without `phone_number_id` the conversation has no number."""
     webhook = webhook_parser.decode(post(metadata=metadata, messages=[message(), message()]))
     assert (webhook.events, webhook.malformed) == ([], 2)
 
@@ -487,7 +487,7 @@ def test_items_of_an_unknown_number_are_malformed(metadata: Any) -> None:
     ],
 )
 def test_a_change_that_says_nothing_is_one_malformed_item(change: Any, field: str, known: bool) -> None:  # noqa: FBT001 - a column
-    """A change without field or value is counted by what is known of it, and as one bad item."""
+    """A change without field or value is counted by its known part, and as one bad item."""
     good = {"field": "flows", "value": {"event": "X"}}
     webhook = webhook_parser.decode(json.dumps({"entry": [{"changes": [change, good]}]}).encode())
     assert (len(webhook.events), webhook.malformed) == (1, 1)
@@ -581,7 +581,7 @@ def test_a_batch_of_3_mb_is_read_whole() -> None:
 
 
 def test_a_million_changes_are_bounded() -> None:
-    """What is beyond 10,000 entries, changes and items is counted without a look at it (tests/safety/README.md 56)."""
+    """Items beyond 10,000 entries, changes and items are counted and not read (tests/safety/README.md 56)."""
     empty = webhook_parser.decode(b'{"entry": [{"changes": [' + b",".join([b"{}"] * 1_000_000) + b"]}]}")
     assert (empty.malformed, sum(empty.fields.values())) == (1_000_000, 9_999)
     entries = webhook_parser.decode(b'{"entry": [' + b",".join([b"{}"] * 1_000_000) + b"]}")

@@ -195,7 +195,7 @@ def expected() -> dict[str, list[str]]:
 
 
 def tell(event: PersonEvent | AccountEvent) -> str:
-    """Say an event in the table's words."""
+    """Return an event in the table's words."""
     if isinstance(event, AccountEvent):
         telling = next((str(event.value[key]) for key in TELLING if key in event.value), list(event.value)[-1])
         return f"account {event.field} {SHORT[event.entry]} {_time(event.time)} {telling}"
