@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
+from pathlib import Path
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses for success, failure or needed attention, an invalid argument or setting, and Ctrl-C."""
@@ -17,6 +21,26 @@ def refused(command: str, sentence: str, status: int = WRONG) -> int:
     """
     sys.stderr.write(f"chatvitals {command}: {sentence}\n")
     return status
+
+
+def prepare_output() -> None:
+    """Let standard output take every text: a character that its encoding lacks becomes a question mark.
+
+    A stream that the shell has closed (`>&-`) is replaced by one that takes everything.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def discard_output() -> None:
+    """Send the rest of standard output nowhere, because the interpreter's end would fail on it once more."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def can_show(text: str) -> bool:

@@ -28,6 +28,8 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit status: 0 for success, 2 for invalid arguments, else the command's own.
 
+    Output that cannot be written, such as on a full disk, ends with a sentence and the status 1.
+
     main(["replay", "webhooks.jsonl"])
 
     """
@@ -42,13 +44,27 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=summary)
         if words and words[0] == name:
             importlib.import_module(f"chatvitals.cli.{name}").configure(command)
-    options = parser.parse_args(words)
+    _common.prepare_output()
     try:
-        status: int = options.run(options)
+        try:
+            options = parser.parse_args(words)
+            status: int = options.run(options)
+        finally:
+            sys.stdout.flush()  # at the interpreter's end, an error would be no sentence
     except KeyboardInterrupt:
         sys.stderr.write("\nchatvitals: interrupted\n")
         return _common.INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has closed it
-        sys.stderr.close()
+        _common.discard_output()
         return _common.OK
+    except OSError as error:
+        _common.discard_output()
+        return _common.refused(words[0], _trouble(error), _common.FAILED)
     return status
+
+
+def _trouble(error: OSError) -> str:
+    """Return a sentence on an error of the operating system. Without a file name, it is about the output."""
+    if error.filename is not None:
+        return str(error)
+    return f"the output cannot be written ({error.strerror or error}): free some space, or write it elsewhere"

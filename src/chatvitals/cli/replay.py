@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
         "Feed a log of raw webhook bodies through the same rules, with the log's own clock. Each line is a JSON "
-        'object: {"received": 1795392000.2, "body": "…" or "base64": "…", "headers": {…}}.'
+        'object: {"received": 1795392000.2, "body": "..." or "base64": "...", "headers": {...}}.'
     )
     parser.add_argument("file", type=Path, metavar="FILE.jsonl", help="the log (- reads standard input)")
     parser.add_argument(
@@ -207,4 +207,5 @@ def _quantile(cells: dict[Cell, float], q: float) -> str:
     _, upper = statistics.bucket_of(counts, q)
     if math.isnan(upper):
         return "-"
-    return f"≤ {upper:g} s" if math.isfinite(upper) else f"> {bounds[-2]:g} s or no answer"
+    at_most = "≤" if _common.can_show("≤") else "<="
+    return f"{at_most} {upper:g} s" if math.isfinite(upper) else f"> {bounds[-2]:g} s or no answer"

@@ -223,4 +223,4 @@ def table(out: TextIO, rows: Iterable[tuple[str, object]]) -> None:
 
 
 def _line(out: TextIO, value: object) -> None:
-    out.write(json.dumps(value, ensure_ascii=False) + "\n")
+    out.write(json.dumps(value) + "\n")  # ASCII, which every terminal and file can take

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +14,11 @@ import pytest
 
 from chatvitals._version import __version__
 from chatvitals.cli import demo, main, replay
+from chatvitals.metrics import catalogue
+from chatvitals.settings import Settings
+from chatvitals.stores import open_store
+from chatvitals.stores.base import Changes
+from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,3 +149,57 @@ def test_asking_for_help_imports_no_command() -> None:
     code += "print(sorted(tools & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert found.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("words", [["--help"], ["simulate", "--help"], ["--version"]])
+def test_a_full_disk_behind_the_output_is_a_sentence(words: list[str]) -> None:
+    """No traceback, neither at once nor at the interpreter's end."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(
+            [*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False, env=environment
+        )
+    assert (found.returncode, found.stderr) == (
+        1,
+        f"chatvitals {words[0]}: the output cannot be written (No space left on device): "
+        "free some space, or write it elsewhere\n",
+    )
+
+
+def test_an_output_that_the_shell_has_closed_is_no_error() -> None:
+    """`chatvitals … >&-` has no standard output at all."""
+    words = [*COMMAND, "--version"]
+    found = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *words], stderr=subprocess.PIPE, timeout=30, check=False)
+    assert (found.returncode, found.stderr) == (0, b"")
+
+
+def in_ascii(*words: str) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+    return subprocess.run([*COMMAND, *words], capture_output=True, timeout=30, check=False, env=environment)
+
+
+@pytest.mark.parametrize("command", [*main.COMMANDS])
+def test_each_help_can_be_read_in_a_locale_without_unicode(command: str) -> None:
+    """As in a bare container or a cron job."""
+    found = in_ascii(command, "--help")
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert found.stdout.isascii()
+
+
+def test_a_name_that_the_locale_lacks_is_no_error(tmp_path: Path) -> None:
+    """The exported lines stay JSON, and the other commands show a question mark."""
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    vitals = Vitals(Settings.load({"store": url, "hooks": False}, {}), background=False)
+    journey = vitals.journey("café", steps=["thé", "lait"])
+    journey.reach("thé", contact="15550004321", phone_number_id="990005556667778")
+    vitals.close()
+    with closing(open_store(url)) as store, store.transaction() as transaction:
+        cell = (catalogue.JOURNEY_STEP_REACHED.name, ("990005556667778", "café", "thé"), 0)
+        transaction.commit(Changes(increments={cell: 3.0}))
+    exported = in_ascii("store", "export", url)
+    assert (exported.returncode, exported.stderr) == (0, b"")
+    assert "café" in {label for line in exported.stdout.splitlines() for label in json.loads(line).get("labels", ())}
+    shown = in_ascii("journeys", "--store", url)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"caf?" in shown.stdout
