@@ -240,12 +240,12 @@ class SQLiteStore:
         except _REFUSED as error:
             if "closed" not in str(error):
                 raise RefusedDataError(f"the store refuses a value ({type(error).__name__})") from error
-            raise StoreUnavailableError(sqlite_errors.advice(self.path.name, error)) from error
+            raise StoreUnavailableError(sqlite_errors.advice(self.path, error)) from error
         except (sqlite3.Error, OSError) as error:
             if not sqlite_errors.is_busy(error):
                 self._close_own()
             kind = StoreMistakeError if sqlite_errors.is_damage(error) else StoreUnavailableError
-            raise kind(sqlite_errors.advice(self.path.name, error)) from error
+            raise kind(sqlite_errors.advice(self.path, error)) from error
         finally:
             with self._idle:
                 self._uses -= 1

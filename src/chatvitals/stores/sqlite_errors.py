@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def advice(name: str, error: Exception) -> str:
-    """Return what to do about an error of the store file `name`."""
-    text = str(error)
+def advice(path: Path, error: Exception) -> str:
+    """Return what to do about an error of the store file `path`."""
+    text, name = str(error), path.name
+    if isinstance(error, sqlite3.OperationalError) and "unable to open" in text and not path.exists():
+        return f"there is no store file {path}: is this the folder in which the bot runs?"
     if is_busy(error):
         return f"the store file {name} is locked by another process: chatvitals waits for it"
     if is_damage(error):

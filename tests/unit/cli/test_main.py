@@ -160,11 +160,8 @@ def test_a_full_disk_behind_the_output_is_a_sentence(words: list[str]) -> None:
         found = subprocess.run(
             [*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False, env=environment
         )
-    assert (found.returncode, found.stderr) == (
-        1,
-        f"chatvitals {words[0]}: the output cannot be written (No space left on device): "
-        "free some space, or write it elsewhere\n",
-    )
+    sentence = "the output cannot be written (No space left on device): free some space, or write it elsewhere"
+    assert (found.returncode, found.stderr) == (1, f"chatvitals {words[0]}: {sentence}\n")
 
 
 def test_an_output_that_the_shell_has_closed_is_no_error() -> None:
@@ -203,3 +200,12 @@ def test_a_name_that_the_locale_lacks_is_no_error(tmp_path: Path) -> None:
     shown = in_ascii("journeys", "--store", url)
     assert (shown.returncode, shown.stderr) == (0, b"")
     assert b"caf?" in shown.stdout
+
+
+@pytest.mark.parametrize("words", [["now"], ["journeys"], ["store", "info", "sqlite:///chatvitals.db"]])
+def test_a_missing_store_file_is_named_by_each_command(words: list[str], tmp_path: Path) -> None:
+    """A command in the wrong folder says so, and creates no file there."""
+    found = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert found.returncode != 0
+    assert "there is no store file chatvitals.db: is this the folder in which the bot runs?" in found.stderr
+    assert not [*tmp_path.iterdir()]
