@@ -81,7 +81,7 @@ def test_the_exporter_s_store_may_come_from_a_secret_file(tmp_path: Path) -> Non
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == f"Metrics: http://127.0.0.1:{port}/metrics\n"
-        assert "bot.db cannot be used" in process.stderr.readline()
+        assert f"there is no store file {tmp_path / 'bot.db'}" in process.stderr.readline()
     finally:
         process.kill()
         process.communicate()

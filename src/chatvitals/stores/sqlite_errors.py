@@ -13,7 +13,7 @@ def advice(path: Path, error: Exception) -> str:
     """Return what to do about an error of the store file `path`."""
     text, name = str(error), path.name
     if isinstance(error, sqlite3.OperationalError) and "unable to open" in text and not path.exists():
-        return f"there is no store file {path}: is this the folder in which the bot runs?"
+        return f"there is no store file {path}: look in the folder in which the bot runs"
     if is_busy(error):
         return f"the store file {name} is locked by another process: chatvitals waits for it"
     if is_damage(error):

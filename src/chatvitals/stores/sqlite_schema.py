@@ -181,7 +181,7 @@ def read_cells(path: str | os.PathLike[str]) -> dict[Cell, float]:
 
     """
     if not Path(path).is_file():
-        raise StoreUnavailableError(f"there is no store file {path}: is this the folder in which the bot runs?")
+        raise StoreUnavailableError(f"there is no store file {path}: look in the folder in which the bot runs")
     try:
         connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)
         try:

@@ -207,5 +207,5 @@ def test_a_missing_store_file_is_named_by_each_command(words: list[str], tmp_pat
     """A command in the wrong folder says so, and creates no file there."""
     found = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
     assert found.returncode != 0
-    assert "there is no store file chatvitals.db: is this the folder in which the bot runs?" in found.stderr
+    assert "there is no store file chatvitals.db: look in the folder in which the bot runs" in found.stderr
     assert not [*tmp_path.iterdir()]

@@ -199,8 +199,8 @@ def test_compact_removes_who_is_silent_for_long_and_gives_room_back(tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["info", "sqlite:///{folder}/none.db"], "cannot be used"),
-        (["migrate", "sqlite:///{folder}/none.db", "sqlite:///{folder}/new.db"], "cannot be used"),
+        (["info", "sqlite:///{folder}/none.db"], "there is no store file"),
+        (["migrate", "sqlite:///{folder}/none.db", "sqlite:///{folder}/new.db"], "there is no store file"),
         (["info", "memory:"], "a store in memory belongs to its process"),
         (["info", "mysql://x"], "store must be"),
         (["migrate", "sqlite:///{folder}/a.db", "sqlite:///{folder}/a.db"], "not empty"),
