@@ -264,7 +264,7 @@ def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.C
     assert "no.jsonl" in capsys.readouterr().err
     log = write(tmp_path, TWO_TURNS)
     assert main.main(["replay", str(log), "--openmetrics", str(tmp_path / "no" / "out")]) == 2
-    assert re.match("chatvitals replay: .*No such file", capsys.readouterr().err)
+    assert re.match("chatvitals replay: .*out cannot be used: No such file", capsys.readouterr().err)
 
 
 def test_a_wrong_setting_is_a_sentence(

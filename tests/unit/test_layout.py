@@ -59,11 +59,26 @@ def test_no_old_name_is_left() -> None:
     assert old == set()
 
 
+def test_the_architecture_names_every_room_and_no_other() -> None:
+    """`src/chatvitals/README.md` shows each package and top module, and the modules that it names exist."""
+    text = (PACKAGE / "README.md").read_text()
+    rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py" or _is_package(path)}
+    assert {room for room in rooms if not room.startswith("_") and f"`{room}`" not in text} == set()
+    named = [name for name in re.findall(r"`(\w+/\w+)(?:\.py)?`", text) if name.split("/")[0] in rooms]
+    assert len(named) > 10
+    assert [name for name in named if not (PACKAGE / f"{name}.py").exists() and not (PACKAGE / name).exists()] == []
+
+
 @pytest.mark.parametrize("word", ["Say", "Tell"])
 def test_a_predicate_returns_whether(word: str) -> None:
     """Python's idiom is "Return whether"."""
     found = [path for path in sources() if path != Path(__file__) and f'"""{word} whether' in path.read_text()]
     assert found == []
+
+
+def _is_package(path: Path) -> bool:
+    """Return whether a folder is a package."""
+    return (path / "__init__.py").exists()
 
 
 def _classes(path: Path) -> set[str]:

@@ -74,6 +74,8 @@ MOST_IN_TESTS = {
     "nobody": 2.0,
 }
 """The shares of first lines of tests that may have a pattern, in percent."""
+MOST_LONG_IN_TESTS = 0.2
+"""The share of first lines of tests that may be too long, in percent."""
 
 
 @cache
@@ -233,8 +235,10 @@ def test_first_lines_of_tests_avoid() -> None:
 
 def test_first_lines_of_tests_are_short_sentences() -> None:
     """The measures of the package hold for its tests."""
-    found = [line for line in lines_of_tests() if is_long(line.text) or not line.text.endswith((".", "?"))]
-    assert not found, f"a sentence of more than {MOST_WORDS} words, or no full stop:{listed(found)}"
+    lines = list(lines_of_tests())
+    found = [line for line in lines if is_long(line.text) or not line.text.endswith((".", "?"))]
+    most = int(len(lines) * MOST_LONG_IN_TESTS / 100)
+    assert len(found) <= most, f"a sentence of more than {MOST_WORDS} words, or no full stop:{listed(found)}"
 
 
 def test_first_lines_are_sentences_that_end_with_a_full_stop() -> None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chatvitals.metrics import catalogue
 from tests.helpers import readme, snippets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TEXT = readme.PATH.read_text()
+ROOT = readme.PATH.parent
 CI = readme.PATH.with_name(".ci") / "run"
 COMMANDS = readme.snippets(TEXT, "sh")
 (QUICK_START,) = readme.snippets(TEXT, "python")
@@ -47,6 +49,15 @@ assert sorted(shown) == sorted(EXPECTED), shown
 def test_it_has_at_most_150_lines() -> None:
     """Everything else stands in the documents that it links to."""
     assert len(TEXT.splitlines()) <= 150
+
+
+def test_its_counts_are_true() -> None:
+    """Metrics outside its table are counted in tens. Each case of host safety is a row of its page."""
+    shown = len(re.findall(r"^\| `chatvitals_", TEXT, re.MULTILINE))
+    assert f"There are about {round(len(catalogue.FAMILIES) - shown, -1)} more metrics, six dashboards" in TEXT
+    assert len(list((ROOT / "grafana" / "dashboards").glob("*.json"))) == 6
+    cases = re.findall(r"^\| \d+ \|", (ROOT / "tests" / "safety" / "README.md").read_text(), re.MULTILINE)
+    assert f"[{len(cases)} cases](" in TEXT
 
 
 def test_generated_tables_are_up_to_date() -> None:

@@ -80,3 +80,10 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return 0.0
+
+
+def reason(error: Exception) -> str:
+    """Return the text of an error. A file that cannot be used comes first, without the error's number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename} cannot be used: {error.strerror}"
+    return str(error)

@@ -106,7 +106,7 @@ def run(
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(text.encode())  # as in the comparison, with the same line ends everywhere
     except OSError as error:
-        return _common.refused("assets", f"{error.filename}: {error.strerror}", _common.FAILED)
+        return _common.refused("assets", _common.reason(error), _common.FAILED)
     sys.stdout.write(
         f"Wrote {len(made)} files to {folder}, for {share:g} of the turns answered within {threshold} s.\n"
         f"{folder / 'README.md'} says how to load them. To look at them with the demo bot:\n"

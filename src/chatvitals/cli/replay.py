@@ -79,7 +79,7 @@ def run(path: Path, openmetrics: Path | None, *, every: float) -> int:
                 return _common.refused("replay", f"{path} holds no webhook ({replay.skipped} lines could not be read)")
             replay.finish()
     except (OSError, SettingsError, OrderError) as error:
-        return _common.refused("replay", str(error))
+        return _common.refused("replay", _common.reason(error))
     sys.stdout.write(replay.summary() + "\n")
     return _common.OK
 

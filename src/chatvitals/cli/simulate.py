@@ -110,7 +110,7 @@ def run(  # noqa: PLR0913 - one argument per option
             progress = watched(stack, "simulating", days * DAY / every)
             told = list(_changes(_spooled(history, spool, progress)))
     except OSError as error:
-        return _common.refused("simulate", str(error))
+        return _common.refused("simulate", _common.reason(error))
     plain = target.with_suffix("") if target.suffix == ".gz" else target
     unpack = f"  gunzip --keep {target}\n" if target.suffix == ".gz" else ""
     for at, what in told:

@@ -1,4 +1,4 @@
-"""A webhook in parts gives the same numbers as the whole: where one event is bad, and where it is very large."""
+"""A webhook in parts gives the same numbers as the whole, with a bad event and with a large body."""
 
 from __future__ import annotations
 
