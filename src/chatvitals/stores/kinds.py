@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from chatvitals.stores import redis_url
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.metrics.measurements import Cell
     from chatvitals.stores.base import Store
 
+REDIS_SCHEMES: Final = frozenset(
+    {"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"}
+)
 _FILE: Final = "sqlite:///"
 
 
@@ -92,6 +93,8 @@ def _check_redis(url: str) -> None:
     scheme, _, rest = url.partition(":")
     if not rest.startswith("//"):
         raise ValueError(_FORMS.format(given=f"a URL with the scheme {scheme!r}"))
+    from chatvitals.stores import redis_url  # noqa: PLC0415 - as above
+
     redis_url.parse(url)
 
 
@@ -113,5 +116,5 @@ _FORMS: Final = (
 KINDS: Final = (
     StoreKind("memory", frozenset({"memory"}), "process", _check_memory, _open_memory, None),
     StoreKind("file", frozenset({"sqlite"}), "host", _check_file, _open_file, _read_file),
-    StoreKind("redis", redis_url.SCHEMES, "hosts", _check_redis, _open_redis, _read_redis),
+    StoreKind("redis", REDIS_SCHEMES, "hosts", _check_redis, _open_redis, _read_redis),
 )

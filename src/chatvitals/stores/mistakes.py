@@ -7,7 +7,6 @@ import os
 import tempfile
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatvitals.stores.base import StoreMistakeError, StoreUnavailableError
@@ -16,6 +15,7 @@ from chatvitals.stores.timeouts import LookupDeadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from chatvitals.stores.base import Store
 
@@ -42,6 +42,8 @@ def refuse_mistakes(url: str, check: Callable[[Store], object] | None = None) ->
     if kind.shared_by == "process":
         return
     if kind.name == "file":
+        from pathlib import Path  # noqa: PLC0415 - other stores have no path
+
         path = Path(file_of(url))
         _refuse_path(path)
         if not path.exists():

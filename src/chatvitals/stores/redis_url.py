@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import msgspec
 
+from chatvitals.stores.kinds import REDIS_SCHEMES
+
 _FORMS = (
     "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS), unix:///PATH?db=DB, redis+sentinel://HOST:PORT,…/SERVICE/DB "
     "or redis+cluster://HOST:PORT,… (rediss+… for TLS), each with USER:PASSWORD@ before the host where needed"
 )
-_PLAIN = frozenset({"redis", "rediss", "unix"})
-_SEVERAL = frozenset({"redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"})
-SCHEMES = _PLAIN | _SEVERAL
+_SEVERAL = frozenset(scheme for scheme in REDIS_SCHEMES if "+" in scheme)
 _DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
 _OURS = frozenset({"prefix", "decode_responses", "protocol"})  # answers must stay bytes, whatever the URL contains
 DEFAULT_PREFIX = "chatvitals"
@@ -49,7 +49,7 @@ def parse(url: str) -> RedisAddress:
 
     """
     scheme = url.partition(":")[0].lower()
-    if scheme not in SCHEMES:
+    if scheme not in REDIS_SCHEMES:
         raise ValueError(f"a Redis store is {_FORMS}, not a URL with the scheme {scheme!r}")
     try:
         parts = urlsplit(url)
