@@ -90,6 +90,12 @@ class Journey(msgspec.Struct, frozen=True):
     def step(self, name: str) -> StepMark:
         """Return a mark of a step, which is a decorator and a `with` block. Each call or entry reaches the step.
 
+            @order.step("address")
+            async def ask_for_address(message): ...
+
+        Args:
+            name: a declared step.
+
         Raises:
             ValueError: the journey has no such step.
 
@@ -101,7 +107,16 @@ class Journey(msgspec.Struct, frozen=True):
         return StepMark(self, name)
 
     def reach(self, name: str, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that the contact has reached a step now. An undeclared step counts as `other`."""
+        """Report that the contact has reached a step now. It never raises.
+
+            order.reach("payment")
+
+        Args:
+            name: a declared step. An undeclared step counts as `other`.
+            contact: phone or business-scoped user id. The default is the contact whose message is being handled.
+            phone_number_id: the business number. The default comes from the context, then from the settings.
+
+        """
         with self._guard("journey"):
             person = self._whose.named(f"{self.plan.name}.reach()", contact, phone_number_id)
             if person is not None:
@@ -111,15 +126,24 @@ class Journey(msgspec.Struct, frozen=True):
                 self._reach(name, person)
 
     def complete(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that the contact's run is completed."""
+        """Report that the contact's run is completed, where no step completes it (see `end`)."""
         self.end("completed", contact=contact, phone_number_id=phone_number_id)
 
     def restart(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that the contact starts again. The run ends as restarted, and the next step opens a new run."""
+        """Report that the contact starts again. The next step opens a new run (see `end`)."""
         self.end("restarted", contact=contact, phone_number_id=phone_number_id)
 
     def end(self, outcome: RunOutcome, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that the contact's run has ended as `completed`, `handed_over` or `restarted`."""
+        """Report that the contact's run has ended. It never raises.
+
+            order.end("handed_over")
+
+        Args:
+            outcome: `completed`, `handed_over` or `restarted`.
+            contact: phone or business-scoped user id. The default is the contact whose message is being handled.
+            phone_number_id: the business number. The default comes from the context, then from the settings.
+
+        """
         with self._guard("journey"):
             if outcome not in _END_OUTCOMES:
                 # a given value is not logged here nor in `reach`, because it may come from a customer
