@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 from contextlib import closing
@@ -19,6 +18,8 @@ from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.pipeline.webhook_sink import WebhookSink
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
+from chatvitals.simulator import payloads
+from chatvitals.simulator.people import BusinessNumber, Person
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
@@ -184,10 +185,9 @@ def sign(body: bytes, secret: str = SECRET) -> str:
 
 def webhook_body(phone: str, message_id: str) -> bytes:
     """Return the body of a webhook with one text message."""
-    text = {"id": message_id, "from": phone, "type": "text", "timestamp": "1700000000", "text": {"body": "hello"}}
-    value = {"metadata": {"phone_number_id": "1", "display_phone_number": "15550001234"}, "messages": [text]}
-    changes = [{"field": "messages", "value": value}]
-    return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "9", "changes": changes}]}).encode()
+    content = {"type": "text", "text": {"body": "hello"}}
+    text = payloads.message(Person("", phone), message_id, content, at=1_700_000_000)
+    return payloads.webhook(BusinessNumber("1", "9", "15550001234"), [text])
 
 
 @dataclass

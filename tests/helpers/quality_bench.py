@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chatvitals.events import Poll
 from chatvitals.exporters.prometheus import render
 from chatvitals.settings import Settings
+from chatvitals.simulator.payloads import envelope
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock, differences, place
 from chatvitals.testing.payloads import EPOCH
@@ -46,10 +47,10 @@ class Bench:
 
     def change(self, field: str, value: dict[str, Any], *, time: Any = int(NOW), entry: str = W1) -> None:
         """Post one change of a field."""
-        item = {"id": entry, "time": time, "changes": [{"field": field, "value": value}]}
-        if time is None:
-            del item["time"]
-        assert self.post({"object": "whatsapp_business_account", "entry": [item]}) == "accepted"
+        body = envelope([(entry, field, value)])
+        if time is not None:
+            body["entry"][0]["time"] = time
+        assert self.post(body) == "accepted"
 
     def poll(self, *numbers: dict[str, Any], **more: Any) -> None:
         """Apply a poll of W1. Rows are given without the keys that every row has."""

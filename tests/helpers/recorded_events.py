@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatvitals.metrics import catalogue
 from chatvitals.settings import Settings
+from chatvitals.simulator import payloads
 from chatvitals.stores import open_store
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
@@ -90,7 +91,5 @@ def item(phone: str = PHONE, user: str = "", *, name: str = "", at: float = EPOC
 
 def webhook(*items: dict[str, Any], number: str = NUMBER) -> dict[str, Any]:
     """Return a body that holds message items."""
-    metadata = {"display_phone_number": "15550001234", "phone_number_id": number}
-    value = {"messaging_product": "whatsapp", "metadata": metadata, "messages": list(items)}
-    entry = {"id": "990001112223334", "changes": [{"field": "messages", "value": value}]}
-    return {"object": "whatsapp_business_account", "entry": [entry]}
+    value = payloads.value_of(number, "15550001234") | {"messages": list(items)}
+    return payloads.envelope([("990001112223334", "messages", value)])

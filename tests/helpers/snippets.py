@@ -13,16 +13,14 @@ if TYPE_CHECKING:
 SECRET = "the-app-secret"
 # What a check may use: a signed webhook with a message written now, and all metrics that are not 0.
 _TOOLS = f"""
-import json, time
+import time
 import prometheus_client
+from chatvitals.simulator import payloads, people
 from chatvitals.whatsapp import signatures
 
-MESSAGE = {{"from": "15550004321", "id": "wamid.1", "timestamp": str(int(time.time())), "type": "text",
-           "text": {{"body": "hello"}}}}
-VALUE = {{"messaging_product": "whatsapp", "messages": [MESSAGE],
-         "metadata": {{"display_phone_number": "15550001235", "phone_number_id": "990005556667778"}}}}
-CHANGE = {{"field": "messages", "value": VALUE}}
-BODY = json.dumps({{"object": "whatsapp_business_account", "entry": [{{"id": "1", "changes": [CHANGE]}}]}}).encode()
+TEXT = {{"type": "text", "text": {{"body": "hello"}}}}
+MESSAGE = payloads.message(people.Person("", "15550004321"), "wamid.1", TEXT, at=time.time())
+BODY = payloads.webhook(people.BusinessNumber(), [MESSAGE])
 HEADERS = {{"content-type": "application/json", "x-hub-signature-256": signatures.sign(BODY, "{SECRET}")}}
 
 def metrics():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -17,7 +18,7 @@ from chatvitals.exporters.prometheus import render
 from chatvitals.graph_api import schedule
 from chatvitals.graph_api.client import GraphClient, GraphError
 from chatvitals.settings import Settings, SettingsError
-from chatvitals.simulator import graph_api
+from chatvitals.simulator import graph_api, payloads
 from chatvitals.simulator.graph_api import GraphEdges, number_row, template_row
 from chatvitals.simulator.people import BusinessNumber
 from chatvitals.vitals import Vitals
@@ -201,11 +202,10 @@ def test_a_webhook_about_quality_brings_the_poll_forward(
     until("GREEN", lambda: rating(polling, 3.0))
     edges.numbers = [number_row(BusinessNumber(), "YELLOW")]
     time.sleep(3.0)  # two polls keep a distance, since many webhooks come at once
-    display = BusinessNumber().display
-    body = (
-        f'{{"object":"whatsapp_business_account","entry":[{{"id":"{WABA}","time":{int(time.time())},"changes":[{{"field":'
-        f'"phone_number_quality_update","value":{{"display_phone_number":"{display}","event":"FLAGGED"}}}}]}}]}}'
-    ).encode()
+    value = {"display_phone_number": BusinessNumber().display, "event": "FLAGGED"}
+    told = payloads.envelope([(WABA, "phone_number_quality_update", value)])
+    told["entry"][0]["time"] = int(time.time())
+    body = json.dumps(told).encode()
     assert other.observe_webhook(body, {"X-Hub-Signature-256": sign(body, SECRET)}).result == "accepted"
     until("YELLOW", lambda: rating(polling, 2.0), 5.0)
 

@@ -16,6 +16,7 @@ from chatvitals.events import Handled, Message, Send
 from chatvitals.exporters.prometheus import render
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Measurements
+from chatvitals.simulator.payloads import envelope, value_of
 from chatvitals.testing import payloads, person, place, wamid
 from chatvitals.whatsapp import signatures
 from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, World
@@ -33,9 +34,8 @@ HALF = "\ud83d"
 
 
 def post(vitals: Vitals, value: dict[str, Any], field: str = "messages") -> str:
-    metadata = {"phone_number_id": NUMBER, "display_phone_number": "15550001234"}
-    change = {"field": field, "value": {"metadata": metadata, **value}}
-    body = json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}).encode()
+    whole = value_of(NUMBER, "15550001234") | value
+    body = json.dumps(envelope([("1", field, whole)])).encode()
     return vitals.observe_webhook(body).result
 
 
