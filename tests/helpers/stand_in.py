@@ -13,8 +13,11 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import httpx
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
-from chatvitals.simulator import cloud_api, people
+from chatvitals.simulator import cloud_api, payloads, people
 from chatvitals.simulator.conditions import Conditions
 from chatvitals.simulator.webhook_delivery import Delivery, WebhookTarget
 from tests.helpers.asgi_server import serving
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from typing import Any, TypeVar
 
-    from chatvitals.integrations.asgi import Receive, Scope, Send
+    from starlette.requests import Request
+
+    from chatvitals.integrations.asgi import ASGIApp, Receive, Scope, Send
 
     T = TypeVar("T")
 
@@ -89,6 +94,15 @@ class StandIn:
                 return
             await asyncio.sleep(0.02)
         raise AssertionError(f"{self.delivery.backlog} webhooks are still on their way")
+
+
+async def _accept(request: Request) -> JSONResponse:
+    asked = (await request.json())["to"]
+    return JSONResponse(payloads.accepted(people.Person("", phone=asked), asked, f"wamid.{asked}"))
+
+
+accepts_all: ASGIApp = Starlette(routes=[Route("/{number}/messages", _accept, methods=["POST"])])
+"""An API that accepts every send of every number. No webhook follows."""
 
 
 class Customers:

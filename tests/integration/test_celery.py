@@ -12,35 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from chatvitals.simulator import payloads
 from chatvitals.simulator.people import BusinessNumber, Person
 from tests.helpers import services
 from tests.helpers.otlp_receiver import Receiver, spans
+from tests.helpers.stand_in import accepts_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from starlette.requests import Request
 
     from chatvitals.integrations.asgi import ASGIApp
     from chatvitals.vitals import Vitals
     from tests.helpers.tracing import Traced
 
 HERE = Path(__file__).parent
-
-
-def graph() -> Starlette:
-    """Return an API that takes every send."""
-
-    async def take(request: Request) -> JSONResponse:
-        asked = (await request.json())["to"]
-        return JSONResponse(payloads.accepted(Person("", phone=asked), asked, f"wamid.{asked}"))
-
-    return Starlette(routes=[Route("/{number}/messages", take, methods=["POST"])])
 
 
 class Bot:
@@ -104,7 +90,7 @@ def worker(
     command = [sys.executable, "-m", "celery", "-A", "tests.helpers.celery_tasks", "worker", "--pool", "prefork"]
     flags = ["-c", "2", "-l", "debug", "--without-gossip", "--without-mingle"]
     traces = f"{receiver.address}/v1/traces"
-    environ = {**os.environ, "GRAPH_URL": f"http://127.0.0.1:{serve(graph())}", "TRACES_URL": traces}
+    environ = {**os.environ, "GRAPH_URL": f"http://127.0.0.1:{serve(accepts_all)}", "TRACES_URL": traces}
     with log.open("wb") as out:
         process = subprocess.Popen([*command, *flags], stdout=out, stderr=out, cwd=HERE.parent.parent, env=environ)
     yield process, log
@@ -172,7 +158,7 @@ def test_75_children_that_celery_recycles_lose_no_send(
     log = tmp_path / "worker.log"
     command = [sys.executable, "-m", "celery", "-A", "tests.helpers.celery_tasks", "worker", "--pool", "prefork"]
     flags = ["-c", "2", "--max-tasks-per-child", "1", "-l", "error", "--without-gossip", "--without-mingle"]
-    environ = {**os.environ, "GRAPH_URL": f"http://127.0.0.1:{serve(graph())}", "CELERY_RECYCLED": "1"}
+    environ = {**os.environ, "GRAPH_URL": f"http://127.0.0.1:{serve(accepts_all)}", "CELERY_RECYCLED": "1"}
     with log.open("wb") as out:
         process = subprocess.Popen([*command, *flags], stdout=out, stderr=out, cwd=HERE.parent.parent, env=environ)
     try:

@@ -24,7 +24,8 @@ from chatvitals.vitals import Vitals
 from tests.conftest import SECRET, sign
 from tests.helpers import services
 from tests.helpers.otlp_receiver import Receiver, spans
-from tests.integration.test_celery import graph, stop
+from tests.helpers.stand_in import accepts_all
+from tests.integration.test_celery import stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,7 @@ def test_one_trace_holds_webhook_task_send_and_turn_in_any_order(
 ) -> None:
     """The send is within the task, which is within the webhook. Each send counts once, and no error is swallowed."""
     store, log = f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "log"
-    traces = _traces(order, f"http://127.0.0.1:{serve(graph())}", store, log)
+    traces = _traces(order, f"http://127.0.0.1:{serve(accepts_all)}", store, log)
     assert len(traces) == len(CLIENTS)
     for trace in traces:
         send, turn = trace["send 1009"], trace["turn"]

@@ -26,7 +26,7 @@ from chatvitals.simulator.people import BusinessNumber, Person
 from chatvitals.tracking import threads
 from chatvitals.vitals import Vitals
 from tests.helpers import services
-from tests.integration.test_celery import graph
+from tests.helpers.stand_in import accepts_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def settled(vitals: Vitals) -> float:
 def test_a_plain_thread_needs_no_context(web: Vitals, serve: Callable[[ASGIApp], int]) -> None:
     """The recipient of the send says whose turn it answers."""
     http_hooks.install(web._observer)
-    url = f"http://127.0.0.1:{serve(graph())}/1001/messages"
+    url = f"http://127.0.0.1:{serve(accepts_all)}/1001/messages"
     message = {"messaging_product": "whatsapp", "to": PERSON.phone, "type": "text", "text": {"body": "hello"}}
     thread = threading.Thread(target=lambda: requests.post(url, json=message, timeout=5))
     thread.start()
@@ -102,7 +102,7 @@ def test_an_rq_job_closes_the_turn(web: Vitals, serve: Callable[[ASGIApp], int],
     """`chatvitals.init` in the jobs' module and `settle()` at the end of a job are enough."""
     with services.redis_server() as url, redis.Redis.from_url(url) as connection:
         rq.Queue("default", connection=connection).enqueue("tests.helpers.rq_tasks.answer", "1001", PERSON.phone)
-        environ = {**environ_of_jobs(url, serve(graph()), tmp_path), "RQ_BY_HAND": "1"}
+        environ = {**environ_of_jobs(url, serve(accepts_all), tmp_path), "RQ_BY_HAND": "1"}
         log = work_off(["rq", "worker", "--burst", "--url", url, "default"], environ)
     assert settled(web) == 1, log
 
@@ -117,7 +117,7 @@ def test_an_rq_job_knows_whose_message_it_is_about(
         handle(web, lambda: queue.enqueue(task, "1001", PERSON.phone))
         undo()
         log = work_off(
-            ["rq", "worker", "--burst", "--url", url, "default"], environ_of_jobs(url, serve(graph()), tmp_path)
+            ["rq", "worker", "--burst", "--url", url, "default"], environ_of_jobs(url, serve(accepts_all), tmp_path)
         )
     assert settled(web) == 1, log
     assert fallbacks(web) == 1
@@ -137,7 +137,7 @@ def test_a_dramatiq_actor_knows_whose_message_it_is_about(
 ) -> None:
     """The contact outlives a retry."""
     with services.redis_server() as url:
-        environ = environ_of_jobs(url, serve(graph()), tmp_path)
+        environ = environ_of_jobs(url, serve(accepts_all), tmp_path)
         for name in ("BROKER_URL", "CHATVITALS_STORE", "CHATVITALS_SETTLE_AFTER"):
             monkeypatch.setenv(name, environ[name])
         tasks = importlib.import_module("tests.helpers.dramatiq_tasks")
