@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -26,13 +25,13 @@ AVERAGE = "sum(chatvitals_response_seconds_sum) / sum(chatvitals_response_second
 
 def receiver_flag() -> str:
     """Return the flag that starts the receiver. Skip where this Prometheus has none."""
-    told = subprocess.run([require("prometheus"), "--version"], capture_output=True, text=True, check=True)
-    found = re.search(r"version (\d+)\.(\d+)", told.stdout + told.stderr)
-    assert found is not None
-    version = (int(found[1]), int(found[2]))
-    if version < (2, 47):
-        pytest.skip(f"Prometheus {version[0]}.{version[1]} has no OTLP receiver: it came with 2.47")
-    return "--web.enable-otlp-receiver" if version >= (3, 0) else "--enable-feature=otlp-write-receiver"
+    told = subprocess.run([require("prometheus"), "--help"], capture_output=True, text=True, check=True)
+    known = told.stdout + told.stderr
+    if "--web.enable-otlp-receiver" in known:
+        return "--web.enable-otlp-receiver"
+    if "otlp-write-receiver" in known:
+        return "--enable-feature=otlp-write-receiver"
+    pytest.skip("this Prometheus has no OTLP receiver: it came with 2.47, and Debian builds every version without it")
 
 
 def test_pushed_series_have_the_names_of_the_page(start: Callable[..., Vitals], tmp_path: Path) -> None:
