@@ -13,6 +13,15 @@ OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses for success, failure or needed attention, an invalid argument or setting, and Ctrl-C."""
 
 
+_ADVICE = {
+    FileNotFoundError: "check the path",
+    FileExistsError: "it is a file, so name a folder",
+    NotADirectoryError: "it is a file, so name a folder",
+    IsADirectoryError: "it is a folder, so name a file",
+    PermissionError: "check its owner and its permissions",
+}
+
+
 def refused(command: str, sentence: str, status: int = WRONG) -> int:
     """Print an error to standard error and return the exit status.
 
@@ -83,7 +92,16 @@ def _number(text: str) -> float:
 
 
 def reason(error: Exception) -> str:
-    """Return the text of an error. A file that cannot be used comes first, without the error's number."""
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename} cannot be used: {error.strerror}"
-    return str(error)
+    """Return the text of an error. A file that cannot be used comes first, with advice and without the error's number.
+
+    An error of the operating system without a file is about the output.
+    """
+    if not isinstance(error, OSError):
+        return str(error)
+    says = error.strerror or str(error)
+    if not error.filename:
+        return f"the output cannot be written ({says}): free some space, or write it elsewhere"
+    advice = next(
+        (text for kind, text in _ADVICE.items() if isinstance(error, kind)), "free some space, or name another"
+    )
+    return f"{error.filename} cannot be used: {says} ({advice})"

@@ -59,12 +59,5 @@ def main(arguments: list[str] | None = None) -> int:
         return _common.OK
     except OSError as error:
         _common.discard_output()
-        return _common.refused(words[0], _trouble(error), _common.FAILED)
+        return _common.refused(words[0], _common.reason(error), _common.FAILED)
     return status
-
-
-def _trouble(error: OSError) -> str:
-    """Return a sentence on an error of the operating system. Without a file name, it is about the output."""
-    if error.filename is not None:
-        return str(error)
-    return f"the output cannot be written ({error.strerror or error}): free some space, or write it elsewhere"

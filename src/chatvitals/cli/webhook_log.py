@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from codecs import BOM_UTF8
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -120,6 +121,8 @@ class WebhookLog:
         while text := self._source.readline(_MOST_BYTES + 1):
             number += 1
             self._advance(len(text))
+            if number == 1:
+                text = text.removeprefix(BOM_UTF8)  # Windows programs begin a text file with it
             if len(text) > _MOST_BYTES:
                 self._leave_line(text)
                 self._skip(number, f"it is longer than {_MOST_BYTES // 1024**2} MiB")

@@ -209,3 +209,37 @@ def test_a_missing_store_file_is_named_by_each_command(words: list[str], tmp_pat
     assert found.returncode != 0
     assert "there is no store file chatvitals.db: look in the folder in which the bot runs" in found.stderr
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["replay", "none.jsonl"], "none.jsonl cannot be used: No such file or directory (check the path)"),
+        (["replay", "folder"], "folder cannot be used: Is a directory (it is a folder, so name a file)"),
+        (["assets", "--out", "file"], "file cannot be used: File exists (it is a file, so name a folder)"),
+        (
+            ["assets", "--out", "file/below"],
+            "file/below cannot be used: Not a directory (it is a file, so name a folder)",
+        ),
+        (
+            ["simulate", "--openmetrics", "none/out"],
+            "none/out cannot be used: No such file or directory (check the path)",
+        ),
+    ],
+)
+def test_a_wrong_path_is_a_sentence_with_advice(words: list[str], said: str, tmp_path: Path) -> None:
+    """No number of an error, and no error class."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    found = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert found.returncode in {1, 2}
+    assert found.stderr == f"chatvitals {words[0]}: {said}\n"
+
+
+def test_a_log_of_a_windows_program_is_read(tmp_path: Path) -> None:
+    """It begins with a byte order mark, and its lines end with carriage returns."""
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b'\xef\xbb\xbf{"received": 1795392000, "body": "{}"}\r\n{"received": 1795392001, "body": "{}"}\r\n')
+    found = run("replay", str(log))
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "2 read, 0 skipped" in found.stdout
