@@ -24,7 +24,7 @@ COOKBOOK = ROOT / "examples/README.md"
 CONTRACT = ROOT / "src/chatvitals/conversations/README.md"
 TESTS = ROOT / "tests/README.md"
 BENCHMARKS = {
-    "sockets": ("--rounds", "2", "--seconds", "8"),
+    "sockets": ("--rounds", "4", "--seconds", "8"),
     "scrapes": ("--numbers", "10"),
     "start": (),
 }

@@ -34,16 +34,16 @@ if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Cell
 
 
-def test_65_the_thread_gives_way_after_half_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_65_the_thread_gives_way_after_a_quarter_of_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before, and for longer than no time at all."""
     now, slept = [0.0], list[float]()
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(time, "sleep", slept.append)
     pace = pacing.Pace()
-    now[0] = 0.0004
+    now[0] = 0.0002
     pace.give_way()
     assert slept == []
-    now[0] = 0.0005
+    now[0] = 0.00025
     pace.give_way()
     pace.give_way()
     assert len(slept) == 1

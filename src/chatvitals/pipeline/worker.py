@@ -245,8 +245,7 @@ class Pipeline:
                 self._answered = asked
                 self._served.notify_all()
             pause = 0.0 if done else min(_LONGEST_PAUSE, 2 * pause or 0.1)
-            if pause:
-                self._rest(pause)
+            self._rest(pause)
         with self._guard("pipeline"):
             self.drain()
         self._store.close()
@@ -267,6 +266,7 @@ class Pipeline:
                 size += event_count(event)
                 batch.append(event)
             self._size -= size
+        pacing.hurry(self._size > _MOST_EVENTS)
         read, later = decode(batch, _MOST_EVENTS)
         self._put_back(later)
         return read, len(batch) - len(later)

@@ -12,30 +12,35 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MOST_AT_ONCE = 0.0005  # seconds of own work
+_MOST_AT_ONCE = 0.00025  # seconds of own work
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
-_UNDISTURBED = 0.0002  # seconds; a pause that took longer shows that another thread was at work
+_UNDISTURBED = 0.00014  # seconds; a pause that took longer shows that another thread was at work
 _LONGEST = 0.002  # seconds of pauses in a row, so that a busy bot does not keep this thread from its work
 
 
 class Pace:
-    """A timer of a thread's own work. It sleeps for a moment after each half millisecond of work.
+    """A timer of a thread's own work. It sleeps for a moment after each quarter of a millisecond of work.
 
     A request releases the interpreter lock several times, at each read and write of its socket. So while other threads
     are at work, this one sleeps on, and a request waits for it once instead of several times.
     """
 
-    __slots__ = ("_since",)
+    __slots__ = ("_longest", "_since")
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
+        self._longest = _LONGEST
+
+    def hurry(self, urgent: bool) -> None:  # noqa: FBT001 - it is the only argument
+        """Sleep only once at a time if `urgent`."""
+        self._longest = 0.0 if urgent else _LONGEST
 
     def give_way(self) -> None:
-        """Sleep for a moment if the last pause was half a millisecond ago. Call it between two pieces of work."""
+        """Sleep for a moment if the last pause was a while ago. Call it between two pieces of work."""
         now = time.perf_counter()
         if now - self._since < _MOST_AT_ONCE:
             return
-        latest = now + _LONGEST
+        latest = now + self._longest
         while True:
             before = now
             time.sleep(_PAUSE)
@@ -75,6 +80,12 @@ def give_way() -> None:
     pace = _thread.pace
     if pace is not None:
         pace.give_way()
+
+
+def hurry(urgent: bool) -> None:  # noqa: FBT001 - it is the only argument
+    """Let the current thread sleep only once at a time, while more work waits than it has time for."""
+    if _thread.pace is not None:
+        _thread.pace.hurry(urgent)
 
 
 def steps(items: Iterable[T], each: int = 4) -> Iterable[T]:

@@ -40,8 +40,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Time]:
 
 
 def test_short_work_needs_no_pause(time: _Time) -> None:
-    """Before half a millisecond of work, nothing sleeps."""
-    time.now += 0.0004
+    """Before a quarter of a millisecond of work, nothing sleeps."""
+    time.now += 0.0002
     pacing.give_way()
     assert time.sleeps == 0
 
@@ -69,6 +69,20 @@ def test_a_busy_bot_does_not_keep_the_thread_from_its_work(time: _Time) -> None:
     assert time.sleeps == 3
 
 
+def test_a_thread_with_much_work_sleeps_only_once_at_a_time(time: _Time) -> None:
+    """While a whole batch waits behind this one, the thread does not sleep on."""
+    pacing.hurry(True)
+    time.now += 0.0006
+    time.late = [0.0003]
+    pacing.give_way()
+    assert time.sleeps == 1
+    pacing.hurry(False)
+    time.now += 0.0006
+    time.late = [0.0003]
+    pacing.give_way()
+    assert time.sleeps == 3
+
+
 def test_the_work_begins_anew_after_a_pause(time: _Time) -> None:
     """The time of the pause does not count as work."""
     time.now += 0.0006
@@ -83,7 +97,7 @@ def test_a_loop_looks_at_the_clock_after_every_few_items(time: _Time) -> None:
     seen = []
     for item in pacing.steps(range(10), 4):
         seen.append((item, time.sleeps))
-        time.now += 0.0002
+        time.now += 0.0001
     assert [item for item, _ in seen] == list(range(10))
     assert [sleeps for _, sleeps in seen] == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
 
