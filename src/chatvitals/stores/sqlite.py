@@ -261,6 +261,7 @@ class SQLiteStore:
             connection.close()  # the file was removed or replaced, and the new file counts
         if self._mode == "rwc":
             self._create()
+        statements.refuse_one_byte(self.path)
         connection = sqlite3.connect(
             f"file:{quote(str(self.path))}?mode={self._mode}",
             timeout=_BUSY_SECONDS,

@@ -84,6 +84,19 @@ class Connection(sqlite3.Connection):
             self.close()
 
 
+def refuse_one_byte(path: Path) -> None:
+    """Refuse a file of a single byte. SQLite takes it for an empty database, and would write over it.
+
+    Raises:
+        StoreMistakeError: the file has one byte.
+
+    """
+    if path.is_file() and path.stat().st_size == 1:
+        raise StoreMistakeError(
+            f"the file {path.name} is not a database and stays untouched: set `store` to another file for chatvitals"
+        )
+
+
 def version_of(connection: sqlite3.Connection, name: str) -> int:
     """Return the format of an open file, or 0 for an empty file. Nothing is written.
 

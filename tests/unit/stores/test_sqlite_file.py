@@ -120,6 +120,20 @@ def test_73_a_database_of_another_application_is_refused_untouched(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("content", [b"x", b"xy", b"hello, I am a note", b"{}" * 300])
+def test_73_a_file_that_is_no_database_is_refused_untouched(tmp_path: Path, content: bytes) -> None:
+    """SQLite alone would take a file of one byte for an empty database."""
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    for create in (True, False):
+        store = SQLiteStore(path, create=create)
+        with pytest.raises(StoreUnavailableError):
+            store.cells()
+        store.close()
+    assert path.read_bytes() == content
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_73_a_file_that_another_worker_is_creating_is_no_other_applications(tmp_path: Path) -> None:
     """Version and application id are read as of one time, though the other commits between the two reads."""
     reader, writer = (sqlite3.connect(tmp_path / "new.db", isolation_level=None) for _ in range(2))
