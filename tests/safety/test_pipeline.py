@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
@@ -17,6 +17,7 @@ from chatvitals.metrics import catalogue
 from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
+from chatvitals.stores.base import StoreUnavailableError
 from chatvitals.stores.memory import MemoryStore
 from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.testing import FakeClock
@@ -116,6 +117,30 @@ def test_memory_is_bounded_while_the_store_is_away(tmp_path: Path) -> None:
             assert not world.pipeline.drain()
         assert world.pipeline.waiting <= 10
         assert len(world.pipeline._queue) <= 10
+
+
+def test_the_queue_keeps_its_bound_where_events_come_during_a_failed_attempt() -> None:
+    """The oldest are dropped and counted, whether they waited or were under way."""
+    store = MemoryStore()
+    world = World(store, queue_size=4)
+    world.pipeline.hasher()
+    for index in range(4):
+        world.pipeline.put(message(index, "audio"))
+    with_lock = store.transaction
+
+    def away() -> Never:
+        for index in range(3):
+            world.pipeline.put(message(10 + index))
+        raise StoreUnavailableError("away")
+
+    store.transaction = away  # type: ignore[method-assign]
+    assert not world.pipeline.drain()
+    assert world.pipeline.waiting == len(world.pipeline._queue) == 4
+    store.transaction = with_lock  # type: ignore[method-assign]
+    assert world.pipeline.drain()
+    world.at(0)
+    assert (world.count(RECEIVED, "audio"), world.count(RECEIVED)) == (1, 4)
+    assert world.count(DROPPED, "queue_full") == 3
 
 
 # The store in trouble

@@ -10,6 +10,8 @@ from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.runtime import pacing
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from chatvitals.pipeline.queue_items import Queued
     from chatvitals.pipeline.self_metrics import SelfMetrics
 
@@ -30,6 +32,17 @@ class DroppedEvents:
         self._lock = threading.RLock()
         self._unread: list[RawWebhook] = []
         self._size = 0
+
+    def make_room(self, queue: deque[Queued], size: int, most: int) -> int:
+        """Drop the oldest items of a queue with `size` events, so that at most `most` stay. Return how many stay.
+
+        A single item stays, however large it is. The caller holds the queue's lock.
+        """
+        while size > most and len(queue) > 1:
+            oldest = queue.popleft()
+            size -= event_count(oldest)
+            self.add(oldest)
+        return size
 
     def add(self, event: Queued) -> None:
         """Record a dropped event. Nothing is verified or decoded."""

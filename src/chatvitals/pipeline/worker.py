@@ -96,8 +96,7 @@ class Pipeline:
         self._served = threading.Condition(self._lock)
         self._lost = LostAnswers(self.own)
         self._known = KnownContacts()
-        self._asked = 0  # number of requests to settle everything
-        self._answered = 0  # number of these requests that have been served
+        self._asked = self._answered = 0  # number of requests to settle everything, and of those that have been served
         self._thread: threading.Thread | None = None
 
     def before_fork(self) -> None:
@@ -118,10 +117,8 @@ class Pipeline:
         with self._lock:
             self._queue.append(event)
             self._size += size
-            while self._size > self.capacity and len(self._queue) > 1:
-                oldest = self._queue.popleft()
-                self._size -= event_count(oldest)
-                self._dropped.add(oldest)
+            if self._size > self.capacity:
+                self._size = self._dropped.make_room(self._queue, self._size, self.capacity)
         if self._background:
             if self._thread is None:
                 self._start()
@@ -288,9 +285,9 @@ class Pipeline:
         try:
             self._commit(batch)
         except StoreUnavailableError as error:
-            self._down(error)
             if not isinstance(error, UncertainError):
                 self._put_back(batch)
+            self._down(error)
             return False
         except Exception as error:  # noqa: BLE001 - one bad event must not block the others
             if not self._one_by_one([part for event in batch for part in split(event, 1)]):
@@ -398,3 +395,6 @@ class Pipeline:
     def _down(self, error: StoreUnavailableError) -> None:
         self.store_up = False
         self._guard.report("store", message=str(error))
+        with self._lock:  # events have come during the attempt
+            self._size = self._dropped.make_room(self._queue, self._size, self.capacity)
+        self._dropped.count()
