@@ -38,12 +38,13 @@ def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
         (signals.task_postrun, receivers.end),
         (signals.worker_process_shutdown, receivers.shut_down),
     )
+    uid = f"{KEY}-{id(receivers)}"  # Celery 5.4 takes the same method of two objects for one receiver
     for signal, receiver in connected:
-        signal.connect(receiver, weak=False)
+        signal.connect(receiver, weak=False, dispatch_uid=uid)
 
     def undo() -> None:
         for signal, receiver in connected:
-            signal.disconnect(receiver)
+            signal.disconnect(receiver, dispatch_uid=uid)
 
     receivers.carrier.undo_on_close(undo)
     return undo
