@@ -24,7 +24,7 @@ _MOST_LINES = 10_000
 
 def differences(scenario: Mapping[str, Any], exposition: str) -> list[str]:
     """Return the differences between the exposition and the scenario's expectations, one sentence each."""
-    samples: _Samples = [sample for line in exposition.splitlines() for sample in _samples(line)]
+    samples: _Samples = [sample for line in exposition.split("\n") for sample in _samples(line)]
     found = []
     for selector, expected in scenario.get("expect", {}).items():
         if selector == "absent":
