@@ -8,14 +8,17 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 import chatvitals
+from chatvitals.conversations.intake import apply_event
 from chatvitals.events import Message
 from chatvitals.exporters import prometheus
+from chatvitals.pipeline import contact_batch
 from chatvitals.pipeline.store_advice import StoreAdvice
 from chatvitals.runtime import pacing, workers
 from chatvitals.runtime.error_guard import ErrorGuard
@@ -113,11 +116,19 @@ def test_65_each_part_of_a_batch_gives_way(monkeypatch: pytest.MonkeyPatch) -> N
     vitals = Vitals(Settings.load({"store": "memory:", "hooks": False}, {}), clock=clock, background=False)
     calls: list[int] = []
     monkeypatch.setattr(pacing.Pace, "give_way", lambda _: calls.append(1))
+    reduced: list[int] = []
+
+    def counted(*arguments: Any) -> None:
+        reduced.append(len(calls))
+        apply_event(*arguments)
+
+    monkeypatch.setattr(contact_batch, "apply_event", counted)
     for index in range(160):
         vitals._emit(Message(phone_number_id="1", wa_id=str(index), received=clock(), id=str(index), type="text"))
     with pacing.paced():
         vitals._pipeline.drain()
     assert len(calls) >= 3 * 160 // 4 + 4 * 160 // 16
+    assert max(Counter(reduced).values()) <= 4
 
 
 def test_66_without_a_secret_the_start_says_so(
