@@ -143,11 +143,15 @@ class WhatsApp(httpx.AsyncBaseTransport):
         """Wait until all webhooks have been delivered, statuses of replies included."""
         self.run(self._stand_in.finish())
 
-    def waited(self, seconds: float) -> None:
-        """Check the sum of the response times. A message is a moment on its way, and so is the answer to a send."""
+    def waited(self, seconds: float, each: float = 0.15) -> None:
+        """Check the sum of the response times. A message is a moment on its way, and so is the answer to a send.
+
+        `each` is the largest difference from what the customers saw, in seconds a message.
+        """
         waits = [wait for diary in self.diaries.values() for wait in diary.waits]
         least = [wait for diary in self.diaries.values() for wait in diary.least]
-        assert sum(least) - 0.1 <= seconds <= sum(waits) + 0.15 * len(waits)
+        assert seconds >= sum(least) - 0.1
+        assert abs(seconds - sum(waits)) <= each * len(waits)
 
     @property
     def posts(self) -> int:

@@ -96,7 +96,7 @@ def test_what_waits_is_committed_when_a_server_ends(
     with served(command("uvicorn", port), port, environ, tmp_path / "log") as process:
         whatsapp.run(whatsapp.day(range(20), turns=1, at_once=20))
         process.terminate()
-        process.wait(60)
+        process.wait(10)
     with served(command("uvicorn", port), port, environ, tmp_path / "log"):
         time.sleep(SETTLE_SECONDS)
         after = scrape(whatsapp.urls[0])
