@@ -49,8 +49,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def environment(graph_port: int, store: str) -> dict[str, str]:
+def environment(graph_port: int, store: str, folder: Path) -> dict[str, str]:
     return {
+        "BOT_TIMES": str(folder / "times"),
         "GRAPH_URL": f"http://127.0.0.1:{graph_port}",
         "CHATVITALS_STORE": store,
         "CHATVITALS_SETTLE_AFTER": f"{SETTLE_SECONDS:g}",
@@ -65,7 +66,7 @@ def test_workers_count_everything_once(
 ) -> None:
     """Messages and answers of one customer go through different processes, forked or spawned. Numbers are exact."""
     whatsapp, port = WhatsApp(), services.free_port()
-    environ = environment(serve(whatsapp.app), store)
+    environ = environment(serve(whatsapp.app), store, tmp_path)
     whatsapp.urls = [f"http://127.0.0.1:{port}"]
     with served(command(server, port), port, environ, tmp_path / "log"):
         scrape(whatsapp.urls[0])  # a worker answers: the port is open before, and customers would queue
@@ -81,7 +82,7 @@ def test_workers_count_everything_once(
     assert last("turns_total", outcome="answered") == 80
     assert last("sends_total", result="accepted") == 80
     assert last("internal_errors_total") == last("events_dropped_total") == 0
-    whatsapp.waited(last("response_seconds_sum"))
+    whatsapp.waited(last("response_seconds_sum"), tmp_path / "times")
     conserved(last)
     assert all(other.shared() == last.shared() for other in seen), "workers tell different numbers"
 
@@ -91,7 +92,7 @@ def test_what_waits_is_committed_when_a_server_ends(
 ) -> None:
     """SIGTERM right after the last answer loses nothing, in no worker."""
     whatsapp, port = WhatsApp(), services.free_port()
-    environ = environment(serve(whatsapp.app), store)
+    environ = environment(serve(whatsapp.app), store, tmp_path)
     whatsapp.urls = [f"http://127.0.0.1:{port}"]
     with served(command("uvicorn", port), port, environ, tmp_path / "log") as process:
         whatsapp.run(whatsapp.day(range(20), turns=1, at_once=20))
@@ -109,7 +110,7 @@ def test_kill_9_of_workers_breaks_no_law(store: str, serve: Callable[[ASGIApp], 
     On Redis the four workers are those of two hosts: two servers that share nothing but the store.
     """
     whatsapp, ports = WhatsApp(), [services.free_port() for _ in range(1 if store.startswith("sqlite") else 2)]
-    environ = environment(serve(whatsapp.app), store)
+    environ = environment(serve(whatsapp.app), store, tmp_path)
     whatsapp.urls = [f"http://127.0.0.1:{port}" for port in ports]
     whatsapp.patience = 1.5  # the worker that was to answer may be gone
     kills: list[tuple[int, float]] = []
