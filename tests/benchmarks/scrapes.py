@@ -8,7 +8,6 @@ process had the core counts only for the part that the bot itself computed.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gzip
 import os
 import statistics
@@ -102,12 +101,12 @@ def stall(url: str, numbers: int, scrapes: int, rate: float) -> Stall:
     with sockets.served(url, 0, "tests.benchmarks.heartbeat_bot:app", {NUMBERS: str(numbers)}) as (port, _):
         looks = _Looks(f"http://127.0.0.1:{port}", scrapes)
         requests = sockets._requests(0, int(rate * 1.5), numbers)
-        asyncio.run(socket_load.run(port, requests, rate, 0))  # warm
+        socket_load.run(port, requests, rate, 0)  # warm
         looks.start()
         turn = 0
         while looks.is_alive():
             turn += 1
-            asyncio.run(socket_load.run(port, sockets._requests(turn * 10_000, int(rate * 2), numbers), rate, turn))
+            socket_load.run(port, sockets._requests(turn * 10_000, int(rate * 2), numbers), rate, turn)
     looks.join()
     if looks.error is not None:
         raise looks.error

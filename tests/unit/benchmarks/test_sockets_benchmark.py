@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def figures(milliseconds: float, cpu: float) -> Figures:
-    return Figures(dict.fromkeys(("p50", "p90", "p99", "p99.9", "max"), milliseconds / 1000), cpu)
+    return Figures(dict.fromkeys(("p50", "p90", "p99", "p99.9", "max"), milliseconds / 1000), cpu, 0.0004)
 
 
 def test_a_subject_is_compared_with_the_bare_bot_of_its_round() -> None:
@@ -23,7 +23,7 @@ def test_a_subject_is_compared_with_the_bare_bot_of_its_round() -> None:
         "SQLite": [figures(1.1, 2e-4), figures(11, 2e-4), figures(2.2, 2e-4)],
     }
     line = sockets.markdown(found, verdict=True).splitlines()[-1]
-    assert line == "| SQLite | 1.10 x | 1.10 x | 1.10 x | 1.10 x | 1.10 x | +100 µs | met |"
+    assert line == "| SQLite | 1.10 x | 1.10 x | 1.10 x | 1.10 x | 1.10 x | +100 µs | 0.4 ms | met |"
 
 
 def test_a_missed_budget_is_named() -> None:
@@ -31,6 +31,15 @@ def test_a_missed_budget_is_named() -> None:
     found = {"bare": [figures(1, 0)], "memory": [figures(1.2, 0)]}
     assert "budget not met: p99 above 1.15" in sockets.markdown(found, verdict=True)
     assert "no verdict" in sockets.markdown(found, verdict=False)
+
+
+def test_cpu_is_compared_with_what_the_exporter_adds() -> None:
+    """A store that adds more than its share is named with the share."""
+    found = {"bare": [figures(1, 1e-4)], "exporter": [figures(1, 2e-4)]}
+    found |= {"SQLite": [figures(1, 2e-4)], "memory": [figures(1, 1.9e-4)]}
+    sqlite, memory = sockets.markdown(found, verdict=True).splitlines()[-2:]
+    assert sqlite.endswith("| met |")
+    assert memory.endswith("| budget not met: CPU 0.90 x the exporter's, above 0.8 |")
 
 
 def test_one_core_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
