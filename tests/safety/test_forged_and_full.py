@@ -355,5 +355,5 @@ def test_67_a_value_of_a_commit_that_failed_takes_no_place() -> None:
 def _worker(url: str) -> Vitals:
     settings = Settings.load({"store": url, "hooks": False, "label_cap": 50, "app_secret": None}, {})
     worker = Vitals(settings, clock=lambda: NOW, background=False)
-    worker._pipeline._labels._most_numbers = 50  # as with signed webhooks
+    worker._pipeline._committer._labels._most_numbers = 50  # as with signed webhooks
     return worker

@@ -6,6 +6,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from chatvitals.runtime.interval import Interval
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _LEASE = "expose"
 _SECONDS = 15.0
-_RENEW_EVERY = 5.0
+_RENEWAL_SECONDS = 5.0
 _SCRAPED_WITHIN = 300.0  # a host that is not scraped must not lead, because the numbers would be lost
 
 
@@ -37,7 +38,7 @@ class LeaderElection:
         self._holder = holder or socket.gethostname()
         self._leads = False
         self._asked = -_SCRAPED_WITHIN
-        self._renewed = 0.0
+        self._renewal = Interval(_RENEWAL_SECONDS)
 
     def ask(self) -> bool:
         """Return on a scrape whether this host leads. While the store is away, the last answer stays."""
@@ -49,10 +50,10 @@ class LeaderElection:
     def renew(self) -> None:
         """Renew the lease while scrapes come."""
         now = self._clock()
-        if self._leads and now - self._renewed >= _RENEW_EVERY and now - self._asked < _SCRAPED_WITHIN:
+        if self._leads and self._renewal.is_over(now) and now - self._asked < _SCRAPED_WITHIN:
             self._renew(now)
 
     def _renew(self, now: float) -> None:
         with suppress(StoreUnavailableError):
             self._leads = self._store.lease(_LEASE, self._holder, _SECONDS, now)
-            self._renewed = now
+            self._renewal.start(now)

@@ -12,6 +12,7 @@ import msgspec
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Cell, Exemplar
 from chatvitals.runtime import spans
+from chatvitals.runtime.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Changes, Transaction
 
 DOCUMENT: Final = "exemplars"
-_WRITE_EVERY: Final = 10.0  # seconds
+_SECONDS: Final = 10.0
 _MOST_KEPT: Final = 1000  # about 120 bytes each; of a number there are at most 53, one for each bucket of four families
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -42,7 +43,7 @@ class ExemplarLog:
 
     def __init__(self) -> None:
         self._waiting: dict[Cell, Exemplar] = {}
-        self._written: float | None = None
+        self._interval = Interval(_SECONDS)
         self._in_flight: float | None = None
 
     def write(self, transaction: Transaction, measures: Measurements, changes: Changes, now: float) -> None:
@@ -58,7 +59,7 @@ class ExemplarLog:
         if measures.exemplars:
             self._waiting = _latest((*self._waiting.items(), *measures.exemplars.items()))
         self._in_flight = None
-        if not self._waiting or (self._written is not None and 0.0 <= now - self._written < _WRITE_EVERY):
+        if not self._waiting or not self._interval.is_over(now):
             return
         self._in_flight = now
         try:
@@ -74,7 +75,8 @@ class ExemplarLog:
             known = {f"chatvitals.{name}": value for name, value in turn.labels.items()}
             spans.record_turn(turn.trace, turn.reply, turn.start, turn.end, known)
         if self._in_flight is not None:
-            self._written, self._in_flight = self._in_flight, None
+            self._interval.start(self._in_flight)
+            self._in_flight = None
             self._waiting = {}
 
 

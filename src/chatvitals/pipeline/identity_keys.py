@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from chatvitals.conversations.identity import Hasher
+from chatvitals.runtime.interval import Interval
 from chatvitals.stores.base import Changes, ConflictError, StoreMistakeError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ KEPT_DAYS: Final = 90
 
 _KEY_BYTES: Final = 32
 _DAY: Final = 86_400.0
-_EVERY: Final = 6 * 3600.0
+_SECONDS: Final = 6 * 3600.0
 
 
 class KeyMove(msgspec.Struct, gc=False, array_like=True):
@@ -134,14 +135,14 @@ class MovedKey:
         self._store = store
         self._advice = advice
         self._clock = clock
-        self._looked: float | None = None
+        self._interval = Interval(_SECONDS)
 
     def __call__(self) -> None:
         """Look four times a day."""
         now = self._clock()
-        if self._looked is not None and 0 <= now - self._looked < _EVERY:
+        if not self._interval.is_over(now):
             return
-        self._looked = now
+        self._interval.start(now)
         try:
             record_move(self._settings, self._store, now)
             if not self._settings.identity_key:
@@ -149,7 +150,7 @@ class MovedKey:
         except ConflictError:
             return  # another worker has done it
         except StoreUnavailableError:
-            self._looked = None
+            self._interval.end()
 
     def _warn(self, move: KeyMove | None) -> None:
         if move is not None and not move.deleted:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from chatvitals.runtime.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.stores.base import Store
 
-_EVERY = 300.0
+_SECONDS: Final = 300.0
 
 
 class StoreAdvice:
@@ -28,14 +30,14 @@ class StoreAdvice:
         self._store = store
         self._guard = guard
         self._clock = clock
-        self._asked: float | None = None
+        self._interval = Interval(_SECONDS)
 
     def __call__(self) -> None:
         """Ask every five minutes."""
         now = self._clock()
-        if self._asked is not None and now - self._asked < _EVERY:
+        if not self._interval.is_over(now):
             return
-        self._asked = now
+        self._interval.start(now)
         advice = self._store.advice()
         if advice:
             self._guard.report("store", message=advice)

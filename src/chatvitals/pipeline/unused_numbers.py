@@ -12,6 +12,7 @@ import msgspec
 
 from chatvitals.metrics import cardinality, catalogue
 from chatvitals.quality import state
+from chatvitals.runtime.interval import Interval
 from chatvitals.stores.base import Changes, ConflictError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _DAY: Final = 86_400.0
 _UNUSED_DAYS: Final = 10  # a silent contact is forgotten after eight
-_EVERY: Final = 6 * 3600.0
+_SECONDS: Final = 6 * 3600.0
 
 
 class UnusedNumbers:
@@ -40,14 +41,14 @@ class UnusedNumbers:
         self._settings = settings
         self._store = store
         self._clock = clock
-        self._looked: float | None = None
+        self._interval = Interval(_SECONDS)
 
     def __call__(self) -> None:
         """Look four times a day."""
         now = self._clock()
-        if self._settings.app_secret or (self._looked is not None and 0 <= now - self._looked < _EVERY):
+        if self._settings.app_secret or not self._interval.is_over(now):
             return
-        self._looked = now
+        self._interval.start(now)
         try:
             delete_unused(self._store, self._settings.phone_number_id, now)
         except (StoreUnavailableError, ConflictError):

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
-from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
-from chatvitals.conversations.state import Rules
-from chatvitals.metrics import cardinality
-from chatvitals.metrics.cardinality import CardinalityLimiter
-from chatvitals.metrics.measurements import Measurements
-from chatvitals.pipeline.contact_batch import DUE_GRAIN, ContactBatch
+from chatvitals.pipeline.batch_committer import BatchCommitter
 from chatvitals.pipeline.dropped import DroppedEvents
-from chatvitals.pipeline.exemplars import ExemplarLog
-from chatvitals.pipeline.identity_keys import first_hasher
-from chatvitals.pipeline.known_contacts import KnownContacts
-from chatvitals.pipeline.lost_answers import LostAnswers
-from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch, learn_known
 from chatvitals.pipeline.queue_items import Decoded, Queued, decode, event_count, split
 from chatvitals.pipeline.raw_webhook import RawWebhook
-from chatvitals.pipeline.self_metrics import SelfMetrics
-from chatvitals.pipeline.sorting import sort
 from chatvitals.runtime import fork_hooks, pacing
-from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
-from chatvitals.stores.birth import record_birth
+from chatvitals.runtime.interval import Interval
+from chatvitals.stores.base import StoreUnavailableError, UncertainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +24,8 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
 
 _LINGER = 0.1  # seconds in which a batch collects events, so that one commit serves many
-_SWEEP_EVERY = 1.0
-_MOST_EVENTS = _MOST_DUE = 500
-_MOST_SWEEPS = 20  # per scrape or round; the rest comes with the next
-_ATTEMPTS = 8
-_CONFLICT_PAUSE = 0.002
+_ROUND_SECONDS = 1.0
+_MOST_EVENTS = 500
 _LONGEST_PAUSE = 5.0
 
 
@@ -58,25 +41,13 @@ class Pipeline:
         *,
         background: bool = True,
     ) -> None:
-        self.rules = Rules(
-            settings.settle_after,
-            settings.unanswered_after,
-            settings.overdue_after,
-            None if settings.in_hours is None else settings.in_hours.contains,
-        )
         self.capacity = settings.queue_size
         self.store_up = False
-        self._settings = settings
         self._store = store
         self._guard = guard
         self.clock = clock
         self._background = background
-        self._labels = CardinalityLimiter(
-            settings.label_cap, numbers=settings.phone_number_id, signed=bool(settings.app_secret)
-        )
-        self._hasher: Hasher | None = None
-        self._named = NamedNumbers()
-        self._exemplars = ExemplarLog()
+        self._committer = BatchCommitter(settings, store, guard, clock)
         self._inline = False  # whether no thread can be started, so that `put` commits
         self.periodic_tasks: list[Callable[[], None]] = []  # run in each round of the thread, about once a second
         self._closing = False
@@ -85,7 +56,7 @@ class Pipeline:
 
     def _reset(self) -> None:
         """Start with an empty queue and no thread, at first and in a forked child. The parent keeps its events."""
-        self.own = SelfMetrics(self._guard, self._labels)
+        self.own, self._lost = self._committer.own, self._committer.lost
         self._queue: deque[Queued] = deque()
         self._size = 0
         self._dropped = DroppedEvents(self.own)
@@ -94,8 +65,6 @@ class Pipeline:
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
         self._served = threading.Condition(self._lock)
-        self._lost = LostAnswers(self.own)
-        self._known = KnownContacts()
         self._asked = self._answered = 0  # number of requests to settle everything, and of those that have been served
         self._thread: threading.Thread | None = None
 
@@ -108,7 +77,7 @@ class Pipeline:
     def after_fork_in_child(self) -> None:
         """Reset in the forked child. Queue, counts and thread belong to the parent, and a lock may stay held."""
         self._guard.reset()
-        self._labels.drain_overflow()
+        self._committer.reset()
         self._reset()
 
     def put(self, event: Queued) -> None:
@@ -158,11 +127,8 @@ class Pipeline:
             if not self._ask_again():
                 return False
             try:
-                for _ in range(_MOST_SWEEPS):
-                    if self._commit([], most_due=_MOST_DUE) < _MOST_DUE:
-                        break
-                if exact:
-                    self._commit([], most_due=_MOST_DUE * _MOST_SWEEPS, ahead=DUE_GRAIN)
+                self._committer.commit_due(self._known_until, exact=exact)
+                self.store_up = True
             except StoreUnavailableError as error:
                 self._down(error)
                 return False
@@ -221,9 +187,10 @@ class Pipeline:
 
     def _run(self) -> None:
         pacing.begin()
-        pause = last_sweep = 0.0
+        pause = 0.0
+        sweep = Interval(_ROUND_SECONDS)
         while not self._closing:
-            self._wake.wait(_SWEEP_EVERY)
+            self._wake.wait(_ROUND_SECONDS)
             if self._asked == self._answered and not self._closing:
                 time.sleep(_LINGER)
             self._wake.clear()
@@ -235,8 +202,8 @@ class Pipeline:
             with self._guard("pipeline"):
                 done = self.drain()
                 exact = asked != self._answered
-                if done and (exact or time.monotonic() - last_sweep >= _SWEEP_EVERY):
-                    last_sweep = time.monotonic()
+                if done and (exact or sweep.is_over(time.monotonic())):
+                    sweep.start(time.monotonic())
                     done = self.sweep(exact=exact)
             with self._served:
                 self._answered = asked
@@ -321,62 +288,14 @@ class Pipeline:
         with self._lock:
             return min(now, getattr(self._next or next(iter(self._queue), None), "received", now))
 
-    def _commit(self, batch: list[Decoded], *, most_due: int = 0, ahead: float = 0.0) -> int:
-        """Reduce and commit in one transaction. Return the number of contacts that were due."""
-        for attempt in range(_ATTEMPTS):
-            with suppress(ConflictError):
-                return self._attempt(batch, most_due, ahead)
-            time.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only to separate the workers in time
-        raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
-
-    def _attempt(self, batch: list[Decoded], most_due: int, ahead: float) -> int:
-        began = time.perf_counter()
-        hasher = self.hasher()
-        measures = Measurements()
-        business = QualityBatch(self._named, measures)
-        own = self.own.drain()
-        measures.merge(own.increments)
+    def _commit(self, batch: list[Decoded]) -> None:
         try:
-            with self._store.transaction() as transaction:
-                self._labels.begin(partial(transaction.document, cardinality.DOCUMENT), self.clock())
-                now = self.clock()
-                events = sort(batch, business, self._labels, measures, now)
-                reduction = ContactBatch(transaction, self.rules, hasher, self._labels, measures, self._known)
-                if not events:  # one contact that raises an error must not hold up a sweep
-                    reduction.on_error = partial(self._guard.report, "reducer")
-                reduction.apply(events)
-                due = reduction.settle(now + ahead, most_due) if most_due else 0
-                changes = reduction.changes(self._known_until(now))
-                business.fold(transaction, changes, self._labels.limit, hasher)
-                pacing.give_way()
-                self._labels.limit_series(measures)
-                labels = self._labels.document()
-                if labels is not None:
-                    changes.documents[cardinality.DOCUMENT] = labels
-                self._exemplars.write(transaction, measures, changes, now)
-                if changes.states or changes.removed or changes.increments or changes.documents:
-                    transaction.commit(changes)
-            business.committed()
-            reduction.committed(now)
-            self._labels.committed()
-            self._exemplars.committed(measures)
-        except UncertainError as error:
-            self._lost.add(error, batch, own)
+            self._committer.commit(batch, self._known_until)
+        except UncertainError:  # its events stay with this process until the store shows their result
             with self._lock:
                 self._size += sum(map(event_count, batch))
             raise
-        except BaseException:
-            self.own.give_back(own)
-            raise
-        finally:
-            self.own.landed()
-            self._labels.undone()
-        if self._labels.wants_to_learn:
-            self._labels.learn(self._store.cells())
         self.store_up = True
-        if batch or due:
-            self.own.committed_within(time.perf_counter() - began)
-        return due
 
     def hasher(self) -> Hasher:
         """Return the hasher of ids.
@@ -385,12 +304,7 @@ class Pipeline:
             StoreUnavailableError: its secret is in the store, which has not been reached yet.
 
         """
-        if self._hasher is None:
-            hasher = first_hasher(self._settings, self._store)
-            record_birth(self._store, self.clock())
-            learn_known(self._store, self._labels, self._named)
-            self._hasher = hasher
-        return self._hasher
+        return self._committer.hasher()
 
     def _down(self, error: StoreUnavailableError) -> None:
         self.store_up = False

@@ -69,6 +69,16 @@ def test_who_is_no_longer_scraped_gives_up(store: Store, clock: FakeClock) -> No
     assert second.ask()
 
 
+def test_a_leader_whose_clock_is_set_back_goes_on_renewing(store: Store, clock: FakeClock) -> None:
+    """Other pods keep the right time, and would take the lease otherwise."""
+    first = LeaderElection(store, clock, "pod-1")
+    assert first.ask()
+    right = clock.now
+    clock.now -= 3600.0
+    first.renew()
+    assert store.lease("expose", "pod-2", 15.0, right - 3599.0) is False
+
+
 def test_workers_of_one_pod_lead_together(store: Store, clock: FakeClock) -> None:
     """Whichever of them answers the scrape, the pod's target shows the same."""
     assert LeaderElection(store, clock, "pod-1").ask()

@@ -272,16 +272,35 @@ def test_74_a_worker_records_the_move_and_warns_without_the_key(caplog: pytest.L
 
 
 def test_74_a_periodic_look_survives_a_store_that_is_away() -> None:
-    """It is made again later."""
+    """It is made again in the next round, and after that only six hours later."""
 
     class Away(MemoryStore):
-        """A store that is away."""
+        """A store that is away at first."""
+
+        away = True
+        looks = 0
 
         def document(self, name: str) -> bytes | None:
-            raise StoreUnavailableError(name)
+            self.looks += 1
+            if self.away:
+                raise StoreUnavailableError(name)
+            return super().document(name)
 
     for each in (OUTSIDE, INSIDE):
-        MovedKey(each, Away(), Advice(), FakeClock(EPOCH))()
+        store, clock = Away(), FakeClock(EPOCH)
+        task = MovedKey(each, store, Advice(), clock)
+        task()
+        assert store.looks == 1
+        store.away = False
+        clock.advance(1.0)
+        task()
+        assert store.looks == 2
+        clock.advance(6 * 3600.0 - 1.0)
+        task()
+        assert store.looks == 2
+        clock.advance(1.0)
+        task()
+        assert store.looks == 3
 
 
 @pytest.mark.parametrize("store_url", ["sqlite", "redis"], indirect=True)

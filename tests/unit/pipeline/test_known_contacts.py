@@ -49,10 +49,10 @@ def test_a_contact_for_whom_nothing_waits_is_not_kept() -> None:
     """A silent contact takes no memory but that of its row."""
     world = World()
     world.hears(0, "m1")
-    assert world.pipeline._known._recent
+    assert world.pipeline._committer._known._recent
     world.at(30)
-    assert not world.pipeline._known._recent
-    assert not world.pipeline._known._before
+    assert not world.pipeline._committer._known._recent
+    assert not world.pipeline._committer._known._before
 
 
 def test_a_contact_is_taken_only_once() -> None:
@@ -142,7 +142,7 @@ def test_a_contact_whose_retention_ended_starts_anew(store: Store, how: str) -> 
     one.calls(1, "dismiss")
     one.at(20)
     one.status(21, "r0", "delivered")
-    assert one.pipeline._known._recent
+    assert one.pipeline._committer._known._recent
     other.at(40)
     if how == "compact":
         assert compact(store, EPOCH + 9 * DAY) == 1

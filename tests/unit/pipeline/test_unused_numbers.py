@@ -101,13 +101,13 @@ def test_it_looks_four_times_a_day() -> None:
     store = MemoryStore()
     World(store).hears(0, "m1")
     World(store).at(9 * DAY)
-    now = [EPOCH + 9.0 * DAY]
+    first = EPOCH + 11 * DAY - 60.0  # on the next day, nobody has used the number for ten days
+    now = [first]
     task = UnusedNumbers(Settings.load({"store": "memory:"}, environ={}), store, lambda: now[0])
     task()
-    now[0] = EPOCH + 12 * DAY
-    task._looked = now[0] - 6 * 3600 + 1
+    now[0] = first + 6 * 3600.0 - 1.0
     task()
     assert numbers(store) == {NUMBER}
-    task._looked = now[0] - 6 * 3600
+    now[0] = first + 6 * 3600.0
     task()
     assert numbers(store) == set()
