@@ -58,7 +58,8 @@ def _rows(graph: Graph, waba: str) -> list[Json]:
 
 def _number(row: Json) -> Finding:
     subject = str(row.get("display_phone_number") or row.get("id") or "a number")
-    rating, status = str(row.get("quality_rating") or "UNKNOWN"), str(row.get("status") or "")
+    rating, status = (str(row.get(name) or "").upper() for name in ("quality_rating", "status"))
+    rating = rating or "UNKNOWN"
     rated = "no rating yet" if rating in enums.NO_RATING else f"rated {rating}"
     found = f"{rated}, {status}" if status else rated
     blocked = list(_blocked(row.get("health_status")))
@@ -79,7 +80,7 @@ def _blocked(health: object) -> Iterator[tuple[str, str]]:
     entities = [entity for entity in entities if isinstance(entity, dict)] if isinstance(entities, list) else []
     for value, word in (("BLOCKED", "sending is blocked"), ("LIMITED", "sending is limited")):
         for entity in entities:
-            if entity.get("can_send_message") == value:
+            if str(entity.get("can_send_message")).upper() == value:
                 kind = str(entity.get("entity_type", "")).lower().replace("_", " ")
                 error = _first(entity.get("errors"))
                 reason = error.get("error_description") or _first(entity.get("additional_info"), "text").get("text")

@@ -76,7 +76,7 @@ def _names(event: AccountEvent) -> Iterator[str]:
             next((v[k] for k in ("event", "decision", "alert_type") if v.get(k) is not None), None) for v in values
         ]
     for word in words:
-        yield word if isinstance(word, str) and word in known else enums.OTHER
+        yield enums.listed(word, known)
 
 
 def _account_update(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measurements) -> None:
@@ -99,7 +99,7 @@ def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, me
                 measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
                 continue
             expires = schema.seconds(item.get("expiration"))
-            kind = kind if kind in enums.RESTRICTIONS else enums.OTHER
+            kind = enums.listed(kind, enums.RESTRICTIONS)
             account.restrict(kind, at, inf if expires is None else float(expires))
         return
     for violation in schema.objects(event.value.get("violation_info")):

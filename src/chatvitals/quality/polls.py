@@ -68,7 +68,7 @@ def rating(score: object, measures: Measurements) -> str:
 def template_status(word: str) -> str:
     """Return a template's status as a label value. A reinstated template is approved."""
     status = "APPROVED" if word == "REINSTATED" else word
-    return status if status in enums.TEMPLATE_STATUSES else enums.OTHER
+    return enums.listed(status, enums.TEMPLATE_STATUSES)
 
 
 def template(quality: Quality, key: tuple[str, str, str], at: float, admit: Admit, measures: Measurements) -> Template:
@@ -112,7 +112,7 @@ def _number(
     _rate(number_id, number, rating(row.get("quality_rating"), measures), at, measures)
     status = upper(row.get("status"))
     if status:
-        number.status.update(status if status in enums.NUMBER_STATUSES else enums.OTHER, at)
+        number.status.update(enums.listed(status, enums.NUMBER_STATUSES), at)
         if status == "FLAGGED":
             number.flags.raise_(at)
         elif status == "CONNECTED":
@@ -153,12 +153,10 @@ def _take_health(known: dict[str, Reading], node: dict[str, object], at: float, 
 
 def _entities(node: dict[str, object]) -> Iterator[tuple[str, str]]:
     status = node.get("health_status")
-    entities = status.get("entities") if isinstance(status, dict) else None
-    for item in entities if isinstance(entities, list) else ():
-        if isinstance(item, dict):
-            entity = enums.HEALTH_ENTITIES.get(upper(item.get("entity_type")))
-            if entity is not None:
-                yield entity, upper(item.get("can_send_message"))
+    for item in schema.objects(status.get("entities")) if isinstance(status, dict) else ():
+        entity = enums.HEALTH_ENTITIES.get(upper(item.get("entity_type")))
+        if entity is not None:
+            yield entity, upper(item.get("can_send_message"))
 
 
 def _lift(quality: Quality, waba: str, health: dict[str, Reading], at: float) -> None:

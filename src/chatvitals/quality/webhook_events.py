@@ -129,12 +129,11 @@ def _number_event(quality: Quality, event: AccountEvent, at: float, admit: Admit
         return
     portfolio = value.get("max_daily_conversations_per_business")
     waba = account_events.waba_label(event.entry, admit)
-    if portfolio is not None and portfolio != _THROUGHPUT and waba:
+    if portfolio is not None and account_events.upper(portfolio) != _THROUGHPUT and waba:
         messaging_limits.apply_limit(quality.account(waba).limit, portfolio, at, measures)
-    label = name if name in enums.QUALITY_EVENTS else enums.OTHER
-    item = Waiting(display, label, at, event.received)
+    item = Waiting(display, enums.listed(name, enums.QUALITY_EVENTS), at, event.received)
     tier = value.get("current_limit")
-    if name in _LIMIT_EVENTS and tier is not None and tier != _THROUGHPUT:
+    if name in _LIMIT_EVENTS and tier is not None and account_events.upper(tier) != _THROUGHPUT:
         found = messaging_limits.normal(tier)
         if found is None:
             measures.count(catalogue.EVENTS_DROPPED, ("unknown_tier",))
@@ -180,7 +179,7 @@ def _template_event(quality: Quality, event: AccountEvent, at: float, admit: Adm
         status = polls.template_status(name)
         template.status.update(status, at)
         reason = account_events.upper(value.get("reason")) or "NONE"
-        reason = reason if reason in enums.TEMPLATE_REASONS else enums.OTHER
+        reason = enums.listed(reason, enums.TEMPLATE_REASONS)
         labels = (template.waba, template.template, template.language, status, reason)
         measures.count(catalogue.TEMPLATE_STATUS_CHANGES, labels)
 

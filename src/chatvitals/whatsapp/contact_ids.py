@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatvitals.whatsapp import enums
 from chatvitals.whatsapp.phone_numbers import canonical
-from chatvitals.whatsapp.schema import ContactItem, MessageItem, System, text, word
+from chatvitals.whatsapp.schema import ContactItem, MessageItem, System, lower_word, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,13 +88,14 @@ def of_system(item: MessageItem) -> tuple[Ids, Ids]:
     if type(system) is not System:
         return Ids(phone, user), NOBODY
     new_phone, new_user = text(system.new_wa_id), text(system.user_id)
-    if word(system.type) not in enums.IDENTITY_CHANGES and not new_phone:
+    kind = lower_word(system.type)
+    if kind not in enums.IDENTITY_CHANGES and not new_phone:
         return Ids(phone, user), NOBODY
     new_phone = new_phone or text(system.wa_id)
     customer = text(system.customer)
     if not phone or phone == new_phone:  # the older form has the earlier number here, whatever the sender
         phone = customer or phone
-    if system.type == "user_changed_user_id":
+    if kind == "user_changed_user_id":
         phone = phone or new_phone
     user = text(system.previous_user_id) or user
     new_phone = "" if new_phone == phone else new_phone

@@ -1,13 +1,20 @@
 """Meta's closed lists that become label values. A value that is not listed is shown as `other`.
 
 The lists are as of November 2026 (whatsapp/README.md). A new value counts as `other` until it is added here.
+Words are compared without case, since Meta's pages differ in it: `schema.lower_word` for what people send and get,
+`account_events.upper` and `listed` for what concerns the business. Names of keys and fields are compared as they are.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 OTHER = "other"
+_LONGEST_WORD: Final = 64
 
 MESSAGE_TYPES = frozenset(
     "audio button contacts document edit image interactive location order reaction request_welcome revoke sticker "
@@ -172,6 +179,21 @@ GRAPH_RESULTS = (
     "budget",
     OTHER,
 )
+
+
+def listed(word: object, known: Collection[str]) -> str:
+    """Return a word in the spelling of a list, whatever its case, or `other` where the list lacks it.
+
+    enums.listed("pin_changed", enums.ACCOUNT_EVENTS["security"])  # "PIN_CHANGED"
+
+    Args:
+        word: a word of Meta's, or any other value.
+        known: the list, with its words either in upper or in lower case.
+
+    """
+    if not isinstance(word, str) or len(word) > _LONGEST_WORD:
+        return OTHER
+    return next((spelling for spelling in (word, word.upper(), word.lower()) if spelling in known), OTHER)
 
 
 def category_label(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from chatvitals.whatsapp import enums
-from chatvitals.whatsapp.schema import About, Error, Kind, MessageItem, SendBody, text, word
+from chatvitals.whatsapp.schema import About, Error, Kind, MessageItem, SendBody, lower_word, text, word
 
 ABOUT: Final = frozenset({"reaction", "edit", "revoke"})
 """Types of messages that are about another message."""
@@ -46,10 +46,10 @@ def is_mark(body: SendBody) -> bool:
 
 
 def failure_code(errors: object) -> str:
-    """Return the code of the first of Meta's errors, or the empty string where it cannot be read."""
-    first = errors[0] if isinstance(errors, list) and errors else None
+    """Return the code of the only or first of Meta's errors, or the empty string where it cannot be read."""
+    first = errors[0] if isinstance(errors, list) and errors else errors
     return word(first.code) if type(first) is Error else ""
 
 
 def _own_type(body: object) -> str:
-    return word(body.type).lower() if type(body) is Kind else ""
+    return lower_word(body.type) if type(body) is Kind else ""

@@ -112,7 +112,7 @@ class StatusItem(msgspec.Struct, gc=False):
     recipient_user_id: Any = None
     recipient_type: Any = None
     pricing: Pricing | Wrong = None
-    errors: list[Error | Wrong] | Anything | _Scalar = None
+    errors: list[Error | Wrong] | Error | _Scalar = None
 
 
 class PreferenceItem(msgspec.Struct, gc=False):
@@ -215,6 +215,11 @@ def objects(value: Any) -> list[dict[str, Any]]:
 def word(value: Any) -> str:
     """Return the text of an open enumeration, cut at a length that no real value reaches."""
     return value[:64] if type(value) is str else text(value)[:64]
+
+
+def lower_word(value: Any) -> str:
+    """Return a `word` in lower case, for the lists that Meta writes so. Pages differ in the case of a word."""
+    return word(value).lower()
 
 
 def digits(value: Any) -> str:

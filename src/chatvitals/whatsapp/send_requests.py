@@ -86,7 +86,7 @@ def recognise(method: str, url: str, body: object) -> Attempt | None:
         number=number if number.isascii() and number.isdecimal() else "",
         phone=phone,
         user=user,
-        type=_text(fields.get("type")) or ("template" if named else "text"),
+        type=_text(fields.get("type")).lower() or ("template" if named else "text"),
         template=_text(named.get("name")),
         language=_text(language.get("code")) if isinstance(language, dict) else "",
         mark="status" in fields or "typing_indicator" in fields,
@@ -191,7 +191,7 @@ def _decoded(text: str | bytes | bytearray) -> object:
 
 def _person(fields: dict[Any, Any]) -> tuple[str, str]:
     """Return the phone and the business-scoped id of the recipient. A group is not a contact."""
-    if fields.get("recipient_type") == "group":
+    if _text(fields.get("recipient_type")).lower() == "group":
         return "", ""
     to, user = _text(fields.get("to")), _text(fields.get("recipient"))
     if to[2:3] == "." and to[:2].isalpha():  # answered with 200, although nothing is delivered (whatsapp/README.md 7.1)
@@ -200,7 +200,8 @@ def _person(fields: dict[Any, Any]) -> tuple[str, str]:
 
 
 def _first(items: object) -> dict[Any, Any]:
-    first = items[0] if isinstance(items, list) and items else None
+    """Return the first object of a list, or the only object where there is no list."""
+    first = items[0] if isinstance(items, list) and items else items
     return first if isinstance(first, dict) else {}
 
 

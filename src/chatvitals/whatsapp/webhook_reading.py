@@ -35,6 +35,7 @@ from chatvitals.whatsapp.schema import (
     StatusItem,
     Text,
     Value,
+    lower_word,
     seconds,
     text,
     word,
@@ -181,7 +182,7 @@ class WebhookReading:
         message_id = text(item.id)
         if not message_id:
             return False
-        kind = word(item.type)
+        kind = lower_word(item.type)
         new = NOBODY
         if kind == "system":
             (phone, user), new = contact_ids.of_system(item)
@@ -221,12 +222,12 @@ class WebhookReading:
         self._webhook.events.append(change)
 
     def _status(self, item: StatusItem) -> bool:
-        message_id, status = text(item.id), word(item.status)
+        message_id, status = text(item.id), lower_word(item.status)
         if not message_id or not status:
             return False
-        if word(item.type).lower() not in MESSAGE_STATUS_TYPES:  # status of a payment or a call, with a message's id
+        if lower_word(item.type) not in MESSAGE_STATUS_TYPES:  # status of a payment or a call, with a message's id
             return True
-        group = item.recipient_type == "group"
+        group = lower_word(item.recipient_type) == "group"
         # A group is one recipient, even if a status is about one participant (whatsapp/README.md 3.2).
         phone, user = (
             (text(item.recipient_id), "") if group else self._person(item.recipient_id, item.recipient_user_id)
@@ -238,7 +239,7 @@ class WebhookReading:
                 user_id=user,
                 received=self._received,
                 id=message_id,
-                status=status.lower(),
+                status=status,
                 timestamp=seconds(item.timestamp),
                 category=word(item.pricing.category) if type(item.pricing) is Pricing else "",
                 code=message_kinds.failure_code(item.errors) if item.errors else "",
@@ -250,7 +251,7 @@ class WebhookReading:
     def _echo(self, item: MessageItem) -> bool:
         if not item.id:
             return False
-        return self._add_echo(item, word(item.type), self._person(item.to, item.to_user_id), actor="human")
+        return self._add_echo(item, lower_word(item.type), self._person(item.to, item.to_user_id), actor="human")
 
     def _standby(self, value: Value) -> None:
         """Parse messages of another responder. Customers' messages in standby wait for that responder."""
@@ -267,13 +268,13 @@ class WebhookReading:
     def _standby_echo(self, item: MessageItem) -> bool:
         body = item.message
         if type(body) is not SendBody:
-            return self._add_echo(item, word(item.type), self._person(item.to, item.to_user_id), actor="unknown")
+            return self._add_echo(item, lower_word(item.type), self._person(item.to, item.to_user_id), actor="unknown")
         if message_kinds.is_mark(body):
             return bool(item.id)
         to, user = body.to or item.to, body.recipient or item.to_user_id
-        if body.recipient_type == "group":
+        if lower_word(body.recipient_type) == "group":
             item.group_id = item.group_id or to
-        return self._add_echo(item, word(body.type) or "text", self._person(to, user), actor="unknown")
+        return self._add_echo(item, lower_word(body.type) or "text", self._person(to, user), actor="unknown")
 
     def _add_echo(self, item: MessageItem, kind: str, person: tuple[str, str], *, actor: Actor) -> bool:
         message_id = text(item.id)
@@ -296,7 +297,7 @@ class WebhookReading:
         return True
 
     def _preference(self, item: PreferenceItem) -> bool:
-        value = word(item.value)
+        value = lower_word(item.value)
         if not value:
             return False
         phone, user = self._person(item.wa_id, item.user_id)
@@ -306,7 +307,7 @@ class WebhookReading:
                 wa_id=phone,
                 user_id=user,
                 received=self._received,
-                category=word(item.category),
+                category=lower_word(item.category),
                 value=value,
                 timestamp=seconds(item.timestamp),
             )

@@ -185,6 +185,8 @@ def test_a_body_without_a_type_has_the_api_s_default(fields: dict[str, Any], exp
             b'{"contacts": [{"user_id": "US.9"}], "messages": [{"id": "wamid.2"}]}',
             send_requests.SendAnswer("wamid.2", user="US.9"),
         ),
+        (b'{"contacts": {"user_id": "US.9"}, "messages": {"id": "wamid.2"}}',
+         send_requests.SendAnswer("wamid.2", user="US.9")),
         (b'{"error": {"code": 131056, "message": "too fast"}}', send_requests.SendAnswer(code="131056")),
         (b'{"error": {"code": "131056"}}', send_requests.SendAnswer(code="131056")),
         (b'{"error": {"code": "<script>"}}', send_requests.SendAnswer()),

@@ -346,6 +346,7 @@ def test_nothing_under_standby_is_joined_to_a_stranger() -> None:
     ("item", "only_errors"),
     [
         (message(errors=[{"code": 1}], text=None), True),
+        (message(errors={"code": 1}, text=None), True),
         (message(errors=[{"code": 1}]), False),
         (message(errors=[], text=None), False),
         (message(errors=[{"code": 131051}], type="unsupported"), False),
@@ -365,6 +366,20 @@ def test_of_needs_the_key_of_the_type() -> None:
         assert one(post(messages=[message(type=kind, **{kind: "junk"})])).of == ""
 
 
+@pytest.mark.parametrize("name", ["entry", "changes", "messages", "statuses", "message_echoes", "user_preferences"])
+def test_an_object_in_place_of_a_list_of_items_is_malformed(name: str) -> None:
+    """No sender of webhooks is known that writes one item so. It is counted, and never read by guess."""
+    items = {"message_echoes": "smb_message_echoes", "user_preferences": "user_preferences"}
+    item = {"id": "wamid.1", "type": "text", "status": "sent", "value": "stop"}
+    body = json.loads(post(items.get(name, "messages"), **({} if name in {"entry", "changes"} else {name: [item]})))
+    holder = body if name == "entry" else body["entry"][0]
+    holder = holder if name in {"entry", "changes"} else holder["changes"][0]["value"]
+    holder[name] = holder[name][0]
+    webhook = webhook_parser.decode(json.dumps(body).encode())
+    assert webhook.events == []
+    assert (webhook.result, webhook.malformed) == (("undecodable", 0) if name == "entry" else ("accepted", 1))
+
+
 def test_words_of_open_lists_pass_and_are_cut() -> None:
     """Types and statuses are Meta's to extend. 10 MB of text are not a type."""
     assert one(post(messages=[message(type="hologram")])).type == "hologram"
@@ -372,7 +387,14 @@ def test_words_of_open_lists_pass_and_are_cut() -> None:
     assert one(post(statuses=[{"id": "wamid.1", "status": "Teleported"}])).status == "teleported"
 
 
-@pytest.mark.parametrize("errors", [{"code": 1}, [], ["x"], [{}], [{"code": [1]}], "x", None])
+@pytest.mark.parametrize("errors", [[{"code": 131049}, {"code": 1}], {"code": 131049}, {"code": "131049"}])
+def test_a_failure_has_the_code_of_the_only_or_first_error(errors: Any) -> None:
+    """Some proxies give one error in place of a list of one."""
+    event = one(post(statuses=[{"id": "wamid.1", "status": "failed", "errors": errors}]))
+    assert (event.status, event.code) == ("failed", "131049")
+
+
+@pytest.mark.parametrize("errors", [{}, {"code": [1]}, [], ["x"], [{}], [{"code": [1]}], [[{"code": 1}]], "x", None])
 def test_errors_in_an_odd_form_give_no_code(errors: Any) -> None:
     """A failure whose code cannot be read is still a failure."""
     event = one(post(statuses=[{"id": "wamid.1", "status": "failed", "errors": errors, "pricing": "x"}]))
