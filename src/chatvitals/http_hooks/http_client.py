@@ -1,16 +1,18 @@
 """Sends through http.client, and through urllib.request, which uses it: `HTTPConnection.request`.
 
 The answer comes later, from `getresponse`, and its body holds the message's id. Only the bot may read the body, so the
-hook looks at the result of the bot's own `read()`. An answer that is closed unread counts by its status alone.
+hook looks at the results of the bot's own reads, whichever method it calls. An answer that is closed unread counts by
+its status alone.
 """
 
 from __future__ import annotations
 
 import weakref
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.http_hooks.patching import Method
+from chatvitals.whatsapp import send_requests
 
 if TYPE_CHECKING:
     from chatvitals.http_hooks.observer import Pending
@@ -30,6 +32,7 @@ def _answered(pending: Pending, client: Any, _response: Any, _kwargs: Keywords) 
     _AnswerWatch(pending, client)
 
 
+_READS = ("read", "read1", "readline", "readinto", "peek")  # lines and iteration come from `readline`
 _MARK = "_chatvitals"  # the attribute of a response that holds its watch
 
 
@@ -60,7 +63,7 @@ class _AnswerWatch:
 class _BodyWatch:
     """Observer of the bot's reads of one response, until its body has been read or closed."""
 
-    __slots__ = ("_gone", "_kind", "_pending", "_pieces", "_status")
+    __slots__ = ("_ahead", "_gone", "_kind", "_pending", "_pieces", "_size", "_status", "is_reading")
 
     def __init__(self, pending: Pending, response: Any) -> None:
         self._pending = pending
@@ -68,17 +71,31 @@ class _BodyWatch:
         kind: Any = type(response)
         self._kind = kind
         self._pieces: list[bytes] = []
-        self._gone = weakref.finalize(response, pending.finish, response.status, None)
+        self._size = 0  # bytes that were read
+        self._ahead = b""  # the whole content, as far as the bot looked ahead
+        self.is_reading = False
+        """Whether one of the bot's reads is under way. Some methods read by another method."""
+        self._gone = weakref.finalize(response, _count, pending, response.status, self._pieces)
         self._gone.atexit = False
         vars(response)[_MARK] = self
         # Not an attribute of the response, which would have to refer to the response and keep its connection open.
         response.__class__ = _watched(kind)
 
-    def saw(self, response: Any, piece: bytes, *, whole: bool) -> None:
-        """Record the data of a read."""
+    def saw(self, response: Any, name: str, result: Any, given: Any) -> None:
+        """Record the data that a method returned, or wrote into the given buffer."""
         with self._pending.guard("clients"):
-            self._pieces.append(piece)
-            if whole or not piece or response.isclosed():
+            piece = memoryview(given).cast("B")[:result] if name == "readinto" else result
+            if name == "peek":
+                self._ahead = b"".join((*self._pieces, piece))[: send_requests.MAX_BYTES]
+                return
+            self._size += len(piece)
+            if self._size > send_requests.MAX_BYTES:
+                self._pieces.clear()
+                self.finish(response)
+                return
+            if piece:
+                self._pieces.append(bytes(piece))
+            if response.isclosed() or response.length == 0:
                 self.finish(response)
 
     def finish(self, response: Any) -> None:
@@ -87,19 +104,18 @@ class _BodyWatch:
             self._gone.detach()
             if vars(response).pop(_MARK, None) is not None:
                 response.__class__ = self._kind
-            self._pending.finish(self._status, b"".join(self._pieces) or None)
+            if self._size < len(self._ahead):
+                self._pieces[:] = [self._ahead]
+            _count(self._pending, self._status, self._pieces)
+
+
+def _count(pending: Pending, status: int, pieces: list[bytes]) -> None:
+    pending.finish(status, b"".join(pieces) or None)
 
 
 @lru_cache(maxsize=16)
 def _watched(kind: Any) -> Any:
     """Return a subclass of `kind` that observes reads."""
-
-    def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        piece = kind.read(self, *args, **kwargs)
-        watch = vars(self).get(_MARK)
-        if watch is not None:
-            watch.saw(self, piece, whole=not kwargs and (not args or args[0] is None))
-        return piece
 
     def close(self: Any) -> Any:
         watch = vars(self).get(_MARK)
@@ -107,8 +123,29 @@ def _watched(kind: Any) -> Any:
             watch.finish(self)
         return kind.close(self)
 
-    names = {"read": read, "close": close, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    names: dict[str, Any] = {"close": close, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    names |= {name: _observed(kind, name) for name in _READS}
     return type(kind.__name__, (kind,), names)
+
+
+def _observed(kind: Any, name: str) -> Any:
+    """Return the method of a response that passes its data to the watch. Result and exception are those of `kind`."""
+
+    @wraps(getattr(kind, name))
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bare = getattr(kind, name)
+        watch = vars(self).get(_MARK)
+        if watch is None or watch.is_reading:
+            return bare(self, *args, **kwargs)
+        watch.is_reading = True
+        try:
+            result = bare(self, *args, **kwargs)
+        finally:
+            watch.is_reading = False
+        watch.saw(self, name, result, args[0] if args else kwargs.get("b"))
+        return result
+
+    return method
 
 
 METHODS = (

@@ -11,7 +11,7 @@ import msgspec
 
 # No host list: proxies and partners speak the same API under their own names (whatsapp/README.md 7.3).
 _MARKETING_ENDPOINTS = {"messages": False, "marketing_messages": True}
-_MAX_BYTES = 1024 * 1024  # a send or its answer is a few kB; more than this is something else
+MAX_BYTES = 1024 * 1024  # a send or its answer is a few kB; more than this is something else
 _MOST_FIELDS = 100  # of a form
 _OBJECTS = frozenset({"template", "typing_indicator"})  # the objects whose content is read
 _NOT_DIGITS = re.compile(r"[^0-9]+")
@@ -96,7 +96,7 @@ def recognise(method: str, url: str, body: object) -> Attempt | None:
 
 def read_answer(content: bytes | None) -> SendAnswer:
     """Return the content of an answer's body. A body that is too long or not JSON gives an empty answer."""
-    if content is None or len(content) > _MAX_BYTES:
+    if content is None or len(content) > MAX_BYTES:
         return SendAnswer()
     answer = _decoded(content)
     if not isinstance(answer, dict):
@@ -146,7 +146,7 @@ def _fields(body: object) -> dict[Any, Any] | None:
     """Return the JSON object that `body` is or will become, if it belongs to the WhatsApp API."""
     fields: object = body
     if isinstance(body, (str, bytes, bytearray)):
-        if len(body) > _MAX_BYTES or not _mentions_whatsapp(body):
+        if len(body) > MAX_BYTES or not _mentions_whatsapp(body):
             return None
         fields = _decoded(body)
         if fields is None:
