@@ -16,7 +16,8 @@ from chatvitals.settings import Settings
 from chatvitals.simulator.graph_api import GraphEdges
 from chatvitals.vitals import Vitals
 from chatvitals.whatsapp import signatures
-from tests.helpers.recorded_events import item, webhook
+from tests.helpers.recorded_events import NUMBER, PHONE, item, webhook
+from tests.helpers.waiting import MOST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,11 +133,14 @@ class Patient:
         self._capsys = capsys
 
     def receive(self) -> None:
-        """Have a customer write."""
+        """Have a customer write, and answer."""
         body = json.dumps(webhook(item())).encode()
         headers = {"X-Hub-Signature-256": signatures.sign(body, APP_SECRET)}
-        assert httpx.post(f"{self.bot_url}/webhook", content=body, headers=headers, trust_env=False).status_code == 200
-        self.vitals.settle()
+        httpx.post(
+            f"{self.bot_url}/webhook", content=body, headers=headers, trust_env=False, timeout=MOST_SECONDS
+        ).raise_for_status()
+        self.vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)  # else it needs attention after a minute
+        self.vitals.settle(MOST_SECONDS)
         self.bot.posts.clear()
 
     def doctor(self, *words: str) -> Result:

@@ -6,7 +6,6 @@ import itertools
 import socket
 import subprocess
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,7 +52,7 @@ class RedisServer:
         """End it at once, as a crash would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def fresh_url(self) -> str:
@@ -77,12 +76,21 @@ class RedisServer:
 
 
 class Proxy:
-    """Stands between clients and a server. Can hold requests up, and lose answers."""
+    """Stands between clients and a server. Can keep requests back, and lose answers.
+
+    Attributes:
+        passing: Requests wait while this event is not set.
+        requests: How many pieces of requests have come.
+        lose_answers: So many further answers are thrown away, and their connections closed.
+
+    """
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self.delay = 0.0  # seconds before a request is passed on
-        self.lose_answers = 0  # so many further answers are thrown away, and their connections closed
+        self.passing = threading.Event()
+        self.passing.set()
+        self.requests = 0
+        self.lose_answers = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -96,12 +104,13 @@ class Proxy:
 
     def close(self) -> None:
         """Close everything."""
+        self.passing.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for each in self._sockets:
             _shut(each)
-        self._accepting.join(5)
+        self._accepting.join(60)
 
     def _accept(self) -> None:
         while True:
@@ -117,7 +126,8 @@ class Proxy:
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while piece := client.recv(65536):
-                time.sleep(self.delay)
+                self.requests += 1
+                self.passing.wait()
                 server.sendall(piece)
         _shut(server)
         client.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -151,11 +154,22 @@ def test_the_token_tells_the_app_where_nobody_names_it(patient: Patient) -> None
 
 
 def test_a_clock_that_is_wrong(patient: Patient) -> None:
-    """Measured by the API's."""
-    patient.edges.clock = 40.0
-    assert needs(patient, "clock")["found"].startswith("40 s behind WhatsApp's")
-    patient.edges.clock = -300.0
-    assert needs(patient, "clock")["found"].startswith("300 s ahead of WhatsApp's")
+    """Measured by the API's, as far as its answers prove it."""
+    for wrong, where in ((40_000.0, "behind"), (-30_000.0, "ahead of")):
+        patient.edges.clock = wrong
+        began = time.time()
+        told = re.match(rf"(\d+) s {where} WhatsApp's", needs(patient, "clock")["found"])
+        assert told is not None
+        least = abs(wrong) - (time.time() - began) - 1.5  # a second of the header's, and what is rounded
+        assert least <= int(told[1]) <= abs(wrong)
+
+
+def test_a_slow_answer_is_no_wrong_clock(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local clock goes on while an answer is awaited."""
+    late = itertools.cycle([0.0, 9.0])  # at the request and after its answer
+    slow = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + next(late))
+    monkeypatch.setattr("chatvitals.graph_api.client.time", slow)
+    assert patient.doctor("--json").finding("clock")["state"] == "ok"
 
 
 def test_an_account_without_subscription(patient: Patient) -> None:

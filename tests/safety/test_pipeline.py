@@ -22,6 +22,7 @@ from chatvitals.stores.memory import MemoryStore
 from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.testing import FakeClock
 from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, World
+from tests.helpers.waiting import MOST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -251,18 +252,18 @@ def test_a_file_that_another_process_has_locked_holds_nobody_up(
     monkeypatch.setattr("chatvitals.stores.sqlite._BUSY_SECONDS", 0.05)
     pipeline = running(sqlite)
     pipeline.put(message(0))
-    pipeline.settle(10)
+    pipeline.settle(MOST_SECONDS)
     command = [sys.executable, "-c", _LOCKS, str(sqlite.path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "locked\n"
         for index in range(1, 100):
             pipeline.put(message(index))
-        pipeline.settle(10)
+        pipeline.settle(MOST_SECONDS)
         assert not pipeline.store_up
         assert total(sqlite, RECEIVED.name) == 1
         other.communicate("go\n")
-    pipeline.settle(20)
+    pipeline.settle(MOST_SECONDS)
     assert pipeline.store_up
     assert total(sqlite, RECEIVED.name) == 100
     assert total(sqlite, DROPPED.name, "queue_full") == 0
@@ -390,9 +391,9 @@ def test_the_thread_outlives_what_goes_wrong_in_it(
 
     monkeypatch.setattr(pipeline, "sweep", once)
     pipeline.put(message(0))
-    pipeline.settle(10)
+    pipeline.settle(MOST_SECONDS)
     pipeline.put(message(1))
-    pipeline.settle(10)
+    pipeline.settle(MOST_SECONDS)
     assert total(store, RECEIVED.name) == 2
     assert len(swallowed.take("pipeline")) == 1
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import warnings
+from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,7 @@ from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
 from tests.helpers.single_worker import EPOCH, NUMBER, PHONE, World
+from tests.helpers.waiting import MOST_SECONDS, returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,13 +73,13 @@ def test_a_forked_child_has_its_own_thread_and_leaves_its_parent_s_events_to_the
     """The parent commits events from before the fork, once. Later events are committed by their process."""
     pipeline = Pipeline(CHOSEN, store, ErrorGuard(), FakeClock(EPOCH))
     pipeline.put(message("before"))
-    pipeline.settle(10)
+    pipeline.settle(MOST_SECONDS)
     with pipeline._work:  # the parent's thread cannot commit while the fork is made
         pipeline.put(message("waiting"))
 
         def child() -> None:
             pipeline.put(message("child"))
-            pipeline.settle(10)
+            pipeline.settle(MOST_SECONDS)
             assert pipeline.waiting == 0
             assert pipeline._thread is not None
             assert pipeline._thread.is_alive()
@@ -86,7 +88,7 @@ def test_a_forked_child_has_its_own_thread_and_leaves_its_parent_s_events_to_the
         assert in_child(child) == 0
         assert total(store, RECEIVED.name) == 2
     pipeline.put(message("parent"))
-    pipeline.settle(10)
+    pipeline.settle(MOST_SECONDS)
     pipeline.close()
     assert total(store, RECEIVED.name) == 4
     assert total(store, catalogue.DUPLICATES.name) == 0
@@ -96,10 +98,10 @@ def test_a_child_that_does_nothing_changes_nothing(store: SQLiteStore) -> None:
     """A fork that only runs another program may close what it has inherited."""
     vitals = Vitals(CHOSEN, store=store)
     vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
-    vitals.settle()
+    vitals.settle(MOST_SECONDS)
     assert in_child(vitals.close) == 0
     vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
-    vitals.settle()
+    vitals.settle(MOST_SECONDS)
     assert vitals._pipeline.waiting == 0
     vitals.close()
 
@@ -108,12 +110,12 @@ def test_many_children_of_one_parent_lose_nothing(store: SQLiteStore) -> None:
     """A server that loads the app before it forks its workers."""
     pipeline = Pipeline(CHOSEN, store, ErrorGuard(), FakeClock(EPOCH))
     pipeline.put(message("parent"))
-    pipeline.settle(10)
+    pipeline.settle(MOST_SECONDS)
     for index in range(4):
 
         def child(name: str = f"child{index}") -> None:
             pipeline.put(message(name))
-            pipeline.settle(10)
+            pipeline.settle(MOST_SECONDS)
             pipeline.close()
 
         assert in_child(child) == 0
@@ -187,31 +189,49 @@ def test_a_kill_at_any_moment_leaves_the_laws_of_conservation_intact(store: SQLi
     assert world.count(catalogue.TURNS_OPENED) > 0
 
 
-def test_closing_takes_two_seconds_at_most_when_the_store_is_dead(tmp_path: Path) -> None:
+def noted_waits(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Note for how many seconds at most the end of a pipeline's thread is waited for."""
+    waits: list[float] = []
+    assert pipeline._thread is not None
+    join = pipeline._thread.join
+
+    def noting(timeout: float = inf) -> None:
+        waits.append(timeout)
+        join(timeout)
+
+    monkeypatch.setattr(pipeline._thread, "join", noting)
+    return waits
+
+
+def test_closing_takes_two_seconds_at_most_when_the_store_is_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A deploy is not held up. What could not be committed is counted, and closing again does nothing."""
     settings = Settings.load({"store": f"sqlite:///{tmp_path}/no/store.db", "hooks": False}, environ={})
     vitals = Vitals(settings)
     for _ in range(5):
         vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
-    began = time.monotonic()
-    vitals.close()
-    vitals.close()
-    assert time.monotonic() - began < 4  # two, and what a loaded machine adds
+    waits = noted_waits(vitals._pipeline, monkeypatch)
+    for _ in range(2):
+        returned(vitals.close)
+    assert waits == [2.0]
     assert vitals._pipeline.waiting == 0
     assert vitals._pipeline.own.measures().increments[catalogue.EVENTS_DROPPED.name, ("store",), 0] == 5
 
 
-def test_closing_takes_two_seconds_at_most_when_a_commit_hangs(store: SQLiteStore) -> None:
+def test_closing_takes_two_seconds_at_most_when_a_commit_hangs(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A thread that waits for a lock is left behind. It is a daemon."""
     pipeline = Pipeline(CHOSEN, store, ErrorGuard(), FakeClock(EPOCH))
     with pipeline._work:
         pipeline.put(message("m1"))
-        began = time.monotonic()
-        pipeline.close()
-        assert time.monotonic() - began < 4  # two, and what a loaded machine adds
+        waits = noted_waits(pipeline, monkeypatch)
+        returned(pipeline.close)
+        assert waits == [2.0]
     for thread in threading.enumerate():
         if thread.name == "chatvitals":
-            thread.join(10)
+            thread.join(MOST_SECONDS)
 
 
 def test_what_comes_after_closing_harms_nobody(store: SQLiteStore) -> None:

@@ -16,6 +16,7 @@ import httpx
 
 from chatvitals._version import __version__
 from chatvitals.http_hooks import unobserved
+from chatvitals.runtime.clock_skew import clock_skew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,7 +99,7 @@ class GraphClient:
         self.usage = Usage()
         """The usage according to the latest answer."""
         self.skew: float | None = None
-        """Seconds by which the local clock is ahead of the API's, from the latest answer. None where not known."""
+        """Seconds by which the local clock is ahead of the API's at least, by the latest answer. None if not known."""
         self._token = token
         self._timeout = timeout
         self._before = before
@@ -176,8 +177,10 @@ class GraphClient:
     def _call(self, method: str, path: str, params: Mapping[str, str], *, is_page: bool = False) -> Json:
         self._before()
         try:
+            sent = time.time()
             with unobserved():
                 status, headers, body = self._exchange(method, path, params)
+            self.skew = _skew(headers.get("date"), sent)
             answer = self._read(status, headers, body)
             if is_page:
                 answer["data"] = _rows(answer.get("data"))
@@ -208,7 +211,6 @@ class GraphClient:
 
     def _read(self, status: int, headers: httpx.Headers, body: bytes) -> Json:
         self.usage = Usage.read(headers)
-        self.skew = _skew(headers.get("date"))
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError):
@@ -289,9 +291,9 @@ def _retry_after(header: str | None) -> float:
     return 0.0 if at is None else min(max(at - time.time(), 0.0), _MOST_WAIT)
 
 
-def _skew(header: str | None) -> float | None:
+def _skew(header: str | None, sent: float) -> float | None:
     at = _date(header) if header else None
-    return None if at is None else time.time() - at - 0.5  # the header lacks half a second on average
+    return None if at is None else clock_skew(sent, time.time(), at, at + 1.0)  # the header has whole seconds
 
 
 def _date(header: str) -> float | None:

@@ -22,6 +22,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from chatvitals.runtime.clock_skew import clock_skew
 from chatvitals.stores import redis_url
 from chatvitals.stores.base import RefusedDataError, StoreMistakeError, StoreUnavailableError
 
@@ -239,7 +240,7 @@ class ServerFacts(NamedTuple):
     """The memory limit in bytes, or 0 for no limit."""
     role: str = ""
     skew: float | None = None
-    """Seconds by which this machine's clock is ahead of the server's clock."""
+    """Seconds by which this machine's clock is ahead of the server's clock at least."""
 
 
 def look(url: str) -> ServerFacts:
@@ -256,16 +257,19 @@ def look(url: str) -> ServerFacts:
         link.ask("PING")
         try:
             info = link.ask("INFO")
+            sent = time.time()
             seconds, microseconds = link.ask("TIME")
+            received = time.time()
         except StoreUnavailableError:
             return ServerFacts(address.shown)
+    at = int(seconds) + int(microseconds) / 1e6
     return ServerFacts(
         address.shown,
         version=str(info.get("redis_version", "")),
         policy=str(info.get("maxmemory_policy", "")),
         limit=int(info.get("maxmemory", 0)),
         role=str(info.get("role", "")),
-        skew=time.time() - (int(seconds) + int(microseconds) / 1e6),
+        skew=clock_skew(sent, received, at, at),
     )
 
 
