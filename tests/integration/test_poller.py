@@ -15,7 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from chatvitals.exporters.prometheus import render
-from chatvitals.graph_api import schedule
+from chatvitals.graph_api import poller, schedule
 from chatvitals.graph_api.client import GraphClient, GraphError
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.simulator import graph_api, payloads
@@ -23,6 +23,7 @@ from chatvitals.simulator.graph_api import GraphEdges, number_row, template_row
 from chatvitals.simulator.people import BusinessNumber
 from chatvitals.vitals import Vitals
 from tests.conftest import sign
+from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,14 +33,6 @@ TOKEN = "EAAGm0PX4ZCpsBA-a-made-up-token"
 SECRET = "an-app-secret"
 WABA = BusinessNumber().waba_id
 NUMBER = BusinessNumber().phone_number_id
-
-
-def until(said: str, holds: Callable[[], object], seconds: float = 8.0) -> None:
-    """Wait until `holds()` is true. Fail with what was waited for."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {said}"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -56,12 +49,12 @@ def graph_url(edges: GraphEdges, serve: Callable[[Any], int]) -> str:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Vitals]]:
-    """Start a `Vitals` on the test's store. Keywords are settings."""
+    """Start a `Vitals` on the test's store. Its clock may be ahead. Other keywords are settings."""
     started: list[Vitals] = []
 
-    def make(**settings: Any) -> Vitals:
+    def make(*, ahead: float = 0.0, **settings: Any) -> Vitals:
         given = {"store": f"sqlite:///{tmp_path / 'bot.db'}", "hooks": False, "app_secret": SECRET, **settings}
-        started.append(Vitals(Settings.load(given, environ={})))
+        started.append(Vitals(Settings.load(given, environ={}), clock=lambda: time.time() + ahead))
         return started[-1]
 
     yield make
@@ -155,7 +148,7 @@ def test_a_refused_edge_keeps_neither_the_others_nor_the_interval_from_happening
     vitals = start()
     with caplog.at_level(logging.WARNING, logger="chatvitals"):
         watch(vitals, graph_url)
-        until("three polls", lambda: sum(call.endswith("phone_numbers") for call in edges.calls) >= 3, 15.0)
+        until("three polls", lambda: sum(call.endswith("phone_numbers") for call in edges.calls) >= 3)
     if refused != "phone_numbers":
         until("GREEN", lambda: rating(vitals, 3.0))
     if refused != "message_templates":
@@ -189,25 +182,25 @@ def test_the_budget_is_hard(edges: GraphEdges, graph_url: str, start: Callable[.
     """At an interval that would need more, calls stop at the budget, and that is counted."""
     vitals = start()
     watch(vitals, graph_url, hourly_calls=5)
-    until("budget", lambda: shown(vitals, 'chatvitals_graph_requests_total{result="budget"} 1.0'), 15.0)
+    until("budget", lambda: shown(vitals, 'chatvitals_graph_requests_total{result="budget"} 1.0'))
     assert len(edges.calls) == 5
 
 
 def test_a_webhook_about_quality_brings_the_poll_forward(
     edges: GraphEdges, graph_url: str, start: Callable[..., Vitals]
 ) -> None:
-    """Whichever worker it reaches: the poller hears of it through the store, within 5 s."""
+    """Whichever worker it reaches: the poller hears of it through the store, within 5 s and not after an hour."""
+    assert schedule._FORWARD_GAP + poller._LOOK_SECONDS < 5.0
     polling, other = start(), start()
     watch(polling, graph_url, every=3600.0)
     until("GREEN", lambda: rating(polling, 3.0))
     edges.numbers = [number_row(BusinessNumber(), "YELLOW")]
-    time.sleep(3.0)  # two polls keep a distance, since many webhooks come at once
     value = {"display_phone_number": BusinessNumber().display, "event": "FLAGGED"}
     told = payloads.envelope([(WABA, "phone_number_quality_update", value)])
     told["entry"][0]["time"] = int(time.time())
     body = json.dumps(told).encode()
     assert other.observe_webhook(body, {"X-Hub-Signature-256": sign(body, SECRET)}).result == "accepted"
-    until("YELLOW", lambda: rating(polling, 2.0), 5.0)
+    until("YELLOW", lambda: rating(polling, 2.0))
 
 
 _HOLDER = """
@@ -216,30 +209,34 @@ from chatvitals.settings import Settings
 from chatvitals.vitals import Vitals
 store, url, token, waba = sys.argv[1:]
 vitals = Vitals(Settings.load({"store": store, "hooks": False}, environ={}))
-vitals.watch_quality(access_token=token, waba_ids=[waba], graph_url=url, every=2.0)
-time.sleep(60)
+vitals.watch_quality(access_token=token, waba_ids=[waba], graph_url=url, every=3600.0)
+time.sleep(600)
 """
 
 
 def test_one_process_polls_and_another_takes_over_within_two_intervals_of_its_death(
     edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], tmp_path: Path
 ) -> None:
-    """A lease in the store decides. A holder that is killed does not give it back."""
+    """A lease in the store decides. A holder that is killed does not give it back, so it ends by its time."""
     store = f"sqlite:///{tmp_path / 'bot.db'}"
     holder = subprocess.Popen([sys.executable, "-c", _HOLDER, store, graph_url, TOKEN, WABA])
     try:
         until("the first process polls", lambda: edges.calls)
-        vitals = start()
-        watch(vitals, graph_url, every=2.0)
-        until("its GREEN", lambda: rating(vitals, 3.0))
-        agents = len(edges.calls)
-        time.sleep(4.0)
-        assert len(edges.calls) - agents <= 6, "two processes poll"
+        waiting = start()
+        leases: list[bool] = []
+        ask = waiting.store.lease
+        waiting.store.lease = lambda *asked: leases.append(ask(*asked)) or leases[-1]  # type: ignore[func-returns-value,method-assign]
+        watch(waiting, graph_url, every=3600.0)
+        until("the second process asks for the lease", lambda: leases)
+        until("its GREEN, from the first process", lambda: rating(waiting, 3.0))
     finally:
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
+    assert leases == [False]
     edges.numbers = [number_row(BusinessNumber(), "RED")]
-    until("taken over", lambda: rating(vitals, 1.0), 2 * 3.0 + 3.0)
+    heir = start(ahead=2 * 3600.0)
+    watch(heir, graph_url, every=3600.0)
+    until("its RED", lambda: rating(heir, 1.0))
 
 
 def test_no_token_is_shown_anywhere(
