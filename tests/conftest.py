@@ -7,6 +7,7 @@ import os
 import signal
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -345,8 +346,13 @@ def _url_of(request: pytest.FixtureRequest, folder: Path) -> str:
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
-    """The URL of an empty store on a Redis server."""
+def redis_url(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty store on a Redis server. Every answer is waited for: a busy machine is no slow Redis."""
+    from chatvitals.stores.timeouts import LookupDeadline  # noqa: PLC0415 - most tests need no server
+
+    monkeypatch.setattr("chatvitals.stores.redis.LookupDeadline", partial(LookupDeadline, 600.0))
+    for limit in ("mistakes._PATIENCE", "redis_connection._CONNECT_SECONDS", "redis_connection._COMMAND_SECONDS"):
+        monkeypatch.setattr(f"chatvitals.stores.{limit}", 600.0)
     return redis_server.fresh_url()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
 from tests.helpers import services
+from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +29,8 @@ class Prometheus(NamedTuple):
 
     def wait_until_ready(self) -> None:
         """Wait until it answers queries, which it refuses with 503 while it reads its data."""
-        give_up = time.monotonic() + 30.0
-        while not httpx.get(f"{self.url}/-/ready", trust_env=False).is_success:
-            assert time.monotonic() < give_up, self.log.read_text()
-            time.sleep(0.05)
+        ready = f"{self.url}/-/ready"
+        until("ready", lambda: httpx.get(ready, trust_env=False, timeout=60).is_success, self.log.read_text)
 
     def value(self, query: str) -> float | None:
         """Return the one value of a query, or None where there is no series."""
@@ -41,10 +39,7 @@ class Prometheus(NamedTuple):
 
     def wait_for(self, query: str, wanted: float) -> None:
         """Wait until a query has a value, which takes a scrape or two."""
-        give_up = time.monotonic() + 15.0
-        while (seen := self.value(query)) != wanted:
-            assert time.monotonic() < give_up, f"{query} is {seen}, not {wanted}; {self.log.read_text()}"
-            time.sleep(0.1)
+        until(f"{query} == {wanted}", lambda: self.value(query) == wanted, self.log.read_text)
 
 
 @contextmanager

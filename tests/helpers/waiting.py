@@ -17,19 +17,20 @@ _PAUSE = 0.05
 _LOOKS = 2_000  # counted, not timed: a machine that stands still for a minute uses none of them up
 
 
-def until(said: str, look: Callable[[], T]) -> T:
+def until(said: str, look: Callable[[], T], why: Callable[[], object] = str) -> T:
     """Look again and again, until what is found is true. Return it.
 
     Args:
         said: what the test waits for, as its failure tells it.
         look: returns something true once it is there.
+        why: returns what else the failure should tell.
 
     """
     for _ in range(_LOOKS):
         if found := look():
             return found
         time.sleep(_PAUSE)
-    raise AssertionError(f"it never came: {said}")
+    raise AssertionError(f"it never came: {said} {why()}")
 
 
 def returned(call: Callable[[], T]) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,6 +11,7 @@ from chatvitals.monitoring.alerts import alerts
 from chatvitals.monitoring.slo import Objective
 from tests.helpers import services
 from tests.helpers.grafana import GRAFANA
+from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,14 +32,17 @@ def alertmanager(tmp_path: Path) -> Iterator[httpx.Client]:
     url = f"http://127.0.0.1:{port}/api/v2"
     with (
         services.running(command, tmp_path / "log", port) as process,
-        httpx.Client(base_url=url, trust_env=False) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
     ):
         yield client
         process.kill()  # sooner than asking it
 
 
-def fire(client: httpx.Client, case: str, *fired: tuple[str, Labels]) -> dict[str, str]:
-    """Fire alerts as Prometheus does. Return the state of each by its name and severity, once all are decided."""
+def fire(client: httpx.Client, case: str, wanted: dict[str, str], *fired: tuple[str, Labels]) -> None:
+    """Fire alerts as Prometheus does, and wait for the state of each, by its name and severity.
+
+    What mutes an alert reaches Alertmanager's inhibitions some time after the alert itself.
+    """
     body = []
     for name, labels in fired:
         severity = labels.get("severity", "")
@@ -47,16 +50,14 @@ def fire(client: httpx.Client, case: str, *fired: tuple[str, Labels]) -> dict[st
         all_labels = {"severity": rule.severity, "component": rule.component, "case": case, **labels}
         body.append({"labels": {"alertname": name, **all_labels}, "annotations": {}})
     client.post("/alerts", json=body).raise_for_status()
-    give_up = time.monotonic() + 15.0
-    while True:
+
+    def states() -> dict[str, str]:
         found: list[Any] = client.get("/alerts", params={"filter": f'case="{case}"'}).json()
-        states = {
+        return {
             f"{each['labels']['alertname']} {each['labels']['severity']}": each["status"]["state"] for each in found
         }
-        if len(found) == len(body) and "unprocessed" not in states.values():
-            return states
-        assert time.monotonic() < give_up, states
-        time.sleep(0.1)
+
+    until(f"{wanted}", lambda: states() == wanted, states)
 
 
 @pytest.mark.parametrize(
@@ -75,94 +76,95 @@ def test_an_alert_mutes_the_lesser_one_of_the_same_number_or_template_only(
     """Not that of another one."""
     case = f"{source} {muted}"
     severities = {alert.name: alert.severity for alert in alerts(Objective())}
-    states = fire(alertmanager, case, (source, same), (muted, same))
-    assert states == {f"{source} {severities[source]}": "active", f"{muted} {severities[muted]}": "suppressed"}
-    states = fire(alertmanager, f"{case} elsewhere", (muted, other))
-    assert set(states.values()) == {"active"}
+    lesser = f"{muted} {severities[muted]}"
+    both = {f"{source} {severities[source]}": "active", lesser: "suppressed"}
+    fire(alertmanager, case, both, (source, same), (muted, same))
+    fire(alertmanager, f"{case} elsewhere", {lesser: "active"}, (muted, other))
 
 
 def test_a_fast_burn_mutes_a_slow_one(alertmanager: httpx.Client) -> None:
     """Of the same number."""
     name = "WhatsAppSlowAnswersBudgetBurn"
-    states = fire(
-        alertmanager, "burn",
+    fire(
+        alertmanager, "burn", {f"{name} critical": "active", f"{name} warning": "suppressed"},
         (name, {**NUMBER, "severity": "critical", "short": "5m"}),
         (name, {**NUMBER, "severity": "warning", "short": "6h"}),
     )  # fmt: skip
-    assert states == {f"{name} critical": "active", f"{name} warning": "suppressed"}
 
 
 def test_without_numbers_nothing_is_said_about_customers_but_all_about_whatsapp(alertmanager: httpx.Client) -> None:
     """RED stays RED when the store is down."""
-    states = fire(
-        alertmanager, "blind",
-        ("WhatsAppStoreDown", JOB), ("WhatsAppOldestCustomerWaiting", NUMBER), ("WhatsAppOptOutSurge", NUMBER),
-        ("WhatsAppNumberFlagged", NUMBER), ("WhatsAppSendsRefusedForQuality", {**NUMBER, "code": "131048"}),
-    )  # fmt: skip
-    assert states == {
+    wanted = {
         "WhatsAppSendsRefusedForQuality critical": "active",
         "WhatsAppStoreDown critical": "active",
         "WhatsAppOldestCustomerWaiting info": "suppressed",
         "WhatsAppOptOutSurge warning": "suppressed",
         "WhatsAppNumberFlagged critical": "active",
     }
+    fire(
+        alertmanager, "blind", wanted,
+        ("WhatsAppStoreDown", JOB), ("WhatsAppOldestCustomerWaiting", NUMBER), ("WhatsAppOptOutSurge", NUMBER),
+        ("WhatsAppNumberFlagged", NUMBER), ("WhatsAppSendsRefusedForQuality", {**NUMBER, "code": "131048"}),
+    )  # fmt: skip
 
 
 def test_a_dead_bot_mutes_nothing_of_another_bot(alertmanager: httpx.Client) -> None:
     """Each inhibition holds within one job."""
-    states = fire(
-        alertmanager, "two bots",
-        ("WhatsAppMetricsAbsent", JOB), ("WhatsAppCustomersIgnored", {"job": "other", "phone_number_id": "2"}),
+    severity = {alert.name: alert.severity for alert in alerts(Objective())}
+    names = ("WhatsAppMetricsAbsent", "WhatsAppCustomersIgnored")
+    fire(
+        alertmanager, "two bots", {f"{name} {severity[name]}": "active" for name in names},
+        (names[0], JOB), (names[1], {"job": "other", "phone_number_id": "2"}),
     )  # fmt: skip
-    assert set(states.values()) == {"active"}
 
 
 def test_a_store_outage_is_one_alert(alertmanager: httpx.Client) -> None:
     """Its errors and losses are the same outage."""
-    states = fire(
-        alertmanager, "outage", ("WhatsAppStoreDown", JOB),
-        ("WhatsAppInstrumentationErrors", {**JOB, "where": "store"}),
-        ("WhatsAppEventsDropped", {**JOB, "reason": "queue_full"}),
-    )  # fmt: skip
-    assert states == {
+    wanted = {
         "WhatsAppStoreDown critical": "active",
         "WhatsAppInstrumentationErrors warning": "suppressed",
         "WhatsAppEventsDropped warning": "suppressed",
     }
+    fire(
+        alertmanager, "outage", wanted, ("WhatsAppStoreDown", JOB),
+        ("WhatsAppInstrumentationErrors", {**JOB, "where": "store"}),
+        ("WhatsAppEventsDropped", {**JOB, "reason": "queue_full"}),
+    )  # fmt: skip
 
 
 def test_refused_sends_explain_ignored_customers(alertmanager: httpx.Client) -> None:
     """An expired token is one page."""
-    states = fire(
-        alertmanager, "token", ("WhatsAppSendsFailing", NUMBER), ("WhatsAppCustomersIgnored", NUMBER),
-        ("WhatsAppSlowAnswersBudgetBurn", {**NUMBER, "severity": "critical", "short": "5m"}),
-    )  # fmt: skip
-    assert states == {
+    wanted = {
         "WhatsAppSendsFailing critical": "active",
         "WhatsAppCustomersIgnored critical": "suppressed",
         "WhatsAppSlowAnswersBudgetBurn critical": "suppressed",
     }
+    fire(
+        alertmanager, "token", wanted, ("WhatsAppSendsFailing", NUMBER), ("WhatsAppCustomersIgnored", NUMBER),
+        ("WhatsAppSlowAnswersBudgetBurn", {**NUMBER, "severity": "critical", "short": "5m"}),
+    )  # fmt: skip
 
 
 def test_a_paused_template_explains_its_own_code_alone(alertmanager: httpx.Client) -> None:
     """A limited number is another matter."""
     name = "WhatsAppSendsRefusedForQuality"
-    paused = ("WhatsAppTemplatePaused", TEMPLATE)
-    states = fire(alertmanager, "paused", paused, (name, {**NUMBER, "code": "132015"}))
-    assert states[f"{name} critical"] == "suppressed"
-    assert fire(alertmanager, "limited", (name, {**NUMBER, "code": "131048"})) == {f"{name} critical": "active"}
+    paused = "WhatsAppTemplatePaused"
+    severity = {alert.name: alert.severity for alert in alerts(Objective())}
+    wanted = {f"{paused} {severity[paused]}": "active", f"{name} critical": "suppressed"}
+    fire(alertmanager, "paused", wanted, (paused, TEMPLATE), (name, {**NUMBER, "code": "132015"}))
+    fire(alertmanager, "limited", {f"{name} critical": "active"}, (name, {**NUMBER, "code": "131048"}))
 
 
 def test_a_poller_that_stopped_explains_old_and_unknown_ratings_but_no_red_one(alertmanager: httpx.Client) -> None:
     """What was RED when it stopped is RED."""
-    states = fire(
-        alertmanager, "stopped",
-        ("WhatsAppQualityPollerStale", JOB), ("WhatsAppQualityStale", NUMBER),
-        ("WhatsAppQualityRatingUnknown", NUMBER), ("WhatsAppQualityRatingRed", NUMBER),
-    )  # fmt: skip
-    assert states == {
+    wanted = {
         "WhatsAppQualityPollerStale warning": "active",
         "WhatsAppQualityStale warning": "suppressed",
         "WhatsAppQualityRatingUnknown warning": "suppressed",
         "WhatsAppQualityRatingRed critical": "active",
     }
+    fire(
+        alertmanager, "stopped", wanted,
+        ("WhatsAppQualityPollerStale", JOB), ("WhatsAppQualityStale", NUMBER),
+        ("WhatsAppQualityRatingUnknown", NUMBER), ("WhatsAppQualityRatingRed", NUMBER),
+    )  # fmt: skip

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chatvitals.stores import open_store
-from chatvitals.stores.timeouts import LookupDeadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +21,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def store(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(store_url: str) -> Iterator[Store]:
     """An empty store of each kind."""
-    if store_url.startswith("redis"):  # a busy machine is no slow Redis
-        monkeypatch.setattr("chatvitals.stores.redis.LookupDeadline", partial(LookupDeadline, 10.0))
     opened = open_store(store_url)
     yield opened
     opened.close()

@@ -113,20 +113,19 @@ def test_a_redis_that_is_away_for_now_passes() -> None:
     refuse_mistakes("redis://127.0.0.1:1")
 
 
-def test_80_a_wrong_login_is_refused_at_init(redis_server: RedisServer) -> None:
+def test_80_a_wrong_login_is_refused_at_init(redis_url: str) -> None:
     """It shows no password."""
     with pytest.raises(StoreMistakeError, match="refuses the login") as caught:
-        refuse_mistakes(redis_server.url.replace("://", "://nobody:hush@"))
+        refuse_mistakes(redis_url.replace("://", "://nobody:hush@"))
     assert "hush" not in str(caught.value)
 
 
-def test_80_data_of_a_newer_version_are_refused_at_init(redis_server: RedisServer) -> None:
+def test_80_data_of_a_newer_version_are_refused_at_init(redis_server: RedisServer, redis_url: str) -> None:
     """They stay untouched."""
-    url = redis_server.fresh_url()
-    prefix = url.partition("prefix=")[2]
+    prefix = redis_url.partition("prefix=")[2]
     with redis_server.client() as client:
         client.set(f"{{{prefix}}}:format", "999")
-    refused(url, "holds data of a newer chatvitals")
+    refused(redis_url, "holds data of a newer chatvitals")
 
 
 def test_80_the_check_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
@@ -159,5 +158,5 @@ def test_a_redis_that_does_not_answer_is_waited_for_half_a_second(monkeypatch: p
     assert asked == [0.5]
     for thread in threading.enumerate():
         if thread.name == "chatvitals-look-up":
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
