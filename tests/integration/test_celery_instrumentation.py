@@ -25,6 +25,7 @@ from tests.conftest import SECRET, sign
 from tests.helpers import services
 from tests.helpers.otlp_receiver import Receiver, spans
 from tests.helpers.stand_in import accepts_all
+from tests.helpers.waiting import until
 from tests.integration.test_celery import stop
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def _receive(port: int, index: int, client: str) -> None:
     update = payloads.message(person, f"wamid.in{index}", content, at=time.time())
     body = payloads.webhook(BusinessNumber("1009"), [update])
     headers = {"Content-Type": "application/json", "X-Hub-Signature-256": sign(body)}
-    httpx.post(f"http://127.0.0.1:{port}/webhook", content=body, headers=headers, trust_env=False).raise_for_status()
+    httpx.post(
+        f"http://127.0.0.1:{port}/webhook", content=body, headers=headers, trust_env=False, timeout=60
+    ).raise_for_status()
 
 
 def _traces(order: str, graph_url: str, store: str, log: Path) -> list[dict[str, Any]]:
@@ -83,10 +86,11 @@ def _traces(order: str, graph_url: str, store: str, log: Path) -> list[dict[str,
                 services.wait_until_listening(port, process)
         for index, client in enumerate(CLIENTS):
             _receive(port, index, client)
-        give_up = time.monotonic() + 60
-        while [span.name for span in spans(receiver.traces)].count("turn") < len(CLIENTS):
-            assert time.monotonic() < give_up, log.read_text()
-            time.sleep(0.1)
+        until(
+            "the turns",
+            lambda: [span.name for span in spans(receiver.traces)].count("turn") == len(CLIENTS),
+            log.read_text,
+        )
         stack.close()  # what the processes have not yet sent is sent now
         found = spans(receiver.traces)
     ids = {span.trace_id for span in found if span.name == "receive 1009"}

@@ -23,6 +23,7 @@ from chatvitals.vitals import Vitals
 from tests.helpers import services
 from tests.helpers.healthy_bot import APP_SECRET, METRICS_TOKEN, STORE_PASSWORD
 from tests.helpers.redis_servers import RedisServer
+from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -327,9 +328,7 @@ def test_a_cluster_is_asked_where_the_store_is(patient: Patient, tmp_path: Path)
     with RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(services.free_port())) as node:
         with node.client() as client:
             client.execute_command("CLUSTER ADDSLOTSRANGE", "0", "16383")
-            until = time.monotonic() + 10
-            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok" and time.monotonic() < until:
-                time.sleep(0.02)
+            until("a whole cluster", lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
         patient.environ["CHATVITALS_STORE"] = node.url.replace("redis://", "redis+cluster://").removesuffix("/0")
         assert (
             patient.doctor("--json")

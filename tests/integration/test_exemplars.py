@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from chatvitals.runtime import spans
 from tests.helpers.prometheus import prometheus
 from tests.helpers.recorded_events import ListeningVitals, item
+from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +40,10 @@ def test_prometheus_stores_the_trace_of_a_slow_answer(
         vitals.record_reply()
     vitals.later(60)
     began = time.time()
-    found: list[Any] = []
     with prometheus(CONFIG.format(port=serve(app)), tmp_path, "--enable-feature=exemplar-storage") as running:
-        while not found and time.time() < began + 30:
-            between = {"start": str(began - 7 * 86_400), "end": str(time.time() + 7 * 86_400)}
-            found = running.get("query_exemplars", query="chatvitals_wait_seconds_bucket", **between)
-            time.sleep(0.2)
+        between = {"start": str(began - 7 * 86_400), "end": str(began + 7 * 86_400)}
+        query = "chatvitals_wait_seconds_bucket"
+        found: list[Any] = until("exemplars", lambda: running.get("query_exemplars", query=query, **between))
     [series] = found
     [exemplar] = series["exemplars"]
     trace_id = trace.format_trace_id(server.get_span_context().trace_id)

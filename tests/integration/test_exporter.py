@@ -52,7 +52,7 @@ def running(store: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
 
 
 def get(url: str, **headers: str) -> httpx.Response:
-    return httpx.get(url, headers=headers, trust_env=False)
+    return httpx.get(url, headers=headers, trust_env=False, timeout=60)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
@@ -68,7 +68,7 @@ def test_it_serves_the_stores_numbers_until_it_is_told_to_end(tmp_path: Path, en
             transaction.commit(Changes(increments={CELL: 1.0}))
         second = get(url, accept="application/openmetrics-text")
         process.send_signal(ending)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     assert Scrape(first.text)("messages_received_total") == 6
     assert Scrape(first.text)("store_up") == 1
     assert "chatvitals_queue" not in first.text  # it has none
@@ -88,9 +88,9 @@ def test_a_token_and_other_paths(tmp_path: Path) -> None:
         root = get(url.removesuffix("/metrics") + "/")
         assert (root.status_code, root.text) == (200, "the metrics are at /metrics\n")
         assert get(url + "/more").status_code == 404
-        head = httpx.head(url, headers={"authorization": "Bearer secret"}, trust_env=False)
+        head = httpx.head(url, headers={"authorization": "Bearer secret"}, trust_env=False, timeout=60)
         assert (head.status_code, head.content) == (200, b"")
-        assert httpx.post(url, trust_env=False).status_code == 501
+        assert httpx.post(url, trust_env=False, timeout=60).status_code == 501
 
 
 def test_probes_say_whether_the_store_can_be_read(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_probes_say_whether_the_store_can_be_read(tmp_path: Path) -> None:
         assert get(f"{base}/-/ready").status_code == 200
         store.close()
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=10)[1]
+        said = process.communicate(timeout=60)[1]
     assert said.startswith("chatvitals exporter: ")
     assert said.count("\n") == 1
     assert "/-/ready answers 503 until this is fixed" in said

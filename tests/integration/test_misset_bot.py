@@ -84,10 +84,10 @@ def written(mistake: Mistake, folder: Path) -> list[str]:
             headers["X-Hub-Signature-256"] = mistake.signature
         for _ in range(2):
             url = f"http://127.0.0.1:{port}/hook"
-            assert httpx.post(url, content=BODY, headers=headers, trust_env=False).status_code == 200
+            assert httpx.post(url, content=BODY, headers=headers, trust_env=False, timeout=60).status_code == 200
     finally:
         process.terminate()
-        error = process.communicate(timeout=20)[1].decode()
+        error = process.communicate(timeout=60)[1].decode()
     assert "Traceback" not in error
     return [line for line in error.splitlines() if line.startswith("chatvitals: ")]
 

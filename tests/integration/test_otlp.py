@@ -237,7 +237,7 @@ def test_the_exporter_pushes_what_the_workers_have_counted(
         assert process.stdout is not None
         assert b"/metrics" in process.stdout.readline()
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     received = ("chatvitals_messages_received_total", (("phone_number_id", NUMBER), ("type", "text")))
     assert receiver.samples()[received] == 1
 
@@ -334,5 +334,5 @@ def test_closing_pushes_a_last_time(start: Callable[..., Vitals], receiver: Rece
     vitals.close()
     assert vitals._otlp is not None
     assert vitals._otlp._thread is not None
-    vitals._otlp._thread.join(10)
+    vitals._otlp._thread.join(60)
     assert len(receiver.requests) == 1
