@@ -35,7 +35,8 @@ def apply(contact: ContactState, item: Item, measures: Measurements) -> None:
         return
     measures.count(catalogue.OPT_OUTS, labels)
     experiments.outcome(contact, "opt_out", measures)
-    number = message_log.latest_template(contact.records, item.at, item.at - _AFTER_TEMPLATE)
+    since = int(item.at) - _AFTER_TEMPLATE  # records hold whole seconds
+    number = message_log.latest_template(contact.records, item.at, since)
     if number:
         template, language = contact.templates[number - 1]
         measures.count(catalogue.TEMPLATE_OPT_OUTS, (contact.phone_number_id, template, language))

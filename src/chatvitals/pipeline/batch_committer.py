@@ -91,7 +91,7 @@ class BatchCommitter:
         if self._hasher is None:
             hasher = first_hasher(self._settings, self._store)
             record_birth(self._store, self._clock())
-            learn_known(self._store, self._labels, self._named)
+            learn_known(self._store, self._labels, self._named, self._clock())
             self._hasher = hasher
         return self._hasher
 
@@ -147,7 +147,7 @@ class BatchCommitter:
         began = time.perf_counter()
         hasher = self.hasher()
         measures = Measurements()
-        business = QualityBatch(self._named, measures)
+        business = QualityBatch(self._named.up_to_date(self._store, self._clock()), measures)
         own = self.own.drain()
         measures.merge(own.increments)
         try:

@@ -9,6 +9,7 @@ import msgspec
 from chatvitals.events import AccountEvent, GraphCall, Poll, PollerState, Webhook
 from chatvitals.metrics import catalogue
 from chatvitals.quality import gauges, state, webhook_events
+from chatvitals.runtime.interval import Interval
 from chatvitals.whatsapp import enums
 from chatvitals.whatsapp.phone_numbers import canonical
 
@@ -28,6 +29,7 @@ _MOST_NAMES = 10_000
 _LONGEST_DISPLAY = 64
 _DEEPEST = 6
 _LONGEST_TEXT = 1024  # of a stored value; a forged value of megabytes would be written with each event
+_LEARN_EVERY = 5.0  # seconds
 
 
 class NamedNumbers:
@@ -40,6 +42,8 @@ class NamedNumbers:
     def __init__(self) -> None:
         self._display: dict[str, str] = {}
         self._own: set[str] = set()
+        self._learning = Interval(_LEARN_EVERY)
+        self._document: bytes | None = None
 
     def knows(self, number_id: str, display: str) -> bool:
         """Return whether the document has this display number."""
@@ -54,6 +58,28 @@ class NamedNumbers:
         if len(self._own) > _MOST_NAMES:
             self._own.clear()
         self._own.update(canonical(display) for display in displays if display)
+
+    def up_to_date(self, store: Store, now: float) -> NamedNumbers:
+        """Learn the numbers that other workers have named, and return itself.
+
+        Args:
+            store: the store with the document, which is read every few seconds.
+            now: Unix seconds.
+
+        Raises:
+            StoreUnavailableError: the store cannot be reached.
+
+        """
+        if self._learning.is_over(now):
+            self.learn_document(store.document(state.DOCUMENT), now)
+        return self
+
+    def learn_document(self, document: bytes | None, now: float) -> None:
+        """Learn the numbers that the document holds at `now`."""
+        if document != self._document:
+            self.learn(number.display for number in state.decode(document).numbers.values())
+        self._document = document
+        self._learning.start(now)
 
     def committed(self, numbers: dict[str, str]) -> None:
         """Remember the numbers that the document knows now."""
@@ -101,11 +127,11 @@ class QualityBatch:
             return
         stored = transaction.document(state.DOCUMENT)
         known = state.decode(stored)
-        self._named.learn(number.display for number in known.numbers.values())
         for number_id, (display, received) in self._names.items():
             webhook_events.name_number(known, number_id, display, received, admit)
         for event in sorted(self._events, key=_received):
             webhook_events.apply_event(known, event, admit, hasher, self._measures)
+        self._named.learn(number.display for number in known.numbers.values())
         if known.waiting:
             webhook_events.release(known, max(map(_received, self._events), default=0.0), self._measures)
         document = state.encode(known)
@@ -118,7 +144,7 @@ class QualityBatch:
             self._named.committed({number_id: display for number_id, (display, _) in self._names.items()})
 
 
-def learn_known(store: Store, labels: CardinalityLimiter, named: NamedNumbers) -> None:
+def learn_known(store: Store, labels: CardinalityLimiter, named: NamedNumbers, now: float) -> None:
     """Admit the label values of a store's cells and document, and learn the business's own numbers.
 
     Raises:
@@ -126,9 +152,10 @@ def learn_known(store: Store, labels: CardinalityLimiter, named: NamedNumbers) -
 
     """
     labels.learn(store.cells())
-    known = state.decode(store.document(state.DOCUMENT))
+    document = store.document(state.DOCUMENT)
+    named.learn_document(document, now)
+    known = state.decode(document)
     labels.learn((family.name, values, 0) for family, values, _ in gauges.gauges(known, 0.0))
-    named.learn(number.display for number in known.numbers.values())
 
 
 def _received(event: BusinessEvent) -> float:

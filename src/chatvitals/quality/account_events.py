@@ -33,7 +33,7 @@ def apply_account_event(quality: Quality, event: AccountEvent, at: float, admit:
         measures.count(catalogue.ACCOUNT_EVENTS, (waba, event.field, name))
     if event.field == "business_capability_update":
         spelling = next((event.value[key] for key in _LIMITS if event.value.get(key) is not None), None)
-        if spelling is not None:
+        if spelling is not None and waba:  # a test of the dashboard names no account
             messaging_limits.apply_limit(quality.account(waba).limit, spelling, at, measures)
     elif event.field == "account_update":
         _account_update(quality, waba, event, at, measures)
@@ -72,9 +72,7 @@ def _names(event: AccountEvent) -> Iterator[str]:
         words = [group.get("type") for group in schema.objects(event.value.get("groups"))]
     else:
         values = schema.objects(event.value.get("alert_info")) or [event.value]
-        words = [
-            next((v[k] for k in ("event", "decision", "alert_type") if v.get(k) is not None), None) for v in values
-        ]
+        words = [next((value[key] for key in _NAMES if value.get(key) is not None), None) for value in values]
     for word in words:
         yield enums.listed(word, known)
 

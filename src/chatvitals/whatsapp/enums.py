@@ -55,7 +55,7 @@ FAILURE_CODES = frozenset(
     "131030 131031 131037 131042 131045 131047 131048 131049 131050 131051 131052 131053 131056 131057 131059 "
     "131062 131063 131064 132000 132001 132005 132007 132012 132015 132016 132068 132069 133000 133004 133005 "
     "133006 133008 133009 133010 133015 133016 134100 134101 134102 135000 139200".split()
-)
+) | frozenset(map(str, range(200, 300)))  # permissions that are missing
 QUALITY_REFUSALS = ("131048", "131064", "132015", "132016", "131031", "368")
 """Error codes with which WhatsApp limits or stops the number or the template for its quality."""
 TRANSPORT_CODES = frozenset({"timeout", "connection", "cancelled", "error"})
@@ -211,7 +211,8 @@ def type_label(text: str) -> str:
 
 def code_label(text: str) -> str:
     """Return a failure's code as a label value: a listed code of Meta, an HTTP status or a transport error."""
-    if text in FAILURE_CODES or text in TRANSPORT_CODES or (len(text) == 3 and text.isdigit() and text[0] in "45"):
+    is_http_status = len(text) == 3 and text.isascii() and text.isdigit() and text[0] in "45"
+    if text in FAILURE_CODES or text in TRANSPORT_CODES or is_http_status:
         return text
     return OTHER if text else "unknown"
 
