@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NO_ACCOUNT: Final = frozenset({"", "0"})  # `entry.id` of calling events and dashboard tests
 _PORTFOLIO_FIELDS: Final = frozenset({"partner_solutions"})  # `entry.id` is a portfolio here, and no WABA is named
+_SCHEDULED: Final = "SCHEDULE_FOR_DISABLE"
 _LIFTS: Final = ("_UNBAN", "_RATE_LIMIT_RECOVERY")
 _NAMES: Final = ("event", "decision", "alert_type")  # keys that hold the event's name
 _LIMITS: Final = ("max_daily_conversations_per_business", "max_daily_conversation_per_phone")
@@ -69,7 +70,7 @@ def _names(event: AccountEvent) -> Iterator[str]:
         yield "UPDATE"
         return
     if event.field == "group_status_update":
-        words = [group.get("type") for group in schema.objects(event.value.get("groups"))]
+        words = [group.get("type") for group in schema.objects(event.value.get("groups"))] or [None]
     else:
         values = schema.objects(event.value.get("alert_info")) or [event.value]
         words = [next((value[key] for key in _NAMES if value.get(key) is not None), None) for value in values]
@@ -82,7 +83,7 @@ def _account_update(quality: Quality, waba: str, event: AccountEvent, at: float,
         case "ACCOUNT_RESTRICTION":
             _restriction(quality, waba, event, at, measures)
         case "DISABLED_UPDATE":
-            _ban(quality, waba, event.value.get("ban_info"), at)
+            _ban(quality, waba, event.value.get("ban_info"), at, measures)
 
 
 def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measurements) -> None:
@@ -105,7 +106,7 @@ def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, me
             account.lifted_direct = max(account.lifted_direct, at)
 
 
-def _ban(quality: Quality, waba: str, info: object, at: float) -> None:
+def _ban(quality: Quality, waba: str, info: object, at: float, measures: Measurements) -> None:
     """Apply a ban or its end. A scheduled ban restricts nothing yet, and its date is free text."""
     states: set[str] = set()
     for ban in schema.objects(info):
@@ -116,3 +117,5 @@ def _ban(quality: Quality, waba: str, info: object, at: float) -> None:
         account.lifted = max(account.lifted, at)
     elif "DISABLE" in states:
         account.restrict(enums.BAN, at, inf)
+    elif _SCHEDULED not in states:
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",))

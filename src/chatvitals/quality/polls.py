@@ -54,13 +54,13 @@ def name(quality: Quality, number_id: str, display: str, at: float) -> Number:
 
 
 def rating(score: object, measures: Measurements) -> str:
-    """Return a rating. An invalid value is unknown, never green, and an unlisted value is also counted."""
+    """Return a rating. Any other value is unknown, never green, and is counted unless it says that there is none."""
     if isinstance(score, dict):
         score = score.get("score")
     found = upper(score)
     if found in enums.RATINGS:
         return found
-    if found not in enums.NO_RATING:
+    if score is not None and (not isinstance(score, str) or found not in enums.NO_RATING):
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
     return UNKNOWN
 

@@ -34,7 +34,31 @@ def test_a_ban_is_read_as_an_object_and_as_a_list(info: Any) -> None:
 def test_a_ban_that_cannot_be_read_restricts_nothing(info: Any) -> None:
     bench = Bench()
     bench.change("account_update", {"event": "DISABLED_UPDATE", "ban_info": info})
-    assert bench.differs({'account_events_total{event="DISABLED_UPDATE"}': 1}, (DISABLED,)) == []
+    expected = {'account_events_total{event="DISABLED_UPDATE"}': 1, 'events_dropped_total{reason="malformed"}': 1}
+    assert bench.differs(expected, (DISABLED,)) == []
+
+
+def test_a_scheduled_ban_is_read_and_restricts_nothing() -> None:
+    bench = Bench()
+    info = {**BAN, "waba_ban_state": "SCHEDULE_FOR_DISABLE"}
+    bench.change("account_update", {"event": "DISABLED_UPDATE", "ban_info": info})
+    assert bench.differs({'events_dropped_total{reason="malformed"}': 0}, (DISABLED,)) == []
+
+
+@pytest.mark.parametrize("value", [{}, {"groups": None}, {"groups": True}, {"groups": [[{"type": "group_suspend"}]]}])
+def test_an_event_about_groups_that_cannot_be_read_counts_as_other(value: dict[str, Any]) -> None:
+    bench = Bench()
+    bench.change("group_status_update", value)
+    assert bench.differs({'account_events_total{event="other"}': 1}) == []
+
+
+@pytest.mark.parametrize(("score", "malformed"), [("UNKNOWN", 0), ("NA", 0), (7, 1), (True, 1), (["GREEN"], 1)])
+def test_a_score_that_is_no_word_is_unknown_and_counted(score: Any, malformed: int) -> None:
+    bench = Bench()
+    names = {"message_template_name": "offer", "message_template_language": "en"}
+    bench.change("message_template_quality_update", {"new_quality_score": score, **names})
+    expected = {"template_quality": 0, 'events_dropped_total{reason="malformed"}': malformed}
+    assert bench.differs(expected) == []
 
 
 @pytest.mark.parametrize("listed", [False, True])
