@@ -48,4 +48,4 @@ def answering(answer: Callable[[str, dict[str, str]], Answer]) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(60)

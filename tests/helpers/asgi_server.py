@@ -32,7 +32,7 @@ def serving() -> Iterator[Callable[[ASGIApp], int]]:
     yield start
     for server, thread in running:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
 
 
 class _Server(uvicorn.Server):

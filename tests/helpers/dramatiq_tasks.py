@@ -30,5 +30,5 @@ def answer(number: str, phone: str, flag: str) -> None:
     requests.post(
         f"{os.environ['GRAPH_URL']}/{number}/messages",
         json={"messaging_product": "whatsapp", "to": phone, "type": "template", "template": {"name": "menu"}},
-        timeout=5,
+        timeout=60,
     ).raise_for_status()

@@ -65,7 +65,7 @@ class Server:
     port: int
     log: Path
 
-    def ask(self, *pieces: bytes, patience: float = 10.0) -> bytes:
+    def ask(self, *pieces: bytes, patience: float = 60.0) -> bytes:
         """Send the pieces of requests. Return the answers without the headers that say something about the moment."""
         with socket.create_connection(("127.0.0.1", self.port), patience) as connection:
             for piece in pieces:
@@ -74,7 +74,7 @@ class Server:
 
     def ask_and_wait(self, first: bytes, second: bytes) -> bytes:
         """Send the second part once an answer to the first part comes, unless the answer ends the connection."""
-        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
             connection.sendall(first)
             answer = b""
             while b"\r\n\r\n" not in answer and (piece := connection.recv(65536)):  # runserver sends line by line
@@ -85,7 +85,7 @@ class Server:
 
     def leave(self, *pieces: bytes) -> bytes:
         """Send the pieces, close the sending side, and read what comes."""
-        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
             for piece in pieces:
                 connection.sendall(piece)
             connection.shutdown(socket.SHUT_WR)

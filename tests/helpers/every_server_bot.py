@@ -54,7 +54,7 @@ def reply(method: str, path: str, body: bytes) -> tuple[int, bytes]:
 
 def seen() -> dict[str, float]:
     """Return the counters that are not 0, by name and label."""
-    vitals().settle()
+    vitals().settle(60)
     registry = prometheus_client.CollectorRegistry()
     registry.register(vitals().collector)
     return {

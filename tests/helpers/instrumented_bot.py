@@ -56,7 +56,7 @@ if ORDER == "chatvitals":
 def answer(phone: str, client: str) -> None:
     """Answer through a client."""
     text = {"messaging_product": "whatsapp", "to": phone, "type": "text", "text": {"body": "hello"}}
-    CLIENTS[client].post(f"{os.environ['GRAPH_URL']}/1009/messages", json=text, timeout=10).raise_for_status()
+    CLIENTS[client].post(f"{os.environ['GRAPH_URL']}/1009/messages", json=text, timeout=60).raise_for_status()
 
 
 @web.post("/webhook")

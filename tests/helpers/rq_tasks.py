@@ -30,5 +30,5 @@ def _send(number: str, phone: str, content: dict[str, object]) -> None:
     requests.post(
         f"{os.environ['GRAPH_URL']}/{number}/messages",
         json={"messaging_product": "whatsapp", "to": phone, **content},
-        timeout=5,
+        timeout=60,
     ).raise_for_status()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _START_SECONDS = 90.0  # of a busy machine: the wait ends at once if the process does
-_END_SECONDS = 20.0
+_END_SECONDS = 60.0
 _PORTS = 3_000  # for each process of a test run
 _numbers = itertools.count(random.randrange(_PORTS))
 

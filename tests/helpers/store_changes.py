@@ -30,12 +30,12 @@ def on_threads(*works: Callable[[], T]) -> list[T]:
     results: list[T] = []
 
     def run(work: Callable[[], T]) -> None:
-        start.wait(10)
+        start.wait(60)
         results.append(work())
 
     threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in works]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     return results

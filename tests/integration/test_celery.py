@@ -18,6 +18,7 @@ from chatvitals.simulator.people import BusinessNumber, Person
 from tests.helpers import services
 from tests.helpers.otlp_receiver import Receiver, spans
 from tests.helpers.stand_in import accepts_all
+from tests.helpers.waiting import MOST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ class Bot:
     def settled(self) -> Counter[str]:
         """Return the cells, once their settling window is over. Cells of several fields are added up."""
         time.sleep(0.3)
-        self.vitals.settle()
+        self.vitals.settle(MOST_SECONDS)
         found: Counter[str] = Counter()
         for (family, labels, _), value in self.vitals.store.cells().items():
             found[" ".join((family.removeprefix("chatvitals_"), *labels)).strip()] += int(value)
@@ -100,7 +101,7 @@ def worker(
 def stop(worker: subprocess.Popen[bytes]) -> None:
     """End a worker as a deploy does: it finishes its tasks, its children end."""
     worker.terminate()
-    worker.wait(20)
+    worker.wait(MOST_SECONDS)
 
 
 def test_tasks_know_whose_message_they_are_about(tasks: Any, worker: tuple[subprocess.Popen[bytes], Path]) -> None:
@@ -108,9 +109,9 @@ def test_tasks_know_whose_message_they_are_about(tasks: Any, worker: tuple[subpr
     bot = Bot(tasks, "1001")
     people = [Person("", phone=f"1555000{i:04d}") for i in range(6)]
     results = [bot.receive_and_delegate(person, "answer") for person in people[:5]]
-    pids = {result.get(timeout=30) for result in results}
+    pids = {result.get(timeout=300) for result in results}
     chained = bot.receive_and_delegate(people[5], "first")
-    tasks.app.AsyncResult(chained.get(timeout=30)).get(timeout=30)
+    tasks.app.AsyncResult(chained.get(timeout=300)).get(timeout=300)
     stop(worker[0])  # at once: what the children have not yet committed is committed now
     found = bot.settled()
     assert os.getpid() not in pids
@@ -130,7 +131,7 @@ def test_a_worker_that_is_not_told_the_contact_still_closes_turns(
     person = Person("", phone="15551112222")
     bot.receive(person)
     before = bot.settled()["internal_errors_total no_contact"]
-    tasks.answer.delay("1002", person.phone, "text").get(timeout=30)
+    tasks.answer.delay("1002", person.phone, "text").get(timeout=300)
     stop(worker[0])
     found = bot.settled()
     assert found["turns_total 1002 first answered"] == 1
@@ -143,7 +144,7 @@ def test_a_header_that_a_worker_logs_shows_nobody(tasks: Any, worker: tuple[subp
     person = Person("", phone="15553334444")
     with bot.receive(person):
         tasks.app.send_task("nobody_knows")
-    tasks.answer.delay("1003", "15559999999", "text").get(timeout=30)  # the worker has come past it
+    tasks.answer.delay("1003", "15559999999", "text").get(timeout=300)  # the worker has come past it
     words = worker[1].read_text()
     assert "unregistered task of type 'nobody_knows'" in words
     assert "'chatvitals': '" in words
@@ -163,7 +164,7 @@ def test_75_children_that_celery_recycles_lose_no_send(
         process = subprocess.Popen([*command, *flags], stdout=out, stderr=out, cwd=HERE.parent.parent, env=environ)
     try:
         results = [tasks.answer.delay("1004", f"1555777{i:04d}", "text") for i in range(6)]
-        pids = {result.get(timeout=60) for result in results}
+        pids = {result.get(timeout=300) for result in results}
     finally:
         stop(process)
     assert len(pids) == 6, "each task has a child of its own"
@@ -178,7 +179,7 @@ def test_one_trace_shows_the_webhook_the_worker_s_send_and_the_whole_wait(
     bot = Bot(tasks, "1009")
     with traced.tracer.start_as_current_span("POST /webhook") as server:
         result = bot.receive_and_delegate(Person("", phone="15550009999"), "answer")
-    result.get(timeout=30)
+    result.get(timeout=300)
     stop(worker[0])
     bot.settled()
     told = {span.name: span for span in spans(receiver.traces)}

@@ -103,7 +103,7 @@ def multiplexing() -> Iterator[str]:
         thread = threading.Thread(target=_serve_http2, args=(listening,), daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v24.0/990001/messages"
-        thread.join(10)
+        thread.join(60)
 
 
 def _serve_http2(listening: socket.socket) -> None:
@@ -124,25 +124,25 @@ def _serve_http2(listening: socket.socket) -> None:
 
 def _session(url: str, **content: Any) -> Any:
     with niquests.Session() as session:
-        return session.post(url, timeout=5, **content)
+        return session.post(url, timeout=60, **content)
 
 
 def _prepared(url: str, **content: Any) -> Any:
     with niquests.Session() as session:
-        return session.send(session.prepare_request(niquests.Request("POST", url, **content)), timeout=5)
+        return session.send(session.prepare_request(niquests.Request("POST", url, **content)), timeout=60)
 
 
 async def _asynchronous(url: str, **content: Any) -> Any:
     async with niquests.AsyncSession() as session:
-        return await session.post(url, timeout=5, **content)
+        return await session.post(url, timeout=60, **content)
 
 
 WAYS: dict[str, Callable[..., Any]] = {
-    "post": lambda url, **content: niquests.post(url, timeout=5, **content),
+    "post": lambda url, **content: niquests.post(url, timeout=60, **content),
     "Session": _session,
     "Session.send": _prepared,
     "AsyncSession": lambda url, **content: asyncio.run(_asynchronous(url, **content)),
-    "apost": lambda url, **content: asyncio.run(niquests.apost(url, timeout=5, **content)),
+    "apost": lambda url, **content: asyncio.run(niquests.apost(url, timeout=60, **content)),
 }
 
 
@@ -232,7 +232,7 @@ def test_an_asynchronous_multiplexed_answer_is_not_waited_for(ear: Ear, multiple
 def test_a_send_of_requests_through_the_urllib3_of_niquests_is_seen_once(ear: Ear, url: str) -> None:
     """Requests runs unchanged on top of it."""
     requests: Any = pytest.importorskip("requests")
-    assert requests.post(url, json=SEND, timeout=5).json() == TAKEN
+    assert requests.post(url, json=SEND, timeout=60).json() == TAKEN
     assert ear.told == SEEN
 
 

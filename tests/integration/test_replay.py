@@ -197,7 +197,7 @@ def test_the_output_is_never_the_log_itself(tmp_path: Path, capsys: pytest.Captu
     code = "import sys; from chatvitals.cli.main import main; sys.exit(main(sys.argv[1:]))"
     with log.open("rb") as source:
         command = [sys.executable, "-c", code, "replay", "-", "--openmetrics", str(log)]
-        found = subprocess.run(command, stdin=source, capture_output=True, text=True, timeout=60, check=False)
+        found = subprocess.run(command, stdin=source, capture_output=True, text=True, timeout=300, check=False)
     assert found.returncode == 2
     assert "is the log itself" in found.stderr
     assert log.read_bytes() == before
@@ -239,7 +239,7 @@ def test_standard_input_is_a_log_too(tmp_path: Path) -> None:
     code = "import sys; from chatvitals.cli.main import main; sys.exit(main(['replay', '-']))"
     text = "\n".join(TWO_TURNS)
     found = subprocess.run(
-        [sys.executable, "-c", code], input=text, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+        [sys.executable, "-c", code], input=text, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path
     )
     assert (found.returncode, found.stderr) == (0, "")
     assert "6 read, 0 skipped" in found.stdout

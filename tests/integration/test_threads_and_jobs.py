@@ -27,6 +27,7 @@ from chatvitals.tracking import threads
 from chatvitals.vitals import Vitals
 from tests.helpers import services
 from tests.helpers.stand_in import accepts_all
+from tests.helpers.waiting import MOST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,14 +46,14 @@ def web(tmp_path: Path) -> Iterator[Vitals]:
     content = {"type": "text", "text": {"body": "hello"}}
     update = payloads.message(PERSON, "wamid.in", content, at=time.time())
     vitals.observe_webhook(payloads.webhook(NUMBER, [update]))
-    vitals.settle()
+    vitals.settle(MOST_SECONDS)
     yield vitals
     vitals.close()
 
 
 def settled(vitals: Vitals) -> float:
     time.sleep(0.2)  # the settling window
-    vitals.settle()
+    vitals.settle(MOST_SECONDS)
     return vitals.store.cells().get(ANSWERED, 0.0)
 
 
@@ -61,9 +62,9 @@ def test_a_plain_thread_needs_no_context(web: Vitals, serve: Callable[[ASGIApp],
     http_hooks.install(web._observer)
     url = f"http://127.0.0.1:{serve(accepts_all)}/1001/messages"
     message = {"messaging_product": "whatsapp", "to": PERSON.phone, "type": "text", "text": {"body": "hello"}}
-    thread = threading.Thread(target=lambda: requests.post(url, json=message, timeout=5))
+    thread = threading.Thread(target=lambda: requests.post(url, json=message, timeout=MOST_SECONDS))
     thread.start()
-    thread.join(10)
+    thread.join(MOST_SECONDS)
     assert settled(web) == 1
 
 
@@ -94,7 +95,7 @@ def work_off(command: list[str], environ: dict[str, str]) -> str:
     program = [str(Path(sys.executable).parent / command[0]), *command[1:]]
     root = Path(__file__).parents[2]
     return subprocess.run(
-        program, cwd=root, env=environ, capture_output=True, text=True, timeout=60, check=False
+        program, cwd=root, env=environ, capture_output=True, text=True, timeout=300, check=False
     ).stderr
 
 
@@ -146,10 +147,10 @@ def test_a_dramatiq_actor_knows_whose_message_it_is_about(
         program = [str(Path(sys.executable).parent / command[0]), *command[1:]]
         worker = subprocess.Popen(program, cwd=Path(__file__).parents[2], env=environ, stderr=subprocess.PIPE)
         try:
-            tasks.broker.join("default", timeout=30_000)
+            tasks.broker.join("default", timeout=300_000)
         finally:
             worker.terminate()
-            log = worker.communicate(timeout=20)[1]
+            log = worker.communicate(timeout=MOST_SECONDS)[1]
             tasks.vitals.close()
             tasks.broker.close()
     assert settled(web) == 1, log
@@ -166,7 +167,7 @@ def test_a_job_of_apscheduler_knows_its_contact_where_it_runs_once(web: Vitals) 
     def look(name: str) -> None:
         if name not in seen:
             seen[name] = context.current()
-            both.wait(10)
+            both.wait(MOST_SECONDS)
 
     def schedule() -> None:
         scheduler.add_job(look, args=["once"])
@@ -175,7 +176,7 @@ def test_a_job_of_apscheduler_knows_its_contact_where_it_runs_once(web: Vitals) 
     try:
         scheduler.start()
         handle(web, schedule)
-        both.wait(10)
+        both.wait(MOST_SECONDS)
     finally:
         scheduler.shutdown()
         undo()

@@ -414,7 +414,7 @@ def test_12_the_bytes_on_the_wire_are_the_same(
 def over_a_socket(port: int, body: bytes) -> bytes:
     """Post `body` and return every byte of the answer."""
     head = b"POST /webhook HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(head + body)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
@@ -719,7 +719,7 @@ def test_23_the_get_handshake_passes_untouched(
     app = Starlette(routes=[Route("/webhook", verify), Route("/webhook", echo, methods=["POST"])])
     port = serve(instrument_app(vitals, app))
     query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "t"}
-    assert httpx.get(f"http://127.0.0.1:{port}/webhook", params=query).text == "1158201444"
+    assert httpx.get(f"http://127.0.0.1:{port}/webhook", params=query, timeout=60).text == "1158201444"
     assert vitals.emitted == []
 
 

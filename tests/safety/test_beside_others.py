@@ -190,7 +190,7 @@ def test_20_a_module_that_is_loaded_again_counts_once(
         headers = {"x-hub-signature-256": asgi.sign(asgi.body)}
         assert TestClient(bot.app).post("/webhook", content=asgi.body, headers=headers).status_code == 200
         send()
-        bot.vitals.settle()
+        bot.vitals.settle(60)
         page = TestClient(bot.app).get("/metrics").text
         bot = importlib.reload(bot)
     loaded.append(bot.vitals)

@@ -192,10 +192,10 @@ def test_over_a_real_server(start: Callable[..., Vitals], serve: Callable[[Any],
     """uvicorn, a socket and a token."""
     address = f"http://127.0.0.1:{serve(start(metrics_token=TOKEN).metrics_app())}/"
     with pytest.raises(urllib.error.HTTPError, match="401") as refused:
-        urllib.request.urlopen(address, timeout=5)
+        urllib.request.urlopen(address, timeout=60)
     refused.value.close()
     request = urllib.request.Request(address, headers={"Authorization": f"Bearer {TOKEN}"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert b"chatvitals_store_up 1.0" in answer.read()
 
 

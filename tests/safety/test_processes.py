@@ -164,7 +164,7 @@ for index in range(int(sys.argv[2])):
 def test_a_process_that_ends_without_a_goodbye_has_committed_what_it_received(store: SQLiteStore) -> None:
     """`atexit` flushes. Nothing is printed at the interpreter's exit."""
     command = [sys.executable, "-c", _BOT, str(store.path), "250"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert total(store, RECEIVED.name) == 250
 

@@ -27,7 +27,7 @@ COMMAND = [str(Path(sys.executable).with_name("chatvitals"))]
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_help_names_the_commands() -> None:
@@ -138,7 +138,7 @@ def test_a_reader_who_has_seen_enough_is_no_error() -> None:
     """`chatvitals … | head` ends without a traceback."""
     code = "import chatvitals.cli.main as c, chatvitals.cli.replay as r\ndef run(*_, **__): raise BrokenPipeError\n"
     code += "r.run = run\nraise SystemExit(c.main(['replay', 'x']))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert (found.returncode, found.stderr) == (0, "")
 
 
@@ -147,7 +147,7 @@ def test_asking_for_help_imports_no_command() -> None:
     code = "import sys, chatvitals.cli.main as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n"
     code += "tools = {'chatvitals.cli.demo', 'chatvitals.cli.replay', 'rich', 'uvicorn'}\n"
     code += "print(sorted(tools & sys.modules.keys()))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert found.stdout.splitlines()[-1] == "[]"
 
 
@@ -158,7 +158,13 @@ def test_a_full_disk_behind_the_output_is_a_sentence(words: list[str]) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": ""}
     with Path("/dev/full").open("w") as full:
         found = subprocess.run(
-            [*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False, env=environment
+            [*COMMAND, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+            env=environment,
         )
     sentence = "the output cannot be written (No space left on device): free some space, or write it elsewhere"
     assert (found.returncode, found.stderr) == (1, f"chatvitals {words[0]}: {sentence}\n")
@@ -167,13 +173,13 @@ def test_a_full_disk_behind_the_output_is_a_sentence(words: list[str]) -> None:
 def test_an_output_that_the_shell_has_closed_is_no_error() -> None:
     """`chatvitals … >&-` has no standard output at all."""
     words = [*COMMAND, "--version"]
-    found = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *words], stderr=subprocess.PIPE, timeout=30, check=False)
+    found = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *words], stderr=subprocess.PIPE, timeout=120, check=False)
     assert (found.returncode, found.stderr) == (0, b"")
 
 
 def in_ascii(*words: str) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
-    return subprocess.run([*COMMAND, *words], capture_output=True, timeout=30, check=False, env=environment)
+    return subprocess.run([*COMMAND, *words], capture_output=True, timeout=120, check=False, env=environment)
 
 
 @pytest.mark.parametrize("command", [*main.COMMANDS])
@@ -205,7 +211,7 @@ def test_a_name_that_the_locale_lacks_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["now"], ["journeys"], ["store", "info", "sqlite:///chatvitals.db"]])
 def test_a_missing_store_file_is_named_by_each_command(words: list[str], tmp_path: Path) -> None:
     """A command in the wrong folder says so, and creates no file there."""
-    found = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    found = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert found.returncode != 0
     assert "there is no store file chatvitals.db: look in the folder in which the bot runs" in found.stderr
     assert not [*tmp_path.iterdir()]
@@ -231,7 +237,7 @@ def test_a_wrong_path_is_a_sentence_with_advice(words: list[str], said: str, tmp
     """No number of an error, and no error class."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    found = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    found = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert found.returncode in {1, 2}
     assert found.stderr == f"chatvitals {words[0]}: {said}\n"
 

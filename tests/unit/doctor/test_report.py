@@ -207,7 +207,7 @@ def test_asking_for_help_imports_no_check() -> None:
     """They need httpx, which takes a while to import and may be missing."""
     code = "import sys, chatvitals.cli.main as c\ntry: c.main(['doctor', '--help'])\nexcept SystemExit: pass\n"
     code += "print('httpx' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert "Exit status:" in found.stdout
     assert found.stdout.splitlines()[-1] == "False"
     assert max(map(len, found.stdout.splitlines())) <= 80

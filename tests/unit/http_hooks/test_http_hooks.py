@@ -297,7 +297,7 @@ import requests
 http_hooks.refresh()
 assert not hasattr(requests.Session.send, "__wrapped__")
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
 
 
 def test_refreshing_hooks_what_came_since(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_it_is_read_once_and_only_when_asked() -> None:
 
 def test_two_threads_that_read_at_once_find_the_same() -> None:
     """The second one neither waits nor sees a body that is gone."""
-    reader, both = Reader(), threading.Barrier(2, timeout=10)
+    reader, both = Reader(), threading.Barrier(2, timeout=60)
     reader.before = both.wait
     webhook = unread(reader)
     found: list[tuple[ContactIds, ...]] = []
@@ -63,7 +63,7 @@ def test_two_threads_that_read_at_once_find_the_same() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert found == [(ADA,), (ADA,)]
     assert webhook.contacts == (ADA,)
     assert reader.calls == 2

@@ -57,10 +57,10 @@ def test_what_waits_at_a_fork_is_committed_by_the_parent_alone(tmp_path: Path) -
     def child() -> None:
         assert vitals._pipeline.waiting == 0
         vitals._emit(message(10))
-        vitals.settle()
+        vitals.settle(60)
 
     assert in_child(child) == 0
-    vitals.settle()
+    vitals.settle(60)
     cells = vitals.store.cells()
     assert cells[RECEIVED] == 11
     assert cells["chatvitals_internal_errors_total", ("somewhere",), 0] == 1
@@ -71,34 +71,37 @@ def test_a_child_has_a_thread_of_its_own_after_its_parents_has_run(tmp_path: Pat
     """Parent and children go on committing, one after the other and at once."""
     vitals = make(tmp_path / "s.db")
     vitals._emit(message(0))
-    vitals.settle()
+    vitals.settle(60)
     for index in range(1, 4):
 
         def child(index: int = index) -> None:
             vitals._emit(message(index))
-            vitals.settle()
+            vitals.settle(60)
 
         vitals._emit(message(10 + index))
         assert in_child(child) == 0
-    vitals.settle()
+    vitals.settle(60)
     assert vitals.store.cells()[RECEIVED] == 7
     vitals.close()
 
 
-def test_a_fork_waits_for_a_transaction_and_closes_all_connections(tmp_path: Path) -> None:
+def test_a_fork_waits_for_a_transaction_and_closes_all_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A child that inherited a transaction would believe the write lock to be its own, for ever."""
+    monkeypatch.setattr("chatvitals.stores.sqlite._BUSY_SECONDS", 60.0)
     store = SQLiteStore(tmp_path / "s.db")
     begun, go_on = threading.Event(), threading.Event()
 
     def write() -> None:
         with store.transaction() as transaction:
             begun.set()
-            go_on.wait(10)
+            go_on.wait(60)
             transaction.commit(Changes(increments={CELL: 1.0}))
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     threading.Timer(0.1, go_on.set).start()
 
     def child() -> None:
@@ -106,7 +109,7 @@ def test_a_fork_waits_for_a_transaction_and_closes_all_connections(tmp_path: Pat
             transaction.commit(Changes(increments={CELL: 1.0}))
 
     assert in_child(child) == 0
-    writer.join(10)
+    writer.join(60)
     assert store.cells() == {CELL: 2.0}
     store.close()
 
@@ -148,7 +151,7 @@ def test_processes_of_multiprocessing_commit_before_they_end(tmp_path: Path) -> 
     for index, kind in enumerate(kinds):
         process = kind(target=_work, args=(path, index))
         process.start()
-        process.join(20)
+        process.join(60)
         assert process.exitcode == 0
     store = SQLiteStore(path)
     assert store.cells()[RECEIVED] == 2

@@ -138,7 +138,7 @@ def test_80_the_check_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
         other = (
             "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM cells'); c.close()"
         )
-        subprocess.run([sys.executable, "-c", other, str(path)], check=True, timeout=30)
+        subprocess.run([sys.executable, "-c", other, str(path)], check=True, timeout=120)
         assert path.with_name("c.db-wal").exists()
         assert store.cells()["chatvitals_webhooks_total", ("accepted",), 0] == 3.0
 

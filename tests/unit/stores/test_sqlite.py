@@ -99,7 +99,7 @@ def test_each_thread_has_its_own_connection(sqlite: SQLiteStore) -> None:
     thread = threading.Thread(target=scrape)
     with sqlite.transaction() as transaction:
         thread.start()
-        thread.join(10)
+        thread.join(60)
         transaction.commit(Changes(increments={CELL: 1.0}))
     assert seen == [{CELL: 1.0}]
 

@@ -46,13 +46,13 @@ class Webhook:
 def _thread(call: Callable[[], None]) -> None:
     thread = threading.Thread(target=call)
     thread.start()
-    thread.join(10)
+    thread.join(60)
 
 
 def _timer(call: Callable[[], None]) -> None:
     timer = threading.Timer(0, call)
     timer.start()
-    timer.join(10)
+    timer.join(60)
 
 
 def _pool(call: Callable[[], None]) -> None:
@@ -100,7 +100,7 @@ def test_a_subclass_of_thread_runs_as_it_is() -> None:
     with Webhook(ANN):
         thread = Answer()
         thread.start()
-    thread.join(10)
+    thread.join(60)
     assert known == [ANN, False]
 
 
