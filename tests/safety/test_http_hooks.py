@@ -42,6 +42,7 @@ JSON = (b"content-type", b"application/json")
 ANSWERS = {
     "ok": (200, ACCEPTED, [JSON]),
     "rejected": (400, b'{"error": {"code": 131047}}', [JSON]),
+    "error-in-200": (200, b'{"error": {"code": 131047}}', [JSON]),
     "html": (502, b"<html>Bad gateway</html>", [(b"content-type", b"text/html")]),
 }
 KINDS = ["httpx", "httpx async", "httpx2", "httpx2 async", "requests", "aiohttp"]
@@ -230,6 +231,7 @@ def as_bare(api: Api, ear: Ear, make: Callable[[], Any]) -> Any:
     [
         ("ok", (True, "wamid.one", "")),
         ("rejected", (False, "", "131047")),
+        ("error-in-200", (False, "", "131047")),
         ("html", (False, "", "502")),
         ("307", (False, "", "307")),
     ],

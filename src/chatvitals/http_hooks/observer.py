@@ -113,7 +113,8 @@ class Pending:
         """
         with self.guard("clients"):
             answer = send_requests.read_answer(content)
-            if 200 <= status < 300:
+            refused = bool(answer.code) and not answer.id  # some proxies answer 200 with WhatsApp's error
+            if 200 <= status < 300 and not refused:
                 self._emit(accepted=True, code="", answer=answer)
             else:
                 self._emit(accepted=False, code=answer.code or str(int(status)), answer=send_requests.SendAnswer())

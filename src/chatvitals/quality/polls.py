@@ -109,7 +109,8 @@ def _number(
     verified = row.get("verified_name")
     if isinstance(verified, str):
         number.name = admit("verified_name", verified)
-    _rate(number_id, number, rating(row.get("quality_rating"), measures), at, measures)
+    found = row.get("quality_rating") or row.get("quality_score")  # another page's name (whatsapp/README.md 6.1)
+    _rate(number_id, number, rating(found, measures), at, measures)
     status = upper(row.get("status"))
     if status:
         number.status.update(enums.listed(status, enums.NUMBER_STATUSES), at)

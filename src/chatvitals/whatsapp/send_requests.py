@@ -14,6 +14,7 @@ _MARKETING_ENDPOINTS = {"messages": False, "marketing_messages": True}
 MAX_BYTES = 1024 * 1024  # a send or its answer is a few kB; more than this is something else
 _MOST_FIELDS = 100  # of a form
 _OBJECTS = frozenset({"template", "typing_indicator"})  # the objects whose content is read
+_MARKS = ("status", "typing_indicator")
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
 _UNREACHED = frozenset({"NewConnectionError", "SSLError", "gaierror"})  # urllib3's first is a timeout to Python
@@ -89,7 +90,7 @@ def recognise(method: str, url: str, body: object) -> Attempt | None:
         type=_text(fields.get("type")).lower() or ("template" if named else "text"),
         template=_text(named.get("name")),
         language=_text(language.get("code")) if isinstance(language, dict) else "",
-        mark="status" in fields or "typing_indicator" in fields,
+        mark=any(fields.get(name) is not None for name in _MARKS),
         marketing=_MARKETING_ENDPOINTS[endpoint],
     )
 

@@ -33,6 +33,17 @@ def document(bench: Bench) -> Quality:
     return state.decode(bench.store.document(state.DOCUMENT))
 
 
+@pytest.mark.parametrize("row", [{"quality_score": {"score": "YELLOW"}}, {"quality_score": "YELLOW"}])
+def test_a_rating_may_have_its_other_name(row: dict[str, Any]) -> None:
+    """A page about throughput names the field `quality_score`."""
+    bench = Bench()
+    bench.poll(row)
+    assert bench.differs({"quality_rating": 2}) == []
+    bench.clock.advance(300)
+    bench.poll({"quality_rating": "RED", **row})
+    assert bench.differs({"quality_rating": 1}) == []
+
+
 def test_an_event_older_than_the_list_brings_no_template_back() -> None:
     """It is counted all the same."""
     bench = Bench()

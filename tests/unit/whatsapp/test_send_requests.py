@@ -124,6 +124,12 @@ def test_a_form_is_a_send() -> None:
         assert (attempt.phone, attempt.type, attempt.template, attempt.language) == (PHONE, "template", "menu", "it")
 
 
+@pytest.mark.parametrize("name", ["status", "typing_indicator"])
+def test_an_empty_mark_is_no_mark(name: str) -> None:
+    """Clients with models write the fields that they do not use as null."""
+    assert not recognised({**body(), name: None}).mark
+
+
 def test_other_traffic_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address or a body that cannot be a send's costs no parsing."""
     monkeypatch.setattr(send_requests, "_decoded", pytest.fail)
