@@ -163,9 +163,15 @@ def migrate(source: Store, target: Store) -> int:
     contacts = 0
     for piece in source.dump():
         contacts += len(piece.states)
+        mark_silent(piece)
         with target.transaction() as transaction:
             transaction.commit(piece)
     return contacts
+
+
+def mark_silent(piece: Changes) -> None:
+    """Name the silent contacts of a dump's piece. Not every store knows them."""
+    piece.silent.update(key for key, (row, _) in piece.states.items() if settling.is_silent_row(row))
 
 
 def is_empty(store: Store) -> bool:

@@ -89,7 +89,8 @@ def restore(source: Store, target: Store) -> int:
         contacts += len(piece.states)
         last.increments.update(piece.increments)
         last.documents.update(piece.documents)
-        _commit(target, Changes(states=piece.states, links=piece.links, open_since=piece.open_since))
+        store_cli.mark_silent(piece)
+        _commit(target, Changes(piece.states, piece.silent, piece.links, open_since=piece.open_since))
     last.documents[RESTORING] = b""
     _commit(target, last)
     return contacts

@@ -10,8 +10,19 @@ from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from chatvitals.conversations import experiments, handovers, journeys, outbound, preferences, traces, turns
-from chatvitals.conversations.state import FORGET_AFTER, FORGET_LATER_AFTER, OPEN, ContactState, Item, Kind, Rules
+from chatvitals.conversations.state import (
+    FORGET_AFTER,
+    FORGET_LATER_AFTER,
+    OPEN,
+    ContactState,
+    Item,
+    Kind,
+    Rules,
+    decode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,13 +78,24 @@ def forgotten_at(contact: ContactState) -> float:
 
 def is_forgotten(contact: ContactState, now: float) -> bool:
     """Return whether the contact has been silent for long and nothing is open."""
-    return (
-        contact.last_received_at > 0.0
-        and now >= forgotten_at(contact)
-        and not contact.pending
-        and not contact.runs
-        and all(turn.outcome != OPEN for turn in contact.turns)
-    )
+    return contact.last_received_at > 0.0 and now >= forgotten_at(contact) and _is_closed(contact)
+
+
+def is_silent(contact: ContactState) -> bool:
+    """Return whether only the deletion of the contact lies ahead, which changes no number."""
+    return _is_closed(contact) and not contact.handovers
+
+
+def is_silent_row(row: object) -> bool:
+    """Return whether a row of a store is the state of a silent contact. An unreadable row is none."""
+    try:
+        return isinstance(row, bytes) and is_silent(decode(row))
+    except msgspec.MsgspecError:
+        return False
+
+
+def _is_closed(contact: ContactState) -> bool:
+    return not contact.pending and not contact.runs and all(turn.outcome != OPEN for turn in contact.turns)
 
 
 def _apply_up_to(

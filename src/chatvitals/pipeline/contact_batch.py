@@ -154,6 +154,8 @@ class ContactBatch:
                     entry.row = row
                     stored = self._stored_due(entry.contact, due)
                     changes.states[entry.key] = (row, stored)
+                    if settling.is_silent(entry.contact):
+                        changes.silent.add(entry.key)
                     if self._transaction.remote:
                         changes.ttls[entry.key] = (_keep_seconds(entry.contact, stored, now), entry.contact.aliases)
                 entry.due, entry.touched = due, False

@@ -59,6 +59,8 @@ class Changes(msgspec.Struct):
     """One commit. Either all of it takes effect, or nothing."""
 
     states: dict[int, tuple[bytes, float]] = msgspec.field(default_factory=dict)  # with the time of the next work
+    silent: set[int] = msgspec.field(default_factory=set)
+    """Keys of states that only wait for their deletion. A store may keep them apart from the others."""
     links: dict[int, int] = msgspec.field(default_factory=dict)
     removed: set[int] = msgspec.field(default_factory=set)
     open_since: dict[Mark, float | None] = msgspec.field(default_factory=dict)  # None removes the mark
@@ -112,7 +114,10 @@ class Transaction(Protocol):
         """Return the rows of the keys that have one."""
 
     def due(self, now: float, limit: int) -> dict[int, bytes]:
-        """Return states whose due time is at or before `now`, at most `limit`, the earliest first."""
+        """Return states whose due time is at or before `now`, at most `limit`, the earliest first.
+
+        Silent states come last, and may come a day late.
+        """
 
     def document(self, name: str) -> bytes | None:
         """Return a document, or None where it does not exist yet."""

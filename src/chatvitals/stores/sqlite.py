@@ -8,14 +8,13 @@ import sqlite3
 import threading
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 from weakref import WeakSet
 
-from chatvitals.runtime import fork_hooks, pacing
-from chatvitals.stores import sqlite_errors
+from chatvitals.runtime import fork_hooks
+from chatvitals.stores import sqlite_contacts, sqlite_errors
 from chatvitals.stores import sqlite_schema as statements
 from chatvitals.stores.base import (
     Changes,
@@ -26,17 +25,17 @@ from chatvitals.stores.base import (
     is_free,
     is_label,
 )
+from chatvitals.stores.daily_walk import DailyWalk
+from chatvitals.stores.sqlite_contacts import write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from chatvitals.metrics.measurements import Cell
     from chatvitals.stores.base import Row
 
 _BUSY_SECONDS = 2.0
-_MOST_PARAMETERS = 250
 _DUMPED_AT_ONCE = 1000
-_WRITTEN_AT_ONCE = 16  # rows
 _BACKED_UP_AT_ONCE = 256  # pages
 _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
@@ -65,6 +64,7 @@ class SQLiteStore:
         self._local = threading.local()
         self._open: WeakSet[statements.Connection] = WeakSet()
         self._idle = threading.Condition()
+        self._walk = DailyWalk()
         self._uses = 0
         self._forking = False
 
@@ -93,7 +93,7 @@ class SQLiteStore:
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
-                yield _SQLiteTransaction(connection)
+                yield _SQLiteTransaction(connection, self._walk)
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -104,7 +104,7 @@ class SQLiteStore:
             connection = self._connection()
             connection.execute("PRAGMA busy_timeout = 0")
             try:
-                return _SQLiteTransaction(connection).load(keys)
+                return sqlite_contacts.Contacts(connection, self._walk).load(keys)
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
 
@@ -297,31 +297,11 @@ class _SQLiteTransaction:
 
     remote: ClassVar[bool] = False
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, walk: DailyWalk) -> None:
         self._connection = connection
-        self._dues: dict[int, float | None] = {}  # when they were loaded
-
-    def load(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of the keys that have one."""
-        wanted = list(keys)
-        found: dict[int, Row] = {}
-        for start in range(0, len(wanted), _MOST_PARAMETERS):
-            part = wanted[start : start + _MOST_PARAMETERS]
-            marks = ",".join("?" * len(part))
-            found |= self._read(f"SELECT key, row, due FROM contacts WHERE key IN ({marks})", part)  # noqa: S608 - question marks only
-            pacing.give_way()
-        return found
-
-    def due(self, now: float, limit: int) -> dict[int, bytes]:
-        """Return states that are due, the earliest first."""
-        return self._read("SELECT key, row, due FROM contacts WHERE due <= ? ORDER BY due LIMIT ?", (now, limit))
-
-    def _read(self, query: str, parameters: Sequence[float]) -> dict[int, Any]:
-        found = {}
-        for key, row, due in self._connection.execute(query, parameters):
-            found[key] = row
-            self._dues[key] = due
-        return found
+        self._contacts = sqlite_contacts.Contacts(connection, walk)
+        self.load = self._contacts.load
+        self.due = self._contacts.due
 
     def document(self, name: str) -> bytes | None:
         """Return a document, or None."""
@@ -329,31 +309,18 @@ class _SQLiteTransaction:
 
     def commit(self, changes: Changes) -> None:
         """Write all changes and release the lock."""
-        same, moved = [], []
-        for key, (state, due) in changes.states.items():
-            if self._dues.get(key) == due:
-                same.append((state, key))
-            else:
-                moved.append((state, key, due))
-        self._many(statements.UPDATE_STATE, same)
-        self._many(statements.PUT_STATE, moved)
-        self._many(statements.PUT_LINK, changes.links.items())
-        self._many("DELETE FROM contacts WHERE key = ?", [(key,) for key in changes.removed])
-        gone = [mark for mark, at in changes.open_since.items() if at is None]
-        self._many(statements.DELETE_MARK, gone)
-        self._many(statements.PUT_MARK, [(*mark, at) for mark, at in changes.open_since.items() if at is not None])
-        self._many(statements.ADD_CELL, _cell_rows(changes.increments))
-        self._many(statements.RAISE_CELL, _cell_rows(changes.maxima))
-        self._many(statements.DROP_CELL, [(family, _text(labels), field) for family, labels, field in changes.dropped])
-        self._many(statements.PUT_DOCUMENT, changes.documents.items())
+        self._contacts.commit(changes)
+        marks = changes.open_since.items()
+        for statement, rows in (
+            (statements.DELETE_MARK, [mark for mark, at in marks if at is None]),
+            (statements.PUT_MARK, [(*mark, at) for mark, at in marks if at is not None]),
+            (statements.ADD_CELL, _cell_rows(changes.increments)),
+            (statements.RAISE_CELL, _cell_rows(changes.maxima)),
+            (statements.DROP_CELL, [(family, _text(labels), field) for family, labels, field in changes.dropped]),
+            (statements.PUT_DOCUMENT, changes.documents.items()),
+        ):
+            write_rows(self._connection, statement, rows)
         self._connection.execute("COMMIT")
-
-    def _many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Execute a statement for each row, and give way after a few rows. SQLite's own work keeps a core busy, too."""
-        left = iter(rows)
-        while piece := list(islice(left, _WRITTEN_AT_ONCE)):
-            self._connection.executemany(statement, piece)
-            pacing.give_way()
 
 
 def _document(connection: sqlite3.Connection, name: str) -> bytes | None:
@@ -367,12 +334,7 @@ def _is_free(connection: sqlite3.Connection, name: str, holder: str, now: float)
 
 
 def _pieces(connection: sqlite3.Connection) -> Iterator[Changes]:
-    contacts = connection.execute("SELECT key, row, due FROM contacts")
-    while rows := contacts.fetchmany(_DUMPED_AT_ONCE):
-        yield Changes(
-            states={key: (row, due) for key, row, due in rows if isinstance(row, bytes)},
-            links={key: row for key, row, _ in rows if isinstance(row, int)},
-        )
+    yield from sqlite_contacts.pieces(connection)
     marks = connection.execute("SELECT kind, number, key, at FROM open_since")
     while rows := marks.fetchmany(_DUMPED_AT_ONCE):
         yield Changes(open_since={(kind, number, key): at for kind, number, key, at in rows})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import suppress
 from functools import lru_cache
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from chatvitals.conversations.settling import is_silent_row
 from chatvitals.runtime import pacing
 from chatvitals.stores.base import StoreMistakeError, StoreUnavailableError, is_label
 
@@ -19,13 +21,15 @@ if TYPE_CHECKING:
 
     from chatvitals.metrics.measurements import Cell
 
-SCHEMA_VERSION = 2
+_logger = logging.getLogger(__name__)
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x63767473
 """The `PRAGMA application_id` that marks a file as a store of chatvitals."""
 
 SCHEMA = """
-CREATE TABLE contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL);
-CREATE INDEX contacts_due ON contacts (due) WHERE due IS NOT NULL;
+CREATE TABLE silent_contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL);
+CREATE TABLE open_contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL NOT NULL);
+CREATE INDEX open_contacts_due ON open_contacts (due);
 CREATE TABLE open_since (kind TEXT, number TEXT, key INTEGER, at REAL, PRIMARY KEY (kind, number, key)) WITHOUT ROWID;
 CREATE INDEX open_since_at ON open_since (kind, number, at);
 CREATE TABLE cells (family TEXT, labels TEXT, field INTEGER, value REAL, PRIMARY KEY (family, labels, field))
@@ -41,20 +45,18 @@ ALTER TABLE kept RENAME TO documents;
 DELETE FROM documents WHERE name LIKE 'lease:%';
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT, given REAL, ends REAL) WITHOUT ROWID;
 """
+# a running worker of format 2 must not go on writing to a table of the same name
+FROM_2_TO_3 = """
+ALTER TABLE contacts RENAME TO silent_contacts;
+DROP INDEX contacts_due;
+CREATE TABLE open_contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL NOT NULL);
+INSERT INTO open_contacts SELECT key, row, due FROM silent_contacts WHERE due IS NOT NULL AND NOT is_silent(row);
+CREATE INDEX open_contacts_due ON open_contacts (due);
+"""
 _CELLS_AT_ONCE = 200
 _decode_labels = msgspec.json.Decoder(tuple[str, ...]).decode
 _TABLES_OF_1 = {"contacts", "marks", "cells", "kept"}  # this format had no application id
 
-# an unchanged due time is not written again, because the index on it is the most expensive part of a write
-UPDATE_STATE = "UPDATE contacts SET row = ? WHERE key = ?"
-PUT_STATE = (
-    "INSERT INTO contacts (row, key, due) VALUES (?, ?, ?) "
-    "ON CONFLICT (key) DO UPDATE SET row = excluded.row, due = excluded.due"
-)
-PUT_LINK = (
-    "INSERT INTO contacts (key, row, due) VALUES (?, ?, NULL) "
-    "ON CONFLICT (key) DO UPDATE SET row = excluded.row, due = NULL"
-)
 DELETE_MARK = "DELETE FROM open_since WHERE kind = ? AND number = ? AND key = ?"
 PUT_MARK = (
     "INSERT INTO open_since (kind, number, key, at) VALUES (?, ?, ?, ?) "
@@ -154,8 +156,12 @@ def bring_up_to_date(connection: sqlite3.Connection, name: str) -> None:
     try:
         version = version_of(connection, name)  # again, because another process may have been faster
         if version < SCHEMA_VERSION:
-            for statement in (FROM_1_TO_2 if version else SCHEMA).split(";\n"):
-                connection.execute(statement)
+            if version:
+                _logger.info("The store file %s is migrated. It takes seconds for a million contacts.", name)
+                connection.create_function("is_silent", 1, is_silent_row, deterministic=True)
+            for script in (FROM_1_TO_2, FROM_2_TO_3)[version - 1 :] if version else (SCHEMA,):
+                for statement in script.split(";\n"):
+                    connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")

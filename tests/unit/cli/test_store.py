@@ -97,7 +97,7 @@ def test_info_says_whom_it_knows(tmp_path: Path, clock: FakeClock, capsys: pytes
     found = store_cli.info(store)
     assert {name: found[name] for name in ("kind", "format version", "contacts", "other ids of contacts")} == {
         "kind": "sqlite",
-        "format version": 2,
+        "format version": 3,
         "contacts": 3,
         "other ids of contacts": 1,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chatvitals.cli import main, store_copies, store_forget
+from chatvitals.cli import store as store_cli
 from chatvitals.conversations import state
 from chatvitals.events import Message
 from chatvitals.settings import Settings
@@ -141,3 +142,18 @@ def test_the_commands_copy_there_and_back(tmp_path: Path, clock: FakeClock, caps
     assert main.main(["store", "restore", str(copy), f"sqlite:///{new}"]) == 0
     assert everything(SQLiteStore(new)) == everything(SQLiteStore(path))
     assert main.main(["store", "restore", str(tmp_path / "none.db"), f"sqlite:///{new}"]) == 2
+
+
+def test_a_copy_keeps_silent_contacts_apart(clock: FakeClock, tmp_path: Path) -> None:
+    """A store that does not know them would otherwise fill the small table of open contacts."""
+    source = MemoryStore()
+    vitals = fill(source, clock)
+    clock.now += 2 * state.DAY
+    vitals.settle()
+    for name, copy in (("migrated", store_cli.migrate), ("restored", store_copies.restore)):
+        target = SQLiteStore(tmp_path / f"{name}.db")
+        copy(source, target)
+        tables = ("open_contacts", "silent_contacts WHERE typeof(row) = 'blob'")
+        found = [target._connection().execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+        assert found == [0, 4], name
+        target.close()

@@ -27,6 +27,8 @@ PROMISES: Final[dict[str, dict[str, str]]] = {
     "Transaction.due": {
         "Return states whose due time is at or before `now`, at most `limit`, the earliest first.":
             "test_only_what_is_due_is_found_the_earliest_first test_a_due_time_can_move_and_go_with_its_contact",
+        "Silent states come last, and may come a day late.":
+            "test_a_silent_state_is_due_within_a_day",
     },
     "Transaction.document": {
         "Return a document, or None where it does not exist yet.": "test_a_document_is_replaced_with_a_commit",
@@ -118,6 +120,7 @@ PROMISES: Final[dict[str, dict[str, str]]] = {
         "The store opens them again on its next use.": "test_a_store_that_was_closed_opens_again",
     },
     "Changes.states": {"": "test_only_what_is_due_is_found_the_earliest_first"},
+    "Changes.silent": {"": "test_a_silent_state_is_due_within_a_day test_a_state_may_turn_silent_and_back"},
     "Changes.links": {"": "test_a_link_and_a_state_replace_each_other"},
     "Changes.removed": {"": "test_what_is_removed_is_gone"},
     "Changes.open_since": {"": "test_the_earliest_mark_of_each_number_is_shown_until_it_is_removed"},

@@ -68,6 +68,35 @@ def test_a_due_time_can_move_and_go_with_its_contact(store: Store) -> None:
         assert transaction.load([1, 2, 3]) == {1: b"a2", 3: 1}
 
 
+def test_a_silent_state_is_due_within_a_day(store: Store) -> None:
+    """Its deletion has no hurry, but never comes early."""
+    keys = [-(2**63), -5, 7, 2**62, 2**63 - 1]
+    commit(store, Changes(states=dict.fromkeys(keys, (b"silent", NOW)), silent=set(keys)))
+    found: dict[int, bytes] = {}
+    for minute in range(-5, 24 * 60 + 1):
+        with store.transaction() as transaction:
+            due = transaction.due(NOW + 60 * minute, 10)
+        assert not due or minute >= 0
+        found |= due
+    assert found == dict.fromkeys(keys, b"silent")
+
+
+def test_a_state_may_turn_silent_and_back(store: Store) -> None:
+    """Only the latest state counts, and it is due at its own time."""
+    commit(store, Changes(states={1: (b"open", 5.0)}))
+    commit(store, Changes(states={1: (b"silent", NOW)}, silent={1}))
+    assert store.rows([1]) == {1: b"silent"}
+    with store.transaction() as transaction:
+        assert transaction.due(10.0, 5) == {}
+    commit(store, Changes(states={1: (b"again", 20.0)}))
+    assert store.rows([1]) == {1: b"again"}
+    assert [piece.states for piece in store.dump() if piece.states] == [{1: (b"again", 20.0)}]
+    with store.transaction() as transaction:
+        assert transaction.due(NOW + 9e5, 5) == {1: b"again"}
+    commit(store, Changes(removed={1}))
+    assert store.rows([1]) == {}
+
+
 def test_all_cells_are_read_as_of_one_time(store: Store, other: Store) -> None:
     """Cells that always change together are never seen apart."""
     cells = [("chatvitals_turns_open", (str(index),), 0) for index in range(60)]
