@@ -410,7 +410,7 @@ def test_what_a_commit_holds_takes_effect_or_waits_as_a_whole(sqlite: SQLiteStor
     sqlite.close()
     assert not world.pipeline.drain()
     with sqlite3.connect(sqlite.path) as other:
-        other.execute("PRAGMA user_version = 2")
+        other.execute("PRAGMA user_version = 3")
     other.close()
     assert sqlite.cells() == cells
     assert world.pipeline.drain()
