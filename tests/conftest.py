@@ -45,7 +45,9 @@ SECRET = "the-app-secret"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a parent such as `nohup pytest &` has set it so
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-hypothesis.settings.register_profile("full", deadline=None, print_blob=True)  # the machine of CI is shared
+hypothesis.settings.register_profile(  # the machine of CI is shared, so that nothing may depend on its speed
+    "full", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.register_profile("desk", hypothesis.settings.get_profile("full"), max_examples=20)
 hypothesis.settings.load_profile("full")
 

@@ -238,9 +238,13 @@ def test_what_comes_after_closing_harms_nobody(store: SQLiteStore) -> None:
     """A request that is still under way when the app shuts down may emit."""
     vitals = Vitals(CHOSEN, store=store)
     vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
+    thread = vitals._pipeline._thread
     vitals.close()
     for _ in range(3):
         vitals.record_reply(contact=PHONE, phone_number_id=NUMBER)
-    vitals.settle(0.1)
+    returned(vitals.settle)
     assert vitals._pipeline.waiting <= vitals.settings.queue_size
-    assert not [thread for thread in threading.enumerate() if thread.name == "chatvitals" and thread.is_alive()]
+    assert thread is not None
+    thread.join(MOST_SECONDS)
+    assert not thread.is_alive()
+    assert vitals._pipeline._thread is thread
