@@ -40,6 +40,7 @@ def answer(number: str, phone: str, kind: str = "template") -> int:
     httpx.post(
         f"{os.environ['GRAPH_URL']}/{number}/messages",
         json={"messaging_product": "whatsapp", "to": phone, "type": kind, kind: {"name": "menu"}},
+        timeout=60,
     ).raise_for_status()
     return os.getpid()
 

@@ -77,7 +77,7 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self._http.shutdown()
         self._http.server_close()
-        self._grpc.stop(None).wait(5)
+        self._grpc.stop(None).wait(60)
 
     def points(self, request: int = -1) -> list[Point]:
         """Return the samples of a request, the latest by default."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from chatvitals.monitoring.slo import Objective
 from chatvitals.simulator.story import DAY, HOUR
 from tests.helpers.grafana import GRAFANA, PAGES, VALUES, Asked, asked, expanded, page, selectors
 from tests.helpers.month import DAYS, SLOW, STORY, WELL, Month
+from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +27,14 @@ EMPTY = {
 
 def test_all_rules_are_loaded_and_healthy(month: Month) -> None:
     """By the server itself, which evaluates them."""
-    deadline = time.monotonic() + 90
-    while True:
-        groups = month.server.get("rules")["groups"]
-        states = {rule["name"]: (rule["health"], rule.get("lastError")) for group in groups for rule in group["rules"]}
-        if all(health != "unknown" for health, _ in states.values()) or time.monotonic() > deadline:
-            break
-        time.sleep(0.5)
+    states: dict[str, tuple[str, str | None]] = {}
+
+    def are_evaluated() -> bool:
+        rules = (rule for group in month.server.get("rules")["groups"] for rule in group["rules"])
+        states.update({rule["name"]: (rule["health"], rule.get("lastError")) for rule in rules})
+        return all(health != "unknown" for health, _ in states.values())
+
+    until("the health of all rules", are_evaluated)
     assert {name: state for name, state in states.items() if state[0] != "ok"} == {}
     assert {alert.name for alert in alerts(Objective())} <= set(states)
 

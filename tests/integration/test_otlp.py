@@ -166,7 +166,7 @@ def test_differences_add_up_over_a_takeover_and_an_endpoint_that_was_away(
     store = f"sqlite:///{tmp_path / 'store.db'}"
     one, two = start(store=store), start(store=store)
     first, second = (
-        pusher(vitals, OTLPMetricExporter(receiver.url, preferred_temporality=DELTA, timeout=1))
+        pusher(vitals, OTLPMetricExporter(receiver.url, preferred_temporality=DELTA, timeout=60))
         for vitals in (one, two)
     )
     busy(one)

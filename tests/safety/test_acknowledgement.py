@@ -150,7 +150,7 @@ def test_starlette_under_uvicorn_answers_200(
     app = instrument_app(ours, Starlette())
     app.add_route("/webhook", handler, ["POST"])
     headers = {"x-hub-signature-256": asgi.sign(ACCOUNT)}
-    response = httpx.post(f"http://127.0.0.1:{serve(app)}/webhook", content=ACCOUNT, headers=headers)
+    response = httpx.post(f"http://127.0.0.1:{serve(app)}/webhook", content=ACCOUNT, headers=headers, timeout=60)
     assert (response.status_code, response.content) == (200, b"")
     ours.settle()
     counted = {labels: n for (name, labels, _), n in ours.store.cells().items() if "account_events" in name}

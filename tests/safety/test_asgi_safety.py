@@ -569,7 +569,7 @@ def test_16_lifespan_runs_through_a_real_server(
 
     vitals, app = door(), Starlette(routes=[Route("/webhook", greet, methods=["POST"])], lifespan=lifespan)
     port = serve(ChatVitalsMiddleware(app, vitals))
-    assert httpx.post(f"http://127.0.0.1:{port}/webhook", content=asgi.body).text == "hello"
+    assert httpx.post(f"http://127.0.0.1:{port}/webhook", content=asgi.body, timeout=60).text == "hello"
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ WAYS: dict[str, Callable[[str], bytes]] = {
     "urllib3": lambda url: urllib3.PoolManager().request("POST", url, json=SEND).data,
     "requests": lambda url: requests.post(url, json=SEND, timeout=60).content,
     "requests, form": lambda url: requests.post(url, data=FORM, timeout=60).content,
-    "httpx, form": lambda url: httpx.post(url, data=FORM).content,
+    "httpx, form": lambda url: httpx.post(url, data=FORM, timeout=60).content,
     "aiohttp, form": lambda url: asyncio.run(_aiohttp(url, data=FORM)),
     "aiohttp, FormData": lambda url: asyncio.run(_aiohttp(url, data=_form())),
     "aiohttp, JsonPayload": lambda url: asyncio.run(_aiohttp(url, data=aiohttp.JsonPayload(SEND))),

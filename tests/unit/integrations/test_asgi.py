@@ -361,7 +361,7 @@ def test_starlette_under_uvicorn(asgi: AsgiDriver, door: type[DoorVitals], serve
     """Signed, forged and unsigned webhooks over a socket."""
     vitals, app = door(app_secret=asgi.secret, metrics_token="t"), webhook_app()
     port = serve(instrument_app(vitals, app, metrics_path="/metrics"))
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         for signature in (asgi.sign(asgi.body), asgi.sign(b"other"), None):
             headers = {"X-Hub-Signature-256": signature} if signature else {}
             assert client.post("/webhook", content=asgi.body, headers=headers).text == str(len(asgi.body))
