@@ -291,7 +291,7 @@ def _dump(promtool: str, data: Path) -> dict[str, list[tuple[float, float]]]:
     """Return what Prometheus has: (seconds since the epoch, value) by series."""
     (data / "wal").mkdir()  # some versions of promtool read only what a server has touched
     command = [promtool, "tsdb", "dump", str(data)]
-    dumped = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    dumped = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     series: dict[str, list[tuple[float, float]]] = {}
     for row in dumped.stdout.splitlines():
         labels, value, at = row.rsplit(" ", 2)
@@ -306,7 +306,7 @@ def test_prometheus_takes_the_history(tmp_path: Path, monkeypatch: pytest.Monkey
     out, data = tmp_path / "out.txt", tmp_path / "data"
     assert main.main(["replay", str(write(tmp_path, TWO_TURNS)), "--openmetrics", str(out), "--every", "15"]) == 0
     command = [promtool, "tsdb", "create-blocks-from", "openmetrics", str(out), str(data)]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    made = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert made.returncode == 0, made.stderr
     series = _dump(promtool, data)
 

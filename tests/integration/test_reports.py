@@ -156,7 +156,7 @@ def test_the_page_opens_in_a_browser(ask: Ask, tmp_path: Path) -> None:
     shot, pdf = tmp_path / "page.png", tmp_path / "page.pdf"
     for output in (f"--screenshot={shot}", f"--print-to-pdf={pdf}", "--dump-dom"):
         command = [require("chromium"), *flags, output, page.as_uri()]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     assert shot.stat().st_size > 20_000
     assert len(re.findall(rb"/Type */Page\b", pdf.read_bytes())) <= 2
     for words in ("What it cost", "What moved before the fall", "Rating by WhatsApp", "bot 1.3.2 → 1.4.0", GOOD):

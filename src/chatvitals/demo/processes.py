@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 from contextlib import asynccontextmanager
@@ -132,9 +133,11 @@ class Bot:
         """End the process by closing its input, and by force where that is not enough."""
         if self._process.stdin is not None:
             self._process.stdin.close()
-        for force in (None, self._process.terminate, self._process.kill):
+        for force in (None, signal.SIGTERM, signal.SIGKILL):
             if force is not None and self.running:
-                force()
+                # `terminate` would collect a process that has just ended, and asyncio warns that it finds none
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._process.pid, force)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
                 return
