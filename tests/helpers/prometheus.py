@@ -23,7 +23,7 @@ class Prometheus(NamedTuple):
 
     def get(self, path: str, **parameters: str) -> Any:
         """Return the data that an endpoint of the API answers."""
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, trust_env=False, timeout=60)
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, trust_env=False, timeout=600)
         assert answer.is_success, f"{parameters}: {answer.text}"
         return answer.json()["data"]
 
@@ -49,7 +49,8 @@ def prometheus(config: str, folder: Path, *flags: str) -> Iterator[Prometheus]:
     file, log = folder / "prometheus.yml", folder / "log"
     file.write_text(config)
     command = [program, f"--config.file={file}", f"--storage.tsdb.path={folder}/data",
-               "--storage.tsdb.retention.time=90d", f"--web.listen-address=127.0.0.1:{port}", *flags]  # fmt: skip
+               "--storage.tsdb.retention.time=90d", "--query.timeout=9m",
+               f"--web.listen-address=127.0.0.1:{port}", *flags]  # fmt: skip
     with services.running(command, log, port) as process:
         server = Prometheus(f"http://127.0.0.1:{port}", log)
         server.wait_until_ready()

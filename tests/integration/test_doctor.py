@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatvitals.cli import main
+from chatvitals.doctor import traffic
 from chatvitals.doctor.report import CHECKS
 from tests.helpers.waiting import until
 
@@ -29,6 +30,12 @@ def test_a_healthy_bot_is_well_in_every_check(patient: Patient) -> None:
     assert result.states("skipped") == set()
     assert result.states("ok") == set(CHECKS)
     assert (result.status, result.err) == (0, "")
+
+
+def test_a_bot_that_has_answered_is_well_at_any_time(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a reply, it needs attention a minute after the webhook."""
+    monkeypatch.setattr(traffic, "_ANSWER_SECONDS", -1.0)
+    assert patient.doctor("--json").finding("received and sent")["state"] == "ok"
 
 
 def test_the_lines_fit_80_columns_and_say_the_state_in_a_word(
