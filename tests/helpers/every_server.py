@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BOT = "tests.helpers.every_server_bot"
-_UVICORN = f"uvicorn {BOT}:app --port {{port}} --log-level warning --http"
-_GUNICORN = f"gunicorn {BOT}:app --bind 127.0.0.1:{{port}} --worker-class"
+# A kept connection must outlast a test on a busy machine. By default gunicorn ends it after two seconds.
+_UVICORN = f"uvicorn {BOT}:app --port {{port}} --log-level warning --timeout-keep-alive 60 --http"
+_GUNICORN = f"gunicorn {BOT}:app --bind 127.0.0.1:{{port}} --keep-alive 60 --worker-class"
 _GRANIAN = f"granian {BOT}:app --host 127.0.0.1 --port {{port}} --interface"
 SERVERS = {  # the framework, and the command of its server
     "uvicorn with h11": ("asgi", f"{_UVICORN} h11"),
     "uvicorn with httptools": ("starlette", f"{_UVICORN} httptools"),
-    "hypercorn": ("quart", f"hypercorn {BOT}:app --bind 127.0.0.1:{{port}}"),
+    "hypercorn": ("quart", f"hypercorn {BOT}:app --bind 127.0.0.1:{{port}} --keep-alive 60"),
     "daphne": ("django_asgi", f"daphne {BOT}:app --bind 127.0.0.1 --port {{port}}"),
     "granian for ASGI": ("asgi", f"{_GRANIAN} asgi"),
     "granian for WSGI": ("wsgi", f"{_GRANIAN} wsgi"),

@@ -70,7 +70,7 @@ class ServerDoor:
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(0)
-            answer = await asyncio.wait_for(reader.read(), 10)
+            answer = await asyncio.wait_for(reader.read(), 60)
             writer.close()
         finally:
             await stop()

@@ -99,7 +99,7 @@ def url(api: str) -> str:
 def multiplexing() -> Iterator[str]:
     """The address for sends over HTTP/2 in plain text, for one connection."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(10)
+        listening.settimeout(60)
         thread = threading.Thread(target=_serve_http2, args=(listening,), daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v24.0/990001/messages"
@@ -112,7 +112,7 @@ def _serve_http2(listening: socket.socket) -> None:
     http2.initiate_connection()
     client, _ = listening.accept()
     with client:
-        client.settimeout(10)
+        client.settimeout(60)
         client.sendall(http2.data_to_send())
         while data := client.recv(65536):
             for event in http2.receive_data(data):

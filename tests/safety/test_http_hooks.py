@@ -352,7 +352,7 @@ def test_44_trio_is_as_asyncio(api: Api, ear: Ear, library: Any) -> None:
     http_hooks.install(ear)
 
     async def main() -> None:
-        async with library.AsyncClient(trust_env=False) as client:
+        async with library.AsyncClient(trust_env=False, timeout=MOST_SECONDS) as client:
             assert (await client.post(api.url("ok"), json=BODY)).content == ACCEPTED
             with trio.move_on_after(0.1) as scope:
                 await client.post(api.url("silent"), json=BODY)

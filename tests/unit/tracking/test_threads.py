@@ -57,7 +57,7 @@ def _timer(call: Callable[[], None]) -> None:
 
 def _pool(call: Callable[[], None]) -> None:
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(call).result(10)
+        pool.submit(call).result(60)
 
 
 def _executor(call: Callable[[], None]) -> None:
@@ -82,10 +82,10 @@ def test_a_thread_of_a_pool_takes_nothing_over() -> None:
     known: list[Any] = []
     with ThreadPoolExecutor(1) as pool:
         with Webhook(ANN):
-            pool.submit(lambda: known.append(context.current())).result(10)
+            pool.submit(lambda: known.append(context.current())).result(60)
         with Webhook(BOB):
-            pool.submit(lambda: known.append(context.current())).result(10)
-        pool.submit(lambda: known.append(context.current())).result(10)
+            pool.submit(lambda: known.append(context.current())).result(60)
+        pool.submit(lambda: known.append(context.current())).result(60)
     assert known == [ANN, BOB, None]
 
 
@@ -112,5 +112,5 @@ def test_what_a_job_returns_and_raises_passes() -> None:
         raise error
 
     with Webhook(ANN), ThreadPoolExecutor(1) as pool:
-        assert pool.submit(max, 1, 2).result(10) == 2
+        assert pool.submit(max, 1, 2).result(60) == 2
         assert pool.submit(fail).exception(10) is error
