@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import time
 from contextlib import closing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -300,6 +302,15 @@ def test_a_redis_that_is_well(patient: Patient, redis_url: str) -> None:
     assert result.status == 0
     assert result.finding("store")["found"].startswith("it answers, and its maxmemory-policy is noeviction")
     assert [found["state"] for found in result.findings("clock")] == ["ok", "ok"]
+
+
+def test_a_slow_redis_is_no_wrong_clock(patient: Patient, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local clock goes on while an answer is awaited."""
+    patient.environ["CHATVITALS_STORE"] = redis_url
+    late = itertools.cycle([0.0, 9.0])  # at the request and after its answer
+    slow = SimpleNamespace(time=lambda: time.time() + next(late))
+    monkeypatch.setattr("chatvitals.stores.redis_connection.time", slow)
+    assert [found["state"] for found in patient.doctor("--json").findings("clock")] == ["ok", "ok"]
 
 
 def test_a_redis_that_throws_things_away(patient: Patient, tmp_path: Path) -> None:
