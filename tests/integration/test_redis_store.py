@@ -132,7 +132,7 @@ def test_eight_processes_that_change_one_contact_at_once_lose_nothing(store: Red
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join()
+        worker.join(600)
         assert worker.exitcode == 0
     assert store.cells() == {CELL: 320.0}
     with store.transaction() as transaction:

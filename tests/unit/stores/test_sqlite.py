@@ -66,7 +66,8 @@ def test_eight_processes_that_write_at_once_lose_nothing(sqlite: SQLiteStore) ->
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(600)
+        assert worker.exitcode == 0
     assert sqlite.cells() == {CELL: 320.0}
     with sqlite.transaction() as transaction:
         assert transaction.load([1]) == {1: b"320"}
