@@ -14,7 +14,7 @@ SendKind: TypeAlias = Literal["reply", "campaign", "notice", "other"]
 CallName: TypeAlias = Literal["handover", "fallback", "dismiss", "resolve"]
 RunOutcome: TypeAlias = Literal["completed", "handed_over", "restarted"]
 WebhookResult: TypeAlias = Literal[
-    "accepted", "foreign", "unsigned", "bad_signature", "undecodable", "oversize", "rejected"
+    "accepted", "foreign", "unsigned", "bad_signature", "undecodable", "oversize", "rejected", "unread"
 ]
 Actor: TypeAlias = Literal["bot", "human", "unknown"]
 

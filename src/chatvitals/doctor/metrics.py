@@ -56,6 +56,12 @@ def last_webhook(found: list[Sample] | None, now: float) -> Finding:
             f"no webhook was accepted, and {refused:.0f} had no valid signature",
             "compare the bot's app_secret with the App Dashboard, and check that no proxy rewrites bodies",
         )
+    if not last and results.get("unread"):
+        return attention(
+            _WEBHOOK,
+            f"no webhook was accepted, and the bot answered {results['unread']:.0f} without reading the body",
+            "read the whole body in the handler of the webhook, or pass it to vitals.observe_webhook()",
+        )
     do_next = "send a message to the number. If no webhook arrives, check the subscription and the callback URL"
     if not last:
         return attention(_WEBHOOK, "no webhook has ever come", do_next)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import inspect
 import logging
 import re
+import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chatvitals import context
 from chatvitals.events import AccountEvent, Webhook
 from chatvitals.pipeline import receive_span
-from chatvitals.runtime import spans
+from chatvitals.runtime import advice, spans
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
     from contextvars import Token
 
+    from chatvitals.events import WebhookResult
     from chatvitals.pipeline.raw_webhook import RawWebhook
     from chatvitals.pipeline.webhook_sink import WebhookSink
     from chatvitals.settings import Settings
@@ -43,6 +45,7 @@ class Delivery:
     """
 
     __slots__ = (
+        "__weakref__",
         "_acknowledges",
         "_chunks",
         "_declared",
@@ -108,6 +111,8 @@ class Delivery:
         try:
             if self._unread is not None:
                 self._emit()
+            elif self._chunks is not None and self._status is not None:
+                self._wait_for_reader()
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report(self.where, error)
         self.unbind()
@@ -185,6 +190,18 @@ class Delivery:
             self._emit()
         return self._acknowledges and isinstance(status, int) and status >= 400
 
+    def let_go(self) -> None:
+        """Drop the reference to the request, if the request refers to this object."""
+
+    def _wait_for_reader(self) -> None:
+        """Count a webhook that was answered unread, once nobody can read its body any more.
+
+        A thread that the handler has started may still do so. It holds the request, and the request this object.
+        """
+        self.let_go()
+        signed, declared = self.signature() is not None, self.declared_length()
+        weakref.finalize(self, _count_unread, self._sink, self.handling, self._status, signed=signed, declared=declared)
+
     def _take(self, body: bytes) -> None:
         """Receive the webhook. Without an app secret, it is emitted only after the application's verdict."""
         settings = self._sink.settings
@@ -213,6 +230,22 @@ class Delivery:
 def is_rejection(settings: Settings, status: object) -> bool:
     """Return whether an answer rejects a webhook that only the application could recognise as forged."""
     return status in REJECTIONS and not settings.app_secret
+
+
+def _count_unread(
+    sink: WebhookSink, handling: context.Handling, status: object, *, signed: bool, declared: int
+) -> None:
+    """Count a webhook of which the application has read nothing, or not all."""
+    if handling.source is not None:
+        return
+    result: WebhookResult = "unread"
+    if sink.settings.app_secret and not signed:
+        result = "unsigned"
+    elif is_rejection(sink.settings, status):
+        result = "rejected"
+    elif declared and isinstance(status, int) and status < 400:
+        sink.advice.once(advice.UNREAD)
+    sink.emit(Webhook(result=result, received=sink.clock()))
 
 
 def about_account_only(webhook: Webhook) -> bool:

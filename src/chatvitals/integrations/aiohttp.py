@@ -42,12 +42,14 @@ def middleware(vitals: MountableVitals, *, webhook_path: str = "/webhook", metri
 
     @web.middleware
     async def chatvitals_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        headers = request.headers  # not the request, which refers to the delivery
+
         def values(name: str) -> list[str]:
-            return list(request.headers.getall(name, ()))
+            return list(headers.getall(name, ()))
 
         if door.serves(request.method, request.path) and not _is_answered(request):
-            status, headers, body = await door.metrics(request.method, values)
-            return web.Response(status=status, headers=headers, body=body)
+            status, own, body = await door.metrics(request.method, values)
+            return web.Response(status=status, headers=own, body=body)
         if not door.watches(request.method, request.path, request.get(_SEEN)):
             with door.sink.guard(_Delivery.where):
                 lookout = door.lookout(request.method, request.path, values)

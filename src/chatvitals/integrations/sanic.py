@@ -59,7 +59,7 @@ class _Hooks:
 
     async def take(self, request: Request) -> None:
         """Receive a webhook before any other middleware and the handler, or while a streaming handler reads it."""
-        door, values = self._door, partial(_values, request)
+        door, values = self._door, partial(_values, request.headers)
         inner = getattr(request.ctx, "chatvitals", None)  # Sanic calls the handler of the first middleware last
         outer = _outer(request) if inner is None else None
         if door.watches(request.method, request.path, inner or outer):
@@ -83,7 +83,7 @@ class _Hooks:
 
     async def metrics(self, request: Request) -> HTTPResponse:
         """Answer with the metrics."""
-        status, headers, body = await self._door.metrics(request.method, partial(_values, request))
+        status, headers, body = await self._door.metrics(request.method, partial(_values, request.headers))
         kind = headers.pop("Content-Type")
         return responses.raw(body, status=status, headers=headers, content_type=kind)
 
@@ -188,8 +188,8 @@ def _outer(request: Any) -> Any:
     return request.scope.get(_http.SEEN) if request.app.asgi else None
 
 
-def _values(request: Request, name: str) -> list[str]:
-    return list(request.headers.getall(name, ()))
+def _values(headers: Any, name: str) -> list[str]:
+    return list(headers.getall(name, ()))
 
 
 def _serves(route: Any, path: str, method: str) -> bool:

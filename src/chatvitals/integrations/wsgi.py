@@ -160,6 +160,11 @@ class EnvironDelivery(_http.Delivery):
         except (TypeError, ValueError):
             return 0
 
+    def let_go(self) -> None:
+        """Keep the three entries that are still needed instead of the environ, which refers to this object."""
+        names = ("HTTP_X_HUB_SIGNATURE_256", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
+        self._environ = {name: self._environ[name] for name in names if name in self._environ}
+
     def copy(self, piece: bytes, *, last: bool) -> None:
         """Copy a piece of the body. A body that ends too early is dropped.
 

@@ -10,7 +10,9 @@ WEBHOOKS = declare(
     "POSTs on the webhook path, by what became of them.",
     "result",
     number=False,
-    starts={"result": ("accepted", "foreign", "unsigned", "bad_signature", "undecodable", "oversize", "rejected")},
+    starts={
+        "result": ("accepted", "foreign", "unsigned", "bad_signature", "undecodable", "oversize", "rejected", "unread")
+    },
     unit="webhook",
 )
 WEBHOOK_FIELDS = declare(

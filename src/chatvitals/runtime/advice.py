@@ -18,6 +18,11 @@ UNSIGNED: Final = (
     "all of its webhooks: check that the header X-Hub-Signature-256 reaches the bot. "
     "Further webhooks like this are counted in chatvitals_webhooks_total."
 )
+UNREAD: Final = (
+    "The bot answered a webhook without reading its body to the end, so nothing of this webhook is counted. Read the "
+    "whole body in the handler, or pass it to vitals.observe_webhook(). "
+    "Further webhooks like this are counted in chatvitals_webhooks_total."
+)
 EXPLAINED: Final = frozenset({"bad_signature", "unsigned"})
 """Results of webhooks whose refusal is explained by a message above."""
 NO_WEBHOOKS: Final = "no webhooks"

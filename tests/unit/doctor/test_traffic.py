@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatvitals.doctor import bot
+from chatvitals.doctor.metrics import last_webhook
 from chatvitals.doctor.traffic import traffic
 from chatvitals.exporters.scrape import Sample
 
@@ -14,6 +15,7 @@ def samples(**values: float) -> list[Sample]:
     names: dict[str, tuple[str, dict[str, str]]] = {
         "accepted": ("webhooks_total", {"result": "accepted"}),
         "refused": ("webhooks_total", {"result": "bad_signature"}),
+        "unread": ("webhooks_total", {"result": "unread"}),
         "messages": ("messages_received_total", {}),
         "turns": ("turns_opened_total", {}),
         "sends": ("sends_total", {}),
@@ -35,6 +37,14 @@ def test_sends_without_webhooks_point_at_the_path() -> None:
     found = traffic(samples(sends=3, refused=4), NOW)
     assert found.found == "3 sends seen, 0 turns answered, but no webhook has counted (4 refused)"
     assert "webhook_path" in found.next
+
+
+def test_webhooks_that_the_bot_never_reads_are_named() -> None:
+    """They come, and nothing of them can count. Once one has counted, the age of the last one is the finding."""
+    found = last_webhook(samples(unread=3), NOW)
+    assert found.found == "no webhook was accepted, and the bot answered 3 without reading the body"
+    assert "read the whole body" in found.next
+    assert last_webhook(samples(unread=3, accepted=1, last=NOW - 5), NOW).state == "ok"
 
 
 def test_webhooks_without_replies_point_at_the_client() -> None:

@@ -181,7 +181,7 @@ def expected_zeros(number: str) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
 def test_series_without_a_number_start_at_0(start: Callable[..., Vitals]) -> None:
     """A fresh bot shows zeros, so that `increase` sees the first event."""
     found = samples(start())
-    for result in "accepted unsigned bad_signature undecodable oversize rejected".split():
+    for result in "accepted unsigned bad_signature undecodable oversize rejected unread".split():
         assert found[key("webhooks_total", result=result)] == 0
     for kind in "message status echo preference".split():
         assert found[key("duplicates_total", kind=kind)] == 0

@@ -173,7 +173,7 @@ def test_closed_label_sets_are_complete() -> None:
     }  # fmt: skip
     assert set(catalogue.CONVERSATIONS_STARTED.start_values(BOT)) == {("new",), ("returning",)}
     assert set(catalogue.WEBHOOKS.start_values(BOT)) == {
-        (result,) for result in "accepted foreign unsigned bad_signature undecodable oversize rejected".split()
+        (result,) for result in "accepted foreign unsigned bad_signature undecodable oversize rejected unread".split()
     }
     assert {("message",), ("status",), ("echo",), ("preference",)} <= set(catalogue.DUPLICATES.start_values(BOT))
     assert {("malformed",), ("stale",), ("queue_full",), ("store",)} <= set(catalogue.EVENTS_DROPPED.start_values(BOT))
