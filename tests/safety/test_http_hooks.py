@@ -9,12 +9,14 @@ import json
 import re
 import socket
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httpx
 import httpx2
+import multidict
 import pytest
 import requests
 import trio
@@ -22,12 +24,14 @@ import uvicorn
 
 from chatvitals import http_hooks
 from chatvitals.http_hooks import SendObserver
+from chatvitals.http_hooks.observer import UNREAD
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.whatsapp import send_requests
 from tests.helpers.waiting import MOST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     from chatvitals.events import Send
 
@@ -37,6 +41,7 @@ NUMBER = "990005556667778"
 PHONE = "15550004321"
 BODY = {"messaging_product": "whatsapp", "to": PHONE, "type": "text", "text": {"body": "hi"}}
 RAW = json.dumps(BODY).encode()
+FORM = {**BODY, "text": json.dumps(BODY["text"])}
 ACCEPTED = json.dumps({"contacts": [{"wa_id": PHONE}], "messages": [{"id": "wamid.one"}]}).encode()
 JSON = (b"content-type", b"application/json")
 ANSWERS = {
@@ -271,16 +276,133 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", ["generator", "async generator", "file", "iterator"])
-def test_44_streams_are_never_consumed(api: Api, ear: Ear, kind: str, form: str) -> None:
-    """A body that can be read only once reaches the server whole, or fails as before. Hooks never read it."""
+def test_44_streams_are_never_consumed(api: Api, ear: Ear, kind: str, form: str, tmp_path: Path) -> None:
+    """A body that can be read only once reaches the server whole, or fails as before. Hooks never read it.
+
+    The log says once what to do instead.
+    """
+    path = tmp_path / "body"
+    path.write_bytes(RAW)
+    opened = ExitStack()
     make: Callable[[], Any] = {
         "generator": lambda: (piece for piece in (RAW[:10], RAW[10:])),
         "async generator": _pieces,
-        "file": lambda: io.BytesIO(RAW),
+        "file": lambda: opened.enter_context(path.open("rb")),
         "iterator": lambda: iter([RAW]),
     }[form]
-    as_bare(api, ear, lambda: call(kind, api.url("ok"), data=make()))
+    with opened:
+        as_bare(api, ear, lambda: call(kind, api.url("ok"), data=make()))
     assert ear.events == []
+    assert ear.guard.advice.has_said(UNREAD)
+
+
+def _moved(body: Any) -> Any:
+    body.seek(3)
+    return body
+
+
+class Counting(io.BytesIO):
+    """A body of the bot's own class, which may count what is read."""
+
+    reads = 0
+
+    def read(self, *size: Any) -> bytes:
+        """Read, and count."""
+        type(self).reads += 1
+        return super().read(*size)
+
+    def tell(self) -> int:
+        """Say where the body is, and count."""
+        type(self).reads += 1
+        return super().tell()
+
+
+def _closed() -> io.BytesIO:
+    body = io.BytesIO(RAW)
+    body.close()
+    return body
+
+
+MEMORY: dict[str, Callable[[], Any]] = {
+    "bytearray": lambda: bytearray(RAW),
+    "memoryview": lambda: memoryview(RAW),
+    "BytesIO": lambda: io.BytesIO(RAW),
+    "BytesIO from a position": lambda: _moved(io.BytesIO(b"..." + RAW)),
+    "BytesIO at its end": lambda: _moved(io.BytesIO(RAW[:3])),
+    "a class derived from BytesIO": lambda: Counting(RAW),
+    "closed BytesIO": _closed,
+    "StringIO": lambda: io.StringIO(RAW.decode()),
+    "StringIO from a position": lambda: _moved(io.StringIO("..." + RAW.decode())),
+}
+AIOHTTP: dict[str, Callable[[], Any]] = {
+    "JsonPayload": lambda: aiohttp.JsonPayload(BODY),
+    "BytesPayload of a bytearray": lambda: aiohttp.BytesPayload(bytearray(RAW)),
+    "BytesPayload of a memoryview": lambda: aiohttp.BytesPayload(memoryview(RAW)),
+    "StringPayload": lambda: aiohttp.StringPayload(RAW.decode()),
+    "BytesIOPayload": lambda: aiohttp.BytesIOPayload(io.BytesIO(RAW)),
+    "pairs": lambda: list(FORM.items()),
+    "MultiDict": lambda: multidict.MultiDict(FORM),
+    "FormData": lambda: aiohttp.FormData(FORM),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", MEMORY)
+def test_44_a_body_in_memory_is_seen_and_stays_where_it_is(api: Api, ear: Ear, kind: str, form: str) -> None:
+    """A client that takes it sends all of it, and one that refuses it raises as bare, which counts as refused."""
+    made: list[Any] = []
+    for watched in (False, True):
+        if watched:
+            http_hooks.install(ear)
+        Counting.reads = 0
+        api.seen.clear()
+        outcome = call(kind, api.url("ok"), data=MEMORY[form]())
+        answered = outcome[0] == 200
+        # A server may see the start of a request that its client gives up.
+        made.append((outcome, Counting.reads, list(api.seen) if answered else []))
+    assert made[0] == made[1]
+    if answered and api.seen[0][2] == RAW:
+        assert ear.told() == [(True, "wamid.one", "")]
+    else:
+        assert [event.accepted for event in ear.events] in ([], [False])
+    assert not ear.guard.advice.has_said(UNREAD)
+    assert ear.guard.errors.total() == 0
+
+
+@pytest.mark.parametrize("form", AIOHTTP)
+def test_44_payloads_and_forms_of_aiohttp_are_seen(api: Api, ear: Ear, form: str) -> None:
+    """They lie in memory as well."""
+    as_bare(api, ear, lambda: asyncio.run(_posted(api.url("ok"), AIOHTTP[form])))
+    assert ear.told() == [(True, "wamid.one", "")]
+
+
+@pytest.mark.parametrize("form", ["JsonPayload", "FormData", "pairs"])
+def test_44_a_session_that_is_also_watched_alone_counts_once(api: Api, ear: Ear, form: str) -> None:
+    """Both hooks see one body, whatever they make of it."""
+    http_hooks.install(ear)
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            undo = http_hooks.instrument_client(session, ear)
+            async with session.post(api.url("ok"), data=AIOHTTP[form]()) as response:
+                await response.read()
+            undo()
+
+    asyncio.run(main())
+    assert ear.told() == [(True, "wamid.one", "")]
+
+
+async def _posted(url: str, make: Callable[[], Any]) -> Any:
+    async with aiohttp.ClientSession() as session, session.post(url, data=make()) as response:
+        return response.status, await response.read()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_44_a_stream_to_another_address_is_nobody_s_business(api: Api, ear: Ear, kind: str) -> None:
+    """Many APIs have a path that ends so. WhatsApp's names a number before."""
+    url = api.url("ok").replace(NUMBER, "v1")
+    as_bare(api, ear, lambda: call(kind, url, data=(piece for piece in (RAW,))))
+    assert (ear.events, ear.guard.advice.has_said(UNREAD)) == ([], False)
 
 
 @pytest.mark.parametrize("kind", ["httpx", "httpx2", "requests"])

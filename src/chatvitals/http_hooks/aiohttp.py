@@ -9,9 +9,11 @@ it). A response that is released unread counts by its status alone.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
+from chatvitals.http_hooks import memory_bodies
 from chatvitals.http_hooks.patching import Method
 from chatvitals.whatsapp import send_requests
 
@@ -34,16 +36,24 @@ def _address(client: Any, args: Arguments, kwargs: Keywords) -> tuple[object, ob
 
 def _body(_client: Any, _args: Arguments, kwargs: Keywords) -> object:
     body = kwargs.get("json")
-    if body is not None:
-        return body
-    data = kwargs.get("data")
-    if isinstance(data, (str, bytes, bytearray, dict)):  # a dict here is a form
-        return data
-    fields = getattr(data, "_fields", None)  # of a FormData; it is consumed only when it is written
+    return kwargs.get("data") if body is None else body
+
+
+def _content(body: Any) -> object:
+    """Return the content of a body. Forms and payloads are consumed only when they are written."""
+    known = memory_bodies.content(body)
+    if known is not None:
+        return known
+    if isinstance(body, Mapping):
+        return dict(body)
+    fields = getattr(body, "_fields", None)  # of a FormData
     if isinstance(fields, list):
         return {options.get("name"): value for options, _, value in fields if isinstance(value, str)}
-    value = getattr(data, "_value", None)  # of a payload that holds its bytes, such as JsonPayload
-    return value if isinstance(value, bytes) else None
+    if isinstance(body, (list, tuple)):  # a form as pairs
+        return {pair[0]: pair[1] for pair in body if isinstance(pair, (list, tuple)) and len(pair) == 2}
+    if hasattr(body, "_parts"):  # a multipart body, which is no send
+        return b""
+    return memory_bodies.content(getattr(body, "_value", None))  # of a payload, such as JsonPayload
 
 
 def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) -> None:
@@ -130,5 +140,14 @@ def _untouched(content: Any) -> bytes | None:
 
 
 METHODS = (
-    Method("aiohttp", "ClientSession", "_request", asynchronous=True, address=_address, body=_body, answered=_answered),
+    Method(
+        "aiohttp",
+        "ClientSession",
+        "_request",
+        asynchronous=True,
+        address=_address,
+        body=_body,
+        answered=_answered,
+        content=_content,
+    ),
 )

@@ -21,10 +21,11 @@ def _address(_client: Any, args: Arguments, kwargs: Keywords) -> tuple[object, o
 
 
 def _body(_client: Any, args: Arguments, kwargs: Keywords) -> object:
+    request = _request(args, kwargs)
     try:
-        return _request(args, kwargs).content
+        return request.content
     except Exception:  # noqa: BLE001 - a stream, a generator or a file raises RequestNotRead and stays unread
-        return None
+        return getattr(getattr(request, "stream", None), "_stream", None)  # a multipart body has none
 
 
 def _answered(pending: Pending, _client: Any, response: Any, kwargs: Keywords) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 
 _MOST_HANDLED: Final = 8  # contacts of a batch that a send names
+UNREAD: Final = (
+    "A POST to the messages of a number has a body that can be read only once, so chatvitals does not read it. If it "
+    "sends a message of WhatsApp, only its statuses count: pass the body as json=, text or bytes, or call "
+    "vitals.record_reply() afterwards."
+)
 
 
 class SendContext(msgspec.Struct, frozen=True):
@@ -67,11 +72,41 @@ class SendObserver:
             self.guard.report("clients", error)
         return None
 
+    def unread(self, url: str) -> UnreadSend | None:
+        """Advise once on a stream that goes to a number's endpoint. Other streams are ignored."""
+        if not send_requests.names_number(url):
+            return None
+        self.guard.advice.once(UNREAD)
+        return _UNREAD_SEND
+
+
+class UnreadSend:
+    """A request whose body is a stream. It covers the calls of other clients below it, so that it is noticed once."""
+
+    __slots__ = ()
+
+    counts: Literal[False] = False
+    """Whether its answer is looked at."""
+
+    def enter(self) -> None:
+        """Do nothing."""
+
+    def leave(self) -> None:
+        """Do nothing."""
+
+    def failed(self, error: BaseException) -> None:
+        """Do nothing."""
+
+
+_UNREAD_SEND: Final = UnreadSend()
+
 
 class Pending:
     """A send that is under way. The first call of `finish` or `failed` counts it. Neither ever raises."""
 
     __slots__ = ("_answered", "_attempt", "_done", "_observer", "_span", "_started", "_told")
+
+    counts: Literal[True] = True
 
     def __init__(self, observer: SendObserver, attempt: Attempt, told: SendContext, started: float) -> None:
         self._observer = observer

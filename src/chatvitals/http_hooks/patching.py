@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chatvitals.http_hooks import memory_bodies
 from chatvitals.whatsapp import send_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from chatvitals.http_hooks.observer import Pending, SendObserver
+    from chatvitals.http_hooks.observer import Pending, SendObserver, UnreadSend
 
     Observing = Callable[[], SendObserver | None]
     Arguments = tuple[Any, ...]
@@ -44,9 +45,11 @@ class Method(msgspec.Struct, frozen=True):
     address: Callable[[Any, Arguments, Keywords], tuple[object, object]]
     """Maps client, arguments and keywords to HTTP method and address (or path), without access to the body."""
     body: Callable[[Any, Arguments, Keywords], object]
-    """Maps client, arguments and keywords to the body if it is in memory, else None. It never consumes anything."""
+    """Maps client, arguments and keywords to the body, or to None where there is none. It never consumes anything."""
     answered: Callable[[Pending, Any, Any, Keywords], None]
     """Gets pending send, client, response and keywords. It finishes the send now, or when the bot has read the body."""
+    content: Callable[[Any], object] = memory_bodies.content
+    """Maps the body to its content if it is in memory, else to None. It never consumes anything."""
 
     @property
     def label(self) -> str:
@@ -162,8 +165,9 @@ def _wrapper(
         finally:
             _covered.set(before)
             pending.leave()
-        with pending.guard("clients"):
-            method.answered(pending, self, response, kwargs)
+        if pending.counts:
+            with pending.guard("clients"):
+                method.answered(pending, self, response, kwargs)
         return response
 
     async def acall(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -182,8 +186,9 @@ def _wrapper(
         finally:
             _covered.set(before)
             pending.leave()
-        with pending.guard("clients"):
-            method.answered(pending, self, response, kwargs)
+        if pending.counts:
+            with pending.guard("clients"):
+                method.answered(pending, self, response, kwargs)
         return response
 
     # Without the `__dict__`, where other instrumentations put marks by which they recognise their own wrappers.
@@ -192,7 +197,7 @@ def _wrapper(
 
 def _begin(
     method: Method, observer: SendObserver | None, heal: Callable[[], None], call: tuple[Any, Arguments, Keywords]
-) -> tuple[Pending, object] | None:
+) -> tuple[Pending | UnreadSend, object] | None:
     """Return the send of a call and the body that it covers, or None for calls to ignore. It never raises."""
     if observer is None:
         heal()
@@ -204,7 +209,8 @@ def _begin(
         body = method.body(*call)
         if body is None or _covered.get() is body:
             return None
-        pending = observer.begin(str(verb), str(url), body)
+        content = method.content(body)
+        pending = observer.unread(str(url)) if content is None else observer.begin(str(verb), str(url), content)
     except Exception as error:  # noqa: BLE001 - `with guard` would cost every other request 0.3 µs
         observer.guard.report("clients", error)
         return None

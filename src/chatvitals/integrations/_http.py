@@ -194,7 +194,7 @@ class Delivery:
         """Drop the reference to the request, if the request refers to this object."""
 
     def _wait_for_reader(self) -> None:
-        """Count a webhook that was answered unread, once nobody can read its body any more.
+        """Count a webhook that was answered unread, once its body cannot be read any more.
 
         A thread that the handler has started may still do so. It holds the request, and the request this object.
         """
@@ -235,7 +235,10 @@ def is_rejection(settings: Settings, status: object) -> bool:
 def _count_unread(
     sink: WebhookSink, handling: context.Handling, status: object, *, signed: bool, declared: int
 ) -> None:
-    """Count a webhook of which the application has read nothing, or not all."""
+    """Count a webhook of which the application has read nothing, or not all.
+
+    An error is no loss, since WhatsApp then sends the webhook again.
+    """
     if handling.source is not None:
         return
     result: WebhookResult = "unread"
@@ -243,7 +246,9 @@ def _count_unread(
         result = "unsigned"
     elif is_rejection(sink.settings, status):
         result = "rejected"
-    elif declared and isinstance(status, int) and status < 400:
+    elif not isinstance(status, int) or status >= 400:
+        return
+    elif declared:
         sink.advice.once(advice.UNREAD)
     sink.emit(Webhook(result=result, received=sink.clock()))
 

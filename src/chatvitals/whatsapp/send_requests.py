@@ -13,6 +13,7 @@ import msgspec
 _MARKETING_ENDPOINTS = {"messages": False, "marketing_messages": True}
 MAX_BYTES = 1024 * 1024  # a send or its answer is a few kB; more than this is something else
 _MOST_FIELDS = 100  # of a form
+_SHORTEST_NUMBER = 10  # digits of a `phone_number_id`
 _OBJECTS = frozenset({"template", "typing_indicator"})  # the objects whose content is read
 _MARKS = ("status", "typing_indicator")
 _NOT_DIGITS = re.compile(r"[^0-9]+")
@@ -62,6 +63,12 @@ def is_endpoint(method: object, url: object) -> bool:
     if not isinstance(method, str) or not isinstance(url, str):
         return False
     return _segments(url)[1] in _MARKETING_ENDPOINTS and method.upper() == "POST"
+
+
+def names_number(url: str) -> bool:
+    """Return whether an address names a business number, as WhatsApp's own do."""
+    number = _segments(url)[0]
+    return len(number) >= _SHORTEST_NUMBER and number.isascii() and number.isdecimal()
 
 
 def recognise(method: str, url: str, body: object) -> Attempt | None:
