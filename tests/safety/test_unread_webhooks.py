@@ -94,8 +94,8 @@ def test_a_bot_that_raises_unread_has_not_answered(name: str, door: type[DoorVit
     assert vitals.results == []
 
 
-def test_a_part_of_a_body_is_not_a_webhook(door: type[DoorVitals]) -> None:
-    """At no door."""
+def test_a_part_of_a_body_counts_nothing(door: type[DoorVitals]) -> None:
+    """The client may have gone in the middle, which some servers show by nothing else."""
     vitals = door()
 
     def wsgi(environ: Any, start_response: Any) -> list[bytes]:
@@ -111,7 +111,7 @@ def test_a_part_of_a_body_is_not_a_webhook(door: type[DoorVitals]) -> None:
     DOORS["wsgi"].call(ChatVitalsWSGIMiddleware(wsgi, vitals), [BODY], **LENGTH)
     DOORS["asgi"].call(ChatVitalsMiddleware(asgi, vitals), [BODY[:10], BODY[10:]], **LENGTH)
     gc.collect()
-    assert vitals.results == ["unread", "unread"]
+    assert vitals.results == []
 
 
 def test_a_thread_may_read_the_body_after_the_answer(door: type[DoorVitals]) -> None:

@@ -111,7 +111,7 @@ class Delivery:
         try:
             if self._unread is not None:
                 self._emit()
-            elif self._chunks is not None and self._status is not None:
+            elif not self._size and self._chunks is not None and self._status is not None:
                 self._wait_for_reader()
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report(self.where, error)
@@ -235,9 +235,9 @@ def is_rejection(settings: Settings, status: object) -> bool:
 def _count_unread(
     sink: WebhookSink, handling: context.Handling, status: object, *, signed: bool, declared: int
 ) -> None:
-    """Count a webhook of which the application has read nothing, or not all.
+    """Count a webhook of which the application has read nothing.
 
-    An error is no loss, since WhatsApp then sends the webhook again.
+    An error is no loss, since WhatsApp then sends the webhook again. Where a part was read, the client may have gone.
     """
     if handling.source is not None:
         return

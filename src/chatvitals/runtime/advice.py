@@ -19,8 +19,8 @@ UNSIGNED: Final = (
     "Further webhooks like this are counted in chatvitals_webhooks_total."
 )
 UNREAD: Final = (
-    "The bot answered a webhook without reading its body to the end, so nothing of this webhook is counted. Read the "
-    "whole body in the handler, or pass it to vitals.observe_webhook(). "
+    "The bot answered a webhook without reading its body, so nothing of this webhook is counted. Read the whole "
+    "body in the handler, or pass it to vitals.observe_webhook(). "
     "Further webhooks like this are counted in chatvitals_webhooks_total."
 )
 EXPLAINED: Final = frozenset({"bad_signature", "unsigned"})
