@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol  # Literal: msgspec reads the types of a Tag
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol  # Literal: msgspec reads the types of a Tag
 
 import msgspec
 
@@ -15,7 +15,7 @@ from chatvitals.runtime import worker_loops
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class ContactIds(NamedTuple):
@@ -45,6 +45,17 @@ class Source(Protocol):
         """The reason why the webhook does not count, such as `bad_signature`. It is empty where it counts."""
 
 
+class Door(Protocol):
+    """An integration that watches the request being handled."""
+
+    @property
+    def sink(self) -> object:
+        """The receiver of the webhook."""
+
+    def signature(self) -> str | None:
+        """Return the signature header of the request."""
+
+
 class Handling:
     """The contacts whose messages the current webhook brought. There is one contact, except in batches.
 
@@ -55,7 +66,7 @@ class Handling:
     minutes after its end, and not in a worker that has gone on to the next webhook (tests/safety/README.md 79).
     """
 
-    __slots__ = ("_contacts", "_ended", "_owner", "_serial", "outer", "source", "trace")
+    __slots__ = ("_contacts", "_ended", "_owner", "_serial", "door", "outer", "source", "trace")
 
     def __init__(self, contacts: tuple[ContactIds, ...] = (), trace: bytes = b"") -> None:
         self.source: Source | None = None
@@ -64,6 +75,8 @@ class Handling:
         """The context of the webhook's span from `spans.packed`. It is empty where nothing is traced."""
         self.outer: Handling | None = None
         """The handling of the same webhook by another `Vitals`. It serves where this one refuses the webhook."""
+        self.door: Door | None = None
+        """The integration that watches the request, until the request has been handled."""
         self._contacts = contacts
         self._owner = _runner()
         _serials.last += 1  # two threads may get the same number, and then each takes the other's for its own
@@ -94,6 +107,7 @@ class Handling:
     def end(self) -> None:
         """Record that the webhook has been handled."""
         self._ended = time.monotonic()
+        self.door = None
 
     def _outer_contacts(self, source: Source) -> tuple[ContactIds, ...]:
         return self.outer.contacts if self.outer is not None and source.refusal else ()
@@ -123,6 +137,7 @@ class Tag(msgspec.Struct, frozen=True):
     actor: Literal["bot", "human"] | None = None
 
 
+_MOST_OUTER: Final = 16  # integrations around one another, since those in a circle must end
 _OUTLIVES: Final = 600.0  # seconds; a task may wait for a language model, but not for days
 _serials = _Serials()
 _handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", default=None)
@@ -145,6 +160,30 @@ def refusal() -> str:
     """Return the reason why the webhook that is being handled does not count, or the empty string."""
     handling = _handling.get()
     return "" if handling is None else handling.refusal
+
+
+def watched_by(sink: object, signature: Callable[[Any], str | None], request: object) -> Handling | None:
+    """Return the handling of the same request by an integration further out for the same receiver, or None.
+
+    A bridge between ASGI and WSGI passes no mark on, but the context. The signature tells whether the request is the
+    same. A request without a signature is never taken for the same.
+
+    Args:
+        sink: the receiver of the webhook.
+        signature: function that returns the signature header of `request`.
+        request: the request, or its headers.
+
+    """
+    handling = _handling.get()
+    for _ in range(_MOST_OUTER):
+        if handling is None:
+            return None
+        door = handling.door
+        if door is not None and door.sink is sink:
+            own = signature(request)
+            return handling if own is not None and own == door.signature() else None
+        handling = handling.outer
+    return None
 
 
 def handled_trace() -> bytes:

@@ -43,16 +43,19 @@ class Doorway:
             self.sink.serves(metrics_path)
             _http.warn_if_open(self.sink, metrics_path)
 
-    def watches(self, method: object, path: object, seen: object = None) -> bool:
+    def watches(self, method: object, path: object, seen: object, values: Values) -> bool:
         """Return whether a request is a webhook that no outer integration counts for the same sink.
 
         Args:
             method: the method of the request.
             path: the path of the request.
             seen: the deliveries of this request so far.
+            values: function that returns the values of a header.
 
         """
-        return method == "POST" and path in self.webhook_paths and not _http.is_seen(self.sink, seen)
+        if method != "POST" or path not in self.webhook_paths:
+            return False
+        return not _http.is_seen(self.sink, seen, _signature, values)
 
     def lookout(self, method: object, path: object, values: Values) -> Lookout | None:
         """Return a lookout for webhooks on a path that is not watched, until the first webhook has come."""
@@ -73,6 +76,11 @@ class Doorway:
         return await asyncio.to_thread(self.vitals.metrics_response, request)
 
 
+def _signature(values: Values) -> str | None:
+    found = values(_SIGNATURE)
+    return ", ".join(found) if found else None
+
+
 class HeaderDelivery(_http.Delivery):
     """One POST on the webhook path, for frameworks with an object for the headers."""
 
@@ -84,8 +92,7 @@ class HeaderDelivery(_http.Delivery):
 
     def signature(self) -> str | None:
         """Return the signature header. Several headers are joined, so that none of them is valid."""
-        values = self._values(_SIGNATURE)
-        return ", ".join(values) if values else None
+        return _signature(self._values)
 
     def declared_length(self) -> int:
         """Return the declared length of the body in bytes, or 0 where there is no valid length."""

@@ -15,6 +15,7 @@ from chatvitals.runtime import advice, spans
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Token
 
     from chatvitals.events import WebhookResult
@@ -63,6 +64,7 @@ class Delivery:
 
     def __init__(self, sink: WebhookSink) -> None:
         self.handling = context.Handling()
+        self.handling.door = self
         self._sink = sink
         self._chunks: list[bytes] | None = []  # None once copying has ended
         self._size = 0
@@ -130,10 +132,18 @@ class Delivery:
 
     def within(self, seen: object) -> tuple[Delivery, ...]:
         """Return the mark of a request for integrations further in. Deliveries of other `Vitals` stay in it."""
-        if not isinstance(seen, tuple):
-            return (self,)
-        self.handling.outer = seen[-1].handling
-        return (*seen, self)
+        if isinstance(seen, tuple):
+            self.handling.outer = seen[-1].handling
+            return (*seen, self)
+        if self._token is not None and isinstance(self._token.old_value, context.Handling):
+            self._join(self._token.old_value)
+        return (self,)
+
+    def _join(self, bound: context.Handling) -> None:
+        """Note what was bound before, if it is the same request on the other side of a bridge without marks."""
+        own = self.signature()
+        if own is not None and bound.door is not None and bound.door.signature() == own:
+            self.handling.outer = bound
 
     def around(self, seen: object) -> tuple[Delivery, ...]:
         """Return the mark of a request, like `within`, where this integration binds before those in the mark."""
@@ -223,7 +233,7 @@ class Delivery:
         """
         unread, self._unread = self._unread, None
         if unread is not None:
-            unread.rejected = is_rejection(self._sink.settings, self._status)
+            unread.rejected = unread.rejected or is_rejection(self._sink.settings, self._status)
             self._sink.emit(unread)
 
 
@@ -316,9 +326,19 @@ def _merged(path: str) -> str:
     return re.sub("/{2,}(?!$)", "/", path)
 
 
-def is_seen(sink: WebhookSink, seen: object) -> bool:
-    """Return whether an outer integration counts this request for the same sink."""
-    return isinstance(seen, tuple) and any(getattr(other, "sink", None) is sink for other in seen)
+def is_seen(sink: WebhookSink, seen: object, signature: Callable[[Any], str | None], request: object) -> bool:
+    """Return whether an outer integration counts this request for the same sink.
+
+    Args:
+        sink: the receiver of the webhook.
+        seen: the mark of the request.
+        signature: function that returns the signature header. A bridge between ASGI and WSGI drops the mark.
+        request: the argument of that function.
+
+    """
+    if isinstance(seen, tuple) and any(getattr(other, "sink", None) is sink for other in seen):
+        return True
+    return context.watched_by(sink, signature, request) is not None
 
 
 def is_instance(app: object, module: str, name: str) -> bool:

@@ -50,7 +50,7 @@ def middleware(vitals: MountableVitals, *, webhook_path: str = "/webhook", metri
         if door.serves(request.method, request.path) and not _is_answered(request):
             status, own, body = await door.metrics(request.method, values)
             return web.Response(status=status, headers=own, body=body)
-        if not door.watches(request.method, request.path, request.get(_SEEN)):
+        if not door.watches(request.method, request.path, request.get(_SEEN), values):
             with door.sink.guard(_Delivery.where):
                 lookout = door.lookout(request.method, request.path, values)
                 if lookout is not None:

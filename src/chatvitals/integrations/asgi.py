@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from chatvitals.integrations import _http, lost_webhooks
@@ -53,6 +54,7 @@ class ChatVitalsMiddleware:
                 "use chatvitals.ChatVitalsWSGIMiddleware(app, vitals), or vitals.instrument_app(app)"
             )
         self.app = app
+        _mark_as_coroutine_function(_Delivery.send)
         self._sink = vitals.webhook_sink
         self._paths = _http.spellings("webhook_path", webhook_path)
         self._sink.watches(webhook_path)
@@ -72,7 +74,22 @@ class ChatVitalsMiddleware:
         path = scope.get("path")
         if path not in self._paths and not _http.matches(self._paths, path, scope.get("root_path")):
             return False
-        return not _http.is_seen(self._sink, scope.get(SEEN))
+        return not _http.is_seen(self._sink, scope.get(SEEN), _signature, scope)
+
+
+def _mark_as_coroutine_function(function: Any) -> None:
+    """Mark a function that returns an awaitable. Without the mark, asgiref's bridge to WSGI warns."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(function)
+    else:
+        from asyncio import coroutines  # noqa: PLC0415 - a bot that is not asynchronous needs no asyncio
+
+        function._is_coroutine = coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's mark
+
+
+def _signature(scope: Scope) -> str | None:
+    values = _values(scope.get("headers"), b"x-hub-signature-256")
+    return b", ".join(values).decode("latin-1") if values else None
 
 
 def _is_json(scope: Scope) -> bool:
@@ -210,8 +227,7 @@ class _Delivery(_http.Delivery):
 
     def signature(self) -> str | None:
         """Return the signature header. Several headers are joined, so that none of them is valid."""
-        values = _values(self._scope.get("headers"), b"x-hub-signature-256")
-        return b", ".join(values).decode("latin-1") if values else None
+        return _signature(self._scope)
 
     def declared_length(self) -> int:
         """Return the declared length of the body in bytes, or 0 where there is no valid length."""

@@ -21,7 +21,7 @@ from django.urls import Resolver404, resolve
 
 from chatvitals.exporters.metrics_app import MetricsRequest
 from chatvitals.integrations import _http, lost_webhooks
-from chatvitals.integrations.wsgi import EnvironDelivery, InputWatch
+from chatvitals.integrations.wsgi import EnvironDelivery, InputWatch, signature_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,7 +152,7 @@ class Middleware:
                 lookout = lost_webhooks.Lookout(self._sink, request.path_info)
                 request._stream = InputWatch(request._stream, lookout)  # noqa: SLF001 - as below
             return None
-        if _http.is_seen(self._sink, _seen(request)):
+        if _http.is_seen(self._sink, _seen(request), signature_in, request.META):
             return None
         delivery = _Delivery(self._sink, request.META)
         try:

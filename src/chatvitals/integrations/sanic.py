@@ -62,7 +62,7 @@ class _Hooks:
         door, values = self._door, partial(_values, request.headers)
         inner = getattr(request.ctx, "chatvitals", None)  # Sanic calls the handler of the first middleware last
         outer = _outer(request) if inner is None else None
-        if door.watches(request.method, request.path, inner or outer):
+        if door.watches(request.method, request.path, inner or outer, values):
             delivery = _Delivery(door.sink, values)
             request.ctx.chatvitals = delivery.around(inner) if inner else delivery.within(outer)
             _look_on(request, delivery)

@@ -40,7 +40,7 @@ def instrument(vitals: MountableVitals, app: Application, webhook_path: str, met
             if door.serves(request.method, request.path):
                 if not _is_answered(app, found):
                     return app.get_handler_delegate(request, MetricsHandler, {"door": door})
-            elif door.watches(request.method, request.path, _seen(request)):
+            elif door.watches(request.method, request.path, _seen(request), request.headers.get_list):
                 return _watched(door, request, found)
             elif (lookout := door.lookout(request.method, request.path, request.headers.get_list)) is not None:
                 return _LookingDelegate(found, lookout)

@@ -107,7 +107,7 @@ class ChatVitalsWSGIMiddleware:
         path = environ.get("PATH_INFO")
         if path not in self._paths and not _http.matches(self._paths, path, environ.get("SCRIPT_NAME")):
             return False
-        return not _http.is_seen(self._sink, environ.get(SEEN))
+        return not _http.is_seen(self._sink, environ.get(SEEN), signature_in, environ)
 
     def _is_ours(self, path: object) -> bool:
         """Return whether this is the path of our metrics, and the application does not answer there itself."""
@@ -139,6 +139,12 @@ class ChatVitalsWSGIMiddleware:
         return [b"" if method == "HEAD" else body]
 
 
+def signature_in(environ: Environ) -> str | None:
+    """Return the signature header of a WSGI environ."""
+    value = environ.get("HTTP_X_HUB_SIGNATURE_256")
+    return value if isinstance(value, str) else None
+
+
 class EnvironDelivery(_http.Delivery):
     """One POST on the webhook path, for servers that describe it in a WSGI environ."""
 
@@ -150,8 +156,7 @@ class EnvironDelivery(_http.Delivery):
 
     def signature(self) -> str | None:
         """Return the signature header. Servers join several headers with commas, so that none of them is valid."""
-        value = self._environ.get("HTTP_X_HUB_SIGNATURE_256")
-        return value if isinstance(value, str) else None
+        return signature_in(self._environ)
 
     def declared_length(self) -> int:
         """Return the declared length of the body in bytes, or 0 where there is no valid length."""

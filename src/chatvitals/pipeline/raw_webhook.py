@@ -29,7 +29,7 @@ class RawWebhook:
 
     """
 
-    __slots__ = ("_body", "_contacts", "_read", "_signature", "_webhook", "received", "rejected", "trace", "weight")
+    __slots__ = ("_body", "_contacts", "_read", "_webhook", "received", "rejected", "signature", "trace", "weight")
 
     def __init__(self, read: Reader, body: bytes, signature: str | None, received: float) -> None:
         self.received = received
@@ -41,7 +41,8 @@ class RawWebhook:
         """The context of the span in which it was received, from `spans.packed`."""
         self._read = read
         self._body: bytes | None = body
-        self._signature = signature
+        self.signature = signature
+        """The signature header, if any."""
         self._webhook: Webhook | None = None
         self._contacts: tuple[ContactIds, ...] | None = None
 
@@ -75,7 +76,7 @@ class RawWebhook:
         body = self._body
         if body is None and self._webhook is not None:  # another thread has decoded it meanwhile
             return self._webhook
-        webhook = self._read(body or b"", self._signature, self.received)
+        webhook = self._read(body or b"", self.signature, self.received)
         webhook.trace = self.trace
         self._webhook = webhook  # set before the body is freed, because another thread may decode it, too
         self._body = None

@@ -40,21 +40,23 @@ class Observation:
 
     Args:
         raw: the webhook.
-        emit: function that counts the webhook.
+        sink: the receiver of the webhook, which counts it. None where an integration around the bot counts it.
         waits: whether the webhook is counted only after the bot's verdict.
 
     """
 
-    __slots__ = ("_bound", "_emit", "_handling", "_raw", "_span", "_waits")
+    __slots__ = ("_bound", "_emit", "_handling", "_raw", "_span", "_waits", "sink")
 
-    def __init__(self, raw: RawWebhook, emit: Callable[[RawWebhook], None], *, waits: bool) -> None:
+    def __init__(self, raw: RawWebhook, sink: WebhookSink | None, *, waits: bool) -> None:
+        self.sink = sink
+        """The receiver of the webhook."""
         self._raw = raw
         self._handling = context.Handling()
         self._handling.source = raw
-        self._emit: Callable[[RawWebhook], None] | None = emit
+        self._emit: Callable[[RawWebhook], None] | None = None if sink is None else sink.emit
         self._waits = waits
         self._bound: AbstractContextManager[None] | None = None
-        self._span = spans.start_receive() if spans.is_traced() else None
+        self._span = spans.start_receive() if sink is not None and spans.is_traced() else None
         if self._span is not None:
             raw.trace = self._handling.trace = spans.packed(self._span.span)
 
@@ -62,6 +64,10 @@ class Observation:
     def result(self) -> WebhookResult:
         """The result of the webhook: `accepted`, or the reason why it does not count."""
         return self._raw.webhook.result
+
+    def signature(self) -> str | None:
+        """Return the signature header."""
+        return self._raw.signature
 
     def reject(self) -> None:
         """Mark this webhook as refused by the bot, within the `with` block. It has no effect with an app secret."""
@@ -75,6 +81,7 @@ class Observation:
             emit(self._raw)
 
     def __enter__(self) -> Self:
+        self._handling.door = self
         self._bound = context.bound(self._handling)
         self._bound.__enter__()
         if self._span is not None:
@@ -102,10 +109,16 @@ class Observation:
 
 
 def observe(sink: WebhookSink, body: bytes | str, headers: Headers | None) -> Observation:
-    """Observe a webhook's raw body. It never raises. With an app secret, the webhook counts at once."""
+    """Observe a webhook's raw body. It never raises. With an app secret, the webhook counts at once.
+
+    A webhook that an integration around the bot has received counts there.
+    """
     raw = None
     result: WebhookResult = "undecodable"
     with sink.guard("observe_webhook"):
+        outer = context.watched_by(sink, signature_of, headers)
+        if outer is not None and isinstance(outer.source, RawWebhook):
+            return Observation(outer.source, None, waits=not sink.settings.app_secret)
         whole = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
         if not isinstance(whole, (bytes, bytearray, memoryview)):
             message = f"observe_webhook takes the raw body as bytes or text, not {type(body).__name__}"
@@ -118,7 +131,7 @@ def observe(sink: WebhookSink, body: bytes | str, headers: Headers | None) -> Ob
         failed = Webhook(result=result, received=sink.clock())
         raw = RawWebhook(lambda *_: failed, b"", None, failed.received)
     waits = not sink.settings.app_secret
-    observation = Observation(raw, sink.emit, waits=waits)
+    observation = Observation(raw, sink, waits=waits)
     if not waits:
         observation.count()
     return observation
