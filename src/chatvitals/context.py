@@ -141,6 +141,11 @@ _MOST_OUTER: Final = 16  # integrations around one another, since those in a cir
 _OUTLIVES: Final = 600.0  # seconds; a task may wait for a language model, but not for days
 _serials = _Serials()
 _handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", default=None)
+# Both are the variable's own methods, because functions would cost as much again on the bot's path.
+bound_handling: Final = _handling.get
+"""Return the bound handling, or None."""
+bind: Final = _handling.set
+"""Bind a handling until `unbind` is called with the returned token. It costs less than `bound`."""
 _tag: ContextVar[Tag] = ContextVar("chatvitals_tag", default=Tag())  # noqa: B039 - a frozen struct is immutable
 
 
@@ -211,11 +216,6 @@ def bound(handling: Handling | None) -> Iterator[None]:
         yield
     finally:
         unbind(token)
-
-
-def bind(handling: Handling | None) -> Token[Handling | None]:
-    """Bind `handling` until `unbind` is called with the returned token. It costs less than `bound`."""
-    return _handling.set(handling)
 
 
 def unbind(token: Token[Handling | None]) -> None:

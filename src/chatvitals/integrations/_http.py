@@ -135,12 +135,13 @@ class Delivery:
         if isinstance(seen, tuple):
             self.handling.outer = seen[-1].handling
             return (*seen, self)
-        if self._token is not None and isinstance(self._token.old_value, context.Handling):
-            self._join(self._token.old_value)
+        token = self._token
+        if token is not None and type(token.old_value) is context.Handling:
+            self._join(token.old_value)
         return (self,)
 
     def _join(self, bound: context.Handling) -> None:
-        """Note what was bound before, if it is the same request on the other side of a bridge without marks."""
+        """Record the outer handling of the same request, where a bridge has dropped the mark."""
         own = self.signature()
         if own is not None and bound.door is not None and bound.door.signature() == own:
             self.handling.outer = bound
@@ -336,6 +337,8 @@ def is_seen(sink: WebhookSink, seen: object, signature: Callable[[Any], str | No
         request: the argument of that function.
 
     """
+    if seen is None and context.bound_handling() is None:  # nearly always
+        return False
     if isinstance(seen, tuple) and any(getattr(other, "sink", None) is sink for other in seen):
         return True
     return context.watched_by(sink, signature, request) is not None
