@@ -10,25 +10,22 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chatvitals import context
 from chatvitals.events import AccountEvent, Webhook
+from chatvitals.integrations import verdicts
 from chatvitals.pipeline import receive_span
-from chatvitals.runtime import advice, spans
+from chatvitals.runtime import spans
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
 
-    from chatvitals.events import WebhookResult
     from chatvitals.pipeline.raw_webhook import RawWebhook
     from chatvitals.pipeline.webhook_sink import WebhookSink
-    from chatvitals.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 SEEN: Final = "chatvitals"
 """Key of an ASGI scope or a WSGI environ for the deliveries of this request, the outermost first."""
-REJECTIONS: Final = (401, 403, 404, 405)
-"""Statuses with which an application rejects a webhook as forged."""
 
 
 class DoorVitals(Protocol):
@@ -211,7 +208,9 @@ class Delivery:
         """
         self.let_go()
         signed, declared = self.signature() is not None, self.declared_length()
-        weakref.finalize(self, _count_unread, self._sink, self.handling, self._status, signed=signed, declared=declared)
+        weakref.finalize(
+            self, verdicts.count_unread, self._sink, self.handling, self._status, signed=signed, declared=declared
+        )
 
     def _take(self, body: bytes) -> None:
         """Receive the webhook. Without an app secret, it is emitted only after the application's verdict."""
@@ -234,34 +233,8 @@ class Delivery:
         """
         unread, self._unread = self._unread, None
         if unread is not None:
-            unread.rejected = unread.rejected or is_rejection(self._sink.settings, self._status)
+            unread.rejected = unread.rejected or verdicts.is_rejection(self._sink.settings, self._status)
             self._sink.emit(unread)
-
-
-def is_rejection(settings: Settings, status: object) -> bool:
-    """Return whether an answer rejects a webhook that only the application could recognise as forged."""
-    return status in REJECTIONS and not settings.app_secret
-
-
-def _count_unread(
-    sink: WebhookSink, handling: context.Handling, status: object, *, signed: bool, declared: int
-) -> None:
-    """Count a webhook of which the application has read nothing.
-
-    An error is no loss, since WhatsApp then sends the webhook again. Where a part was read, the client may have gone.
-    """
-    if handling.source is not None:
-        return
-    result: WebhookResult = "unread"
-    if sink.settings.app_secret and not signed:
-        result = "unsigned"
-    elif is_rejection(sink.settings, status):
-        result = "rejected"
-    elif not isinstance(status, int) or status >= 400:
-        return
-    elif declared:
-        sink.advice.once(advice.UNREAD)
-    sink.emit(Webhook(result=result, received=sink.clock()))
 
 
 def about_account_only(webhook: Webhook) -> bool:

@@ -6,7 +6,8 @@ import base64
 import functools
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from chatvitals.integrations._http import REJECTIONS, DoorVitals
+from chatvitals.integrations._http import DoorVitals
+from chatvitals.integrations.verdicts import REJECTIONS
 from chatvitals.tracking.observation import observe
 
 if TYPE_CHECKING:
