@@ -11,6 +11,7 @@ TURN = ("first", "next")
 RUN_OUTCOME = (
     "completed", "handed_over", "abandoned_by_user", "abandoned_by_business", "restarted", "expired"
 )  # fmt: skip
+ABANDONED = ("abandoned_by_user", "abandoned_by_business")
 OUTCOME = ("answered", "dismissed", "failed", "unanswered")
 
 MESSAGES_RECEIVED = declare(
@@ -278,6 +279,7 @@ JOURNEY_STEP_DROPPED = declare(
     "Runs abandoned at a step, by cause: the customer left, or the business did not answer. "
     "Drop-off = dropped ÷ ended.",
     "journey step outcome",
+    starts=lambda bot: [(*step, cause) for step in bot.steps() for cause in ABANDONED],
     unit="run",
 )
 JOURNEY_STEP_ENDED = declare(

@@ -175,6 +175,9 @@ def test_closed_label_sets_are_complete() -> None:
     assert set(catalogue.WEBHOOKS.start_values(BOT)) == {
         (result,) for result in "accepted foreign unsigned bad_signature undecodable oversize rejected unread".split()
     }
+    assert set(catalogue.JOURNEY_STEP_DROPPED.start_values(BOT)) == {
+        ("order", step, f"abandoned_by_{cause}") for step in ("menu", "paid") for cause in ("user", "business")
+    }
     assert {("message",), ("status",), ("echo",), ("preference",)} <= set(catalogue.DUPLICATES.start_values(BOT))
     assert {("malformed",), ("stale",), ("queue_full",), ("store",)} <= set(catalogue.EVENTS_DROPPED.start_values(BOT))
 
