@@ -25,9 +25,16 @@ def test_a_busy_machine_gets_no_verdict_about_the_start() -> None:
     ]
 
 
+def test_an_import_is_compared_with_that_of_its_dependencies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first round writes the bytecode and does not count."""
+    seconds = iter([500.0, 900.0, 100.0, 160.0])
+    later = iter(["9.0", "0.5"])
+    monkeypatch.setattr(start, "_milliseconds", lambda *_: next(seconds))
+    monkeypatch.setattr(start, "_run", lambda *_: next(later))
+    assert start.measure(1) == Start(dependencies=100.0, added=60.0, first=0.5)
+
+
 @pytest.mark.slow
 def test_the_start_is_measured_in_new_processes() -> None:
-    """An import cannot be faster than nothing."""
-    found = start.measure(1)
-    assert found.dependencies > 0
-    assert found.added > 0
+    """A difference may have either sign on a busy machine, so only the whole is checked."""
+    assert start.measure(1).dependencies > 0
