@@ -91,7 +91,7 @@ def test_numbers_outlive_kill_9_and_what_waits_outlives_sigterm(bot: Bot) -> Non
         time.sleep(SETTLE_SECONDS + 0.2)
         shown = scrape(bot.url)
         process.send_signal(signal.SIGKILL)
-        process.wait(5)
+        process.wait(60)
     with bot.running() as process:
         assert scrape(bot.url).shared() == shown.shared()
         bot.hear(range(10, 20))
@@ -108,9 +108,9 @@ def test_numbers_outlive_kill_9_and_what_waits_outlives_sigterm(bot: Bot) -> Non
 def test_the_metrics_page_is_what_prometheus_asks_for(bot: Bot) -> None:
     """Text is the default, and OpenMetrics with its end mark comes on request. Nothing else differs."""
     with bot.running():
-        plain = httpx.get(f"{bot.url}/metrics", trust_env=False)
+        plain = httpx.get(f"{bot.url}/metrics", trust_env=False, timeout=60)
         wanted = {"accept": "application/openmetrics-text; version=1.0.0"}
-        modern = httpx.get(f"{bot.url}/metrics", headers=wanted, trust_env=False)
+        modern = httpx.get(f"{bot.url}/metrics", headers=wanted, trust_env=False, timeout=60)
         missing = httpx.post(f"{bot.url}/elsewhere", content=json.dumps({}), trust_env=False)
     assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert modern.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
