@@ -12,29 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chatvitals import http_hooks
-from chatvitals.http_hooks import SendObserver
-from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.whatsapp import send_requests
+from tests.helpers.ear import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from chatvitals.events import Send
 
     Read = Callable[[http.client.HTTPResponse], Any]
 
 SEND = json.dumps({"messaging_product": "whatsapp", "to": "15550004321", "type": "text", "text": {"body": "hi"}})
 ANSWER = json.dumps({"contacts": [{"wa_id": "15550004321"}], "messages": [{"id": "wamid.one"}]}, indent=1).encode()
-
-
-class Ear(SendObserver):
-    """An observer with its events."""
-
-    __slots__ = ("events",)
-
-    def __init__(self) -> None:
-        self.events: list[Send] = []
-        super().__init__(self.events.append, ErrorGuard(), lambda: 1_700_000_000.0)
 
 
 @pytest.fixture

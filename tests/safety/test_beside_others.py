@@ -18,14 +18,12 @@ from starlette.testclient import TestClient
 from yarl import URL
 
 from chatvitals import http_hooks
-from chatvitals.http_hooks import SendObserver
-from chatvitals.runtime.error_guard import ErrorGuard
+from tests.helpers.ear import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from chatvitals.events import Send
     from chatvitals.testing import FakeClock
     from tests.conftest import AsgiDriver
 
@@ -49,16 +47,6 @@ vitals = chatvitals.init(store={store!r}, app_secret={secret!r}, phone_number_id
 app = Starlette(routes=[Route("/webhook", webhook, methods=["POST"])])
 vitals.instrument_app(app, metrics_path="/metrics")
 '''
-
-
-class Ear(SendObserver):
-    """An observer with its events."""
-
-    __slots__ = ("events",)
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.events: list[Send] = []
-        super().__init__(self.events.append, ErrorGuard(), clock)
 
 
 @pytest.fixture

@@ -23,17 +23,14 @@ import trio
 import uvicorn
 
 from chatvitals import http_hooks
-from chatvitals.http_hooks import SendObserver
 from chatvitals.http_hooks.observer import UNREAD
-from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.whatsapp import send_requests
+from tests.helpers.ear import Ear
 from tests.helpers.waiting import MOST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
-
-    from chatvitals.events import Send
 
     Clock = Any  # the fake clock of conftest
 
@@ -109,20 +106,6 @@ class Api:
         await send({"type": "http.response.body", "body": ACCEPTED[:20], "more_body": True})
         if manner == "late":
             await send({"type": "http.response.body", "body": ACCEPTED[20:]})
-
-
-class Ear(SendObserver):
-    """An observer with its events."""
-
-    __slots__ = ("events",)
-
-    def __init__(self, clock: Clock) -> None:
-        self.events: list[Send] = []
-        super().__init__(self.events.append, ErrorGuard(), clock)
-
-    def told(self) -> list[tuple[bool, str, str]]:
-        """Return the answers as the events show them."""
-        return [(event.accepted, event.id, event.code) for event in self.events]
 
 
 @pytest.fixture(scope="module")

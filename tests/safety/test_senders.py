@@ -22,31 +22,19 @@ from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
 from chatvitals import http_hooks
-from chatvitals.http_hooks import SendObserver
-from chatvitals.runtime.error_guard import ErrorGuard
+from tests.helpers.ear import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
 
-    from chatvitals.events import Send
     from chatvitals.integrations.asgi import ASGIApp
 
 SEND = {"messaging_product": "whatsapp", "to": "15550004321", "type": "text", "text": {"body": "hello"}}
 FORM = {**SEND, "text": json.dumps(SEND["text"])}
 JSON = {"Content-Type": "application/json"}
 RAW = json.dumps(SEND).encode()
-
-
-class Ear(SendObserver):
-    """An observer with its events."""
-
-    __slots__ = ("events",)
-
-    def __init__(self) -> None:
-        self.events: list[Send] = []
-        super().__init__(self.events.append, ErrorGuard(), lambda: 1_700_000_000.0)
 
 
 @pytest.fixture

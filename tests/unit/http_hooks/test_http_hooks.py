@@ -16,13 +16,10 @@ import requests
 import respx
 
 from chatvitals import http_hooks
-from chatvitals.http_hooks import SendObserver
-from chatvitals.runtime.error_guard import ErrorGuard
+from tests.helpers.ear import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from chatvitals.events import Send
 
     Clock = Any  # the fake clock of conftest
 
@@ -37,16 +34,6 @@ HOOKED = [
 URL = "https://graph.example/v24.0/123/messages"
 CLIENT: Any = httpx.Client  # whose method tests assign
 BODY = {"messaging_product": "whatsapp", "to": "15550004321", "type": "text", "text": {"body": "hi"}}
-
-
-class Ear(SendObserver):
-    """An observer with its events."""
-
-    __slots__ = ("events",)
-
-    def __init__(self, clock: Clock) -> None:
-        self.events: list[Send] = []
-        super().__init__(self.events.append, ErrorGuard(), clock)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""An empty store of each kind, for the tests of the promises of all stores."""
+"""Empty stores: one of each kind for the promises of all stores, and one in SQLite."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatvitals.stores import open_store
+from chatvitals.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from chatvitals.stores.base import Store
 
@@ -35,5 +37,13 @@ def other(store: Store, store_url: str) -> Iterator[Store]:
         yield store
         return
     opened = open_store(store_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[SQLiteStore]:
+    """An empty SQLite store."""
+    opened = SQLiteStore(tmp_path / "store.db")
     yield opened
     opened.close()

@@ -15,18 +15,9 @@ from chatvitals.stores.sqlite import SQLiteStore
 from tests.helpers.store_changes import CELL, commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from chatvitals.metrics.measurements import Cell
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[SQLiteStore]:
-    """An empty SQLite store."""
-    opened = SQLiteStore(tmp_path / "store.db")
-    yield opened
-    opened.close()
 
 
 def test_what_is_committed_survives_a_restart(tmp_path: Path) -> None:

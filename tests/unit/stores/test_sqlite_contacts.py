@@ -10,23 +10,12 @@ import pytest
 from chatvitals.metrics import catalogue
 from chatvitals.stores.base import Changes
 from chatvitals.stores.memory import MemoryStore
-from chatvitals.stores.sqlite import SQLiteStore
 from tests.helpers.single_worker import DAY, World
 from tests.helpers.store_changes import NOW, commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from chatvitals.stores.base import Store
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[SQLiteStore]:
-    """An empty SQLite store."""
-    opened = SQLiteStore(tmp_path / "store.db")
-    yield opened
-    opened.close()
+    from chatvitals.stores.sqlite import SQLiteStore
 
 
 def count(store: SQLiteStore, table: str) -> int:
