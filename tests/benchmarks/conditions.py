@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import importlib.util
 import os
 import shutil
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_OTHERS = 0.1  # cores that other processes may use on average
+_LOOK = 0.02  # seconds between two looks at what the host took away
+_STEAL = 7  # its place among the times of /proc/stat
 
 
 def missing(packages: Iterable[str], programs: Iterable[str] = ()) -> str:
@@ -38,17 +41,49 @@ def _is_installed(package: str) -> bool:
         return False
 
 
-class Others:
-    """What other processes, and other machines on the same host, use of this machine from now on."""
+class StolenMoments:
+    """The moments in which the host of a virtual machine gave one of its cores to others. Times are Unix times."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
+        self._looked = now
+        self._stolen = _times()[_STEAL]
+        self._begins: list[float] = []
+        self._ends: list[float] = []
+
+    def look(self, now: float) -> None:
+        """Note whether a core was taken away since the last look. Call it often."""
+        if now - self._looked < _LOOK:
+            return
+        stolen = _times()[_STEAL]
+        if stolen != self._stolen:
+            self._begins.append(self._looked - _LOOK)  # the kernel counts in steps of 10 ms
+            self._ends.append(now + _LOOK)  # until a queue has gone
+        self._stolen = stolen
+        self._looked = now
+
+    def touch(self, begin: float, end: float) -> bool:
+        """Return whether one of them lies within a span of time, or partly so."""
+        position = bisect.bisect_left(self._ends, begin)
+        return position < len(self._begins) and self._begins[position] <= end
+
+
+class Others:
+    """What other processes, and other machines on the same host, use of this machine from now on.
+
+    Args:
+        host: whether to count the other machines. A benchmark that leaves out the moments of theirs does not.
+
+    """
+
+    def __init__(self, *, host: bool = True) -> None:
+        self._host = host
         self._began = time.monotonic()
-        self._busy, self._own = _busy(), _own()
+        self._busy, self._own = _busy(host), _own()
 
     def cores(self) -> float:
         """Return how many cores they used on average. Children of this process count once they have ended."""
         seconds = max(time.monotonic() - self._began, 1e-9)
-        return max(0.0, (_busy() - self._busy) - (_own() - self._own)) / seconds
+        return max(0.0, (_busy(self._host) - self._busy) - (_own() - self._own)) / seconds
 
     def complaint(self) -> str:
         """Return a sentence where they used too much for a verdict, else nothing."""
@@ -58,10 +93,14 @@ class Others:
         return f"Other processes used {cores:.1f} cores meanwhile, so there is no verdict."
 
 
-def _busy() -> float:
-    """Return the CPU seconds of all processes since the start of the machine, with what its host took away."""
-    user, nice, system, _idle, _wait, irq, soft, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+def _busy(host: bool) -> float:  # noqa: FBT001 - a private function
+    """Return the CPU seconds of all processes since the start of the machine, if asked with what its host took away."""
+    user, nice, system, _idle, _wait, irq, soft, steal = _times()
+    return (user + nice + system + irq + soft + host * steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _times() -> list[int]:
+    return [int(each) for each in Path("/proc/stat").read_text().split(maxsplit=9)[1:9]]
 
 
 def _own() -> float:

@@ -1,36 +1,54 @@
 """An open-loop load over keep-alive connections: requests start when they are due, whether or not others are answered.
 
 A server that stalls is then seen by every request that falls due meanwhile, as it would be by WhatsApp.
-A request can also start late because the load's own core was busy. That is no fault of the server, so it is a figure
-of its own.
+The load's own core may be busy. So the kernel says when an answer arrived, and a late start is a figure of its own.
+Requests while the host took a core away from this machine are left out.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
-import selectors
-from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+import select
+import socket
+import struct
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tests.benchmarks.conditions import StolenMoments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CONNECTIONS = 64
-_TOO_LATE = 30.0  # seconds that a request may take before the run is given up
+CONNECTIONS: Final = 64
+_TOO_LATE: Final = 30.0  # seconds that a request may take before the run is given up
+_LONGEST_WAIT: Final = 1.0  # seconds
+_SO_TIMESTAMPNS: Final = 35  # of Linux; the module `socket` does not name it
+_TIMESPEC: Final = struct.Struct("qq")
+_MOST_BYTES: Final = 65536  # of an answer that is read at once
 
 
 class Latencies(NamedTuple):
-    """Seconds of each request.
+    """Seconds of each request, without those that the host of the machine disturbed.
 
     Attributes:
-        answered: From its start to its answer. A wait for a free connection counts.
+        answered: From its start to the arrival of its answer. A wait for a free connection counts.
         late: From when it was due to its start.
+        kept: Share of all requests that are not left out.
 
     """
 
     answered: list[float]
     late: list[float]
+    kept: float
+
+
+class _Exchange(NamedTuple):
+    """The Unix times of one request."""
+
+    due: float
+    started: float
+    arrived: float
 
 
 def run(port: int, requests: Sequence[bytes], per_second: float, seed: int) -> Latencies:
@@ -40,69 +58,115 @@ def run(port: int, requests: Sequence[bytes], per_second: float, seed: int) -> L
         RuntimeError: the server answered something other than 200, or not at all.
 
     """
-    with asyncio.Runner(loop_factory=_precise_loop) as runner:
-        return runner.run(_run(port, requests, per_second, seed))
-
-
-def _precise_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop that wakes within microseconds. The default one rounds up to milliseconds."""
-    return asyncio.SelectorEventLoop(selectors.SelectSelector())
-
-
-async def _run(port: int, requests: Sequence[bytes], per_second: float, seed: int) -> Latencies:
-    gaps = random.Random(seed)
-    free: asyncio.LifoQueue[_Connection] = asyncio.LifoQueue()
-    for _ in range(CONNECTIONS):
-        free.put_nowait(await _Connection.open(port))
-    found = Latencies([], [])
-
-    async def send(request: bytes, due: float) -> None:
-        start = perf_counter()
-        connection = await free.get()
-        if connection.reader.at_eof():  # servers close connections that were idle for some seconds
-            connection.writer.close()
-            connection = await _Connection.open(port)
-        try:
-            await connection.exchange(request)
-        finally:
-            free.put_nowait(connection)
-        found.answered.append(perf_counter() - start)
-        found.late.append(start - due)
-
+    load = _Load(port)
     try:
-        async with asyncio.timeout(_TOO_LATE + 2 * len(requests) / per_second), asyncio.TaskGroup() as group:
-            due = perf_counter() + 0.05
-            for request in requests:
-                due += gaps.expovariate(per_second)
-                await asyncio.sleep(max(due - perf_counter(), 0))
-                group.create_task(send(request, due))
-    except TimeoutError:
-        raise RuntimeError(f"the server did not keep up with {per_second:g} requests a second") from None
+        return load.run(requests, per_second, random.Random(seed))
     finally:
-        while not free.empty():
-            free.get_nowait().writer.close()
-    return found
+        load.close()
+
+
+class _Load:
+    """Connections of which each carries one request at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._free = [_Connection(port) for _ in range(CONNECTIONS)]
+        self._busy: dict[int, _Connection] = {}
+        self._waiting: deque[tuple[bytes, float, float]] = deque()
+        self._exchanges: list[_Exchange] = []
+        self._stolen = StolenMoments(time.time())
+
+    def run(self, requests: Sequence[bytes], per_second: float, gaps: random.Random) -> Latencies:
+        """Send the requests and wait for their answers."""
+        due = time.time() + 0.05
+        given_up = due + _TOO_LATE + 2 * len(requests) / per_second
+        for request in requests:
+            due += gaps.expovariate(per_second)
+            while (now := time.time()) < due:
+                self._read(due - now)
+            self._stolen.look(now)
+            self._waiting.append((request, due, now))
+            self._send()
+        while self._busy:
+            self._read(_LONGEST_WAIT)
+            if time.time() > given_up:
+                raise RuntimeError(f"the server did not keep up with {per_second:g} requests a second")
+        self._stolen.look(time.time() + 1)
+        kept = [each for each in self._exchanges if not self._stolen.touch(each.due, each.arrived)]
+        return Latencies(
+            [each.arrived - each.started for each in kept],
+            [each.started - each.due for each in kept],
+            len(kept) / max(len(self._exchanges), 1),
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        for each in [*self._free, *self._busy.values()]:
+            each.socket.close()
+
+    def _send(self) -> None:
+        while self._waiting and self._free:
+            connection = self._free.pop()
+            if connection.is_closed():  # servers close connections that were idle for some seconds
+                connection.socket.close()
+                connection = _Connection(self._port)
+            connection.send(*self._waiting.popleft())
+            self._busy[connection.socket.fileno()] = connection
+
+    def _read(self, most: float) -> None:
+        """Wait at most `most` seconds and read what has arrived. `select` is exact to microseconds."""
+        for each in select.select(self._busy, (), (), most)[0]:
+            connection = self._busy[each]
+            if connection.has_answer():
+                self._exchanges.append(_Exchange(connection.due, connection.started, connection.arrived))
+                del self._busy[each]
+                self._free.append(connection)
+        self._send()
 
 
 class _Connection:
-    """One keep-alive connection."""
+    """One keep-alive connection.
 
-    __slots__ = ("reader", "writer")
+    Attributes:
+        due: Unix time at which its request should have started.
+        started: Unix time at which it started. It is before the sending, if no connection was free.
+        arrived: Unix time at which the kernel had the last bytes of the answer.
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
+    """
 
-    @classmethod
-    async def open(cls, port: int) -> _Connection:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    __slots__ = ("_answer", "arrived", "due", "socket", "started")
 
-    async def exchange(self, request: bytes) -> None:
-        """Send a request and read its answer, whose length the server declares."""
-        self.writer.write(request)
-        head = await self.reader.readuntil(b"\r\n\r\n")
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self.due = self.started = self.arrived = 0.0
+        self._answer = b""
+
+    def send(self, request: bytes, due: float, started: float) -> None:
+        self.due, self.started = due, started
+        self._answer = b""
+        self.socket.sendall(request)
+
+    def is_closed(self) -> bool:
+        """Return whether the server has closed the idle connection."""
+        return bool(select.select([self.socket], (), (), 0)[0])
+
+    def has_answer(self) -> bool:
+        """Read what has arrived. Return whether the answer is complete, whose length the server declares."""
+        try:
+            data, about, _, _ = self.socket.recvmsg(_MOST_BYTES, socket.CMSG_SPACE(_TIMESPEC.size))
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise RuntimeError("the server closed the connection instead of an answer")
+        seconds, nanoseconds = _TIMESPEC.unpack(about[0][2])
+        self.arrived = seconds + 1e-9 * nanoseconds
+        self._answer += data
+        head, end, body = self._answer.partition(b"\r\n\r\n")
+        if not end:
+            return False
         if not head.startswith(b"HTTP/1.1 200"):
             status = head.partition(b"\r\n")[0].decode("latin-1")
             raise RuntimeError(f"the server answered {status}")
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        await self.reader.readexactly(length)
+        return len(body) >= int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])

@@ -73,7 +73,7 @@ def test_a_busy_machine_gets_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None
     """Only the CPU time of other processes counts, not that of the benchmark itself."""
     now, busy, own = [0.0], [0.0], [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(conditions, "_busy", lambda: busy[0])
+    monkeypatch.setattr(conditions, "_busy", lambda _host: busy[0])
     monkeypatch.setattr(conditions, "_own", lambda: own[0])
     others = conditions.Others()
     now[0], busy[0], own[0] = 10.0, 15.0, 14.5
