@@ -5,10 +5,9 @@ from __future__ import annotations
 import atexit
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from chatvitals import context, http_hooks
-from chatvitals.events import Call, Reply
+from chatvitals import http_hooks
 from chatvitals.exporters.leader_election import LeaderElection
 from chatvitals.exporters.metrics_app import MetricsApp, MetricsRequest, respond
 from chatvitals.exporters.prometheus import VitalsCollector
@@ -26,8 +25,9 @@ from chatvitals.settings import Settings, SettingsError, SettingsKeywords
 from chatvitals.stores import open_store
 from chatvitals.stores.base import StoreMistakeError
 from chatvitals.stores.mistakes import refuse_mistakes
-from chatvitals.tracking import tagging, threads
+from chatvitals.tracking import threads
 from chatvitals.tracking.assignments import Assignments
+from chatvitals.tracking.bot_reports import BotReports
 from chatvitals.tracking.contact_lookup import ContactResolver
 from chatvitals.tracking.declarations import Declarations
 from chatvitals.tracking.observation import Headers, Observation, observe
@@ -35,12 +35,10 @@ from chatvitals.tracking.ordered_clock import MonotonicClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.resources import Resource
 
-    from chatvitals.events import CallName, Poll
     from chatvitals.exporters.otlp_push import OtlpPush
     from chatvitals.graph_api.poller import Poller
     from chatvitals.integrations.wsgi import WSGIApp
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
 
     App = TypeVar("App")
     R = TypeVar("R")
-    F = TypeVar("F", bound=Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any])
 
 
 def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
@@ -87,7 +84,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     return vitals
 
 
-class Vitals(Declarations):
+class Vitals(Declarations, BotReports):
     """The vital signs of one bot. Create it with `chatvitals.init`. Tests may pass a clock and use no thread.
 
     All methods are thread-safe. Methods about messages never raise and never wait.
@@ -188,8 +185,6 @@ class Vitals(Declarations):
         """Return status, headers and body of the metrics page, for servers that are not ASGI."""
         return respond(self.collector, self._guard, self.settings.metrics_token, request)
 
-    # Replies
-
     def instrument_client(self, client: Any) -> Callable[[], None]:
         """Watch the sends of one HTTP client only. Return a function that undoes it.
 
@@ -203,65 +198,6 @@ class Vitals(Declarations):
         undo = http_hooks.instrument_client(client, self._observer)
         self._undo.append(undo)
         return undo
-
-    def sending(
-        self, kind: Literal["reply", "campaign", "notice"] | None = None, actor: Literal["bot", "human"] | None = None
-    ) -> AbstractContextManager[None]:
-        """Declare the sends of a `with` block as replies, campaigns or notices, by the bot or by a person.
-
-        A notice ("one moment, please") answers nothing, so the customer still waits. An unknown word has no effect.
-        """
-        return context.tagged(tagging.tag(self._guard, kind, actor))
-
-    def record_reply(
-        self,
-        *,
-        contact: str = "",
-        phone_number_id: str = "",
-        message_id: str = "",
-        actor: Literal["bot", "human"] = "bot",
-    ) -> None:
-        """Report a reply that no hook can see, sent now.
-
-        Args:
-            contact: phone or business-scoped user id. The default is the contact whose message is being handled.
-            phone_number_id: the business number. The default comes from the context, then from the settings.
-            message_id: the message's id where it is known. It connects the message with its statuses.
-            actor: `bot` or `human`.
-
-        """
-        with self._guard("record_reply"):
-            person = self._whose.named("record_reply()", contact, phone_number_id)
-            if person is not None:
-                number, phone, user = person
-                self._emit(
-                    Reply(
-                        phone_number_id=number,
-                        wa_id=phone,
-                        user_id=user,
-                        received=self._moment(),
-                        id=message_id,
-                        actor=actor,
-                    )
-                )
-
-    # Reports of the bot's code on a conversation
-
-    def handover(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that a person takes over, once per conversation. The clock for the first human reply starts."""
-        self._call("handover", contact, phone_number_id)
-
-    def fallback(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that the bot did not understand the latest turn, once per turn."""
-        self._call("fallback", contact, phone_number_id)
-
-    def dismiss(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that the open turn needs no reply, such as after "thanks"."""
-        self._call("dismiss", contact, phone_number_id)
-
-    def resolve(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that the conversation is over. An open turn is dismissed, and the next message starts another."""
-        self._call("resolve", contact, phone_number_id)
 
     # Quality ratings
 
@@ -347,18 +283,6 @@ class Vitals(Declarations):
 
     # Running
 
-    def record_poll(self, poll: Poll) -> None:
-        """Report the result of a poll of the Graph API, for bots that poll themselves.
-
-        Args:
-            poll: the rows as Meta sent them. Without `received`, the poll was made now.
-
-        """
-        with self._guard("record_poll"):
-            if not poll.received:
-                poll.received = self.clock()
-            self._emit(poll)
-
     def settle(self, timeout: float = 5.0) -> None:
         """Commit received events, and apply those whose settling window has passed.
 
@@ -391,10 +315,3 @@ class Vitals(Declarations):
     @property
     def _default_number(self) -> str:
         return self.settings.phone_number_id[0] if self.settings.phone_number_id else ""
-
-    def _call(self, name: CallName, contact: str, phone_number_id: str) -> None:
-        with self._guard(name):
-            person = self._whose.named(f"{name}()", contact, phone_number_id)
-            if person is not None:
-                number, phone, user = person
-                self._emit(Call(phone_number_id=number, wa_id=phone, user_id=user, received=self._moment(), name=name))
