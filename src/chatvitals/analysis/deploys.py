@@ -38,33 +38,68 @@ def version_spans(api: PrometheusApi, over: Grid) -> dict[str, list[Period]]:
         over: the grid of times to look at.
 
     """
-    query = f"max by (version, app_version) ({catalogue.BUILD_INFO.name})"
-    spans: dict[str, list[Period]] = {}
+    seen: dict[str, set[float]] = {}
+    for moments in _moments(api, over).values():
+        for name, at in moments.items():
+            seen.setdefault(name, set()).update(at)
+    return _spans(seen, over)
+
+
+def deploys(api: PrometheusApi, over: Grid) -> list[Deploy]:
+    """Return each change of a bot's version, the earliest first. A restart of the same version is not a change.
+
+    Args:
+        api: the Prometheus to query. Each of its jobs is one bot.
+        over: the grid of times to look at.
+
+    """
+    found: set[Deploy] = set()
+    bots = [
+        sorted((each for known in _spans(moments, over).values() for each in known), key=lambda each: each.start)
+        for moments in _moments(api, over).values()
+    ]
+    for periods in bots:
+        for period in periods:
+            # a job without a past may be another one that was renamed
+            ran = _just_before(period, periods) or _just_before(period, [each for bot in bots for each in bot])
+            if period.name not in ran and period.start > over.start:
+                found.add(Deploy(period.name, ran[-1] if ran else "", period.start))
+    return sorted(found, key=lambda each: each.at)
+
+
+def _moments(api: PrometheusApi, over: Grid) -> dict[str, dict[str, set[float]]]:
+    """Return the times at which each job showed each version."""
+    query = f"max by (job, version, app_version) ({catalogue.BUILD_INFO.name})"
+    found: dict[str, dict[str, set[float]]] = {}
     for series in api.query_range(query, over.start, over.end, over.step):
         name = printable(series.labels.get("app_version") or f"chatvitals {series.labels.get('version', '')}")
-        for at, _ in series.points:
-            known = spans.setdefault(name, [])
-            if known and at - known[-1].end <= over.step * 1.5:
-                known[-1] = Period(known[-1].start, at, name)
-            else:
-                known.append(Period(at, at, name))
-    last = over.end
-    for name, known in spans.items():
-        # a version runs until the next sample shows another one
-        spans[name] = [Period(each.start, min(each.end + over.step, last), name) for each in known]
-        spans[name] = [each for each in spans[name] if each.end > each.start]
-    return {name: known for name, known in spans.items() if known}
-
-
-def deploys(spans: dict[str, list[Period]], over: Grid) -> list[Deploy]:
-    """Return each change of the version, the earliest first. A restart of the same version is not a change."""
-    found: list[Deploy] = []
-    latest = ""
-    for period in sorted((each for known in spans.values() for each in known), key=lambda each: each.start):
-        if period.name != latest and period.start > over.start:
-            found.append(Deploy(period.name, latest, period.start))
-        latest = period.name
+        # chatvitals may have been updated below the same version of the bot: then two series have one name
+        versions = found.setdefault(series.labels.get("job", ""), {})
+        versions.setdefault(name, set()).update(at for at, _ in series.points)
     return found
+
+
+def _spans(seen: dict[str, set[float]], over: Grid) -> dict[str, list[Period]]:
+    """Return the periods of each version without a gap. A version runs until the next sample shows another one."""
+    spans: dict[str, list[Period]] = {}
+    for name, moments in seen.items():
+        known: list[Period] = []
+        for at in sorted(moments):
+            end = min(at + over.step, over.end)
+            if known and at - known[-1].end <= over.step * 0.5:
+                known[-1] = Period(known[-1].start, end, name)
+            elif end > at:
+                known.append(Period(at, end, name))
+        if known:
+            spans[name] = known
+    return spans
+
+
+def _just_before(period: Period, periods: list[Period]) -> list[str]:
+    """Return the versions that ran last before a period."""
+    before = [each for each in periods if each.start < period.start]
+    latest = max((min(each.end, period.start) for each in before), default=0.0)
+    return [each.name for each in before if min(each.end, period.start) == latest]
 
 
 def periods_of(spans: dict[str, list[Period]], version: str, option: str) -> list[Period]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from chatvitals.analysis.deploys import deploys, version_spans
+from chatvitals.analysis.deploys import deploys
 from chatvitals.analysis.errors import printable
 from chatvitals.analysis.history import DAY, HOUR, Grid, History
 from chatvitals.analysis.rating_changes import RATINGS
@@ -98,7 +98,7 @@ class EventLog:
                 yield LogEntry(self._grid.start + index * self._grid.step, what, kind)
 
     def _deploys(self) -> Iterator[LogEntry]:
-        for each in deploys(version_spans(self._api, self._grid), self._grid):
+        for each in deploys(self._api, self._grid):
             what = f"bot {each.before} → {each.version}" if each.before else f"bot {each.version}"
             yield LogEntry(each.at, what, "deploy")
 

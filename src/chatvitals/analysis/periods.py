@@ -90,9 +90,7 @@ class Calendar:
             raise wrong from None
         if not _EARLIEST_YEAR <= found.year <= _LATEST_YEAR:
             raise wrong
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=self._zone) if self._zone is not None else found.astimezone()
-        return found.timestamp()
+        return self._seconds(found)
 
     def day(self, text: str, option: str) -> Period:
         """Return a whole day, from midnight to midnight.
@@ -150,11 +148,29 @@ class Calendar:
 
     def midnight(self, at: float) -> float:
         """Return the start of a time's day, as Unix seconds."""
-        return self._local(at).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        day = self._local(at).replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
+        return self._seconds(day)
+
+    def earlier(self, period: Period, days: int) -> Period:
+        """Return a period with the same times of the day, `days` days earlier. Clocks may change in between."""
+        start, end = (self._local(at).replace(tzinfo=None) for at in (period.start, period.end))
+        back = timedelta(days=days)
+        return Period(self._seconds(start - back), self._seconds(end - back))
+
+    def length(self, period: Period) -> float:
+        """Return the days of a period by the clock. A day on which clocks change is one day, too."""
+        start, end = (self._local(at).replace(tzinfo=None) for at in (period.start, period.end))
+        return (end - start) / timedelta(days=1)
 
     def local(self, at: float) -> datetime:
         """Return a time as a `datetime` in this zone."""
         return self._local(at)
+
+    def _seconds(self, moment: datetime) -> float:
+        """Return a time as Unix seconds. A time without an offset is one of this zone."""
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self._zone) if self._zone is not None else moment.astimezone()
+        return moment.timestamp()
 
     def _local(self, at: float) -> datetime:
         return datetime.fromtimestamp(at, UTC).astimezone(self._zone)

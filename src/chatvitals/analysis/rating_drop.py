@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from chatvitals.analysis import experiment_counts
-from chatvitals.analysis.deploys import deploys, version_spans
+from chatvitals.analysis.deploys import deploys
 from chatvitals.analysis.drivers import Moved, moved
 from chatvitals.analysis.errors import AnalysisError, TooLittleDataError, WrongNameError
 from chatvitals.analysis.event_log import EventLog, LogEntry
@@ -172,7 +172,7 @@ def _experiments(api: PrometheusApi, at: float) -> tuple[list[str], list[str]]:
 def _cost(api: PrometheusApi, reader: FigureReader, episode: Episode, known: Period) -> Cost:
     at, number = episode.at, episode.number.id
     over = fine_grid(known.start, known.end)
-    changes = deploys(version_spans(api, over), over)
+    changes = deploys(api, over)
     before = [each for each in changes if at - _DEPLOY_DAYS * DAY <= each.at <= at]
     after = [each for each in changes if each.at > at]
     until = min(after[0].at if after else math.inf, episode.back or math.inf, known.end)

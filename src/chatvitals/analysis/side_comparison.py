@@ -86,7 +86,7 @@ def compare(api: PrometheusApi, question: Question, now: float) -> Document:
     ours, other = _sides(api, question, calendar, Period(first, last))
     for side in (ours, other):
         _check_reach(side, Period(first, last), calendar)
-    usual = _usual(other, ours, first) if question.kind != "version" else []
+    usual = _usual(other, ours, first, calendar) if question.kind != "version" else []
     bounds = [moment for period in (*ours.periods, *other.periods, *usual) for moment in (period.start, period.end)]
     over = grid(bounds)
     reader = FigureReader(History(api, over))
@@ -102,7 +102,7 @@ def compare(api: PrometheusApi, question: Question, now: float) -> Document:
         add_number(document, str(number), (ours.name, other.name), found[number.id], ranges)
     ran = [
         each
-        for each in deploys.deploys(deploys.version_spans(api, fine_grid(first, last)), over)
+        for each in deploys.deploys(api, fine_grid(first, last))
         if other.periods[0].start < each.at < ours.periods[-1].end
     ]
     conclusions = _conclusions(numbers, shown, found, ours)
@@ -217,17 +217,18 @@ def _check_reach(side: Side, known: Period, calendar: Calendar) -> None:
             )
 
 
-def _usual(other: Side, ours: Side, first: float) -> list[Period]:
-    """Return periods of the same length before both sides, the latest first."""
-    length = other.periods[0].end - other.periods[0].start
-    step = math.ceil(length / DAY) * DAY
-    latest = min(other.periods[0].start, ours.periods[0].start)
+def _usual(other: Side, ours: Side, first: float, calendar: Calendar) -> list[Period]:
+    """Return periods with the same times of the day before both sides, the latest first."""
+    model = other.periods[0]
+    step = max(math.ceil(calendar.length(model)), 1)
+    # days back to the side that came first
+    nearest = math.ceil(calendar.length(Period(min(model.start, ours.periods[0].start), model.start)))
     found = []
     for back in range(1, _MOST_USUAL + 1):
-        start = latest - back * step
-        if start < first - FINEST:
+        period = calendar.earlier(model, nearest + back * step)
+        if period.start < first - FINEST:
             break
-        found.append(Period(start, start + length))
+        found.append(period)
     return found
 
 

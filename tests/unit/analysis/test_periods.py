@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from chatvitals.analysis.errors import WrongNameError
@@ -61,3 +63,39 @@ def test_an_unknown_zone_is_a_sentence(zone: str) -> None:
 def test_days_end_at_midnights() -> None:
     assert Calendar("UTC", NOW).midnight(NOW + 5 * HOUR) == NOW
     assert Calendar("UTC", NOW).midnight(NOW - 1) == NOW - DAY
+
+
+@pytest.mark.parametrize(
+    ("zone", "night"),
+    [
+        ("Europe/Rome", "2026-10-25T02:30:00+01:00"),
+        ("America/Havana", "2026-11-01T00:30:00-05:00"),  # its midnight comes twice
+    ],
+)
+def test_a_day_has_one_midnight_when_clocks_change(zone: str, night: str) -> None:
+    calendar = Calendar(zone, NOW)
+    day = calendar.day(night[:10], "--on")
+    assert calendar.midnight(calendar.moment(night, "--on")) == day.start
+    assert calendar.midnight(day.end - 1) == day.start
+
+
+def test_a_day_has_one_midnight_in_the_time_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Rome")
+    time.tzset()
+    try:
+        calendar = Calendar(None, NOW)
+        day = calendar.day("2026-10-25", "--on")
+        assert (day.days * 24, calendar.midnight(day.end - 1)) == (25, day.start)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_an_earlier_day_begins_at_its_own_midnight() -> None:
+    calendar = Calendar("Europe/Rome", NOW)
+    changed = calendar.day("2026-10-25", "--on")
+    assert calendar.length(changed) == 1
+    found = [calendar.earlier(calendar.day("2026-10-27", "--on"), days) for days in (1, 2, 3)]
+    assert [(each.start, each.end) for each in found] == [
+        (day.start, day.end) for day in (calendar.day(f"2026-10-{day}", "--on") for day in (26, 25, 24))
+    ]

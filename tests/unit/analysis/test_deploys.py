@@ -1,0 +1,50 @@
+"""Versions of bots over time, and the changes of them."""
+
+from __future__ import annotations
+
+from chatvitals.analysis.deploys import Deploy, deploys, version_spans
+from chatvitals.analysis.history import Grid
+from chatvitals.analysis.periods import Period
+from chatvitals.analysis.prometheus_api import PrometheusApi
+from tests.helpers.analysis_prometheus import answering, data
+
+OVER = Grid(0.0, 300.0, 13)
+Runs = tuple[str, str, str, int, int]
+
+
+def found(*runs: Runs) -> tuple[dict[str, list[Period]], list[Deploy]]:
+    """Return periods and changes of versions, from job, `app_version`, `version`, and the first and last minute."""
+    series = [
+        ({"job": job, "app_version": app, "version": version}, [(at * 60.0, 1.0) for at in range(start, end + 1, 5)])
+        for job, app, version, start, end in runs
+    ]
+    with answering(lambda *_: data(*series)) as url:
+        api = PrometheusApi(url)
+        return version_spans(api, OVER), deploys(api, OVER)
+
+
+def test_an_update_of_chatvitals_is_no_other_version_of_the_bot() -> None:
+    """Prometheus sorts 0.10 before 0.9, so the later period comes first."""
+    spans, changes = found(("bot", "1.4", "0.10.0", 30, 60), ("bot", "1.4", "0.9.0", 0, 25))
+    assert spans == {"1.4": [Period(0.0, 3600.0, "1.4")]}
+    assert changes == []
+
+
+def test_a_rollback_is_a_change() -> None:
+    _, changes = found(("bot", "1.3", "", 0, 20), ("bot", "1.4", "", 25, 40), ("bot", "1.3", "", 45, 60))
+    assert changes == [Deploy("1.4", "1.3", 1500.0), Deploy("1.3", "1.4", 2700.0)]
+
+
+def test_a_deploy_during_which_both_versions_run_is_one_change() -> None:
+    _, changes = found(("bot", "1.3", "", 0, 35), ("bot", "1.4", "", 25, 60))
+    assert changes == [Deploy("1.4", "1.3", 1500.0)]
+
+
+def test_a_gap_of_one_of_two_bots_is_no_change() -> None:
+    _, changes = found(("a", "1.3", "", 0, 60), ("b", "7.0", "", 0, 15), ("b", "7.0", "", 45, 60))
+    assert changes == []
+
+
+def test_a_job_with_a_new_name_is_no_change() -> None:
+    _, changes = found(("bot", "1.3", "", 0, 25), ("bot-eu", "1.3", "", 30, 60))
+    assert changes == []
