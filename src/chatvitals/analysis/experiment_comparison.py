@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from chatvitals.analysis import statistics
+from chatvitals.analysis import experiment_counts, statistics
 from chatvitals.analysis.figures import BOUNDS
 from chatvitals.analysis.statistics import ALPHA, PLANNED, ConfidenceSequence, Estimate, Share
 
@@ -112,17 +112,17 @@ def judge(counts: ExperimentCounts, *, planned: float | None = None, margin: flo
     """
     control, others = counts.variants[0], counts.variants[1:]
     size = planned or counts.planned or PLANNED
-    split = statistics.split_check([v.contacts for v in counts.variants], [v.weight for v in counts.variants])
+    split = experiment_counts.split(counts.variants)
     against = [_against(variant, control, size, len(others)) for variant in others]
     adjusted = statistics.holm([each.p_value for each in against])
     for each, variant, p_value in zip(against, others, adjusted, strict=True):
         each.p_value = p_value
         enough = min(variant.contacts, control.contacts) >= FEWEST
         each.verdict = _verdict(each.goal, p_value, margin, enough=enough, split=split)
-        if each.verdict == "no conclusion" and each.goal.value:
+        if each.verdict == "no conclusion" and each.goal.value and not math.isnan(each.goal.value):
             pair = variant.contacts + control.contacts
             each.needed = _needed(each.goal.value, variant, control, size) * counts.contacts / max(pair, 1)
-    best = max(against, key=lambda each: (_RANK[each.verdict], each.goal.value))
+    best = max(against, key=_rank)
     return ExperimentResult(
         counts.name,
         counts.goal,
@@ -139,6 +139,10 @@ def judge(counts: ExperimentCounts, *, planned: float | None = None, margin: flo
 
 
 _RANK: Final = {"better": 4, "no conclusion": 3, "no difference": 2, "worse": 1, "split broken": 0}
+
+
+def _rank(each: Against) -> tuple[int, float]:
+    return _RANK[each.verdict], -math.inf if math.isnan(each.goal.value) else each.goal.value
 
 
 def _against(variant: VariantCounts, control: VariantCounts, size: float, variants: int) -> Against:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 from chatvitals.analysis.errors import TooLittleDataError, WrongNameError, listed, printable
 from chatvitals.analysis.figures import apart
 from chatvitals.analysis.history import DAY, HOUR, LONGEST_DAYS, Grid, History, known_span
+from chatvitals.analysis.statistics import SPLIT_ALPHA, split_check
 from chatvitals.metrics import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatvitals.analysis.history import Counts
-    from chatvitals.analysis.prometheus_api import PrometheusApi
+    from chatvitals.analysis.prometheus_api import PrometheusApi, Series
     from chatvitals.exporters.scrape import Sample
 
 OUTCOMES: Final = ("goal", "opt_out", "unanswered", "send_failed", "handover")
@@ -30,7 +31,8 @@ class VariantCounts:
         contacts: contacts that have seen the variant.
         outcomes: contacts by outcome. A contact counts once per outcome.
         waits: ended turns by the upper bound of their wait in seconds, not cumulative.
-        weight: declared share of contacts, on the same scale as the weights of the other variants.
+        weight: the contacts that the variant should have got, on the same scale as those of the other variants. NaN
+            where the variant is not declared.
 
     """
 
@@ -103,7 +105,9 @@ def from_prometheus(
     contacts = history.counts(catalogue.EXPERIMENT_CONTACTS, "variant", matching, whole=True)
     outcomes = history.counts(catalogue.EXPERIMENT_OUTCOMES, "variant outcome", matching, whole=True)
     waits = history.counts(catalogue.EXPERIMENT_WAIT, "variant le", matching, whole=True)
-    info = api.query(f"last_over_time({catalogue.EXPERIMENT_WEIGHT.name}{{{matching.partition(',')[0]}}}{window})", at)
+    declared = history.gauge(
+        f"max by (variant, index, journey) ({catalogue.EXPERIMENT_WEIGHT.name}{{{matching.partition(',')[0]}}})"
+    )
     planned = api.query(
         f"last_over_time({catalogue.EXPERIMENT_PLANNED.name}{{{matching.partition(',')[0]}}}{window})", at
     )
@@ -112,7 +116,14 @@ def from_prometheus(
         counted = {outcome: outcomes.until(end, variant=variant, outcome=outcome) for outcome in OUTCOMES}
         upto = {float(le): waits.until(end, variant=variant, le=le) for le in waits.values("le")}
         found.variants.append(VariantCounts(variant, contacts.until(end, variant=variant), counted, apart(upto)))
-    _declare(found, [(series.labels, series.last) for series in info], [series.last for series in planned], control)
+    declared.sort(key=lambda series: series.points[-1][0])  # the latest declaration counts
+    _declare(
+        found,
+        [(each.labels, each.last) for each in declared],
+        [series.last for series in planned],
+        control,
+        _due(contacts, declared),
+    )
     began = _began(contacts)
     found.days = (end - began) / DAY
     for day in range(math.ceil(found.days) - 1, -1, -1):
@@ -172,16 +183,28 @@ def from_samples(
 
 
 def _declare(
-    found: ExperimentCounts, infos: list[tuple[dict[str, str], float]], planned: list[float], control: str | None
+    found: ExperimentCounts,
+    infos: list[tuple[dict[str, str], float]],
+    planned: list[float],
+    control: str | None,
+    due: dict[str, float] | None = None,
 ) -> None:
-    """Add the declared order, weights, goal and planned size."""
+    """Add the declared order, weights, goal and planned size.
+
+    `due` holds the contacts that each variant should have got. The default is that by the declared weights.
+    """
     order: dict[str, float] = {}
+    weights: dict[str, float] = {}
     for labels, weight in infos:
         order[labels["variant"]] = float(labels.get("index", "inf"))
         found.goal = labels.get("journey", "") or found.goal
-        for variant in found.variants:
-            if variant.name == labels["variant"]:
-                variant.weight = weight
+        weights[labels["variant"]] = weight
+    # a variant that no contact has seen is a part of the split
+    weights = due or weights
+    names = {variant.name for variant in found.variants}
+    found.variants += [VariantCounts(name) for name, weight in weights.items() if weight > 0 and name not in names]
+    for variant in found.variants:
+        variant.weight = weights.get(variant.name, math.nan) if weights else 1.0
     if control is not None:
         if control not in {variant.name for variant in found.variants}:
             known = listed(variant.name for variant in found.variants)
@@ -192,11 +215,46 @@ def _declare(
         found.planned = max(planned)
     if not found.contacts:
         raise TooLittleDataError(f"No contact has seen a variant of {printable(found.name)} yet.")
-    if len(found.variants) < 2:
+    seen = [variant for variant in found.variants if variant.contacts]
+    if len(seen) < 2 and not is_split_broken(found.variants):
         raise TooLittleDataError(
-            f"All contacts of {printable(found.name)} have seen the same variant, {found.variants[0].name}. "
+            f"All contacts of {printable(found.name)} have seen the same variant, {seen[0].name}. "
             "There is nothing to compare."
         )
+
+
+def split(variants: Iterable[VariantCounts]) -> float:
+    """Return the p-value of the split check. Variants that are not declared take no part in it."""
+    declared = [variant for variant in variants if not math.isnan(variant.weight)]
+    return split_check([variant.contacts for variant in declared], [variant.weight for variant in declared])
+
+
+def is_split_broken(variants: Iterable[VariantCounts]) -> bool:
+    """Return whether the variants did not get the contacts that their weights ask for."""
+    return split(variants) < SPLIT_ALPHA
+
+
+def _due(contacts: Counts, declared: list[Series]) -> dict[str, float]:
+    """Return the contacts that each variant should have got, by the weights at each time.
+
+    Weights may have changed, and variants may have been added or removed.
+    """
+    over = contacts.grid
+    weights: list[dict[str, float]] = [{} for _ in range(over.count)]
+    for series in declared:
+        for at, weight in series.points:
+            weights[over.index(at)][series.labels["variant"]] = weight
+    latest = next((each for each in weights if each), {})
+    total = [sum(values) for values in zip(*contacts.grown.values(), strict=True)] or [0.0] * over.count
+    due, before = dict.fromkeys((name for each in weights for name in each), 0.0), 0.0
+    for now, known in zip(total, weights, strict=True):
+        # a change lies somewhere between two times of the grid: half of these contacts came before it
+        for each in (latest, known or latest):
+            if scale := sum(each.values()):
+                for name, weight in each.items():
+                    due[name] += (now - before) / 2 * weight / scale
+        latest, before = known or latest, now
+    return due
 
 
 def _check_name(name: str, names: Iterable[str]) -> None:

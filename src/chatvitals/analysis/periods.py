@@ -167,7 +167,7 @@ class Calendar:
         return self._local(at)
 
     def _seconds(self, moment: datetime) -> float:
-        """Return a time as Unix seconds. A time without an offset is one of this zone."""
+        """Return a time as Unix seconds. A time without an offset belongs to this zone."""
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self._zone) if self._zone is not None else moment.astimezone()
         return moment.timestamp()

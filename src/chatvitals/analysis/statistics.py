@@ -153,6 +153,8 @@ class ConfidenceSequence:
         """Return the difference `ours - other` with an interval that may be looked at every day."""
         half = self.half_width(ours.variance + other.variance, ours.total + other.total)
         value = ours.value - other.value
+        if math.isnan(value):
+            return Estimate(value, -1.0, 1.0)
         return Estimate(value, max(value - half, -1.0), min(value + half, 1.0))
 
     def units_needed(self, effect: float, deviation2: float) -> float:
