@@ -80,7 +80,7 @@ def _moments(api: PrometheusApi, over: Grid) -> dict[str, dict[str, set[float]]]
 
 
 def _spans(seen: dict[str, set[float]], over: Grid) -> dict[str, list[Period]]:
-    """Return the periods of each version without a gap. A version runs until the next sample shows another one."""
+    """Return the periods of each version without a gap. A version runs until the next sample shows another."""
     spans: dict[str, list[Period]] = {}
     for name, moments in seen.items():
         known: list[Period] = []
