@@ -225,6 +225,11 @@ def plumbing() -> list[Case]:
             [Series(here.metric, "_x20 1x40", job),
              Series("chatvitals_internal_errors_total", "_x20 5x40", {**job, "where": "reducer"})],
         ),
+        Case(  # errors of long ago, which a store outage of half an hour hid
+            "WhatsAppInstrumentationErrors", 110, 0,
+            (Series(here.metric, "1x200", job),
+             Series("chatvitals_internal_errors_total", "5x60 stale _x29 5x110", {**job, "where": "reducer"})),
+        ),
         *_gauge(
             "WhatsAppEventsDropped", 10, "chatvitals_events_dropped_total", {**job, "reason": "queue_full"},
             "0x5 9x20", "9x30",

@@ -88,7 +88,7 @@ def _losses() -> list[Alert]:
         ),
         _alert(
             name="WhatsAppInstrumentationErrors",
-            expr=f"{errors} > 0\nor {_born('sum by (job, where) (chatvitals_internal_errors_total%s)')}",
+            expr=f"{errors} > 0\nor {_born('chatvitals_internal_errors_total', 'by (job, where)')}",
             severity="warning", hold="10m", keep="30m", summary="Errors inside chatvitals ({{ $labels.where }})",
             description="The bot is not affected. Some numbers may be missing.",
             look="The bot's log shows the error's place.",
@@ -111,7 +111,11 @@ def _accepted(window: str, offset: str = "") -> str:
     return increase('chatvitals_webhooks_total{result="accepted"}', window, _JOB, offset)
 
 
-def _born(counts: str) -> str:
-    """Return counters that began within 15 minutes on a known target, because `increase` misses their start."""
+def _born(series: str, by: str) -> str:
+    """Return counters that began within 15 minutes on a known target, because `increase` misses their start.
+
+    Counters that a store outage hid have not begun anew.
+    """
     known = "count by (job) (chatvitals_build_info offset 15m)"
-    return f"({counts % ''} unless {counts % ' offset 15m'} and on (job) {known})"
+    before = f"sum {by} (last_over_time({series}[1d] offset 15m))"
+    return f"(sum {by} ({series}) unless {before} and on (job) {known})"
