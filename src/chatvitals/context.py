@@ -14,7 +14,6 @@ import msgspec
 from chatvitals.runtime import worker_loops
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator
 
 
@@ -243,16 +242,12 @@ def tagged(tag: Tag) -> Iterator[None]:
 
 def _runner() -> int:
     """Return an id of the running task, or of the thread where there is no task."""
-    loop = _running_loop()
-    return threading.get_ident() if loop is None else id(sys.modules["asyncio"].current_task(loop))
+    asyncio = sys.modules.get("asyncio")  # a bot without asyncio does not import it
+    # `get_running_loop` raises where there is no loop, which costs more
+    loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001
+    return threading.get_ident() if asyncio is None or loop is None else id(asyncio.current_task(loop))
 
 
 def _in_task() -> bool:
-    return _running_loop() is not None
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, or None. A bot without asyncio does not import it."""
-    module = sys.modules.get("asyncio")
-    # `get_running_loop` raises where there is no loop, which costs more
-    return None if module is None else module._get_running_loop()  # noqa: SLF001
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001

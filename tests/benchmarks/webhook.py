@@ -11,7 +11,6 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.conditions import Others, missing
@@ -149,7 +148,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if lacking:
         print(lacking, file=sys.stderr)  # noqa: T201 - a command prints
         return 2
-    began = perf_counter()
     others = Others()
     rows = list(measure(scale))
     complaint = others.complaint()
@@ -157,9 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verdicts = [{"met": None if complaint else row.budget is None or row.value <= row.budget} for row in rows]
         print(json.dumps([asdict(row) | verdict for row, verdict in zip(rows, verdicts, strict=True)]))  # noqa: T201
     else:
-        print(f"{markdown(rows, verdict=not complaint)}\n\n{perf_counter() - began:.0f} s")  # noqa: T201
-    if complaint:
-        print(complaint, file=sys.stderr)  # noqa: T201
+        print(markdown(rows, verdict=not complaint))  # noqa: T201
+        if complaint:
+            print(f"\n{complaint}")  # noqa: T201
     return 0
 
 

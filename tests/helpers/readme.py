@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import os
 import platform
 import re
 import subprocess
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "sockets": ("--rounds", "4", "--seconds", "8"),
     "scrapes": ("--numbers", "10"),
     "start": (),
+    "webhook": (),
 }
 """Options of the benchmarks that print their own part of tests/README.md, by name."""
 SCALE = ("--million", "--stores", "memory", "sqlite", "redis")
@@ -84,23 +86,17 @@ def _meanings(declared: type) -> dict[str, str]:
     return found
 
 
-def _benchmark_part() -> str:
-    from tests.benchmarks.webhook import Scale, markdown, measure  # noqa: PLC0415 - it needs more than the tests do
-
-    return (
-        "The costs against their budgets, from `.venv/bin/python -m tests.benchmarks` (one run, "
-        f"interleaved with the bare app, CPython {platform.python_version()}, 2 shared cores):\n\n"
-        f"{markdown(list(measure(Scale())))}"
-    )
-
-
 def _printed_part(name: str, options: tuple[str, ...]) -> str:
-    """Return the output of a benchmark, below its command. An exit status of 1 only says that a budget is missed."""
+    """Return the output of a benchmark, below its command and the machine.
+
+    An exit status of 1 only says that a budget is missed.
+    """
     arguments = ["-m", f"tests.benchmarks.{name}", *options]
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode not in {0, 1} or not done.stdout:
         raise SystemExit(f"the benchmark {name} cannot be measured here: {done.stderr.strip()}")
-    return f"From `.venv/bin/python {' '.join(arguments)}`:\n\n{done.stdout.strip()}"
+    machine = f"CPython {platform.python_version()}, {os.cpu_count()} cores"
+    return f"From `.venv/bin/python {' '.join(arguments)}` ({machine}):\n\n{done.stdout.strip()}"
 
 
 def _marks(name: str) -> tuple[str, str]:
@@ -118,7 +114,6 @@ def main() -> None:
     if "--benchmark" in sys.argv[1:]:
         for name, options in BENCHMARKS.items():
             _write(TESTS, name, _printed_part(name, options))
-        _write(TESTS, "benchmark", _benchmark_part())
     if "--million" in sys.argv[1:]:
         _write(TESTS, "scale", _printed_part("scale", SCALE))
 

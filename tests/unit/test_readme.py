@@ -66,10 +66,9 @@ def test_generated_tables_are_up_to_date() -> None:
     assert readme.part(readme.COOKBOOK.read_text(), "settings") == readme.settings_part()
 
 
-def test_the_benchmark_names_its_command_and_every_verdict() -> None:
+def test_the_benchmark_names_every_verdict() -> None:
     """Each budget has a line. `python -m tests.helpers.readme --benchmark` measures anew."""
-    part = readme.part(readme.TESTS.read_text(), "benchmark")
-    assert "python -m tests.benchmarks" in part
+    part = readme.part(readme.TESTS.read_text(), "webhook")
     rows = [line.split(" | ") for line in part.splitlines() if line.startswith("| ") and "| what |" not in line]
     assert len([row for row in rows if row[2]]) >= 9
     assert all(row[3] in {"met", "**budget not met**"} for row in rows if row[2])
@@ -80,7 +79,8 @@ def test_each_benchmark_stands_below_its_command(name: str) -> None:
     """`python -m tests.helpers.readme --benchmark` measures them anew, and `--million` the scale."""
     first, _, table = readme.part(readme.TESTS.read_text(), name).partition("\n\n")
     options = readme.SCALE if name == "scale" else readme.BENCHMARKS[name]
-    assert first == f"From `.venv/bin/python {' '.join(('-m', f'tests.benchmarks.{name}', *options))}`:"
+    command = f".venv/bin/python {' '.join(('-m', f'tests.benchmarks.{name}', *options))}"
+    assert re.fullmatch(rf"From `{re.escape(command)}` \(CPython [\d.]+, \d+ cores\):", first)
     assert table.startswith("| " if name != "start" else "import chatvitals adds")
 
 

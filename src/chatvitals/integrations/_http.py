@@ -220,10 +220,14 @@ class Delivery:
             self._span = spans.start_receive()  # the tracing middleware is within this one; it knows its span by now
         if self._span is not None:
             unread.trace = self.handling.trace = spans.packed(self._span.span)
-        self._unread = self.handling.source = unread
+        self.handling.source = unread
         if settings.acknowledge_account_events:
             self._acknowledges = about_account_only(unread.webhook)
-        if settings.app_secret or self._status is not None:
+        if settings.app_secret:
+            self._sink.emit(unread)
+            return
+        self._unread = unread
+        if self._status is not None:
             self._emit()
 
     def _emit(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 from chatvitals.integrations import _http, lost_webhooks
 from chatvitals.integrations._http import SEEN, DoorVitals
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 App = TypeVar("App")
 
+_SIGNATURE: Final = b"x-hub-signature-256"
 logger = logging.getLogger(__name__)
 
 
@@ -88,8 +89,11 @@ def _mark_as_coroutine_function(function: Any) -> None:
 
 
 def _signature(scope: Scope) -> str | None:
-    values = _values(scope.get("headers"), b"x-hub-signature-256")
-    return b", ".join(values).decode("latin-1") if values else None
+    found = None
+    for name, value in scope.get("headers") or ():
+        if len(name) == len(_SIGNATURE) and name.lower() == _SIGNATURE:
+            found = value if found is None else found + b", " + value
+    return None if found is None else found.decode("latin-1")
 
 
 def _is_json(scope: Scope) -> bool:
