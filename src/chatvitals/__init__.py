@@ -10,8 +10,9 @@
 From then on the bot's webhooks and replies are measured. `/metrics` shows how long customers wait, how far they get
 through the journeys that you declare, and how WhatsApp rates the number.
 
-Public are the names below, `chatvitals.testing`, `chatvitals.integrations.*`, `chatvitals.stores.base` and
-`chatvitals.events.Poll`. Everything else may change without notice.
+Public are the names below, `chatvitals.testing`, `chatvitals.integrations.*`, `chatvitals.stores.base`,
+`chatvitals.events.Poll` and `chatvitals.exporters.metrics_app.MetricsRequest`. Everything else may change without
+notice.
 """
 
 from __future__ import annotations

@@ -168,12 +168,19 @@ class AccountEvent(msgspec.Struct, gc=False, kw_only=True):
 
 
 class Poll(msgspec.Struct, gc=False, kw_only=True):
-    """The result of one poll of the Graph API for one WABA.
+    """The result of one poll of the Graph API for one WABA. Lists and the node hold the fields as Meta sent them.
 
-    `numbers` are rows of the edge `phone_numbers`, as Meta sent them (id, display_phone_number, verified_name,
-    quality_rating, status, whatsapp_business_manager_messaging_limit, messaging_limit_tier, throughput, health_status
-    and so on). `templates` is the complete list of `message_templates` (name, language, status, quality_score),
-    `account` the WABA's node (id, health_status). None means that this poll did not request it.
+        Poll(waba_id="102290129340398", numbers=[{"id": "106540352242922", "quality_rating": "GREEN"}])
+
+    Args:
+        waba_id: id of the WhatsApp Business Account.
+        received: Unix seconds of the answer. 0 means now.
+        numbers: rows of the edge `phone_numbers`, with the fields id, display_phone_number, verified_name,
+            quality_rating, status, whatsapp_business_manager_messaging_limit, messaging_limit_tier, throughput,
+            health_status and so on. None means that this poll did not request it.
+        templates: the complete list of `message_templates` (name, language, status, quality_score), or None.
+        account: the WABA's node (id, health_status), or None.
+
     """
 
     waba_id: str

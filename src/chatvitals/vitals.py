@@ -5,14 +5,12 @@ from __future__ import annotations
 import atexit
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from chatvitals import http_hooks
 from chatvitals.exporters.leader_election import LeaderElection
-from chatvitals.exporters.metrics_app import MetricsApp, MetricsRequest, respond
 from chatvitals.exporters.prometheus import VitalsCollector
-from chatvitals.integrations import apps, aws_lambda
-from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
+from chatvitals.integrations._applications import Applications
 from chatvitals.pipeline.identity_keys import MovedKey, known_hasher, refuse_missing_key
 from chatvitals.pipeline.setup_advice import SetupAdvice
 from chatvitals.pipeline.store_advice import StoreAdvice
@@ -30,7 +28,6 @@ from chatvitals.tracking.assignments import Assignments
 from chatvitals.tracking.bot_reports import BotReports
 from chatvitals.tracking.contact_lookup import ContactResolver
 from chatvitals.tracking.declarations import Declarations
-from chatvitals.tracking.observation import Headers, Observation, observe
 from chatvitals.tracking.ordered_clock import MonotonicClock
 
 if TYPE_CHECKING:
@@ -41,13 +38,9 @@ if TYPE_CHECKING:
 
     from chatvitals.exporters.otlp_push import OtlpPush
     from chatvitals.graph_api.poller import Poller
-    from chatvitals.integrations.wsgi import WSGIApp
     from chatvitals.stores.base import Store
     from chatvitals.tracking.experiments import Experiment
     from chatvitals.tracking.journeys import Journey
-
-    App = TypeVar("App")
-    R = TypeVar("R")
 
 
 def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
@@ -84,7 +77,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
     return vitals
 
 
-class Vitals(Declarations, BotReports):
+class Vitals(Applications, Declarations, BotReports):
     """The vital signs of one bot. Create it with `chatvitals.init`. Tests may pass a clock and use no thread.
 
     All methods are thread-safe. Methods about messages never raise and never wait.
@@ -148,45 +141,11 @@ class Vitals(Declarations, BotReports):
         store = type(self.store).__name__.removesuffix("Store")
         return {"store": store, "hooks": hooks or "none yet", "poller": "off" if self._poller is None else "on"}
 
-    # Integrations
-
-    def instrument_app(self, app: App, *, webhook_path: str | None = None, metrics_path: str | None = None) -> App:
-        """Watch the webhook of an application, see `chatvitals.integrations.apps.instrument_app`."""
-        return apps.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
-
-    def instrument_wsgi(
-        self, app: WSGIApp, *, webhook_path: str = "/webhook", metrics_path: str | None = None
-    ) -> ChatVitalsWSGIMiddleware:
-        """Return any WSGI application with its webhook watched, see `ChatVitalsWSGIMiddleware`."""
-        return ChatVitalsWSGIMiddleware(app, self, webhook_path=webhook_path, metrics_path=metrics_path)
-
-    def lambda_handler(self, function: Callable[[Any, Any], R]) -> Callable[[Any, Any], R]:
-        """Watch the webhooks of an AWS Lambda function, as a decorator. See `chatvitals.integrations.aws_lambda`."""
-        return aws_lambda.lambda_handler(self, function)
-
-    def observe_webhook(self, body: bytes | str, headers: Headers | None = None) -> Observation:
-        """Observe a webhook's raw body where no integration fits. It never raises.
-
-        Use the result in a `with` statement around the handling of the webhook. Replies and calls in this block then
-        belong to the webhook's contact. Call `reject()` in the block if the bot refuses the webhook.
-
-        Args:
-            body: the raw bytes. A parsed and re-serialised body fails the signature.
-            headers: the request's headers, in any case and form. Only `X-Hub-Signature-256` is read.
-
-        """
-        return observe(self.webhook_sink, body, headers)
-
-    def metrics_app(self) -> MetricsApp:
-        """Return an ASGI app that serves the metrics as text or OpenMetrics. It requires `metrics_token` if set."""
-        return MetricsApp(self.collector, self._guard, self.settings.metrics_token)
-
-    def metrics_response(self, request: MetricsRequest) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body of the metrics page, for servers that are not ASGI."""
-        return respond(self.collector, self._guard, self.settings.metrics_token, request)
-
     def instrument_client(self, client: Any) -> Callable[[], None]:
         """Watch the sends of one HTTP client only. Return a function that undoes it.
+
+            client = httpx.AsyncClient()
+            vitals.instrument_client(client)   # with chatvitals.init(hooks=False)
 
         Args:
             client: an `httpx.Client`, `httpx.AsyncClient`, `requests.Session` or `aiohttp.ClientSession`.
@@ -251,7 +210,7 @@ class Vitals(Declarations, BotReports):
     ) -> None:
         """Push all metrics to an OpenTelemetry endpoint. Only one of all workers pushes the shared numbers.
 
-        vitals.export_otlp()   # set up by OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS and _PROTOCOL
+            vitals.export_otlp()   # set up by OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS and _PROTOCOL
 
         Args:
             exporter: any `MetricExporter`. The default is OTLP over HTTP or gRPC.

@@ -83,7 +83,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a rejection counts in spite of a secret",
-        "integrations/verdicts.py",
+        "integrations/_verdicts.py",
         "status in REJECTIONS and not settings.app_secret",
         "status in REJECTIONS",
         "tests/safety/test_survivors.py",

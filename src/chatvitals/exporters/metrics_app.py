@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
 
 class MetricsRequest(msgspec.Struct, frozen=True):
-    """A request for the metrics. A missing header is the empty string."""
+    """A request for the metrics. A missing header is the empty string.
+
+        MetricsRequest("GET", accept="application/openmetrics-text")
+
+    Args:
+        method: the HTTP method.
+        accept: the header `Accept`, which chooses text or OpenMetrics.
+        authorization: the header `Authorization`, for `metrics_token`.
+        accept_encoding: the header `Accept-Encoding`, which allows gzip.
+
+    """
 
     method: str
     accept: str = ""

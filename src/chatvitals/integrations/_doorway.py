@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from chatvitals.exporters.metrics_app import MetricsRequest
 from chatvitals.integrations import _http
-from chatvitals.integrations.lost_webhooks import Lookout
+from chatvitals.integrations._lost_webhooks import Lookout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chatvitals import context
 from chatvitals.events import AccountEvent, Webhook
-from chatvitals.integrations import verdicts
+from chatvitals.integrations import _verdicts
 from chatvitals.pipeline import receive_span
 from chatvitals.runtime import spans
 from chatvitals.whatsapp import enums
@@ -209,7 +209,7 @@ class Delivery:
         self.let_go()
         signed, declared = self.signature() is not None, self.declared_length()
         weakref.finalize(
-            self, verdicts.count_unread, self._sink, self.handling, self._status, signed=signed, declared=declared
+            self, _verdicts.count_unread, self._sink, self.handling, self._status, signed=signed, declared=declared
         )
 
     def _take(self, body: bytes) -> None:
@@ -237,7 +237,7 @@ class Delivery:
         """
         unread, self._unread = self._unread, None
         if unread is not None:
-            unread.rejected = unread.rejected or verdicts.is_rejection(self._sink.settings, self._status)
+            unread.rejected = unread.rejected or _verdicts.is_rejection(self._sink.settings, self._status)
             self._sink.emit(unread)
 
 

@@ -13,10 +13,12 @@ from chatvitals.integrations._doorway import Doorway, HeaderDelivery
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chatvitals.integrations.lost_webhooks import Lookout
+    from chatvitals.integrations._lost_webhooks import Lookout
     from chatvitals.integrations.wsgi import MountableVitals
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+__all__ = ["instrument", "middleware"]
 
 # aiohttp warns about text keys, because it has its own keys.
 _SEEN: Any = web.RequestKey("chatvitals", tuple) if hasattr(web, "RequestKey") else _http.SEEN
@@ -62,7 +64,13 @@ def middleware(vitals: MountableVitals, *, webhook_path: str = "/webhook", metri
 
 
 def instrument(vitals: MountableVitals, app: web.Application, webhook_path: str, metrics_path: str | None) -> None:
-    """Put the middleware before all others of an application.
+    """Put the middleware before all others of an application. `vitals.instrument_app(app)` calls it.
+
+    Args:
+        vitals: the result of `chatvitals.init`.
+        app: the application. It is changed in place.
+        webhook_path: the path that WhatsApp posts to.
+        metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
 
     Raises:
         RuntimeError: the application has started already, or is part of another one.

@@ -10,6 +10,8 @@ from chatvitals.integrations import _http, asgi, wsgi
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+__all__ = ["instrument_app"]
+
 App = TypeVar("App")
 
 
@@ -21,6 +23,8 @@ def instrument_app(
     vitals: MountableVitals, app: App, *, webhook_path: str | None = None, metrics_path: str | None = None
 ) -> App:
     """Watch the webhook of an application before it starts, and optionally serve `/metrics`.
+
+    `vitals.instrument_app(app)` does the same.
 
     Args:
         vitals: the result of `chatvitals.init`.

@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
-from chatvitals.integrations import _http, lost_webhooks
+from chatvitals.integrations import _http, _lost_webhooks
 from chatvitals.integrations._http import SEEN, DoorVitals
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Receive: TypeAlias = Callable[[], Awaitable[Message]]
     Send: TypeAlias = Callable[[Message], Awaitable[None]]
     ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+__all__ = ["ChatVitalsMiddleware", "instrument_app"]
 
 App = TypeVar("App")
 
@@ -36,6 +38,8 @@ class MountableVitals(DoorVitals, Protocol):
 
 class ChatVitalsMiddleware:
     """A middleware that watches the webhook of an ASGI application. All other requests pass unchanged.
+
+        app = ChatVitalsMiddleware(app, vitals, webhook_path="/webhook")
 
     Args:
         app: the ASGI application of the bot.
@@ -66,7 +70,7 @@ class ChatVitalsMiddleware:
             return await self.app(scope, receive, send)
         if not self._is_webhook(scope):
             if self._sink.expects_webhooks and SEEN not in scope and _is_json(scope):
-                receive = _looked_at(receive, lost_webhooks.Lookout(self._sink, scope.get("path")))
+                receive = _looked_at(receive, _lost_webhooks.Lookout(self._sink, scope.get("path")))
             return await self.app(scope, receive, send)
         return await _Delivery(self._sink, scope, receive, send).run(self.app)
 
@@ -100,7 +104,7 @@ def _is_json(scope: Scope) -> bool:
     return any(b"json" in value for value in _values(scope.get("headers"), b"content-type"))
 
 
-def _looked_at(receive: Receive, lookout: lost_webhooks.Lookout) -> Receive:
+def _looked_at(receive: Receive, lookout: _lost_webhooks.Lookout) -> Receive:
     """Return `receive` that also passes each message to the lookout for lost webhooks."""
 
     async def looking() -> Message:

@@ -7,13 +7,15 @@ import functools
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from chatvitals.integrations._http import DoorVitals
-from chatvitals.integrations.verdicts import REJECTIONS
+from chatvitals.integrations._verdicts import REJECTIONS
 from chatvitals.tracking.observation import observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.tracking.observation import Observation
+
+__all__ = ["lambda_handler"]
 
 Result = TypeVar("Result")
 
@@ -33,6 +35,8 @@ def lambda_handler(
     """Return a Lambda function whose webhooks are watched. Results and exceptions pass unchanged.
 
     Received events are committed before it returns, since the sandbox freezes afterwards.
+
+        handler = lambda_handler(vitals, handler, webhook_path="/webhook")
 
     Args:
         vitals: the result of `chatvitals.init`.

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
     from chatvitals.vitals import Vitals
 
+__all__ = ["instrument"]
+
 
 def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
     """Let tasks carry the contact from the sender to the worker. Call it in both processes.
+
+        undo = instrument(vitals, app)   # in the web process and in the worker
 
     Args:
         vitals: the result of `chatvitals.init`. Both processes use the same store.
@@ -29,6 +33,9 @@ def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
 
     Returns:
         A function that undoes it. `vitals.close()` calls it, too.
+
+    Raises:
+        ModuleNotFoundError: the package `cryptography` is not installed.
 
     """
     receivers = _Receivers(Carrier(vitals, "celery"), app)

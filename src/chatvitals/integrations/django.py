@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
 from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _http, lost_webhooks
+from chatvitals.integrations import _http, _lost_webhooks
 from chatvitals.integrations.wsgi import EnvironDelivery, InputWatch, signature_in
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from chatvitals.integrations.apps import MountableVitals
     from chatvitals.vitals import Vitals
+
+__all__ = ["ChatVitalsConfig", "Middleware", "get_vitals", "instrument_handler"]
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -80,6 +82,9 @@ class Middleware:
 
     Args:
         get_response: the rest of Django.
+        vitals: the result of `chatvitals.init`. The default is `get_vitals()`, with the paths of the settings.
+        webhook_path: the path that WhatsApp posts to, where `vitals` is given. None means `/webhook`.
+        metrics_path: the path of the metrics, where `vitals` is given. None serves no metrics.
 
     Raises:
         ImproperlyConfigured: `settings.CHATVITALS` is invalid.
@@ -149,7 +154,7 @@ class Middleware:
             return None
         if not _http.matches(self._paths, request.path_info, request.META.get("SCRIPT_NAME")):
             if self._sink.expects_webhooks and _seen(request) is None and "json" in str(request.content_type):
-                lookout = lost_webhooks.Lookout(self._sink, request.path_info)
+                lookout = _lost_webhooks.Lookout(self._sink, request.path_info)
                 request._stream = InputWatch(request._stream, lookout)  # noqa: SLF001 - as below
             return None
         if _http.is_seen(self._sink, _seen(request), signature_in, request.META):
@@ -215,7 +220,18 @@ def _seen(request: HttpRequest) -> Any:
 
 
 def instrument_handler(vitals: MountableVitals, handler: Any, webhook_path: str, metrics_path: str | None) -> None:
-    """Put the middleware around the result of `get_wsgi_application()` or `get_asgi_application()`."""
+    """Put the middleware around a whole project. `vitals.instrument_app(application)` calls it.
+
+    Args:
+        vitals: the result of `chatvitals.init`.
+        handler: the result of `get_wsgi_application()` or `get_asgi_application()`. It is changed in place.
+        webhook_path: the path that WhatsApp posts to.
+        metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
+
+    Raises:
+        ImproperlyConfigured: a path is not a fixed path that starts with `/`, or both are the same.
+
+    """
     chain = handler._middleware_chain  # noqa: SLF001 - the one attribute that both handlers call
     if isinstance(chain, Middleware) and chain._sink is vitals.webhook_sink:  # noqa: SLF001 - our own
         return

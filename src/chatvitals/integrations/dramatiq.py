@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
     from chatvitals.vitals import Vitals
 
+__all__ = ["instrument"]
+
 
 def instrument(vitals: Vitals, broker: dramatiq.Broker | None = None) -> Callable[[], None]:
     """Let messages carry the contact from their sender to their actor. Call it in both processes.
+
+        undo = instrument(vitals, broker)   # in the web process and in the worker
 
     Args:
         vitals: the result of `chatvitals.init`. Both processes name the same store.
@@ -23,6 +27,9 @@ def instrument(vitals: Vitals, broker: dramatiq.Broker | None = None) -> Callabl
 
     Returns:
         A function that undoes the change. `vitals.close()` does so, too.
+
+    Raises:
+        ModuleNotFoundError: the package `cryptography` is not installed.
 
     """
     middleware = _Middleware(Carrier(vitals, "dramatiq"))

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from chatvitals.integrations.wsgi import MountableVitals
 
+__all__ = ["instrument"]
+
 
 def instrument(
     vitals: MountableVitals,

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
     from chatvitals.vitals import Vitals
 
+__all__ = ["instrument"]
+
 _COMMIT_SECONDS = 2.0
 
 
 def instrument(vitals: Vitals) -> Callable[[], None]:
     """Let jobs carry the contact from the code that enqueues them. Call it in both processes.
+
+        undo = instrument(vitals)   # in the web process and in the module of the jobs
 
     A job commits its sends itself, because RQ ends the process at once. It needs no `vitals.settle()`.
 
@@ -28,6 +32,9 @@ def instrument(vitals: Vitals) -> Callable[[], None]:
 
     Returns:
         A function that undoes the change. `vitals.close()` does so, too.
+
+    Raises:
+        ModuleNotFoundError: the package `cryptography` is not installed.
 
     """
     patches = _Patches(Carrier(vitals, "rq"))

@@ -17,15 +17,23 @@ if TYPE_CHECKING:
     from sanic import HTTPResponse, Request, Sanic
 
     from chatvitals.integrations._doorway import Values
-    from chatvitals.integrations.lost_webhooks import Lookout
+    from chatvitals.integrations._lost_webhooks import Lookout
     from chatvitals.integrations.wsgi import MountableVitals
     from chatvitals.pipeline.webhook_sink import WebhookSink
+
+__all__ = ["instrument"]
 
 _FIRST = 1_000_000  # priority of our middleware, because Sanic runs high priorities first
 
 
 def instrument(vitals: MountableVitals, app: Sanic, webhook_path: str, metrics_path: str | None) -> None:
-    """Watch the webhook of a Sanic application.
+    """Watch the webhook of a Sanic application. `vitals.instrument_app(app)` calls it.
+
+    Args:
+        vitals: the result of `chatvitals.init`.
+        app: the application. It is changed in place.
+        webhook_path: the path that WhatsApp posts to.
+        metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
 
     Raises:
         RuntimeError: the application has started already.

@@ -15,12 +15,20 @@ from chatvitals.integrations._doorway import Doorway, HeaderDelivery
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatvitals.integrations.lost_webhooks import Lookout
+    from chatvitals.integrations._lost_webhooks import Lookout
     from chatvitals.integrations.wsgi import MountableVitals
+
+__all__ = ["instrument"]
 
 
 def instrument(vitals: MountableVitals, app: Application, webhook_path: str, metrics_path: str | None) -> None:
-    """Watch the webhook of a Tornado application behind any server and router.
+    """Watch the webhook of a Tornado application behind any server and router. `vitals.instrument_app(app)` calls it.
+
+    Args:
+        vitals: the result of `chatvitals.init`.
+        app: the application. It is changed in place.
+        webhook_path: the path that WhatsApp posts to.
+        metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
 
     Raises:
         ValueError: the application answers `metrics_path` itself.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _http, lost_webhooks
+from chatvitals.integrations import _http, _lost_webhooks
 from chatvitals.integrations._http import SEEN, DoorVitals
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Environ: TypeAlias = dict[str, Any]
     StartResponse: TypeAlias = Callable[..., Any]
     WSGIApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+__all__ = ["ChatVitalsWSGIMiddleware"]
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +90,16 @@ class ChatVitalsWSGIMiddleware:
         _http.warn_if_open(self._sink, path)
 
     def watches(self, vitals: DoorVitals, webhook_path: str) -> bool:
-        """Return whether this middleware watches `webhook_path` for `vitals`."""
+        """Return whether this middleware watches a path for a `Vitals`.
+
+        Args:
+            vitals: the result of `chatvitals.init`.
+            webhook_path: the path that WhatsApp posts to.
+
+        Raises:
+            ValueError: `webhook_path` is not a fixed path that starts with `/`.
+
+        """
         return self._sink is vitals.webhook_sink and self._paths == _http.spellings("webhook_path", webhook_path)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -267,7 +278,7 @@ def watch_for_lost(sink: WebhookSink, environ: Environ) -> None:
     """Check the body of a POST on another path for a lost webhook."""
     bare = environ.get("wsgi.input")
     if bare is not None and "json" in str(environ.get("CONTENT_TYPE")):
-        environ["wsgi.input"] = InputWatch(bare, lost_webhooks.Lookout(sink, environ.get("PATH_INFO")))
+        environ["wsgi.input"] = InputWatch(bare, _lost_webhooks.Lookout(sink, environ.get("PATH_INFO")))
 
 
 class InputWatch:
@@ -275,7 +286,7 @@ class InputWatch:
 
     __slots__ = ("_bare", "_delivery", "_lost")
 
-    def __init__(self, bare: Any, delivery: _http.Delivery | lost_webhooks.Lookout) -> None:
+    def __init__(self, bare: Any, delivery: _http.Delivery | _lost_webhooks.Lookout) -> None:
         self._bare = bare
         self._delivery = delivery
         self._lost = False  # whether the position in the body is unknown after a `seek`

@@ -54,7 +54,10 @@ class SettingsKeywords(TypedDict, total=False):
 class Settings(SettingsGroup):
     """All settings, checked. Create it with `Settings.load`, which also reads the environment.
 
-    `repr` never shows a secret.
+        settings = Settings.load({"store": "memory:", "settle_after": 5})
+        settings.settle_after   # 5.0
+
+    Times are in seconds. `repr` never shows a secret.
     """
 
     app_secret: tuple[str, ...] = setting(
@@ -135,6 +138,10 @@ class Settings(SettingsGroup):
     @classmethod
     def load(cls, given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
         """Return checked settings from keywords, then `CHATVITALS_<NAME>` variables, then defaults.
+
+        Args:
+            given: settings by name, as for `chatvitals.init`.
+            environ: the variables. The default is the environment of this process.
 
         Raises:
             SettingsError: a setting is unknown or its value is not allowed.

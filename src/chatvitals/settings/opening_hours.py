@@ -17,13 +17,27 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class OpeningHours(msgspec.Struct, frozen=True):
-    """A weekly schedule of opening times in one time zone. Starts are included, ends are not."""
+    """A weekly schedule of opening times in one time zone. Starts are included, ends are not.
+
+        weekdays = (((9 * 60, 18 * 60),),) * 5
+        hours = OpeningHours(ZoneInfo("Europe/Rome"), (*weekdays, (), ()))
+
+    Args:
+        timezone: the time zone of the times.
+        days: seven days, Monday first. Each has its spans, as pairs of minutes since midnight.
+
+    """
 
     timezone: zoneinfo.ZoneInfo
-    days: tuple[tuple[tuple[int, int], ...], ...]  # minutes of the day, Monday first
+    days: tuple[tuple[tuple[int, int], ...], ...]
 
     def contains(self, at: float) -> bool:
-        """Return whether the point in time `at` (Unix seconds) lies within opening hours."""
+        """Return whether a point in time lies within opening hours.
+
+        Args:
+            at: Unix seconds.
+
+        """
         local = datetime.fromtimestamp(at, self.timezone)
         minute = local.hour * 60 + local.minute
         return any(start <= minute < end for start, end in self.days[local.weekday()])

@@ -12,6 +12,25 @@ if TYPE_CHECKING:
 
     from chatvitals.metrics.measurements import Cell
 
+__all__ = [
+    "LEASE_TOLERANCE",
+    "Changes",
+    "ConflictError",
+    "Mark",
+    "RefusedDataError",
+    "Row",
+    "Store",
+    "StoreInfo",
+    "StoreMistakeError",
+    "StoreUnavailableError",
+    "Transaction",
+    "UncertainError",
+    "is_free",
+    "is_label",
+    "mark_kind",
+    "mark_labels",
+]
+
 Row: TypeAlias = bytes | int
 """A contact's encoded state, or the key of another contact that this key is an alias of."""
 
@@ -40,6 +59,11 @@ class UncertainError(StoreUnavailableError):
     To reduce the same events again could count them twice. `again` sends the same commit once more. The commit takes
     effect once, however often it is sent. `again` raises `ConflictError` if the commit did not and never will take
     effect, and another `UncertainError` while the store still does not answer.
+
+    Args:
+        message: a sentence for people.
+        again: function that sends the same commit once more.
+
     """
 
     def __init__(self, message: str, again: Callable[[], None]) -> None:
@@ -58,40 +82,71 @@ class ConflictError(Exception):
 class Changes(msgspec.Struct):
     """One commit. Either all of it takes effect, or nothing."""
 
-    states: dict[int, tuple[bytes, float]] = msgspec.field(default_factory=dict)  # with the time of the next work
+    states: dict[int, tuple[bytes, float]] = msgspec.field(default_factory=dict)
+    """Encoded states by key, each with the time of its next work in Unix seconds."""
     silent: set[int] = msgspec.field(default_factory=set)
     """Keys of states that only wait for their deletion. A store may keep them apart from the others."""
     links: dict[int, int] = msgspec.field(default_factory=dict)
+    """Keys that are aliases, each with the key of its contact."""
     removed: set[int] = msgspec.field(default_factory=set)
-    open_since: dict[Mark, float | None] = msgspec.field(default_factory=dict)  # None removes the mark
+    """Keys of states and aliases that are deleted."""
+    open_since: dict[Mark, float | None] = msgspec.field(default_factory=dict)
+    """Marks with their times in Unix seconds. None removes the mark."""
     increments: dict[Cell, float] = msgspec.field(default_factory=dict)
-    maxima: dict[Cell, float] = msgspec.field(default_factory=dict)  # raises the cell to this value where it is lower
-    dropped: set[Cell] = msgspec.field(default_factory=set)  # cells that are deleted
-    documents: dict[str, bytes] = msgspec.field(
-        default_factory=dict
-    )  # few and small, such as the state of the business
+    """Amounts that are added to cells."""
+    maxima: dict[Cell, float] = msgspec.field(default_factory=dict)
+    """Values to which cells are raised where they are lower."""
+    dropped: set[Cell] = msgspec.field(default_factory=set)
+    """Cells that are deleted."""
+    documents: dict[str, bytes] = msgspec.field(default_factory=dict)
+    """Few and small texts by name, such as the state of the business."""
     ttls: dict[int, tuple[float, Sequence[int]]] = msgspec.field(default_factory=dict)
     """For remote stores, whose data expires: the least time in seconds to keep a state, and all keys of the contact."""
 
 
 def is_label(value: object) -> bool:
-    """Return whether a value from the store is a valid label. Other values would break the host's exposition, too."""
+    """Return whether a value from the store is a valid label. Other values would break the host's exposition, too.
+
+    Args:
+        value: any value.
+
+    """
     return isinstance(value, str) and (not value or value.isprintable())
 
 
 def mark_kind(family: str, labels: Iterable[str]) -> str:
-    """Return the kind of a mark, which is the family's name and the label values after the business number."""
+    """Return the kind of a mark, which is the family's name and the label values after the business number.
+
+        mark_kind("turns_open", ["first"])   # "turns_open/first"
+
+    Args:
+        family: name of the family.
+        labels: the further label values.
+
+    """
     return "/".join((family, *labels))
 
 
 def mark_labels(kind: str) -> tuple[str, tuple[str, ...]]:
-    """Return the family's name and the further label values of a mark's kind."""
+    """Return the family's name and the further label values of a mark's kind.
+
+    Args:
+        kind: the result of `mark_kind`.
+
+    """
     family, *labels = kind.split("/")
     return family, tuple(labels)
 
 
 def is_free(lease: tuple[str, float, float], holder: str, now: float) -> bool:
-    """Return whether `holder` may take a lease, given as (holder, given, ends) in Unix seconds."""
+    """Return whether a process may take a lease.
+
+    Args:
+        lease: the holder, and the Unix seconds at which the lease was given and at which it ends.
+        holder: id of the process.
+        now: Unix seconds.
+
+    """
     held_by, given, ends = lease
     return held_by == holder or not given - LEASE_TOLERANCE <= now < ends
 
@@ -100,8 +155,11 @@ class StoreInfo(msgspec.Struct, frozen=True):
     """Facts about a store, for people."""
 
     kind: str
-    version: int  # of the storage format
-    size: int  # in bytes, as far as the store knows it
+    """Such as `sqlite`."""
+    version: int
+    """Version of the storage format."""
+    size: int
+    """Bytes, as far as the store knows them."""
 
 
 class Transaction(Protocol):
@@ -111,19 +169,37 @@ class Transaction(Protocol):
     """Whether each call is a round trip, so that one large call is better than several small calls."""
 
     def load(self, keys: Iterable[int]) -> dict[int, Row]:
-        """Return the rows of the keys that have one."""
+        """Return the rows of the keys that have one.
+
+        Args:
+            keys: keys of contacts, as signed numbers of 64 bits.
+
+        """
 
     def due(self, now: float, limit: int) -> dict[int, bytes]:
         """Return states whose due time is at or before `now`, at most `limit`, the earliest first.
 
         Silent states come last, and may come a day late.
+
+        Args:
+            now: Unix seconds.
+            limit: the largest number of states.
+
         """
 
     def document(self, name: str) -> bytes | None:
-        """Return a document, or None where it does not exist yet."""
+        """Return a document, or None where it does not exist yet.
+
+        Args:
+            name: name of the document.
+
+        """
 
     def commit(self, changes: Changes) -> None:
         """Apply `changes`, at most once per transaction.
+
+        Args:
+            changes: the whole commit.
 
         Raises:
             ConflictError: loaded data has changed meanwhile.
@@ -144,7 +220,10 @@ class Store(Protocol):
     """Number of rows that the latest `cells` left out because this version cannot read them."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Begin a transaction. A `with` block without a commit undoes it.
+        """Return a transaction for a `with` block. A block without a commit undoes it.
+
+            with store.transaction() as transaction:
+                transaction.commit(changes)
 
         Raises:
             StoreUnavailableError: the store cannot be used now.
@@ -153,6 +232,9 @@ class Store(Protocol):
 
     def rows(self, keys: Iterable[int]) -> dict[int, Row]:
         """Return the rows of the keys that have one, without waiting for a writer.
+
+        Args:
+            keys: keys of contacts, as signed numbers of 64 bits.
 
         Raises:
             StoreUnavailableError: the rows cannot be read at once.
@@ -166,10 +248,24 @@ class Store(Protocol):
         """Return the earliest mark of each (kind, business number)."""
 
     def document(self, name: str) -> bytes | None:
-        """Return a document, or None where it does not exist yet."""
+        """Return a document, or None where it does not exist yet.
+
+        Args:
+            name: name of the document.
+
+        """
 
     def set_if_absent(self, name: str, value: bytes) -> bytes:
-        """Store `value` under `name` if nothing is stored there yet. Return the stored value."""
+        """Store a value if nothing is stored under its name yet. Return the stored value.
+
+        Args:
+            name: name of a document.
+            value: its content.
+
+        Raises:
+            StoreUnavailableError: the store cannot be used now.
+
+        """
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
         """Give or renew a lease to `holder`. Return False while another holder has it.

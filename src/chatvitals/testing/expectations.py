@@ -23,7 +23,18 @@ _MOST_LINES = 10_000
 
 
 def differences(scenario: Mapping[str, Any], exposition: str) -> list[str]:
-    """Return the differences between the exposition and the scenario's expectations, one sentence each."""
+    """Return the differences between the exposition and the scenario's expectations, one sentence each.
+
+        assert differences(scenario, run_scenario(scenario)) == []
+
+    Args:
+        scenario: the content of a scenario file. Only `expect` and `absent` are read.
+        exposition: the text of `/metrics`.
+
+    Raises:
+        ValueError: an expectation is no selector, or the exposition is not valid.
+
+    """
     samples: _Samples = [sample for line in exposition.split("\n") for sample in _samples(line)]
     found = []
     for selector, expected in scenario.get("expect", {}).items():

@@ -22,19 +22,30 @@ class ScenarioPerson(NamedTuple):
     """A customer with phone id and business-scoped user id."""
 
     phone: str
+    """Phone id, which is digits without a plus sign."""
     user: str
+    """Business-scoped user id."""
 
 
 class Place(NamedTuple):
     """A business number with its id, its display number and its WhatsApp Business Account."""
 
     phone_number_id: str
+    """Id of the number."""
     display: str
+    """The number as people see it, in digits."""
     waba: str
+    """Id of the account."""
 
 
 def person(name: str) -> ScenarioPerson:
-    """Return the person of a letter. A `2` after the letter means the person after a change.
+    """Return the person of a letter. A `2` after the letter means the person after a change of number or id.
+
+        person("A").phone    # "15550004321"
+        person("A2").phone   # "15550005678"
+
+    Args:
+        name: a letter from A to Z, with or without a `2`.
 
     Raises:
         ValueError: the name is not a letter from A to Z, with or without a `2`.
@@ -49,7 +60,12 @@ def person(name: str) -> ScenarioPerson:
 
 
 def place(name: str = "N1") -> Place:
-    """Return the business number `N1` to `N9`. The first five belong to W1, the others to W2.
+    """Return the business number `N1` to `N9`. The first five belong to the account W1, the others to W2.
+
+        place("N2").phone_number_id   # "990005556667779"
+
+    Args:
+        name: `N1` to `N9`.
 
     Raises:
         ValueError: the name is not N1 to N9.
@@ -67,5 +83,13 @@ def waba(name: str) -> str:
 
 
 def wamid(phone: str, name: str) -> str:
-    """Return a message id that holds the phone number in base64, like WhatsApp's ids."""
+    """Return a message id that holds the phone number in base64, like WhatsApp's ids.
+
+        wamid(person("A").phone, "m1")
+
+    Args:
+        phone: phone id of the sender.
+        name: name of the message. The same phone and name give the same id.
+
+    """
     return payloads.named_wamid(phone, name, inbound=True)

@@ -44,6 +44,8 @@ class Declarations:
     ) -> Journey:
         """Declare a journey, which is a planned path through the bot. Its steps may branch and repeat.
 
+            order = vitals.journey("order", steps=["menu", "item", "paid"], completed_by="paid")
+
         Args:
             name: label value of 1 to 64 characters.
             steps: names of the steps, in the order in which dashboards show them.
@@ -51,6 +53,9 @@ class Declarations:
             stalled_after: seconds of silence after which a run is stalled.
             abandoned_after: seconds of silence after which a run ends as abandoned.
             expires_after: seconds after which a run ends in any case, at most 7 days.
+
+        Returns:
+            The journey. The same declaration again returns the same journey.
 
         Raises:
             ValueError: a name or time is not allowed, or another journey has this name already.
@@ -74,11 +79,17 @@ class Declarations:
     ) -> Experiment:
         """Declare an experiment. Each contact gets one variant and keeps it.
 
+            greeting = vitals.experiment("greeting", variants={"plain": 1, "emoji": 1}, goal=order)
+            if greeting.variant() == "emoji": ...
+
         Args:
             name: label value of 1 to 64 characters.
             variants: weight by name, such as `{"plain": 1, "emoji": 1}`. The first variant is the control.
             goal: the journey whose completion counts as success.
             planned_contacts: contacts of all variants together at which `chatvitals compare` is most precise.
+
+        Returns:
+            The experiment. The same declaration again returns the same experiment.
 
         Raises:
             ValueError: a name, weight or size is not allowed, or another experiment has this name already.
@@ -97,6 +108,12 @@ class Declarations:
 
     def handler(self, name: str) -> Callable[[F], F]:
         """Return a decorator that measures a handler: seconds per call, and the result ok, error or cancelled.
+
+            @vitals.handler("greet")
+            async def greet(message): ...
+
+        Args:
+            name: label value of 1 to 64 characters. Handlers of one name share one series.
 
         Raises:
             ValueError: the name cannot be a label value.

@@ -70,7 +70,10 @@ class ExperimentPlan(msgspec.Struct, frozen=True):
 
 
 class Experiment(msgspec.Struct, frozen=True):
-    """A declared experiment, created by `vitals.experiment(…)`. The rules are in conversations/README.md 7."""
+    """A declared experiment, created by `vitals.experiment(…)`. The rules are in conversations/README.md 7.
+
+    Its `plan` is the declaration.
+    """
 
     plan: ExperimentPlan
     _emit: Callable[[Exposed], None]
@@ -84,6 +87,8 @@ class Experiment(msgspec.Struct, frozen=True):
 
     def variant(self, *, contact: str = "", phone_number_id: str = "") -> str:
         """Return the contact's variant and count its exposure. It never raises.
+
+            if greeting.variant() == "emoji": ...
 
         A contact keeps its variant across workers, restarts and ids. Where no contact is known, or the store has not
         been reached yet, the control (the first variant with a weight) is returned and no exposure is counted.

@@ -75,7 +75,7 @@ class Journey(msgspec.Struct, frozen=True):
     """A declared journey, created by `vitals.journey(…)`.
 
     No call needs arguments while a webhook is handled. Elsewhere give `contact` (phone or business-scoped user id) and
-    `phone_number_id`. The rules are in conversations/README.md 6.
+    `phone_number_id`. The rules are in conversations/README.md 6. Its `plan` is the declaration.
     """
 
     plan: JourneyPlan
@@ -92,6 +92,9 @@ class Journey(msgspec.Struct, frozen=True):
 
             @order.step("address")
             async def ask_for_address(message): ...
+
+            with order.step("payment"):
+                send(wa_id, "Please pay here: …")
 
         Args:
             name: a declared step.
@@ -126,11 +129,27 @@ class Journey(msgspec.Struct, frozen=True):
                 self._reach(name, person)
 
     def complete(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that the contact's run is completed, where no step completes it (see `end`)."""
+        """Report that the contact's run is completed, where no step completes it. It never raises.
+
+            order.complete()
+
+        Args:
+            contact: phone or business-scoped user id. The default is the contact whose message is being handled.
+            phone_number_id: the business number. The default comes from the context, then from the settings.
+
+        """
         self.end("completed", contact=contact, phone_number_id=phone_number_id)
 
     def restart(self, *, contact: str = "", phone_number_id: str = "") -> None:
-        """Report that the contact starts again. The next step opens a new run (see `end`)."""
+        """Report that the contact starts again. The next step opens a new run. It never raises.
+
+            order.restart()
+
+        Args:
+            contact: phone or business-scoped user id. The default is the contact whose message is being handled.
+            phone_number_id: the business number. The default comes from the context, then from the settings.
+
+        """
         self.end("restarted", contact=contact, phone_number_id=phone_number_id)
 
     def end(self, outcome: RunOutcome, *, contact: str = "", phone_number_id: str = "") -> None:
