@@ -152,6 +152,7 @@ def _populate(pipeline: Pipeline, contacts: int) -> None:
             user = hasher.person(NUMBER, traffic.user(each))
             contact.aliases = [hasher.person(NUMBER, traffic.phone(each))]
             changes.states[user] = state.encode(contact), traffic.BEGIN + 8 * state.DAY
+            changes.silent.add(user)
             changes.links[contact.aliases[0]] = user
         with pipeline._store.transaction() as transaction:
             transaction.commit(changes)
