@@ -20,7 +20,7 @@ from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime import advice
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError, SettingsKeywords
-from chatvitals.stores import open_store
+from chatvitals.stores import kind_of, open_store
 from chatvitals.stores.base import StoreMistakeError
 from chatvitals.stores.mistakes import refuse_mistakes
 from chatvitals.tracking import threads
@@ -124,7 +124,10 @@ class Vitals(Applications, Declarations, BotReports):
             self.webhook_sink.before_receive.append(http_hooks.refresh)
         self._whose = ContactResolver(self._guard, self._default_number)
         self._assignments = Assignments(self.store, partial(known_hasher, settings, self.store), self._pipeline.hasher)
-        self._observer = sends = http_hooks.SendObserver(self._emit, self._guard, clock, self._default_number)
+        shared = "" if kind_of(settings.store).shared_by == "process" else settings.store
+        self._observer = sends = http_hooks.SendObserver(
+            self._emit, self._guard, clock, self._default_number, store=shared
+        )
         self._pipeline.periodic_tasks.append(SetupAdvice(self.webhook_sink, lambda: sends.seen, self.store))
         self._poller: Poller | None = None
         self._otlp: OtlpPush | None = None

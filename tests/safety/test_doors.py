@@ -307,6 +307,16 @@ def test_59_an_app_of_the_other_kind_is_refused_with_a_sentence(door: type[DoorV
         ChatVitalsWSGIMiddleware(DOORS["asgi"].app(accept), door())
 
 
+def test_59_arguments_that_no_door_can_use_are_refused_with_a_sentence(door: type[DoorVitals]) -> None:
+    """A bot that found no app would fail at each request."""
+    for middleware in (ChatVitalsMiddleware, ChatVitalsWSGIMiddleware):
+        wrapping: Any = middleware
+        with pytest.raises(TypeError, match="app must be an application, not 'NoneType'"):
+            wrapping(None, door())
+        with pytest.raises(TypeError, match=r"vitals must be the result of chatvitals.init\(\), not 'NoneType'"):
+            wrapping(lambda *_: None, None)
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
 def test_78_a_refused_webhook_is_known_as_refused(kind: Door, door: type[DoorVitals], status: int) -> None:
     """Without an app secret the bot's own check decides."""

@@ -114,13 +114,35 @@ FROM_TEXT: list[tuple[str, str, Any]] = [
 _WRONG_THRESHOLDS: list[Any] = [
     "10", None, [0], [-1], [2, 1], [1, 1], [True], [float("nan")], [1.0, float("inf")], list(map(float, range(1, 18)))
 ]  # fmt: skip
+_WRAPPED: list[Any] = [
+    " abc",
+    "abc ",
+    '"abc"',
+    "'abc'",
+    "${SECRET}",
+    "$SECRET",
+    "<secret>",
+    "None",
+    "null",
+    ["ok", "'abc'"],
+]
 _WRONG_HOURS: list[Any] = ["9-18", {}, {"timezone": "Europe/Rome"}, []]
 WRONG: list[tuple[str, Any]] = [
-    *[("app_secret", value) for value in ("", [""], [b"x"], 5, {"a": 1}, "half\ud83d")],
-    *[("store", value) for value in ("", "redis", "sqlite:///", "sqlite://x.db", 5, b"memory:", "sqlite:///a\nb")],
-    *[("identity_key", value) for value in ("short", b"k" * 15, b"k" * 65, 5, ["k" * 16])],
+    *[("app_secret", value) for value in ("", [""], [b"x"], 5, {"a": 1}, "half\ud83d", *_WRAPPED)],
+    *[
+        ("store", value)
+        for value in ("", "redis", "sqlite:///", "sqlite://x.db", 5, b"memory:", "sqlite:///a\nb", "sqlite:///a.db ")
+    ],
+    *[
+        ("store", value)
+        for value in ("sqlite:///:memory:", "sqlite:////:memory:", "sqlite:///a.db?mode=ro", "'memory:'")
+    ],
+    *[("identity_key", value) for value in ("short", b"k" * 15, b"k" * 65, 5, ["k" * 16], "${A_KEY_OF_THE_BOT}")],
     *[("hooks", value) for value in (1, "yes", None)],
-    *[("phone_number_id", value) for value in ("", [""], [1], 5, None, "12\ud83d", "1\n2")],
+    *[
+        ("phone_number_id", value)
+        for value in ("", [""], [1], 5, None, "12\ud83d", "1\n2", " ", "1, 2", "+1 555-999-0000", "15559990000 ")
+    ],
     *[("settle_after", value) for value in (-1, 601, float("nan"), float("inf"), "10", True, None)],
     *[("unanswered_after", value) for value in (59, 86_401, float("nan"), "3600", False)],
     *[("overdue_after", value) for value in _WRONG_THRESHOLDS],
@@ -129,9 +151,9 @@ WRONG: list[tuple[str, Any]] = [
     *[("queue_size", value) for value in (0, 10_000_001, 1.5, "5", True, None)],
     *[("max_body", value) for value in (1023, 2**29, 4096.0, "4096")],
     *[("label_cap", value) for value in (0, 100_001, 2.5, True)],
-    *[("metrics_token", value) for value in ("", "two words", "tökén", b"abc", 5, "line\n")],
+    *[("metrics_token", value) for value in ("", "two words", "tökén", b"abc", 5, "line\n", '"abc"', "${TOKEN}")],
     *[("app_version", value) for value in (1.2, None, b"1", "half\ud83d", "two\nlines")],
-    *[("access_token", value) for value in ("", "two words", b"abc")],
+    *[("access_token", value) for value in ("", "two words", b"abc", "'abc'", "None")],
     *[("waba_ids", value) for value in ("W1", [""], [1], [], 5)],
     *[("graph_url", value) for value in ("x", "ftp://x", "https://[x", "https://x/?a=b", "https://x/v26.0", 5)],
     *[("api_version", value) for value in ("26", "v", "v26.0/me", 26)],
@@ -284,12 +306,21 @@ def test_a_wrong_value_is_refused_with_a_sentence_that_names_the_setting(name: s
 @pytest.mark.parametrize(
     ("name", "text"),
     [("hooks", "maybe"), ("settle_after", "ten"), ("overdue_after", "1;2"), ("queue_size", "1.5"), ("max_body", "4MB"),
-     ("unanswered_after", "1h"), ("label_cap", ""), ("settle_after", "nan")],
+     ("unanswered_after", "1h"), ("label_cap", ""), ("settle_after", "nan"), ("app_secret", '"a,b"'),
+     ("app_secret", '["a", "b"]'), ("closings", "'ok'"),
+     ("phone_number_id", "15559990000 # ours"), ("store", '"memory:"')],
 )  # fmt: skip
 def test_a_wrong_variable_is_refused_in_the_same_way(name: str, text: str) -> None:
     """Whether a keyword or a variable was wrong makes no difference to the sentence."""
     with pytest.raises(SettingsError, match=rf"^{name} must be "):
         Settings.load({}, {f"CHATVITALS_{name.upper()}": text or " "})
+
+
+def test_a_long_value_is_cut_in_the_sentence() -> None:
+    """A whole certificate may stand in the wrong variable."""
+    with pytest.raises(SettingsError, match="must be True or False") as refused:
+        load(hooks="x" * 100_000)
+    assert len(str(refused.value)) < 200
 
 
 def test_opening_hours_in_a_variable_are_refused_with_what_to_do() -> None:

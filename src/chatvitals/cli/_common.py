@@ -84,6 +84,20 @@ def port(text: str) -> int:
     return int(text)
 
 
+def path(text: str) -> Path:
+    """Return an argument's path. An empty text comes from an unset variable, and would name the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must be a path, and not an empty text")
+    return Path(text)
+
+
+def output(text: str) -> Path:
+    """Return the path of a file or folder to write to."""
+    if text == "-":
+        raise argparse.ArgumentTypeError("must be a path, because standard output shows the progress, not '-'")
+    return path(text)
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -99,6 +113,8 @@ def reason(error: Exception) -> str:
     if not isinstance(error, OSError):
         return str(error)
     says = error.strerror or str(error)
+    if isinstance(error, BrokenPipeError):
+        return "the reader of the output has closed it"
     if not error.filename:
         return f"the output cannot be written ({says}): free some space, or write it elsewhere"
     advice = next(

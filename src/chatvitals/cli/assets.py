@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatvitals.cli import _common
@@ -14,6 +13,7 @@ from chatvitals.monitoring.slo import Objective
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Write dashboards, recording and alerting rules, their tests and a runbook, for a service level objective. "
         "Also write examples: Alertmanager, provisioning and a compose file."
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
+    parser.add_argument("--out", type=_common.output, required=True, metavar="DIR", help="the folder to write to")
     parser.add_argument(
         "--slo", type=float, default=0.95, metavar="SHARE", help="share of turns answered in time (default: 0.95)"
     )

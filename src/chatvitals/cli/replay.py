@@ -8,7 +8,6 @@ import stat
 import sys
 from collections import Counter
 from contextlib import ExitStack
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from chatvitals.analysis import statistics
@@ -24,6 +23,7 @@ from chatvitals.vitals import Vitals
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from chatvitals.cli._progress import Progress
     from chatvitals.metrics.measurements import Cell
@@ -37,9 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Feed a log of raw webhook bodies through the same rules, with the log's own clock. Each line is a JSON "
         'object: {"received": 1795392000.2, "body": "..." or "base64": "...", "headers": {...}}.'
     )
-    parser.add_argument("file", type=Path, metavar="FILE.jsonl", help="the log (- reads standard input)")
+    parser.add_argument("file", type=_common.path, metavar="FILE.jsonl", help="the log (- reads standard input)")
     parser.add_argument(
-        "--openmetrics", type=Path, metavar="OUT", help="write all metrics over time, for backfilling Prometheus"
+        "--openmetrics",
+        type=_common.output,
+        metavar="OUT",
+        help="write all metrics over time, for backfilling Prometheus",
     )
     parser.add_argument(
         "--every",

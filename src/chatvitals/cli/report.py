@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatvitals.cli import analysis_options
+from chatvitals.cli import _common, analysis_options
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", metavar="PERIOD", help="the period to compare a journey with, such as 8d before it"
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report on a drop as one HTML file, too")
+    parser.add_argument(
+        "--html", type=_common.output, metavar="FILE", help="write the report on a drop as one HTML file, too"
+    )
     parser.set_defaults(run=run)
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
@@ -21,6 +20,7 @@ from chatvitals.simulator.story import DAY, STORIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from prometheus_client.core import Metric
 
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "needs as much. A FILE that ends in .gz is compressed to 3 %. With --every 3600 besides, a month takes less "
         "than a minute and 10 MB."
     )
-    parser.add_argument("--openmetrics", type=Path, required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("--openmetrics", type=_common.output, required=True, metavar="FILE", help="the file to write")
     parser.add_argument(
         "--scenario", choices=list(STORIES), default=next(iter(STORIES)), help="what happens (default: %(default)s)"
     )

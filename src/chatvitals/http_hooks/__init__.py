@@ -16,7 +16,7 @@ from chatvitals.http_hooks import httpx as _httpx
 from chatvitals.http_hooks import niquests as _niquests
 from chatvitals.http_hooks import requests as _requests
 from chatvitals.http_hooks import urllib3 as _urllib3
-from chatvitals.http_hooks.observer import Pending, SendObserver
+from chatvitals.http_hooks.observer import REPLACED, Pending, SendObserver
 from chatvitals.http_hooks.patching import Method, Patch, lock, unobserved
 from chatvitals.runtime.import_hook import ImportHook
 
@@ -44,6 +44,8 @@ def install(observer: SendObserver) -> None:
     """Let `observer` see the sends of all clients of this process, in place of an earlier observer."""
     global _observers  # noqa: PLW0603 - class-level hooks are process-wide, and so is the list of observers
     with lock:
+        if any(not other.store or other.store != observer.store for other in _observers if other is not observer):
+            observer.guard.advice.once(REPLACED)
         _observers = (*(other for other in _observers if other is not observer), observer)
         _patch(_METHODS)
         _import_hook.install()

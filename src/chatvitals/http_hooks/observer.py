@@ -28,6 +28,12 @@ UNREAD: Final = (
     "vitals.record_reply() afterwards."
 )
 
+REPLACED: Final = (
+    "chatvitals.init() was called again in this process, with another store. All sends of this process now count in "
+    "the new store only. Use one Vitals for all apps, or call close() on the other one. If both must stay, set "
+    "hooks=False and give each app's HTTP client to vitals.instrument_client()."
+)
+
 
 class SendContext(msgspec.Struct, frozen=True):
     """The context of a send's caller. It classifies the send once the answer is in."""
@@ -46,18 +52,26 @@ class SendObserver:
         guard: counts errors.
         clock: function that returns the time in Unix seconds.
         default_number: the business number of sends whose address has none.
+        store: the URL of the store that counts the sends. Empty for a store that no other observer shares.
 
     """
 
-    __slots__ = ("clock", "default_number", "emit", "guard", "seen")
+    __slots__ = ("clock", "default_number", "emit", "guard", "seen", "store")
 
     def __init__(
-        self, emit: Callable[[Send], None], guard: ErrorGuard, clock: Callable[[], float], default_number: str = ""
+        self,
+        emit: Callable[[Send], None],
+        guard: ErrorGuard,
+        clock: Callable[[], float],
+        default_number: str = "",
+        *,
+        store: str = "",
     ) -> None:
         self.emit = emit
         self.guard = guard
         self.clock = clock
         self.default_number = default_number
+        self.store = store
         self.seen = 0
         """Number of sends that this process has seen."""
 

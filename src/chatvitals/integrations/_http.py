@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_FIXED_PATH: Final = r"/(?!/)[^{}<>?#%]*"  # frameworks match a decoded path without its query
+
 SEEN: Final = "chatvitals"
 """Key of an ASGI scope or a WSGI environ for the deliveries of this request, the outermost first."""
 
@@ -259,8 +261,8 @@ def spellings(name: str, path: str) -> tuple[str, str]:
         ValueError: `path` is not a fixed path that starts with `/`.
 
     """
-    if not isinstance(path, str) or not path.startswith("/") or "{" in path or "<" in path:
-        raise ValueError(f"{name} must be a fixed path that starts with '/', such as '/webhook', not {path!r}")
+    if not isinstance(path, str) or not re.fullmatch(_FIXED_PATH, path) or not path.isprintable():
+        raise ValueError(f"{name} must be a fixed path that starts with '/', such as '/webhook', not {path!r:.200}")
     bare = path.rstrip("/")
     return bare, f"{bare}/"
 
@@ -365,6 +367,19 @@ def warn_if_open(sink: WebhookSink, path: str) -> None:
             "Set metrics_token (or CHATVITALS_METRICS_TOKEN) to ask for a bearer token.",
             path,
         )
+
+
+def check_arguments(app: object, vitals: object) -> None:
+    """Check what every middleware is given.
+
+    Raises:
+        TypeError: `app` cannot be called, or `vitals` is not the result of `chatvitals.init`.
+
+    """
+    if not callable(app):
+        raise TypeError(f"app must be an application, not {type(app).__name__!r}")
+    if not hasattr(vitals, "webhook_sink"):
+        raise TypeError(f"vitals must be the result of chatvitals.init(), not {type(vitals).__name__!r}")
 
 
 def takes(app: Any, count: int) -> bool | None:

@@ -53,6 +53,7 @@ class ChatVitalsMiddleware:
     """
 
     def __init__(self, app: ASGIApp, vitals: DoorVitals, *, webhook_path: str = "/webhook") -> None:
+        _http.check_arguments(app, vitals)
         if _http.takes(app, 2) and not _http.takes(app, 3):
             raise TypeError(
                 f"{type(app).__name__!r} is a WSGI application, and ChatVitalsMiddleware takes ASGI applications: "

@@ -43,7 +43,7 @@ class ChatVitalsWSGIMiddleware:
         metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
 
     Raises:
-        TypeError: `app` is an ASGI application.
+        TypeError: `app` is an ASGI application or cannot be called, or `vitals` is no `Vitals`.
         ValueError: a path is not a fixed path that starts with `/`, or both are the same.
 
     """
@@ -51,6 +51,7 @@ class ChatVitalsWSGIMiddleware:
     def __init__(
         self, app: WSGIApp, vitals: DoorVitals, *, webhook_path: str = "/webhook", metrics_path: str | None = None
     ) -> None:
+        _http.check_arguments(app, vitals)
         if _http.takes(app, 3) and not _http.takes(app, 2):
             raise TypeError(
                 f"{type(app).__name__!r} is an ASGI application, and ChatVitalsWSGIMiddleware takes WSGI applications: "

@@ -46,12 +46,11 @@ class ErrorGuard:
             if not quiet:
                 self._logged[where] = now
         if not quiet:
-            what = message or (_origin(error) if error is not None else "a problem")
+            what = f"{_origin(error) if error is not None else 'a problem'} in {where}"
             logger.warning(
-                "%s in %s. The bot is not affected, but some numbers may be missing. "
+                "%s. The bot is not affected, but some numbers may be missing. "
                 "Further problems are counted in chatvitals_internal_errors_total and logged once a minute.",
-                what,
-                where,
+                f"{message} ({where})" if message else what,
                 extra={"chatvitals_where": where},
             )
         if error is not None and self.on_error is not None:

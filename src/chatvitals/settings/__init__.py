@@ -85,7 +85,7 @@ class Settings(SettingsGroup):
     """The key that `identity_key` replaces: contacts are found under both. Remove it after 90 days."""
     hooks: bool = setting(True, Rule(checks.flag, checks.flag_of))
     """Whether the HTTP clients of this process are watched for replies."""
-    phone_number_id: tuple[str, ...] = setting((), Rule(checks.texts, checks.texts_of))
+    phone_number_id: tuple[str, ...] = setting((), Rule(checks.number_ids, checks.texts_of))
     """Business numbers to show from the start. The first is used for sends whose address has no number."""
     settle_after: float = setting(10.0, Rule(seconds(0.0, 600.0), checks.number_of))
     """Seconds after receipt at which an event is applied (conversations/README.md 4)."""

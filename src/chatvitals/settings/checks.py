@@ -15,6 +15,8 @@ from chatvitals.stores import kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_NOTHING = frozenset({"None", "null", "undefined"})
+_PLACEHOLDER = r"\$\w+|\$?\{.*\}|\$\(.*\)|<.*>"
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -35,7 +37,7 @@ def flag_of(text: str) -> bool:
 
 def texts_of(text: str) -> list[str]:
     """Return texts that are separated by commas."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = texts_or_none_of(text)
     if not parts:  # a blank secret must not count as no secret, because then everybody's webhooks would count
         raise NotAllowedError("must be one or several texts, separated by commas")
     return parts
@@ -43,6 +45,9 @@ def texts_of(text: str) -> list[str]:
 
 def texts_or_none_of(text: str) -> list[str]:
     """Return texts that are separated by commas. A single comma is the empty list."""
+    _refuse_quotes(text.strip())
+    if text.strip().startswith("[") and text.strip().endswith("]"):
+        raise NotAllowedError("must be texts that are separated by commas, without brackets and quotes")
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -82,7 +87,10 @@ def secrets(value: object) -> tuple[str, ...]:
     """Allow a text or a list of at least one text. An empty list is a configuration that found no secret."""
     if value in ([], (), set(), frozenset()):
         raise NotAllowedError("must be a text or a list of at least one text")
-    return texts(value)
+    found = texts(value)
+    for each in found:
+        _refuse_wrapping(each)
+    return found
 
 
 def text(value: object) -> str:
@@ -96,6 +104,7 @@ def header_text(value: object) -> str:
     """Allow a text that can be part of an HTTP header."""
     if not isinstance(value, str) or not value or not value.isascii() or not _is_printable(value) or " " in value:
         raise NotAllowedError("must contain only ASCII characters and no spaces")
+    _refuse_wrapping(value)
     return value
 
 
@@ -112,6 +121,8 @@ def one_of(*allowed: str) -> Callable[[object], str]:
 
 def key(value: object) -> bytes:
     """Allow a key of BLAKE2b, which takes up to 64 bytes."""
+    if isinstance(value, str):
+        _refuse_placeholder(value)
     found = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
     if not isinstance(found, bytes) or not 16 <= len(found) <= 64:
         raise NotAllowedError("must be 16 to 64 bytes (or a text of that length)")
@@ -163,12 +174,24 @@ def thresholds(value: object) -> tuple[float, ...]:
 def store(value: object) -> str:
     """Allow the URL of a store."""
     url = text(value)
+    _refuse_wrapping(url)
     try:
         kind_of(url)
     except ValueError as error:
         told = str(error)
         raise SettingsError(told if told.startswith("store ") else f"store: {told}") from None
     return url
+
+
+def number_ids(value: object) -> tuple[str, ...]:
+    """Allow an id of a business number, or any number of ids."""
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple, set, frozenset)) or not all(map(_is_id, items)):
+        raise NotAllowedError(
+            "must be the id of a business number or a list of ids, given as texts of digits such as '990005556667778'. "
+            "It is not the phone number itself. The App Dashboard shows it under WhatsApp, API Setup. It is"
+        )
+    return tuple(dict.fromkeys(items))
 
 
 def account_ids(value: object) -> tuple[str, ...]:
@@ -227,3 +250,22 @@ def _is_id(value: object) -> bool:
 
 def _is_printable(value: object) -> bool:
     return isinstance(value, str) and value.isprintable()
+
+
+def _refuse_wrapping(text: str) -> None:
+    """Refuse marks around a value, which would never match the value itself."""
+    if text != text.strip():
+        raise NotAllowedError("must be without spaces at its ends")
+    _refuse_quotes(text)
+    _refuse_placeholder(text)
+
+
+def _refuse_quotes(text: str) -> None:
+    """Refuse quotes around a text. Docker keeps those of an env file."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        raise NotAllowedError("must be without quotes around it")
+
+
+def _refuse_placeholder(text: str) -> None:
+    if text in _NOTHING or re.fullmatch(_PLACEHOLDER, text):
+        raise NotAllowedError("must be the value itself, and not a placeholder such as None, ${NAME} or <name>")

@@ -18,6 +18,7 @@ _OF_TESTS = frozenset({"CHATVITALS_REQUIRE_SERVICES", "CHATVITALS_FLEET_CUSTOMER
 _OF_KUBERNETES = r"CHATVITALS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 """Kubernetes sets these in each pod where a Service has a name such as `chatvitals`."""
 _LONGEST_FILE = 1_000_000
+_LONGEST_SHOWN = 100
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -217,7 +218,13 @@ def _parsed(name: str, rule: Rule, text: str) -> object:
 
 
 def _error(name: str, rule: Rule, refused: NotAllowedError, value: object) -> SettingsError:
-    return SettingsError(f"{name} {refused} {_HIDDEN}" if rule.secret else f"{name} {refused}, not {value!r}")
+    return SettingsError(f"{name} {refused} {_HIDDEN}" if rule.secret else f"{name} {refused}, not {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message, cut where it is long."""
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
 
 
 def _without_carriage_returns(value: object) -> object:

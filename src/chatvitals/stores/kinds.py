@@ -75,6 +75,11 @@ def _open_memory(_url: str, _create: bool) -> Store:  # noqa: FBT001 - one signa
 def _check_file(url: str) -> None:
     if not url.startswith(_FILE) or url == _FILE:
         raise ValueError(_FORMS.format(given="a URL with the scheme 'sqlite'"))
+    path = file_of(url)
+    if path in {":memory:", "/:memory:"}:  # SQLite's own name, where each connection would see an empty database
+        raise ValueError("store must be 'memory:' where it stays in memory, not 'sqlite:///:memory:'")
+    if "?" in path:
+        raise ValueError("store must be the URL of a file without options: remove the '?' and what follows it")
 
 
 def _open_file(url: str, create: bool) -> Store:  # noqa: FBT001 - as above

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from chatvitals.stores.base import Store
 
-_PERMANENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR})
+_PERMANENT: Final = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.EISDIR,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+    }
+)
 _PROBE: Final = "chatvitals"
 _PATIENCE: Final = 0.5  # seconds; a mistake that takes longer to find is logged later
 
@@ -45,8 +56,7 @@ def refuse_mistakes(url: str, check: Callable[[Store], object] | None = None) ->
         from pathlib import Path  # noqa: PLC0415 - other stores have no path
 
         path = Path(file_of(url))
-        _refuse_path(path)
-        if not path.exists():
+        if not _is_there(path):
             return
     store = kind.open(url, False)
     look_up = partial(_look_up, store, check)
@@ -68,33 +78,50 @@ def _look_up(store: Store, check: Callable[[Store], object] | None) -> None:
             check(store)
 
 
-def _refuse_path(path: Path) -> None:
-    """Check the right to write the file, or try to create any file in its folder.
+def _is_there(path: Path) -> bool:
+    """Return whether the file exists. Check the right to write it, or try to create any file in its folder.
 
     An existing file is not opened. To close it would release the locks that this process holds on it, with which
     SQLite protects the connections of another `Vitals`.
     """
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if path.exists():
-            if not os.access(path, os.R_OK | os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        else:
-            tempfile.TemporaryFile(dir=path.parent).close()
+        return _was_found_usable(path)
     except OSError as error:
-        if error.errno not in _PERMANENT:
-            return
-        raise StoreMistakeError(_advice(path, error)) from None
+        if error.errno in _PERMANENT:
+            raise StoreMistakeError(_advice(path, error.errno)) from None
+        return os.path.lexists(path)
 
 
-def _advice(path: Path, error: OSError) -> str:
-    folder = path.absolute().parent
+def _was_found_usable(path: Path) -> bool:
+    if not path.exists():
+        tempfile.TemporaryFile(dir=path.parent).close()
+        return False
+    if path.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not path.is_file():
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    return True
+
+
+def _advice(path: Path, number: int) -> str:
+    if number == errno.ENAMETOOLONG:
+        return "the name of the store file is too long: set `store` to a shorter one"
+    if number == errno.EINVAL:
+        return f"{path} is a device or a socket: set `store` to a file"
+    if number == errno.EISDIR:
+        return f"{path} is a folder: set `store` to a file in it, such as sqlite:///{path}/chatvitals.db"
+    try:
+        return _advice_on_folder(path, path.absolute().parent, number)
+    except PermissionError:  # a folder above may not be searched
+        return f"the store file {path} cannot be reached ({os.strerror(number)}): give the bot's user that right"
+
+
+def _advice_on_folder(path: Path, folder: Path, number: int) -> str:
     if not folder.exists():
         return f"the folder {folder} of the store file does not exist: create it, or set `store` to another file"
-    if error.errno == errno.EISDIR:
-        return f"{path} is a folder: set `store` to a file in it, such as sqlite:///{path}/chatvitals.db"
     if not folder.is_dir():
         return f"{folder} is not a folder: set `store` to a file in a folder"
     what = f"the store file {path}" if path.exists() else f"the folder {folder} of the store file"
-    return f"{what} cannot be written to ({os.strerror(error.errno or 0)}): give the bot's user that right"
+    return f"{what} cannot be written to ({os.strerror(number)}): give the bot's user that right"

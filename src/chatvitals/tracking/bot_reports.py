@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from chatvitals import context
 from chatvitals.context import Tag
-from chatvitals.events import Call, Reply
+from chatvitals.events import Call, Poll, Reply
 from chatvitals.settings.declaration import did_you_mean
+from chatvitals.whatsapp.schema import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from chatvitals.events import CallName, Poll
+    from chatvitals.events import CallName
     from chatvitals.pipeline.queue_items import Queued
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.tracking.contact_lookup import ContactResolver
@@ -49,7 +51,8 @@ class BotReports:
             A context manager for `with`. An unknown word has no effect, and the log explains it once.
 
         """
-        return context.tagged(Tag(self._known("kind", kind, KINDS), self._known("actor", actor, ACTORS)))
+        known = partial(self._known, "sending")
+        return context.tagged(Tag(known("kind", kind, KINDS), known("actor", actor, ACTORS)))
 
     def record_reply(
         self,
@@ -67,7 +70,7 @@ class BotReports:
             contact: phone or business-scoped user id. The default is the contact whose message is being handled.
             phone_number_id: the business number. The default comes from the context, then from the settings.
             message_id: the message's id where it is known. It connects the message with its statuses.
-            actor: `bot` or `human`.
+            actor: `bot` or `human`. An unknown word counts as `bot`, and the log explains it once.
 
         """
         with self._guard("record_reply"):
@@ -80,8 +83,8 @@ class BotReports:
                         wa_id=phone,
                         user_id=user,
                         received=self._moment(),
-                        id=message_id,
-                        actor=actor,
+                        id=text(message_id),
+                        actor=self._known("record_reply", "actor", actor, ACTORS) or "bot",
                     )
                 )
 
@@ -150,6 +153,11 @@ class BotReports:
 
         """
         with self._guard("record_poll"):
+            if not isinstance(poll, Poll):
+                self._guard.mistake(
+                    "record_poll", f"record_poll() takes a chatvitals.Poll, not {type(poll).__name__!r}."
+                )
+                return
             if not poll.received:
                 poll.received = self.clock()
             self._emit(poll)
@@ -161,12 +169,12 @@ class BotReports:
                 number, phone, user = person
                 self._emit(Call(phone_number_id=number, wa_id=phone, user_id=user, received=self._moment(), name=name))
 
-    def _known(self, what: str, word: Any, known: tuple[str, ...]) -> Any:
+    def _known(self, call: str, what: str, word: Any, known: tuple[str, ...]) -> Any:
         if word is None or word in known:
             return word
         close = did_you_mean(word, known) if isinstance(word, str) else ""
         self._guard.mistake(
-            "sending",
-            f"sending() got the unknown {what} {word!r:.80}, which has no effect.{close} It takes {', '.join(known)}.",
+            call,
+            f"{call}() got the unknown {what} {word!r:.80}, which has no effect.{close} It takes {', '.join(known)}.",
         )
         return None

@@ -94,7 +94,9 @@ class ContactResolver:
             self._guard.count("no_contact")
             return
         self._guard.report(
-            "no_contact", message=f"{what} could not tell which contact it is about. Pass contact= and phone_number_id="
+            "no_contact",
+            message=f"{what} could not tell which contact it is about. Pass contact= and phone_number_id=, "
+            "and leave it out for webhooks without a message, such as statuses",
         )
 
 

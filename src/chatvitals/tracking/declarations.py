@@ -61,7 +61,7 @@ class Declarations:
             ValueError: a name or time is not allowed, or another journey has this name already.
 
         """
-        if isinstance(steps, str) or not isinstance(steps, Iterable):
+        if isinstance(steps, (str, set, frozenset)) or not isinstance(steps, Iterable):  # a set has no order
             raise ValueError(f"journey {name!r}: steps must be a list of names, not {steps!r}")  # noqa: TRY004 - as documented
         plan = JourneyPlan(name, tuple(steps), completed_by, stalled_after, abandoned_after, expires_after)
         known = self.journeys.get(name)

@@ -52,6 +52,8 @@ class ExperimentPlan(msgspec.Struct, frozen=True):
                 f"experiment {self.name!r}: planned_contacts must be a whole number from 1 to {_MOST_CONTACTS:,}, "
                 f"not {planned!r}"
             )
+        if sum(self.variants.values()) == float("inf"):
+            raise ValueError(f"experiment {self.name!r}: the weights are too large to be added up")
         if not sum(self.variants.values()) > 0:
             raise ValueError(f"experiment {self.name!r} needs at least one variant with a weight above 0")
 

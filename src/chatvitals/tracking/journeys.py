@@ -67,7 +67,7 @@ class JourneyPlan(msgspec.Struct, frozen=True):
 
 def check_name(what: str, name: object) -> None:
     """Raise a `ValueError` unless `name` can be a readable label value."""
-    if not isinstance(name, str) or not name or len(name) > 64 or not name.isprintable() or name == OTHER:
+    if not isinstance(name, str) or not name.strip() or len(name) > 64 or not name.isprintable() or name == OTHER:
         raise ValueError(f"the name of {what} must be 1 to 64 printable characters and not {OTHER!r}, not {name!r}")
 
 

@@ -16,6 +16,7 @@ import requests
 import respx
 
 from chatvitals import http_hooks
+from chatvitals.runtime.error_guard import ErrorGuard
 from tests.helpers.ear import Ear
 
 if TYPE_CHECKING:
@@ -349,6 +350,23 @@ def test_two_watches_of_one_client_end_in_any_order(ear: Ear, client: httpx.Clie
     send(client)
     assert (len(ear.events), len(later.events)) == (0, 2)
     assert "send" not in vars(client)
+
+
+@pytest.mark.parametrize(("stores", "warned"), [(("a", "a"), 0), (("a", "b"), 1), (("", ""), 1), (("", "b"), 1)])
+def test_an_observer_in_place_of_one_with_another_store_is_worth_a_warning(
+    stores: tuple[str, str], warned: int, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The earlier store counts no sends any more. An empty store is one in memory."""
+    first, second = (http_hooks.SendObserver(print, ErrorGuard(), clock, store=store) for store in stores)
+    try:
+        http_hooks.install(first)
+        http_hooks.install(first)
+        assert caplog.text == ""
+        http_hooks.install(second)
+    finally:
+        http_hooks.remove(first)
+        http_hooks.remove(second)
+    assert caplog.text.count("chatvitals.init() was called again in this process, with another store") == warned
 
 
 def test_a_watched_client_looks_the_same(ear: Ear) -> None:

@@ -220,7 +220,10 @@ def test_other_paths_do_not_match(asgi: AsgiDriver, door: type[DoorVitals], path
     assert vitals.read == []
 
 
-@pytest.mark.parametrize("webhook_path", ["webhook", "", "/hooks/{tenant}", None, b"/webhook"])
+@pytest.mark.parametrize(
+    "webhook_path",
+    ["webhook", "", "/hooks/{tenant}", "/webhook?a=1", "/webhook#a", "/web%20hook", "//webhook", None, b"/webhook"],
+)
 def test_path_that_cannot_match_is_refused(asgi: AsgiDriver, door: type[DoorVitals], webhook_path: Any) -> None:
     """The sentence names the setting and the allowed values."""
     with pytest.raises(ValueError, match="webhook_path must be a fixed path that starts with '/'"):

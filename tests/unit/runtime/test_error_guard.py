@@ -109,7 +109,7 @@ def test_a_report_needs_no_error(caplog: pytest.LogCaptureFixture) -> None:
     guard.report("store", message="the store file is locked")
     guard.report("place")
     assert guard.errors == {"store": 1, "place": 1}
-    assert "the store file is locked in store." in caplog.text
+    assert "the store file is locked (store)." in caplog.text
     assert "a problem in place." in caplog.text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sqlite3
@@ -47,6 +48,33 @@ def test_80_a_file_in_the_place_of_the_folder_is_refused_at_init(tmp_path: Path)
     """A path may be too long by one name."""
     (tmp_path / "file").touch()
     refused(f"sqlite:///{tmp_path / 'file' / 'c.db'}", "is not a folder")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}/c.db"])
+def test_80_a_name_that_is_too_long_is_refused_at_init(tmp_path: Path, name: str) -> None:
+    """Whether it is the file's or the folder's."""
+    refused(f"sqlite:///{tmp_path / name}", "is too long")
+
+
+def test_80_a_device_is_refused_at_init() -> None:
+    """SQLite would fail on it at each commit."""
+    refused("sqlite:////dev/null", "/dev/null is a device or a socket: set `store` to a file")
+
+
+def test_80_a_folder_that_may_not_be_searched_is_refused_at_init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may search everywhere, so the answer is made up."""
+    looked_at = os.stat
+    closed = str(tmp_path / "closed")
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith(closed):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return looked_at(path, **options)
+
+    monkeypatch.setattr("os.stat", stat)
+    refused(f"sqlite:///{closed}/c.db", "c.db cannot be reached .Permission denied.: give the bot's user that right")
 
 
 @pytest.mark.parametrize("name", ["c.db", "new.db"])

@@ -68,6 +68,7 @@ def of(experiment: Experiment, contact: str) -> str:
         ("other", VARIANTS, "not 'other'"),
         ("greeting", {}, "needs at least one variant with a weight above 0"),
         ("greeting", {"plain": 0, "emoji": 0.0}, "needs at least one variant with a weight above 0"),
+        ("greeting", {"plain": 1e308, "emoji": 1e308}, "the weights are too large to be added up"),
         ("greeting", {"plain": -1}, "a weight must be a number of at least 0, not -1 (plain)"),
         ("greeting", {"plain": float("nan")}, "not nan (plain)"),
         ("greeting", {"plain": float("inf")}, "not inf (plain)"),
