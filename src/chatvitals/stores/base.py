@@ -222,9 +222,6 @@ class Store(Protocol):
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Return a transaction for a `with` block. A block without a commit undoes it.
 
-            with store.transaction() as transaction:
-                transaction.commit(changes)
-
         Raises:
             StoreUnavailableError: the store cannot be used now.
 

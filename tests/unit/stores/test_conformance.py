@@ -23,19 +23,24 @@ PROMISES: Final[dict[str, dict[str, str]]] = {
     "Transaction.load": {
         "Return the rows of the keys that have one.":
             "test_only_rows_that_exist_are_loaded test_a_thousand_keys_are_loaded_at_once",
+        "keys: keys of contacts, as signed numbers of 64 bits.": "test_a_thousand_keys_are_loaded_at_once",
     },
     "Transaction.due": {
         "Return states whose due time is at or before `now`, at most `limit`, the earliest first.":
             "test_only_what_is_due_is_found_the_earliest_first test_a_due_time_can_move_and_go_with_its_contact",
         "Silent states come last, and may come a day late.":
             "test_a_silent_state_is_due_within_a_day",
+        "now: Unix seconds.": "test_only_what_is_due_is_found_the_earliest_first",
+        "limit: the largest number of states.": "test_only_what_is_due_is_found_the_earliest_first",
     },
     "Transaction.document": {
         "Return a document, or None where it does not exist yet.": "test_a_document_is_replaced_with_a_commit",
+        "name: name of the document.": "test_a_document_is_replaced_with_a_commit",
     },
     "Transaction.commit": {
         "Apply `changes`, at most once per transaction.":
             "test_a_commit_moves_states_marks_and_cells_together test_an_empty_commit_changes_nothing",
+        "changes: the whole commit.": "test_a_commit_moves_states_marks_and_cells_together",
         "ConflictError: loaded data has changed meanwhile.":
             "test_71_what_was_read_and_has_changed_is_not_overwritten test_two_writers_of_one_contact_lose_nothing",
         "RefusedDataError: the store refuses a value, and nothing took effect.":
@@ -56,8 +61,8 @@ PROMISES: Final[dict[str, dict[str, str]]] = {
             "test_a_label_that_would_break_the_page_is_left_out_and_counted",
     },
     "Store.transaction": {
-        "Begin a transaction.": "test_only_rows_that_exist_are_loaded",
-        "A `with` block without a commit undoes it.":
+        "Return a transaction for a `with` block.": "test_only_rows_that_exist_are_loaded",
+        "A block without a commit undoes it.":
             "test_a_transaction_that_is_left_without_a_commit_changes_nothing",
         "StoreUnavailableError: the store cannot be used now.":
             "test_every_use_of_a_store_that_is_away_is_told_as_that",
@@ -65,6 +70,7 @@ PROMISES: Final[dict[str, dict[str, str]]] = {
     "Store.rows": {
         "Return the rows of the keys that have one, without waiting for a writer.":
             "test_rows_outside_a_transaction_are_the_same test_rows_do_not_wait_for_a_writer",
+        "keys: keys of contacts, as signed numbers of 64 bits.": "test_rows_outside_a_transaction_are_the_same",
         "StoreUnavailableError: the rows cannot be read at once.":
             "test_every_use_of_a_store_that_is_away_is_told_as_that "
             "test_no_call_on_the_bots_path_waits_for_a_locked_file",
@@ -80,10 +86,15 @@ PROMISES: Final[dict[str, dict[str, str]]] = {
     "Store.document": {
         "Return a document, or None where it does not exist yet.":
             "test_a_document_is_replaced_with_a_commit test_an_empty_document_exists",
+        "name: name of the document.": "test_a_document_is_replaced_with_a_commit",
     },
     "Store.set_if_absent": {
-        "Store `value` under `name` if nothing is stored there yet.": "test_the_first_value_is_kept",
+        "Store a value if nothing is stored under its name yet.": "test_the_first_value_is_kept",
         "Return the stored value.": "test_workers_that_start_at_once_agree_on_one_value",
+        "name: name of a document.": "test_the_first_value_is_kept",
+        "value: its content.": "test_the_first_value_is_kept",
+        "StoreUnavailableError: the store cannot be used now.":
+            "test_every_use_of_a_store_that_is_away_is_told_as_that",
     },
     "Store.lease": {
         "Give or renew a lease to `holder`.": "test_70_a_lease_has_one_holder_who_may_renew_it",
