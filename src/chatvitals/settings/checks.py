@@ -188,8 +188,8 @@ def number_ids(value: object) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, (list, tuple, set, frozenset)) or not all(map(_is_id, items)):
         raise NotAllowedError(
-            "must be the id of a business number or a list of ids, given as texts of digits such as '990005556667778'. "
-            "It is not the phone number itself. The App Dashboard shows it under WhatsApp, API Setup. It is"
+            "must be ids of business numbers, as the App Dashboard shows them under WhatsApp, API Setup: "
+            "texts of digits such as '990005556667778'"
         )
     return tuple(dict.fromkeys(items))
 
