@@ -288,6 +288,65 @@ def test_a_blocked_account_comes_with_whatsapp_s_own_proposal(patient: Patient) 
     assert found["next"] == "Add a card."
 
 
+@pytest.mark.parametrize(
+    ("health", "found"),
+    [
+        ("BLOCKED", "sending is blocked"),
+        ({"can_send_message": "BLOCKED"}, "sending is blocked"),
+        ({"can_send_message": "LIMITED", "entities": []}, "sending is limited"),
+        ({"entities": {"entity_type": "WABA", "can_send_message": "BLOCKED"}}, "sending is blocked by the waba"),
+        (
+            {"can_send_message": "BLOCKED", "entities": [{"entity_type": "WABA", "can_send_message": "LIMITED"}]},
+            "sending is blocked",
+        ),
+        (
+            {"entities": {"entity_type": "APP", "can_send_message": "BLOCKED", "errors": {"error_description": "No."}}},
+            "sending is blocked by the app: No.",
+        ),
+    ],
+)
+def test_health_in_another_shape(patient: Patient, health: object, found: str) -> None:
+    """One object in place of a list, no list at all, or the chain's own word alone."""
+    patient.edges.numbers[0]["health_status"] = health
+    assert needs(patient, "business number")["found"] == f"rated GREEN, CONNECTED, {found}"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"name_status": "DECLINED"}, "rated GREEN, CONNECTED, its display name is DECLINED"),
+        ({"name_status": "EXPIRED"}, "rated GREEN, CONNECTED, its display name is EXPIRED"),
+        (
+            {"status": "PENDING", "code_verification_status": "NOT_VERIFIED"},
+            "rated GREEN, PENDING, its code is not verified",
+        ),
+    ],
+)
+def test_a_set_up_that_is_not_complete(patient: Patient, change: dict[str, Any], found: str) -> None:
+    """WhatsApp refuses messages of a number whose display name was declined."""
+    patient.edges.numbers[0] |= change
+    assert needs(patient, "business number")["found"] == found
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"throughput": {"level": "HIGH"}}, "rated GREEN, CONNECTED, HIGH throughput"),
+        ({"throughput": "HIGH"}, "rated GREEN, CONNECTED, HIGH throughput"),
+        ({"throughput": {"level": None}}, "rated GREEN, CONNECTED"),
+        ({"code_verification_status": "EXPIRED"}, "rated GREEN, CONNECTED"),
+        ({"quality_rating": {"score": "YELLOW"}}, "rated YELLOW, CONNECTED"),
+        ({"quality_rating": ["GREEN"], "status": {"value": "CONNECTED"}}, "no rating yet"),
+        ({"health_status": ["BLOCKED"], "name_status": 1, "throughput": []}, "rated GREEN, CONNECTED"),
+    ],
+)
+def test_a_row_in_another_shape_is_well(patient: Patient, change: dict[str, Any], found: str) -> None:
+    """What cannot be read is left out."""
+    patient.edges.numbers[0] |= change
+    finding = patient.doctor("--json").finding("business number")
+    assert (finding["state"], finding["found"]) == ("ok", found)
+
+
 def test_fields_that_the_api_s_version_does_not_know_are_done_without(patient: Patient) -> None:
     """Rating and name are always there."""
     for name in ("webhook_configuration", "health_status", "status"):

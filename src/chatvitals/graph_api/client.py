@@ -11,6 +11,7 @@ import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["rate_limited", "unauthorized", "error", "malformed", "timeout", "connection", "budget"]
 
-_RATE_CODES = frozenset({4, 17, 32, 341, 613, 80_007})  # limits of the app, the user, the page, the WABA
+_RATE_CODES = frozenset({4, 17, 32, 341, 613, *range(80_000, 80_015)})  # of the app, the user, the page, a product
 _AUTH_CODES = frozenset({3, 10, 102, 190, *range(200, 300)})  # invalid token or missing permission
 _DEAD_TOKEN_CODES = frozenset({102, 190})
+_PASSING_CODES = frozenset({1, 2})  # troubles of the API itself, which may come with status 400
 _REFUSALS = frozenset({"unauthorized", "error"})
 _BAD_CURSOR = 131_059
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_PAGES = 60
 _MOST_WAIT = 86_400.0
+_MOST_DIGITS = 20
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9_|-]{24,}")
 
 
@@ -53,7 +56,8 @@ class GraphError(Exception):
     @property
     def refused(self) -> bool:
         """Whether the object does not exist or must not be read. Other objects may still be readable."""
-        return self.kind in _REFUSALS and self.status < 500 and self.code not in _DEAD_TOKEN_CODES
+        lasting = self.code not in _DEAD_TOKEN_CODES and self.code not in _PASSING_CODES
+        return self.kind in _REFUSALS and self.status < 500 and lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,7 @@ class GraphClient:
             answer = self._read(status, headers, body)
             if is_page:
                 answer["data"] = _rows(answer.get("data"))
+                _next_cursor(answer)  # a page without its cursor is no `ok`
         except GraphError as error:
             self._after(error.kind)
             raise
@@ -216,8 +221,8 @@ class GraphClient:
         except (ValueError, RecursionError):
             answer = None
         error = answer.get("error") if isinstance(answer, dict) else None
-        if isinstance(error, dict) or status >= 400:
-            raise self._refusal(status, headers, error if isinstance(error, dict) else {})
+        if error or status >= 400:
+            raise self._refusal(status, headers, _error(error))
         if not isinstance(answer, dict) or status >= 300:
             kind = headers.get("content-type", "no content type").partition(";")[0]
             says = f"the Graph API answered with status {status} and no JSON object ({kind}). Is this its address?"
@@ -225,13 +230,12 @@ class GraphClient:
         return answer
 
     def _refusal(self, status: int, headers: httpx.Headers, error: Json) -> GraphError:
-        code = error.get("code")
-        code = code if isinstance(code, int) else 0
+        code = _code(error.get("code"))
         wait = max(_retry_after(headers.get("retry-after")), self.usage.wait)
-        text = error.get("message")
         says = f"the Graph API answered with status {status}"
         says += f", code {code}" if code else ""
-        says += f": {self._without_secrets(text)}" if isinstance(text, str) and text else ""
+        text = _text(error)
+        says += f": {self._without_secrets(text)}" if text else ""
         kind: Kind = "error"
         if code in _RATE_CODES or status == 429:
             kind = "rate_limited"
@@ -247,22 +251,62 @@ class GraphClient:
 _TOO_SLOW = "the Graph API did not answer within {:g} s"
 
 
+def _error(error: object) -> Json:
+    """Return Meta's error as an object. Proxies give a list, or bare text."""
+    first = error[0] if isinstance(error, list) and error else error
+    if isinstance(first, dict):
+        return first
+    return {"message": first} if isinstance(first, str) else {}
+
+
+def _code(code: object) -> int:
+    """Return an error's code, which may be a text of digits, or 0."""
+    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < _MOST_DIGITS:
+        return int(code)
+    return code if isinstance(code, int) and not isinstance(code, bool) else 0
+
+
+def _text(error: Json) -> str:
+    """Return what an error says: its message, with its details in brackets where they add anything."""
+    data = error.get("error_data")
+    details = data.get("details") if isinstance(data, dict) else None
+    texts = [text for text in (error.get("message"), details, error.get("error_user_msg")) if isinstance(text, str)]
+    texts = [text.strip() for text in texts if text.strip()]
+    further = next((text for text in texts[1:] if text not in texts[0]), "")
+    return f"{texts[0]} ({further})" if further else "".join(texts[:1])
+
+
 def _rows(data: object) -> list[Json]:
+    """Return the rows of a page. A row that is no object becomes an empty object, which the reader counts."""
     if isinstance(data, dict):  # a reference page shows the list in this form: whatsapp/README.md 6.1
         data = list(data.values())
-    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+    if not isinstance(data, list) or (data and not any(isinstance(row, dict) for row in data)):
         raise GraphError("malformed", "the Graph API answered with a page that has no list of rows")
-    return data
+    return [row if isinstance(row, dict) else {} for row in data]
 
 
 def _next_cursor(page: Json) -> str | None:
-    """Return the cursor of the next page. The address of the next page is not used, as it may lead anywhere."""
+    """Return the cursor of the next page, or None on the last page.
+
+    The address of the next page is not used, as it may lead anywhere. Only its cursor is taken where no other is given.
+
+    Raises:
+        GraphError: there is a next page, but no cursor for it.
+
+    """
     paging = page.get("paging")
-    if not isinstance(paging, dict) or not paging.get("next"):
+    following = paging.get("next") if isinstance(paging, dict) else paging
+    if not following:
         return None
-    cursors = paging.get("cursors")
+    cursors = paging.get("cursors") if isinstance(paging, dict) else None
     after = cursors.get("after") if isinstance(cursors, dict) else None
-    return after if isinstance(after, str) and after else None
+    if isinstance(following, str) and not after:
+        after = next(iter(parse_qs(urlsplit(following).query).get("after", ())), None)
+    if isinstance(after, int) and not isinstance(after, bool):
+        after = str(after)
+    if not isinstance(after, str) or not after:
+        raise GraphError("malformed", "the Graph API answered with a page that has no cursor for the next page")
+    return after
 
 
 def _items(header: str | None) -> list[Json]:
@@ -278,6 +322,12 @@ def _items(header: str | None) -> list[Json]:
 
 
 def _number(value: object) -> float:
+    """Return a number of a usage header, which may be a text, or 0."""
+    if isinstance(value, str) and len(value) < _MOST_DIGITS:
+        try:
+            value = float(value)
+        except ValueError:
+            return 0.0
     return float(value) if isinstance(value, (int, float)) and 0 <= value < float("inf") else 0.0
 
 

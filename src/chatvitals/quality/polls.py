@@ -39,7 +39,7 @@ def apply_poll(quality: Quality, poll: Poll, admit: Admit, measures: Measurement
         _templates(quality, waba, poll, admit, measures)
     if poll.account is not None:
         account = quality.account(waba)
-        _take_health(account.health, poll.account, poll.received, measures)
+        _take_health(account.health, "waba", poll.account, poll.received, measures)
         if poll.account.get(_LIMIT) is not None:
             messaging_limits.apply_limit(account.limit, poll.account[_LIMIT], poll.received, measures, polled=True)
         _lift(quality, waba, account.health, poll.received)
@@ -111,7 +111,7 @@ def _number(
         number.name = admit("verified_name", verified)
     found = row.get("quality_rating") or row.get("quality_score")  # another page's name (whatsapp/README.md 6.1)
     _rate(number_id, number, rating(found, measures), at, measures)
-    status = upper(row.get("status"))
+    status = _status(row, measures)
     if status:
         number.status.update(enums.listed(status, enums.NUMBER_STATUSES), at)
         if status == "FLAGGED":
@@ -122,8 +122,16 @@ def _number(
         messaging_limits.apply_limit(quality.account(waba).limit, row[_LIMIT], at, measures, polled=True)
     elif row.get(_OLD_LIMIT) is not None:
         messaging_limits.apply_limit(number.limit, row[_OLD_LIMIT], at, measures, polled=True)
-    _take_health(number.health, row, at, measures)
+    _take_health(number.health, "number", row, at, measures)
     _lift(quality, waba, number.health, at)
+
+
+def _status(row: dict[str, object], measures: Measurements) -> str:
+    """Return the status in a row, or the empty string where there is none or it cannot be read."""
+    status = row.get("status")
+    if status is not None and not isinstance(status, str):
+        measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+    return upper(status)
 
 
 def _rate(number_id: str, number: Number, found: str, at: float, measures: Measurements) -> None:
@@ -140,24 +148,43 @@ def _forget_numbers(quality: Quality, waba: str, now: float) -> None:
         del quality.numbers[number_id]
 
 
-def _take_health(known: dict[str, Reading], node: dict[str, object], at: float, measures: Measurements) -> None:
-    """Record whether each entity of the chain may send. Of several entities of one kind the worst counts."""
+def _take_health(
+    known: dict[str, Reading], own: str, node: dict[str, object], at: float, measures: Measurements
+) -> None:
+    """Record whether each entity of the chain may send. Of several entities of one kind the worst counts.
+
+    The node itself is the worst of its chain. If it is worse than all entities that are known here, or if none is
+    listed, its own entity gets this value.
+    """
     worst: dict[str, str] = {}
-    for entity, can_send in _entities(node):
+    for entity, can_send in _entities(node.get("health_status")):
         if can_send not in enums.HEALTH:
             measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
-        elif entity not in worst or enums.HEALTH.index(can_send) < enums.HEALTH.index(worst[entity]):
+        elif not entity:
+            if all(_is_worse(can_send, found) for found in worst.values()):
+                worst[own] = can_send
+        elif entity not in worst or _is_worse(can_send, worst[entity]):
             worst[entity] = can_send
     for entity, can_send in worst.items():
         known.setdefault(entity, Reading()).update(can_send, at)
 
 
-def _entities(node: dict[str, object]) -> Iterator[tuple[str, str]]:
-    status = node.get("health_status")
-    for item in schema.objects(status.get("entities")) if isinstance(status, dict) else ():
+def _is_worse(can_send: str, other: str) -> bool:
+    return enums.HEALTH.index(can_send) < enums.HEALTH.index(other)
+
+
+def _entities(status: object) -> Iterator[tuple[str, str]]:
+    """Yield the known entities of a chain with their health, and at last the whole chain under an empty name."""
+    if status is None:
+        return
+    chain = status if isinstance(status, dict) else {"can_send_message": status}
+    listed = schema.objects(chain.get("entities"))
+    for item in listed:
         entity = enums.HEALTH_ENTITIES.get(upper(item.get("entity_type")))
         if entity is not None:
             yield entity, upper(item.get("can_send_message"))
+    if chain.get("can_send_message") is not None or not listed:
+        yield "", upper(chain.get("can_send_message"))
 
 
 def _lift(quality: Quality, waba: str, health: dict[str, Reading], at: float) -> None:
@@ -169,19 +196,25 @@ def _lift(quality: Quality, waba: str, health: dict[str, Reading], at: float) ->
 
 
 def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: Measurements) -> None:
-    """Apply the complete list of templates. Delete unlisted templates without newer events."""
-    listed = set()
+    """Apply the complete list of templates. Delete unlisted templates without newer events.
+
+    If a row cannot be read, nothing is deleted.
+    """
+    listed, complete = set(), True
     for row in poll.templates or ():
         key = (waba, row.get("name"), row.get("language"))
         if not isinstance(key[1], str) or not isinstance(key[2], str) or not key[1] or not key[2]:
             measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+            complete = False  # any known template may be behind this row
             continue
         listed.add(key)
         known = template(quality, (waba, key[1], key[2]), poll.received, admit, measures)
         known.quality.update(rating(row.get("quality_score"), measures), poll.received)
-        status = upper(row.get("status"))
+        status = _status(row, measures)
         if status:
             known.status.update(template_status(status), poll.received)
+    if not complete:
+        return
     if waba in _SHARED_LABELS:  # several accounts share this label, and each poll lists the templates of one account
         return
     account = quality.account(waba)

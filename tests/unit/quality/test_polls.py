@@ -231,3 +231,88 @@ def test_an_older_restriction_that_comes_late_replaces_no_newer_end() -> None:
     account.restrict("RESTRICTED_UTILITY_TEMPLATES", 200.0, 900.0)
     account.restrict("RESTRICTED_UTILITY_TEMPLATES", 100.0, 500.0)
     assert account.in_force(300.0) == {"RESTRICTED_UTILITY_TEMPLATES": 900.0}
+
+
+NUMBER_HEALTH = 'health_status{entity="number"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ({"can_send_message": "BLOCKED"}, 0),
+        ({"can_send_message": "limited", "entities": []}, 1),
+        ({"can_send_message": "AVAILABLE", "entities": None}, 2),
+        ("BLOCKED", 0),
+        ({"can_send_message": "BLOCKED", "entities": [{"entity_type": "CATALOG", "can_send_message": "BLOCKED"}]}, 0),
+        (
+            {"can_send_message": "BLOCKED", "entities": {"entity_type": "PHONE_NUMBER", "can_send_message": "LIMITED"}},
+            0,
+        ),
+        (
+            {
+                "can_send_message": "AVAILABLE",
+                "entities": [{"entity_type": "PHONE_NUMBER", "can_send_message": "LIMITED"}],
+            },
+            1,
+        ),
+    ],
+)
+def test_the_whole_chain_counts_where_its_entities_say_less(status: object, shown: int) -> None:
+    """A chain without entities, or one that is blocked by an entity that is not known here, is no silence."""
+    bench = Bench()
+    bench.poll({"health_status": status})
+    assert bench.differs({NUMBER_HEALTH: shown, "events_dropped_total": 0}) == []
+
+
+def test_the_whole_chain_is_not_blamed_on_the_number_where_another_entity_is_as_bad() -> None:
+    bench = Bench()
+    entities = [
+        {"entity_type": "PHONE_NUMBER", "can_send_message": "AVAILABLE"},
+        {"entity_type": "WABA", "can_send_message": "BLOCKED"},
+    ]
+    bench.poll({"health_status": {"can_send_message": "BLOCKED", "entities": entities}})
+    assert bench.differs({NUMBER_HEALTH: 2, 'health_status{entity="waba"}': 0}) == []
+
+
+def test_an_available_account_without_entities_lifts_its_restrictions() -> None:
+    bench = Bench()
+    info = [{"restriction_type": "RESTRICTED_UTILITY_TEMPLATES"}]
+    bench.change("account_update", {"event": "ACCOUNT_RESTRICTION", "restriction_info": info})
+    restriction = "restriction_expires_timestamp_seconds"
+    bench.clock.advance(60)
+    bench.poll(account={"id": W1, "health_status": {"can_send_message": "BLOCKED"}})
+    assert bench.differs({restriction: 1}) != []
+    bench.clock.advance(60)
+    bench.poll(account={"id": W1, "health_status": {"can_send_message": "AVAILABLE"}})
+    assert bench.differs({restriction: 0}) == []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"health_status": {}},
+        {"health_status": []},
+        {"health_status": 2},
+        {"health_status": {"can_send_message": ["BLOCKED"]}},
+        {"health_status": {"can_send_message": "PURPLE"}},
+        {"status": {"value": "CONNECTED"}},
+        {"status": ["CONNECTED"]},
+    ],
+)
+def test_a_field_that_cannot_be_read_is_counted(row: dict[str, Any]) -> None:
+    bench = Bench()
+    bench.poll({"quality_rating": "GREEN", **row})
+    expected = {"quality_rating": 3, 'events_dropped_total{reason="malformed"}': 1}
+    assert bench.differs(expected, ("health_status", "number_status")) == []
+
+
+def test_a_list_with_a_row_that_cannot_be_read_ends_no_template() -> None:
+    """The row may be the template that seems to be gone."""
+    bench = Bench()
+    lists(bench, OFFER, NEWS)
+    bench.clock.advance(100)
+    lists(bench, OFFER, {})
+    assert bench.differs({'template_status{template="news",status="APPROVED"}': 1}) == []
+    bench.clock.advance(100)
+    lists(bench, OFFER)
+    assert bench.differs({'template_status{template="offer"}': 1}, ('template_status{template="news"}',)) == []
