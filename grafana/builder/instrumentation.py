@@ -65,7 +65,8 @@ def _oldest() -> str:
 def _webhooks() -> Panel:
     return lines(
         "Webhooks an hour, by result", "unsigned, bad_signature: the app secret is wrong, or someone else posts. "
-        "oversize, undecodable: the request is not from WhatsApp.", [Query(count(own("webhooks_total"), "1h", "by (result)"), "{{result}}")],
+        "oversize, undecodable: the request is not from WhatsApp. unread: the bot answered without reading the body.",
+        [Query(count(own("webhooks_total"), "1h", "by (result)"), "{{result}}")],
     )  # fmt: skip
 
 

@@ -123,7 +123,9 @@ class Vitals(Applications, Declarations, BotReports):
             self._pipeline.periodic_tasks.append(http_hooks.refresh)
             self.webhook_sink.before_receive.append(http_hooks.refresh)
         self._whose = ContactResolver(self._guard, self._default_number)
-        self._assignments = Assignments(self.store, partial(known_hasher, settings, self.store), self._pipeline.hasher)
+        self._assignments = Assignments(
+            self.store, partial(known_hasher, settings, self.store), self._pipeline.hasher, clock
+        )
         shared = "" if kind_of(settings.store).shared_by == "process" else settings.store
         self._observer = sends = http_hooks.SendObserver(
             self._emit, self._guard, clock, self._default_number, store=shared

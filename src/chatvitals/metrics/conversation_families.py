@@ -136,7 +136,11 @@ SENDS = declare(
     "counter",
     "Calls of the bot's HTTP clients to the messages endpoint. code is Meta's error code of a rejected call.",
     "kind result code",
-    starts={"kind": ("reply", "campaign"), "result": ("rejected",), "code": enums.QUALITY_REFUSALS},  # alerted on
+    starts={
+        "kind": ("reply", "campaign"),
+        "result": ("rejected",),
+        "code": (*enums.QUALITY_REFUSALS, "190", "timeout", "connection"),  # an alert must see the first of them
+    },
     unit="request",
 )
 SEND_SECONDS_FAMILY = declare(

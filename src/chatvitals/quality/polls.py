@@ -25,6 +25,8 @@ _LONGEST_NAME: Final = 512
 _LIMIT: Final = "whatsapp_business_manager_messaging_limit"
 _SHARED_LABELS: Final = frozenset({"", enums.OTHER})
 _OLD_LIMIT: Final = "messaging_limit_tier"
+_TEMPLATE: Final = "MESSAGE_TEMPLATE"
+_NOT_WELL: Final = frozenset({"BLOCKED", "LIMITED"})
 
 
 def apply_poll(quality: Quality, poll: Poll, admit: Admit, measures: Measurements) -> None:
@@ -153,15 +155,15 @@ def _take_health(
 ) -> None:
     """Record whether each entity of the chain may send. Of several entities of one kind the worst counts.
 
-    The node itself is the worst of its chain. If it is worse than all entities that are known here, or if none is
-    listed, its own entity gets this value.
+    The node itself is as bad as an entity of a kind that is not known here. If the node is not listed, it is as bad as
+    its whole chain where this is worse than all entities.
     """
     worst: dict[str, str] = {}
-    for entity, can_send in _entities(node.get("health_status")):
+    for entity, can_send in _entities(node.get("health_status"), own):
         if can_send not in enums.HEALTH:
             measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
         elif not entity:
-            if all(_is_worse(can_send, found) for found in worst.values()):
+            if own not in worst and all(_is_worse(can_send, found) for found in worst.values()):
                 worst[own] = can_send
         elif entity not in worst or _is_worse(can_send, worst[entity]):
             worst[entity] = can_send
@@ -173,16 +175,21 @@ def _is_worse(can_send: str, other: str) -> bool:
     return enums.HEALTH.index(can_send) < enums.HEALTH.index(other)
 
 
-def _entities(status: object) -> Iterator[tuple[str, str]]:
-    """Yield the known entities of a chain with their health, and at last the whole chain under an empty name."""
+def _entities(status: object, own: str) -> Iterator[tuple[str, str]]:
+    """Yield the entities of a chain with their health, and at last the whole chain under an empty name.
+
+    An entity of an unknown kind has the name `own`, unless it is well.
+    """
     if status is None:
         return
     chain = status if isinstance(status, dict) else {"can_send_message": status}
     listed = schema.objects(chain.get("entities"))
     for item in listed:
-        entity = enums.HEALTH_ENTITIES.get(upper(item.get("entity_type")))
-        if entity is not None:
-            yield entity, upper(item.get("can_send_message"))
+        kind, can_send = upper(item.get("entity_type")), upper(item.get("can_send_message"))
+        if kind in enums.HEALTH_ENTITIES:
+            yield enums.HEALTH_ENTITIES[kind], can_send
+        elif kind != _TEMPLATE and can_send in _NOT_WELL:  # a template blocks no number
+            yield own, can_send
     if chain.get("can_send_message") is not None or not listed:
         yield "", upper(chain.get("can_send_message"))
 

@@ -6,7 +6,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chatvitals.conversations import state
+from chatvitals.conversations import settling, state
 from chatvitals.conversations.state import Kind
 from chatvitals.events import Message
 from chatvitals.stores.base import StoreUnavailableError
@@ -31,15 +31,21 @@ class Assignments:
         store: the store of contacts.
         known_hasher: function that returns the hasher, or None where a new store has no identity key yet.
         first_hasher: function that creates the identity key of a new store and returns its hasher. It may block.
+        clock: function that returns the time in Unix seconds.
 
     """
 
     def __init__(
-        self, store: Store, known_hasher: Callable[[], Hasher | None], first_hasher: Callable[[], Hasher]
+        self,
+        store: Store,
+        known_hasher: Callable[[], Hasher | None],
+        first_hasher: Callable[[], Hasher],
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._known_hasher = known_hasher
         self._first_hasher = first_hasher
+        self._clock = clock
         self._hasher: Hasher | None = None
         self._known: dict[tuple[str, int], str] = {}
         self._patience = LookupDeadline()  # the first call fetches the identity key
@@ -78,7 +84,10 @@ class Assignments:
         )
 
     def _find(self, keys: tuple[int, ...]) -> tuple[int, ContactState | None]:
-        """Return key and state of the contact under these keys. A new contact has the first key and no state."""
+        """Return key and state of the contact under these keys. A new contact has the first key and no state.
+
+        A contact that has been silent for too long is new, even where its row is still in the store.
+        """
         rows = self._store.rows(keys)
         for key in keys:
             row = rows.get(key)
@@ -86,7 +95,9 @@ class Assignments:
                 key = row  # noqa: PLW2901 - follow the link
                 row = rows[key] if key in rows else self._store.rows((key,)).get(key)
             if row is not None:
-                return key, state.decode(row)
+                contact = state.decode(row)
+                if not settling.is_forgotten(contact, self._clock()):
+                    return key, contact
         return keys[0], None
 
 

@@ -178,6 +178,8 @@ def test_closed_label_sets_are_complete() -> None:
     assert set(catalogue.JOURNEY_STEP_DROPPED.start_values(BOT)) == {
         ("order", step, f"abandoned_by_{cause}") for step in ("menu", "paid") for cause in ("user", "business")
     }
+    refusals = {("reply", "rejected", code) for code in ("190", "timeout", "connection", "131048")}
+    assert refusals <= set(catalogue.SENDS.start_values(BOT))
     assert {("message",), ("status",), ("echo",), ("preference",)} <= set(catalogue.DUPLICATES.start_values(BOT))
     assert {("malformed",), ("stale",), ("queue_full",), ("store",)} <= set(catalogue.EVENTS_DROPPED.start_values(BOT))
 

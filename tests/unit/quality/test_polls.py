@@ -233,6 +233,7 @@ def test_an_older_restriction_that_comes_late_replaces_no_newer_end() -> None:
     assert account.in_force(300.0) == {"RESTRICTED_UTILITY_TEMPLATES": 900.0}
 
 
+WELL = {"entity_type": "PHONE_NUMBER", "can_send_message": "AVAILABLE"}
 NUMBER_HEALTH = 'health_status{entity="number"}'
 
 
@@ -243,16 +244,17 @@ NUMBER_HEALTH = 'health_status{entity="number"}'
         ({"can_send_message": "limited", "entities": []}, 1),
         ({"can_send_message": "AVAILABLE", "entities": None}, 2),
         ("BLOCKED", 0),
-        ({"can_send_message": "BLOCKED", "entities": [{"entity_type": "CATALOG", "can_send_message": "BLOCKED"}]}, 0),
-        (
-            {"can_send_message": "BLOCKED", "entities": {"entity_type": "PHONE_NUMBER", "can_send_message": "LIMITED"}},
-            0,
-        ),
         (
             {
-                "can_send_message": "AVAILABLE",
-                "entities": [{"entity_type": "PHONE_NUMBER", "can_send_message": "LIMITED"}],
+                "can_send_message": "BLOCKED",
+                "entities": [WELL, {"entity_type": "CATALOG", "can_send_message": "BLOCKED"}],
             },
+            0,
+        ),
+        ({"entities": [WELL, {"entity_type": "MESSAGE_TEMPLATE", "can_send_message": "BLOCKED"}]}, 2),
+        ({"can_send_message": "BLOCKED", "entities": {"entity_type": "MESSAGE_TEMPLATE"}}, 0),
+        (
+            {"can_send_message": "BLOCKED", "entities": {"entity_type": "PHONE_NUMBER", "can_send_message": "LIMITED"}},
             1,
         ),
     ],

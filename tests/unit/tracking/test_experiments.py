@@ -181,6 +181,17 @@ def test_changed_weights_flip_nobody_who_was_exposed(store: Store) -> None:
         vitals.later(11.0)
 
 
+def test_a_contact_that_is_forgotten_is_drawn_anew(store: Store) -> None:
+    """Whether its row has been deleted meanwhile or not: the reducer counts it as a new contact."""
+    vitals = ListeningVitals(store)
+    assert of(vitals.experiment("greeting", {"plain": 1, "emoji": 0}), PHONE) == "plain"
+    vitals.later(11.0)
+    for days, variant in ((89, "plain"), (2, "emoji")):
+        vitals.time.advance(days * 86_400.0)
+        changed = ListeningVitals(store, vitals.time).experiment("greeting", {"plain": 0, "emoji": 1})
+        assert of(changed, PHONE) == variant
+
+
 def test_a_variant_that_is_gone_is_given_to_nobody(store: Store) -> None:
     """The bot does not know this variant. A contact with another variant keeps it."""
     vitals = ListeningVitals(store)
