@@ -267,7 +267,7 @@ def _code(code: object) -> int:
 
 
 def _text(error: Json) -> str:
-    """Return what an error says: its message, with its details in brackets where they add anything."""
+    """Return an error's message, with its details in brackets where they add anything."""
     data = error.get("error_data")
     details = data.get("details") if isinstance(data, dict) else None
     texts = [text for text in (error.get("message"), details, error.get("error_user_msg")) if isinstance(text, str)]

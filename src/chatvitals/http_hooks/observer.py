@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
 
 _MOST_HANDLED: Final = 8  # contacts of a batch that a send names
+_LONGEST_NAME: Final = 64
 UNREAD: Final = (
     "A POST to the messages of a number has a body that can be read only once, so chatvitals does not read it. If it "
     "sends a message of WhatsApp, only its statuses count: pass the body as json=, text or bytes, or call "
     "vitals.record_reply() afterwards."
+)
+HELD: Final = (
+    "WhatsApp has accepted {} but holds its messages back until it has assessed their quality. After bad "
+    "feedback it drops them with the error 132015 and pauses the template. Send no more of them until they are "
+    "delivered (chatvitals_template_messages_total)."
 )
 
 REPLACED: Final = (
@@ -165,8 +171,16 @@ class Pending:
             refused = bool(answer.code) and not answer.id  # some proxies answer 200 with WhatsApp's error
             if 200 <= status < 300 and not refused:
                 self._emit(accepted=True, code="", answer=answer)
+                if answer.held:
+                    self._advise_of_hold()
             else:
                 self._emit(accepted=False, code=answer.code or str(int(status)), answer=send_requests.SendAnswer())
+
+    def _advise_of_hold(self) -> None:
+        """Log once per template that WhatsApp holds its messages. They count as accepted until they fail."""
+        name = self._attempt.template[:_LONGEST_NAME]
+        template = f"the template {name}" if name else "a template"
+        self._observer.guard.advice.once(HELD.format(template), topic=f"held {template}")
 
     def failed(self, error: BaseException) -> None:
         """Count the send as rejected by an exception of the client."""

@@ -12,6 +12,7 @@ from chatvitals.conversations.state import Rules
 from chatvitals.metrics import cardinality
 from chatvitals.metrics.cardinality import CardinalityLimiter
 from chatvitals.metrics.measurements import Measurements
+from chatvitals.pipeline.account_log import AccountLog
 from chatvitals.pipeline.contact_batch import DUE_GRAIN, ContactBatch
 from chatvitals.pipeline.exemplars import ExemplarLog
 from chatvitals.pipeline.identity_keys import first_hasher
@@ -72,6 +73,7 @@ class BatchCommitter:
         self._hasher: Hasher | None = None
         self._named = NamedNumbers()
         self._exemplars = ExemplarLog()
+        self._account_log = AccountLog()
         self.reset()
 
     def reset(self) -> None:
@@ -171,6 +173,7 @@ class BatchCommitter:
                 if changes.states or changes.removed or changes.increments or changes.documents:
                     transaction.commit(changes)
             business.committed()
+            self._account_log.write(business.notices)
             reduction.committed(now)
             self._labels.committed()
             self._exemplars.committed(measures)

@@ -8,6 +8,7 @@ import msgspec
 
 from chatvitals.events import AccountEvent, GraphCall, Poll, PollerState, Webhook
 from chatvitals.metrics import catalogue
+from chatvitals.pipeline.account_notices import notice
 from chatvitals.quality import gauges, state, webhook_events
 from chatvitals.runtime.interval import Interval
 from chatvitals.whatsapp import enums
@@ -96,6 +97,8 @@ class QualityBatch:
         self._measures = measures
         self._events: list[BusinessEvent] = []
         self._names: dict[str, tuple[str, float]] = {}
+        self.notices: list[str] = []
+        """Sentences for the log, once the batch is committed."""
 
     def name_numbers(self, webhook: Webhook) -> None:
         """Note the display numbers of a webhook that the document may not know."""
@@ -130,7 +133,9 @@ class QualityBatch:
         for number_id, (display, received) in self._names.items():
             webhook_events.name_number(known, number_id, display, received, admit)
         for event in sorted(self._events, key=_received):
-            webhook_events.apply_event(known, event, admit, hasher, self._measures)
+            is_new = webhook_events.apply_event(known, event, admit, hasher, self._measures)
+            if is_new and isinstance(event, AccountEvent) and (sentence := notice(event)):
+                self.notices.append(sentence)
         self._named.learn(number.display for number in known.numbers.values())
         if known.waiting:
             webhook_events.release(known, max(map(_received, self._events), default=0.0), self._measures)

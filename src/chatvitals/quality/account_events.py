@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _NO_ACCOUNT: Final = frozenset({"", "0"})  # `entry.id` of calling events and dashboard tests
 _PORTFOLIO_FIELDS: Final = frozenset({"partner_solutions"})  # `entry.id` is a portfolio here, and no WABA is named
 _SCHEDULED: Final = "SCHEDULE_FOR_DISABLE"
-_LIFTS: Final = ("_UNBAN", "_RATE_LIMIT_RECOVERY")
+LIFTS: Final = ("_UNBAN", "_RATE_LIMIT_RECOVERY")
+"""Ends of the types of violations that end a restriction of Direct Send."""
 _NAMES: Final = ("event", "decision", "alert_type")  # keys that hold the event's name
 _LIMITS: Final = ("max_daily_conversations_per_business", "max_daily_conversation_per_phone")
 
@@ -102,7 +103,7 @@ def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, me
             account.restrict(kind, at, inf if expires is None else float(expires))
         return
     for violation in schema.objects(event.value.get("violation_info")):
-        if upper(violation.get("violation_type")).endswith(_LIFTS):
+        if upper(violation.get("violation_type")).endswith(LIFTS):
             account.lifted_direct = max(account.lifted_direct, at)
 
 

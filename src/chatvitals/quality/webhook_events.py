@@ -32,8 +32,8 @@ _LIMIT_EVENTS: Final = frozenset({"FLAGGED", "UNFLAGGED", "UPGRADE", "DOWNGRADE"
 _THROUGHPUT: Final = "TIER_UNLIMITED"  # in these webhooks it means higher throughput (whatsapp/README.md 0.4)
 
 
-def apply_event(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Hasher, measures: Measurements) -> None:
-    """Apply one event to the state of the business.
+def apply_event(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Hasher, measures: Measurements) -> bool:
+    """Apply one event to the state of the business. Return False for a webhook that counts as a copy or as dropped.
 
     Args:
         quality: the state to change.
@@ -45,7 +45,7 @@ def apply_event(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Ha
     """
     match event:
         case AccountEvent():
-            _webhook(quality, event, admit, hasher, measures)
+            return _webhook(quality, event, admit, hasher, measures)
         case Poll():
             polls.apply_poll(quality, event, admit, measures)
             release(quality, event.received, measures)
@@ -53,6 +53,7 @@ def apply_event(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Ha
             quality.polled = max(quality.polled, event.last_success)
             if event.received >= quality.interval_told:
                 quality.interval, quality.interval_told = event.interval, event.received
+    return True
 
 
 def name_number(quality: Quality, number_id: str, display: str, received: float, admit: Admit) -> None:
@@ -75,19 +76,19 @@ def release(quality: Quality, now: float, measures: Measurements) -> None:
             quality.waiting.append(item)
 
 
-def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher, measures: Measurements) -> None:
+def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher, measures: Measurements) -> bool:
     try:
         keys = [_key(event, known) for known in (hasher, hasher.previous) if known is not None]
     except RecursionError:
         measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
-        return
+        return False
     if any(message_log.has_seen(quality.seen, key) for key in keys):
         measures.count(catalogue.DUPLICATES, ("account_event",))
-        return
+        return False
     quality.seen = message_log.add_seen(quality.seen, keys[0], event.received, _EVENTS_KEPT)
     if timestamps.is_stale(event.received, event.time):
         measures.count(catalogue.EVENTS_DROPPED, ("stale",))
-        return
+        return False
     at = _at(event, measures)
     quality.heard = max(quality.heard, event.received)
     if event.field == enums.NUMBER_FIELD:
@@ -96,6 +97,7 @@ def _webhook(quality: Quality, event: AccountEvent, admit: Admit, hasher: Hasher
         _template_event(quality, event, at, admit, measures)
     else:
         account_events.apply_account_event(quality, event, at, admit, measures)
+    return True
 
 
 def _key(event: AccountEvent, hasher: Hasher) -> int:

@@ -15,6 +15,7 @@ MAX_BYTES = 1024 * 1024  # a send or its answer is a few kB; more than this is s
 _MOST_FIELDS = 100  # of a form
 _SHORTEST_NUMBER = 10  # digits of a `phone_number_id`
 _OBJECTS = frozenset({"template", "typing_indicator"})  # the objects whose content is read
+_HELD = frozenset({"held_for_quality_assessment", "paused"})
 _MARKS = ("status", "typing_indicator")
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
@@ -56,6 +57,8 @@ class SendAnswer(msgspec.Struct, frozen=True):
     phone: str = ""
     user: str = ""
     code: str = ""
+    held: bool = False
+    """Whether WhatsApp holds the message back until it has assessed the quality of its template."""
 
 
 def is_endpoint(method: object, url: object) -> bool:
@@ -115,6 +118,7 @@ def read_answer(content: bytes | None) -> SendAnswer:
         phone=_digits(_text(contact.get("wa_id"))),
         user=_text(contact.get("user_id")),
         code=_code(error.get("code")) if isinstance(error, dict) else "",
+        held=_text(message.get("message_status")).lower() in _HELD,
     )
 
 
