@@ -50,6 +50,7 @@ _SENTENCES = {
     "CROSSSLOT": "is behind a proxy that splits keys: they must all be on one node",
     "NOPERM": "does not give this user the needed rights: allow it +@all on the keys of the store's prefix",
     "WRONGTYPE": "holds other data under the store's keys: give this bot its own ?prefix=NAME",
+    "DB": "has no database of this number: end the store's URL with a smaller one, such as /0",
 }
 _WORDS = {  # error words that redis-py removes
     "OutOfMemoryError": "OOM",
@@ -63,7 +64,7 @@ _WORDS = {  # error words that redis-py removes
 }
 
 
-_MISTAKES = frozenset({"CHATVITALSFORMAT", "NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT", "MOVED"})
+_MISTAKES = frozenset({"CHATVITALSFORMAT", "NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT", "MOVED", "DB"})
 
 
 class LostReplyError(StoreUnavailableError):
@@ -172,7 +173,7 @@ class Link:
             client.connection_pool.make_connection()  # refuses options that redis-py does not know
             return client  # noqa: TRY300 - one place for all errors of a URL
         except (TypeError, ValueError) as error:
-            raise StoreUnavailableError(
+            raise StoreMistakeError(
                 f"redis-py does not accept the options after the ? of the store's URL ({type(error).__name__}). "
                 "See `redis.Redis` for their names"
             ) from None

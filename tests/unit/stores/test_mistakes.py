@@ -156,6 +156,20 @@ def test_80_data_of_a_newer_version_are_refused_at_init(redis_server: RedisServe
     refused(redis_url, "holds data of a newer chatvitals")
 
 
+def test_80_a_database_that_the_server_lacks_is_refused_at_init(redis_server: RedisServer, redis_url: str) -> None:
+    """A server has 16 of them by default."""
+    with redis_server.client() as client:
+        number = int(client.config_get("databases")["databases"])
+    base = redis_url.partition("?")[0].rpartition("/")[0]
+    refused(f"{base}/{number}", "has no database of this number: end the store's URL with a smaller one, such as /0")
+
+
+@pytest.mark.parametrize("option", ["colour=hush", "socket_timeout=hush"])
+def test_80_an_option_that_redis_py_does_not_accept_is_refused_at_init(option: str) -> None:
+    """Whether a server runs there makes no difference."""
+    refused(f"redis://127.0.0.1:1/0?{option}", "redis-py does not accept the options after the [?] of the store's URL")
+
+
 def test_80_the_check_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
     """Without them, another process that ends would believe to be the last one, and delete the write-ahead log."""
     path = tmp_path / "c.db"
