@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from chatvitals.events import AccountEvent
 
+    _Says = Callable[[dict[str, Any], str], str]
+
 _WORD: Final = re.compile(r"[A-Z0-9_]{1,64}")
 _ID: Final = re.compile(r"[0-9]{2,32}")
 _NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
@@ -27,6 +29,7 @@ _BAD_TEMPLATES: Final = frozenset({"PAUSED", "DISABLED", "REJECTED", "FLAGGED", 
 _BAD_FLOWS: Final = frozenset({"BLOCKED", "THROTTLED"})
 _SEVERE: Final = frozenset({"CRITICAL", "WARNING"})
 _MOST: Final = 5  # words of a list
+_NOTICES: Final[dict[str, _Says]] = {}
 
 
 def notice(event: AccountEvent) -> str:
@@ -42,6 +45,17 @@ def notice(event: AccountEvent) -> str:
     return "" if says is None else says(event.value, _account(event))
 
 
+def _about(field: str) -> Callable[[_Says], _Says]:
+    """Register a function that says what a change of this field means for an account."""
+
+    def register(says: _Says) -> _Says:
+        _NOTICES[field] = says
+        return says
+
+    return register
+
+
+@_about("account_update")
 def _account_update(value: dict[str, Any], account: str) -> str:
     event = _word(value.get("event"))
     types = [_word(item.get("violation_type")) for item in schema.objects(value.get("violation_info"))]
@@ -81,6 +95,7 @@ def _ban(value: dict[str, Any], account: str) -> str:
     return ""
 
 
+@_about("account_alerts")
 def _alert(value: dict[str, Any], account: str) -> str:
     alerts = schema.objects(value.get("alert_info")) or [value]
     found = [
@@ -91,10 +106,12 @@ def _alert(value: dict[str, Any], account: str) -> str:
     return f"WhatsApp has an alert for {account}{_listed(found)}." if found else ""
 
 
+@_about("account_review_update")
 def _review(value: dict[str, Any], account: str) -> str:
     return f"WhatsApp's review has rejected {account}." if upper(value.get("decision")) == "REJECTED" else ""
 
 
+@_about("phone_number_name_update")
 def _display_name(value: dict[str, Any], account: str) -> str:
     if upper(value.get("decision")) != "REJECTED":
         return ""
@@ -102,11 +119,13 @@ def _display_name(value: dict[str, Any], account: str) -> str:
     return f"WhatsApp has rejected the display name of a number of {account}{reason}."
 
 
+@_about("security")
 def _security(value: dict[str, Any], account: str) -> str:
     event = _word(value.get("event"))
     return f"The PIN of a number of {account}: {event}. Check who did it." if event else ""
 
 
+@_about("flows")
 def _flow(value: dict[str, Any], account: str) -> str:
     flow = _matching(_ID, value.get("flow_id"))
     status, is_alert = _word(value.get("new_status")), upper(value.get("alert_state")) == "ACTIVATED"
@@ -114,6 +133,7 @@ def _flow(value: dict[str, Any], account: str) -> str:
     return f"{f'The flow {flow}' if flow else 'A flow'} of {account} is in trouble: {trouble}." if trouble else ""
 
 
+@_about("message_template_status_update")
 def _template_status(value: dict[str, Any], account: str) -> str:
     event = _word(value.get("event"))
     if event not in _BAD_TEMPLATES:
@@ -123,6 +143,7 @@ def _template_status(value: dict[str, Any], account: str) -> str:
     return f"{_template(value, account)} is {event}{_listed(causes)}."
 
 
+@_about("template_category_update")
 def _category(value: dict[str, Any], account: str) -> str:
     new, coming = _word(value.get("new_category")), _word(value.get("correct_category"))
     if coming and coming != new:
@@ -130,18 +151,6 @@ def _category(value: dict[str, Any], account: str) -> str:
         return f"{_template(value, account)} will have the category {coming}{when}. Its price changes with it."
     before = _listed([_word(value.get("previous_category"))], ", before ")
     return f"{_template(value, account)} has the category {new}{before}. Its price changed with it." if new else ""
-
-
-_NOTICES: Final[dict[str, Callable[[dict[str, Any], str], str]]] = {
-    "account_update": _account_update,
-    "account_alerts": _alert,
-    "account_review_update": _review,
-    "phone_number_name_update": _display_name,
-    "security": _security,
-    "flows": _flow,
-    "message_template_status_update": _template_status,
-    "template_category_update": _category,
-}
 
 
 def _account(event: AccountEvent) -> str:
