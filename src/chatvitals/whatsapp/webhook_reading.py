@@ -51,6 +51,7 @@ T = TypeVar("T")
 
 _MAX_ITEMS: Final = 10_000  # entries, changes and items read of one POST, ten times what Meta promises to stay below
 _DIGITS: Final = frozenset("0123456789")
+_NO_LIST: Final = ""
 _LISTS: Final = ("messages", "statuses", "message_echoes", "user_preferences")
 
 
@@ -131,11 +132,11 @@ class WebhookReading:
             if value.statuses is not None:
                 self._items(value.statuses, StatusItem, self._status)
         elif field in ECHO_FIELDS:
-            self._items(value.message_echoes, MessageItem, self._echo)
+            self._items(_given(value.message_echoes), MessageItem, self._echo)
         elif field == STANDBY_FIELD:
             self._standby(value)
         elif field == PREFERENCE_FIELD:
-            self._items(value.user_preferences, PreferenceItem, self._preference)
+            self._items(_given(value.user_preferences), PreferenceItem, self._preference)
         elif field not in PRIVATE_FIELDS:
             plain = self._plain_value()
             if plain is None:
@@ -365,3 +366,8 @@ class WebhookReading:
         entry, change = self._place
         value: dict[str, Any] = self._plain["entry"][entry]["changes"][change]["value"]
         return value
+
+
+def _given(items: Any) -> Any:
+    """Return the only list of a field, or a value that counts as malformed where there is none."""
+    return _NO_LIST if items is None else items

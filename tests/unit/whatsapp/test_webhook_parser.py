@@ -610,3 +610,12 @@ def test_a_million_changes_are_bounded() -> None:
     assert (entries.events, entries.malformed) == ([], 1_000_000)
     texts = webhook_parser.decode(post(messages=[message()] * 12_000, statuses=[{"id": "wamid.2", "status": "read"}]))
     assert (len(texts.events), texts.malformed) == (9_998, 12_001 - 9_998)
+
+
+@pytest.mark.parametrize("field", ["smb_message_echoes", "message_echoes", "user_preferences"])
+@pytest.mark.parametrize("more", [{}, {"message_echoes": None, "user_preferences": None}])
+def test_a_field_without_its_only_list_is_malformed(field: str, more: dict[str, Any]) -> None:
+    """Echoes and preferences would otherwise be lost without a count. A value of messages may hold other lists."""
+    webhook = webhook_parser.decode(post(field, **more))
+    assert (webhook.malformed, webhook.events) == (1, [])
+    assert webhook_parser.decode(post("messages", **more)).malformed == 0
