@@ -161,6 +161,9 @@ class DoorVitals:
         """The results of the webhooks that were emitted."""
         return [event.result for event in self.emitted if isinstance(event, Webhook)]
 
+    def settle(self, timeout: float = 5.0) -> None:
+        """Commit nothing, since there is no store."""
+
     def metrics_app(self) -> ASGIApp:
         """Serve one line."""
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.integrations.asgi import ChatVitalsMiddleware
+from chatvitals.integrations.aws_lambda import lambda_handler
+from chatvitals.integrations.verdicts import REJECTIONS
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
+from chatvitals.tracking.observation import observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -151,3 +155,69 @@ class WsgiDoor:
 
 
 DOORS: dict[str, AsgiDoor | WsgiDoor] = {"asgi": AsgiDoor(), "wsgi": WsgiDoor()}
+
+
+class LambdaDoor:
+    """The door of AWS Lambda. A gateway hands over the whole body, and gets the whole answer."""
+
+    where = "observe_webhook"
+    reads_itself = True
+
+    def app(self, handle: Handle, *, read: bool = True) -> Any:
+        """Return the bot as a function."""
+
+        def app(event: Any, _: Any) -> Any:
+            answer = handle(base64.b64decode(event["body"]) if read else b"")
+            if answer.error_after is not None:
+                raise answer.error_after
+            text = b"".join(answer.pieces).decode("latin-1")
+            return {"statusCode": answer.status, "headers": {"x-bot": "1"}, "body": text}
+
+        return app
+
+    def wrap(self, app: Any, vitals: DoorVitals) -> Any:
+        """Return the function with the door around it."""
+        return lambda_handler(vitals, app, "/webhook")
+
+    def call(
+        self, app: Any, chunks: Iterable[bytes], *, method: str = "POST", path: str = "/webhook", **headers: str
+    ) -> Outcome:
+        """Send a request as a gateway does. Header names are written with underscores."""
+        seen = Outcome()
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "headers": {name.replace("_", "-"): value for name, value in headers.items()},
+            "body": base64.b64encode(b"".join(chunks)).decode(),
+            "isBase64Encoded": True,
+        }
+        try:
+            result = app(event, None)
+        except BaseException as error:  # noqa: BLE001 - as above
+            seen.error = error
+        else:
+            seen.status, seen.headers = result["statusCode"], list(result["headers"].items())
+            seen.pieces = [result["body"].encode("latin-1")]
+        return seen
+
+
+class ObservedDoor(LambdaDoor):
+    """A bot on a server of its own that hands each webhook to `observe_webhook` and says what it refuses."""
+
+    def wrap(self, app: Any, vitals: DoorVitals) -> Any:
+        """Return the bot that observes its webhooks."""
+
+        def observed(event: Any, _: Any) -> Any:
+            if (event["httpMethod"], event["path"]) != ("POST", "/webhook"):
+                return app(event, _)
+            with observe(vitals.webhook_sink, base64.b64decode(event["body"]), event["headers"]) as webhook:
+                answer = app(event, _)
+                if answer["statusCode"] in REJECTIONS:
+                    webhook.reject()
+                return answer
+
+        return observed
+
+
+IN_HANDS: dict[str, LambdaDoor] = {"aws_lambda": LambdaDoor(), "observe_webhook": ObservedDoor()}
+"""Doors that get a webhook as a whole."""

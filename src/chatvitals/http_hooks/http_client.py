@@ -8,6 +8,7 @@ its status alone.
 from __future__ import annotations
 
 import weakref
+import zlib
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ def _answered(pending: Pending, client: Any, _response: Any, _kwargs: Keywords) 
 
 
 _READS = ("read", "read1", "readline", "readinto", "peek")  # lines and iteration come from `readline`
+_PACKINGS = frozenset({"gzip", "x-gzip", "deflate"})
+_ANY_HEADER = 47  # zlib's number for a header of gzip or of zlib
 _MARK = "_chatvitals"  # the attribute of a response that holds its watch
 
 
@@ -63,7 +66,7 @@ class _AnswerWatch:
 class _BodyWatch:
     """Observer of the bot's reads of one response, until its body has been read or closed."""
 
-    __slots__ = ("_ahead", "_gone", "_kind", "_pending", "_pieces", "_size", "_status", "is_reading")
+    __slots__ = ("_ahead", "_gone", "_kind", "_packed", "_pending", "_pieces", "_size", "_status", "is_reading")
 
     def __init__(self, pending: Pending, response: Any) -> None:
         self._pending = pending
@@ -75,7 +78,8 @@ class _BodyWatch:
         self._ahead = b""  # the whole content, as far as the bot looked ahead
         self.is_reading = False
         """Whether one of the bot's reads is under way. Some methods read by another method."""
-        self._gone = weakref.finalize(response, _count, pending, response.status, self._pieces)
+        self._packed = str(response.headers.get("Content-Encoding")).strip().lower() in _PACKINGS
+        self._gone = weakref.finalize(response, _count, pending, response.status, self._pieces, packed=self._packed)
         self._gone.atexit = False
         vars(response)[_MARK] = self
         # Not an attribute of the response, which would have to refer to the response and keep its connection open.
@@ -106,11 +110,21 @@ class _BodyWatch:
                 response.__class__ = self._kind
             if self._size < len(self._ahead):
                 self._pieces[:] = [self._ahead]
-            _count(self._pending, self._status, self._pieces)
+            _count(self._pending, self._status, self._pieces, packed=self._packed)
 
 
-def _count(pending: Pending, status: int, pieces: list[bytes]) -> None:
-    pending.finish(status, b"".join(pieces) or None)
+def _count(pending: Pending, status: int, pieces: list[bytes], *, packed: bool) -> None:
+    with pending.guard("clients"):
+        body = b"".join(pieces)
+        pending.finish(status, (_unpacked(body) if packed else body) or None)
+
+
+def _unpacked(body: bytes) -> bytes:
+    """Return the content of a packed body, as far as it fits into an answer to a send. The bot unpacks it itself."""
+    try:
+        return zlib.decompressobj(_ANY_HEADER).decompress(body, send_requests.MAX_BYTES)
+    except zlib.error:
+        return b""
 
 
 @lru_cache(maxsize=16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chatvitals.http_hooks.late_answers import LateAnswer
 from chatvitals.http_hooks.patching import Method
 
 if TYPE_CHECKING:
@@ -29,7 +30,18 @@ def _body(_client: Any, args: Arguments, kwargs: Keywords) -> object:
 
 
 def _answered(pending: Pending, _client: Any, response: Any, kwargs: Keywords) -> None:
-    pending.finish(response.status_code, None if kwargs.get("stream") else response.content)
+    content = getattr(response, "_content", None)  # set once the body has been read, also by an event hook of the bot
+    if isinstance(content, bytes) or not kwargs.get("stream"):
+        pending.finish(response.status_code, response.content)
+        return
+    LateAnswer(
+        pending,
+        response,
+        response.status_code,
+        iterators=("iter_bytes",),
+        async_iterators=("aiter_bytes",),
+        ends=("close", "aclose"),
+    )
 
 
 METHODS = tuple(

@@ -1,4 +1,7 @@
-"""Sends through niquests: `send` of its sessions, like in requests. It never waits for a late answer."""
+"""Sends through niquests: `send` of its sessions, like in requests. It never waits for a late answer.
+
+A streamed answer counts by its status, because some of its responses are read by coroutines and some are not.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ def _answered(pending: Pending, client: Any, response: Any, kwargs: Keywords) ->
     if getattr(response, "lazy", False):  # multiplexed: any access would wait for the answer
         pending.finish(200, None)
         return
-    requests.METHODS[0].answered(pending, client, response, kwargs)
+    streams = kwargs.get("stream", client.stream)
+    pending.finish(response.status_code, None if streams else response.content)
 
 
 METHODS = tuple(

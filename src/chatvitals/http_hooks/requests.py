@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chatvitals.http_hooks.late_answers import LateAnswer
 from chatvitals.http_hooks.patching import Method
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ def _body(_client: Any, args: Arguments, kwargs: Keywords) -> object:
 
 
 def _answered(pending: Pending, client: Any, response: Any, kwargs: Keywords) -> None:
-    streams = kwargs.get("stream", client.stream)
-    pending.finish(response.status_code, None if streams else response.content)
+    if not kwargs.get("stream", client.stream) or isinstance(getattr(response, "_content", None), bytes):
+        pending.finish(response.status_code, response.content)
+        return
+    LateAnswer(pending, response, response.status_code, iterators=("iter_content",), ends=("close",))
 
 
 METHODS = (Method("requests", "Session", "send", asynchronous=False, address=_address, body=_body, answered=_answered),)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from chatvitals.http_hooks.late_answers import LateAnswer
 from chatvitals.http_hooks.patching import Method
 
 if TYPE_CHECKING:
@@ -31,12 +32,20 @@ def _body_of_manager(_client: Any, _args: Arguments, kwargs: Keywords) -> object
     return kwargs.get("body")
 
 
-def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) -> None:
+def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords, *, status_only: bool = False) -> None:
     status = getattr(response, "status", None)
     if status is None:  # multiplexed by urllib3-future: a promise, whose answer the bot gets later
-        status = 200
+        status, status_only = 200, True
     body = getattr(response, "_body", None)  # set only where the body was read in advance, which is the default
-    pending.finish(status, body if isinstance(body, bytes) else None)
+    if isinstance(body, bytes) or not isinstance(status, int) or status_only:
+        pending.finish(status, body if isinstance(body, bytes) else None)
+        return
+    iterators, ends = ("stream", "read_chunked"), ("close", "release_conn")
+    LateAnswer(pending, response, status, iterators=iterators, reads=("read", "read1"), ends=ends)
+
+
+def _answered_async(pending: Pending, client: Any, response: Any, kwargs: Keywords) -> None:
+    _answered(pending, client, response, kwargs, status_only=True)  # its body is read by coroutines
 
 
 _POOL = Method(
@@ -55,6 +64,7 @@ METHODS = tuple(
         module=f"{package}._async.{method.module}" if asynchronous else f"{package}.{method.module}",
         owner=f"Async{method.owner}" if asynchronous else method.owner,
         asynchronous=asynchronous,
+        answered=_answered_async if asynchronous else _answered,
     )
     for package in ("urllib3", "urllib3_future")
     for asynchronous in (False, True)

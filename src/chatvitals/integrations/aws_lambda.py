@@ -6,6 +6,7 @@ import base64
 import functools
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from chatvitals.integrations import _http
 from chatvitals.integrations._http import DoorVitals
 from chatvitals.integrations._verdicts import REJECTIONS
 from chatvitals.tracking.observation import observe
@@ -13,6 +14,7 @@ from chatvitals.tracking.observation import observe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chatvitals.pipeline.webhook_sink import WebhookSink
     from chatvitals.tracking.observation import Observation
 
 __all__ = ["lambda_handler"]
@@ -34,7 +36,8 @@ def lambda_handler(
 ) -> Callable[[Any, Any], Result]:
     """Return a Lambda function whose webhooks are watched. Results and exceptions pass unchanged.
 
-    Received events are committed before it returns, since the sandbox freezes afterwards.
+    Received events are committed before it returns, since the sandbox freezes afterwards. An exception passes with
+    `acknowledge_account_events` too, because a function cannot both answer and raise.
 
         handler = lambda_handler(vitals, handler, webhook_path="/webhook")
 
@@ -47,22 +50,18 @@ def lambda_handler(
 
     @functools.wraps(function)
     def handler(event: Any, context: Any) -> Result:
-        guard = vitals.webhook_sink.guard
+        sink = vitals.webhook_sink
         observation: Observation | None = None
-        with guard("aws_lambda"):
+        with sink.guard("aws_lambda"):
             if _is_post(event, webhook_path):
-                observation = observe(vitals.webhook_sink, _body(event), _headers(event))
+                observation = observe(sink, _body(event), _headers(event))
         try:
             if observation is None:
                 return function(event, context)
             with observation:
-                result = function(event, context)
-                with guard("aws_lambda"):
-                    if _status(result) in REJECTIONS:
-                        observation.reject()
-                return result
+                return _judged(sink, observation, function(event, context))
         finally:
-            with guard("aws_lambda"):
+            with sink.guard("aws_lambda"):
                 vitals.settle(_FLUSH_SECONDS)
 
     return handler
@@ -89,5 +88,20 @@ def _headers(event: dict[str, Any]) -> dict[str, Any]:
     return headers
 
 
-def _status(result: Any) -> object:
-    return result.get("statusCode") if isinstance(result, dict) else None
+def _judged(sink: WebhookSink, observation: Observation, result: Result) -> Result:
+    """Record the answer. Only an error for account events may become a 200."""
+    with sink.guard("aws_lambda"):
+        status = _status(result)
+        if status in REJECTIONS:
+            observation.reject()
+        if sink.settings.acknowledge_account_events and status >= 400:
+            webhook = observation._raw.webhook  # noqa: SLF001 - the bot needs no access to it
+            answer: Any = result
+            return {**answer, "statusCode": 200} if _http.about_account_only(webhook) else answer
+    return result
+
+
+def _status(result: Any) -> int:
+    """Return the status of an answer, which gateways also take as text. Another result is an answer with 200."""
+    status = result.get("statusCode") if isinstance(result, dict) else None
+    return int(status) if isinstance(status, (int, str)) and str(status).isdecimal() else 200

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from chatvitals.events import WebhookResult
     from chatvitals.pipeline.webhook_sink import WebhookSink
+    from chatvitals.runtime.error_guard import ErrorGuard
 
 
 Headers: TypeAlias = Mapping[str, Any] | Mapping[bytes, Any] | Iterable[tuple[str, Any]] | Iterable[tuple[bytes, Any]]
 """Headers in any form of a server: a mapping or pairs, bytes or text, one value or a list of values."""
 
+_WHERE = "observe_webhook"  # the place that errors are counted under
 _SIGNATURE = "x-hub-signature-256"
 _ENVIRON = "HTTP_X_HUB_SIGNATURE_256"  # the name in a WSGI environ, and in Django's `request.META`
 
@@ -41,13 +43,14 @@ class Observation:
     Args:
         raw: the webhook.
         sink: the receiver of the webhook, which counts it. None where an integration around the bot counts it.
+        guard: keeps errors of ours from the bot.
         waits: whether the webhook is counted only after the bot's verdict.
 
     """
 
-    __slots__ = ("_bound", "_emit", "_handling", "_raw", "_span", "_waits", "sink")
+    __slots__ = ("_bound", "_emit", "_guard", "_handling", "_raw", "_span", "_waits", "sink")
 
-    def __init__(self, raw: RawWebhook, sink: WebhookSink | None, *, waits: bool) -> None:
+    def __init__(self, raw: RawWebhook, sink: WebhookSink | None, guard: ErrorGuard, *, waits: bool) -> None:
         self.sink = sink
         """The receiver of the webhook."""
         self._raw = raw
@@ -55,10 +58,13 @@ class Observation:
         self._handling.source = raw
         self._emit: Callable[[RawWebhook], None] | None = None if sink is None else sink.emit
         self._waits = waits
+        self._guard = guard
         self._bound: AbstractContextManager[None] | None = None
-        self._span = spans.start_receive() if sink is not None and spans.is_traced() else None
-        if self._span is not None:
-            raw.trace = self._handling.trace = spans.packed(self._span.span)
+        self._span: spans.ActiveSpan | None = None
+        with guard(_WHERE):
+            self._span = spans.start_receive() if sink is not None and spans.is_traced() else None
+            if self._span is not None:
+                raw.trace = self._handling.trace = spans.packed(self._span.span)
 
     @property
     def result(self) -> WebhookResult:
@@ -78,22 +84,26 @@ class Observation:
         """Count the webhook once."""
         emit, self._emit = self._emit, None
         if emit is not None:
-            emit(self._raw)
+            with self._guard(_WHERE):
+                emit(self._raw)
 
     def __enter__(self) -> Self:
-        self._handling.door = self
-        self._bound = context.bound(self._handling)
-        self._bound.__enter__()
-        if self._span is not None:
-            self._span.enter()
+        with self._guard(_WHERE):
+            self._handling.door = self
+            bound = context.bound(self._handling)
+            bound.__enter__()
+            self._bound = bound
+            if self._span is not None:
+                self._span.enter()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._span is not None:
-            self._span.leave()
-        if self._bound is not None:
-            self._bound.__exit__(None, None, None)  # the binding must not see the handler's exception
-            self._bound = None
+        with self._guard(_WHERE):
+            if self._span is not None:
+                self._span.leave()
+            if self._bound is not None:
+                bound, self._bound = self._bound, None
+                bound.__exit__(None, None, None)  # the binding must not see the handler's exception
         self.count()
         self._end_span()
         self._handling.end()
@@ -105,7 +115,8 @@ class Observation:
     def _end_span(self) -> None:
         span, self._span = self._span, None
         if span is not None:
-            receive_span.end(span, self._raw)
+            with self._guard(_WHERE):
+                receive_span.end(span, self._raw)
 
 
 def observe(sink: WebhookSink, body: bytes | str, headers: Headers | None) -> Observation:
@@ -113,28 +124,34 @@ def observe(sink: WebhookSink, body: bytes | str, headers: Headers | None) -> Ob
 
     A webhook that an integration around the bot has received counts there.
     """
-    raw = None
-    result: WebhookResult = "undecodable"
-    with sink.guard("observe_webhook"):
-        outer = context.watched_by(sink, signature_of, headers)
-        if outer is not None and isinstance(outer.source, RawWebhook):
-            return Observation(outer.source, None, waits=not sink.settings.app_secret)
-        whole = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
-        if not isinstance(whole, (bytes, bytearray, memoryview)):
-            message = f"observe_webhook takes the raw body as bytes or text, not {type(body).__name__}"
-            sink.guard.report("observe_webhook", message=message)
-        elif len(whole) > sink.settings.max_body:
-            result = "oversize"
-        else:
-            raw = sink.receive(bytes(whole), signature_of(headers))
-    if raw is None:
-        failed = Webhook(result=result, received=sink.clock())
-        raw = RawWebhook(lambda *_: failed, b"", None, failed.received)
+    with sink.guard(_WHERE):
+        return _observed(sink, body, headers)
+    return Observation(_unreadable("undecodable", 0.0), None, sink.guard, waits=False)  # an error of ours, counted
+
+
+def _observed(sink: WebhookSink, body: bytes | str, headers: Headers | None) -> Observation:
     waits = not sink.settings.app_secret
-    observation = Observation(raw, sink, waits=waits)
+    outer = context.watched_by(sink, signature_of, headers)
+    if outer is not None and isinstance(outer.source, RawWebhook):
+        return Observation(outer.source, None, sink.guard, waits=waits)
+    whole = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    if not isinstance(whole, (bytes, bytearray, memoryview)):
+        message = f"observe_webhook takes the raw body as bytes or text, not {type(body).__name__}"
+        sink.guard.report(_WHERE, message=message)
+        raw = _unreadable("undecodable", sink.clock())
+    elif len(whole) > sink.settings.max_body:
+        raw = _unreadable("oversize", sink.clock())
+    else:
+        raw = sink.receive(bytes(whole), signature_of(headers))
+    observation = Observation(raw, sink, sink.guard, waits=waits)
     if not waits:
         observation.count()
     return observation
+
+
+def _unreadable(result: WebhookResult, received: float) -> RawWebhook:
+    failed = Webhook(result=result, received=received)
+    return RawWebhook(lambda *_: failed, b"", None, received)
 
 
 def signature_of(headers: Headers | None) -> str | None:

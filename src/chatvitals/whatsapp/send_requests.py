@@ -65,7 +65,7 @@ def is_endpoint(method: object, url: object) -> bool:
     """Return whether method and address of a request can belong to a send. It costs one dictionary look-up."""
     if not isinstance(method, str) or not isinstance(url, str):
         return False
-    return _segments(url)[1] in _MARKETING_ENDPOINTS and method.upper() == "POST"
+    return _path(url)[2] in _MARKETING_ENDPOINTS and method.upper() == "POST"
 
 
 def names_number(url: str) -> bool:
@@ -149,9 +149,14 @@ def http_status(error: BaseException) -> int | None:
 
 
 def _segments(url: str) -> tuple[str, str]:
-    """Return the last two segments of the path of `url`."""
-    rest, _, last = url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")
-    return rest.rpartition("/")[2], last
+    """Return the last two segments of the path of `url`. A slash that is doubled by mistake counts once."""
+    rest, _, last = _path(url)
+    return rest.rstrip("/").rpartition("/")[2], last
+
+
+def _path(url: str) -> tuple[str, str, str]:
+    """Return the path of `url`, divided before its last segment."""
+    return url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")
 
 
 def _fields(body: object) -> dict[Any, Any] | None:

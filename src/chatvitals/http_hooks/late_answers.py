@@ -1,0 +1,159 @@
+"""Answers whose body the bot reads later and in pieces. A send counts once the body has been read or closed.
+
+Only the bot may read the body, so the hook looks at the results of the bot's own reads. It wraps the methods of this
+one response by attributes, which hold the response weakly: a response that the bot drops is freed as usual. It then
+counts by its status and by the part that was read.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from chatvitals.whatsapp import send_requests
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from chatvitals.http_hooks.observer import Pending
+
+
+class LateAnswer:
+    """The wait for the body of one answer.
+
+    Args:
+        pending: the send.
+        response: the response of the client.
+        status: the HTTP status.
+        iterators: names of the methods that return the body in pieces.
+        async_iterators: names of such methods that are asynchronous.
+        reads: names of the methods that return a part of the body.
+        ends: names of the methods that close the response.
+
+    """
+
+    def __init__(
+        self,
+        pending: Pending,
+        response: Any,
+        status: int,
+        *,
+        iterators: tuple[str, ...] = (),
+        async_iterators: tuple[str, ...] = (),
+        reads: tuple[str, ...] = (),
+        ends: tuple[str, ...] = (),
+    ) -> None:
+        self._pending = pending
+        self._status = status
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._reading = 0  # reads that are under way; some methods read by another method, and close at the end
+        ours = {
+            **dict.fromkeys(iterators, self._iterate),
+            **dict.fromkeys(async_iterators, self._aiterate),
+            **dict.fromkeys(reads, self._read),
+            **dict.fromkeys(ends, self._end),
+        }
+        kind = type(response)
+        if not all(hasattr(kind, name) for name in ours) or not hasattr(response, "__dict__"):
+            pending.finish(status, None)  # a stand-in of another class
+            return
+        pending.answered()
+        self._response = weakref.ref(response)
+        self._before = {name: vars(response).get(name) for name in ours}
+        self._ours = {name: functools.partial(call, name) for name, call in ours.items()}
+        self._gone = weakref.finalize(response, _count, pending, status, self._pieces)
+        self._gone.atexit = False
+        vars(response).update(self._ours)
+
+    def _bare(self, name: str) -> Callable[..., Any]:
+        """Return the response's own method without our wrapper. The caller holds the response."""
+        before = self._before[name]
+        response: Any = self._response()
+        own: Callable[..., Any] = getattr(type(response), name).__get__(response) if before is None else before
+        return own
+
+    def _iterate(self, name: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        pieces: Iterator[Any] = self._bare(name)(*args, **kwargs)
+        return pieces if self._reading else self._copied(pieces)
+
+    def _copied(self, pieces: Iterator[Any]) -> Iterator[Any]:
+        self._reading += 1
+        try:
+            for piece in pieces:
+                self._reading -= 1
+                try:
+                    self._saw(piece)
+                    yield piece
+                finally:
+                    self._reading += 1
+        finally:
+            self._reading -= 1
+            self._finish()
+
+    def _aiterate(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        return self._acopied(self._bare(name)(*args, **kwargs))
+
+    async def _acopied(self, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        self._reading += 1
+        try:
+            async for piece in pieces:
+                self._reading -= 1
+                try:
+                    self._saw(piece)
+                    yield piece
+                finally:
+                    self._reading += 1
+        finally:
+            self._reading -= 1
+            self._finish()
+
+    def _read(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if self._reading:
+            return self._bare(name)(*args, **kwargs)
+        self._reading += 1
+        try:
+            piece = self._bare(name)(*args, **kwargs)
+        except BaseException:
+            self._finish()
+            raise
+        finally:
+            self._reading -= 1
+        self._saw(piece)
+        if not piece or (not args and kwargs.get("amt") is None):
+            self._finish()
+        return piece
+
+    def _end(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if not self._reading:
+            self._finish()
+        return self._bare(name)(*args, **kwargs)
+
+    def _saw(self, piece: object) -> None:
+        """Keep a copy of a piece. A body that is too long for an answer to a send is not kept."""
+        with self._pending.guard("clients"):
+            content = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece
+            if isinstance(content, bytes):
+                self._size += len(content)
+                if self._size <= send_requests.MAX_BYTES:
+                    self._pieces.append(content)
+                else:
+                    self._pieces.clear()
+
+    def _finish(self) -> None:
+        """Count the send, and leave the response as it was."""
+        with self._pending.guard("clients"):
+            self._gone.detach()
+            response = self._response()
+            attributes = {} if response is None else vars(response)
+            for name, ours in self._ours.items():
+                if attributes.get(name) is ours:
+                    del attributes[name]
+                    if self._before[name] is not None:
+                        attributes[name] = self._before[name]
+            _count(self._pending, self._status, self._pieces)
+
+
+def _count(pending: Pending, status: int, pieces: list[bytes]) -> None:
+    pending.finish(status, b"".join(pieces) or None)
