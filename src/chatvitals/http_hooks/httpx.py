@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.http_hooks.late_answers import LateAnswer
+from chatvitals.http_hooks.late_answers import LateAnswer, Ways
 from chatvitals.http_hooks.patching import Method
 
 if TYPE_CHECKING:
     from chatvitals.http_hooks.observer import Pending
     from chatvitals.http_hooks.patching import Arguments, Keywords
+
+
+_WAYS = Ways(("close", "aclose"), ("iter_bytes",), ("aiter_bytes",))
 
 
 def _request(args: Arguments, kwargs: Keywords) -> Any:
@@ -34,14 +37,7 @@ def _answered(pending: Pending, _client: Any, response: Any, kwargs: Keywords) -
     if isinstance(content, bytes) or not kwargs.get("stream"):
         pending.finish(response.status_code, response.content)
         return
-    LateAnswer(
-        pending,
-        response,
-        response.status_code,
-        iterators=("iter_bytes",),
-        async_iterators=("aiter_bytes",),
-        ends=("close", "aclose"),
-    )
+    LateAnswer(pending, response, response.status_code, _WAYS)
 
 
 METHODS = tuple(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatvitals.whatsapp import send_requests
 
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from chatvitals.http_hooks.observer import Pending
 
 
+class Ways(NamedTuple):
+    """The names of the methods of a response by which its body is read or closed."""
+
+    ends: tuple[str, ...]
+    """Methods that close the response."""
+    iterators: tuple[str, ...] = ()
+    """Methods that return the body in pieces."""
+    async_iterators: tuple[str, ...] = ()
+    """Such methods that are asynchronous."""
+    reads: tuple[str, ...] = ()
+    """Methods that return a part of the body."""
+
+
 class LateAnswer:
     """The wait for the body of one answer.
 
@@ -26,34 +39,21 @@ class LateAnswer:
         pending: the send.
         response: the response of the client.
         status: the HTTP status.
-        iterators: names of the methods that return the body in pieces.
-        async_iterators: names of such methods that are asynchronous.
-        reads: names of the methods that return a part of the body.
-        ends: names of the methods that close the response.
+        ways: the methods of the response that matter.
 
     """
 
-    def __init__(
-        self,
-        pending: Pending,
-        response: Any,
-        status: int,
-        *,
-        iterators: tuple[str, ...] = (),
-        async_iterators: tuple[str, ...] = (),
-        reads: tuple[str, ...] = (),
-        ends: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, pending: Pending, response: Any, status: int, ways: Ways) -> None:
         self._pending = pending
         self._status = status
         self._pieces: list[bytes] = []
         self._size = 0
         self._reading = 0  # reads that are under way; some methods read by another method, and close at the end
         ours = {
-            **dict.fromkeys(iterators, self._iterate),
-            **dict.fromkeys(async_iterators, self._aiterate),
-            **dict.fromkeys(reads, self._read),
-            **dict.fromkeys(ends, self._end),
+            **dict.fromkeys(ways.iterators, self._iterate),
+            **dict.fromkeys(ways.async_iterators, self._aiterate),
+            **dict.fromkeys(ways.reads, self._read),
+            **dict.fromkeys(ways.ends, self._end),
         }
         kind = type(response)
         if not all(hasattr(kind, name) for name in ours) or not hasattr(response, "__dict__"):

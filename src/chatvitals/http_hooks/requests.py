@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.http_hooks.late_answers import LateAnswer
+from chatvitals.http_hooks.late_answers import LateAnswer, Ways
 from chatvitals.http_hooks.patching import Method
 
 if TYPE_CHECKING:
     from chatvitals.http_hooks.observer import Pending
     from chatvitals.http_hooks.patching import Arguments, Keywords
+
+
+_WAYS = Ways(("close",), ("iter_content",))
 
 
 def _request(args: Arguments, kwargs: Keywords) -> Any:
@@ -29,7 +32,7 @@ def _answered(pending: Pending, client: Any, response: Any, kwargs: Keywords) ->
     if not kwargs.get("stream", client.stream) or isinstance(getattr(response, "_content", None), bytes):
         pending.finish(response.status_code, response.content)
         return
-    LateAnswer(pending, response, response.status_code, iterators=("iter_content",), ends=("close",))
+    LateAnswer(pending, response, response.status_code, _WAYS)
 
 
 METHODS = (Method("requests", "Session", "send", asynchronous=False, address=_address, body=_body, answered=_answered),)

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from chatvitals.http_hooks.late_answers import LateAnswer
+from chatvitals.http_hooks.late_answers import LateAnswer, Ways
 from chatvitals.http_hooks.patching import Method
 
 if TYPE_CHECKING:
     from chatvitals.http_hooks.observer import Pending
     from chatvitals.http_hooks.patching import Arguments, Keywords
+
+
+_WAYS = Ways(("close", "release_conn"), ("stream", "read_chunked"), reads=("read", "read1"))
 
 
 def _address(_client: Any, args: Arguments, kwargs: Keywords) -> tuple[object, object]:
@@ -40,8 +43,7 @@ def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords, 
     if isinstance(body, bytes) or not isinstance(status, int) or status_only:
         pending.finish(status, body if isinstance(body, bytes) else None)
         return
-    iterators, ends = ("stream", "read_chunked"), ("close", "release_conn")
-    LateAnswer(pending, response, status, iterators=iterators, reads=("read", "read1"), ends=ends)
+    LateAnswer(pending, response, status, _WAYS)
 
 
 def _answered_async(pending: Pending, client: Any, response: Any, kwargs: Keywords) -> None:

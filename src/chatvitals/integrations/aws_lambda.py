@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from chatvitals.integrations import _http
 from chatvitals.integrations._http import DoorVitals
@@ -96,8 +96,9 @@ def _judged(sink: WebhookSink, observation: Observation, result: Result) -> Resu
             observation.reject()
         if sink.settings.acknowledge_account_events and status >= 400:
             webhook = observation._raw.webhook  # noqa: SLF001 - the bot needs no access to it
-            answer: Any = result
-            return {**answer, "statusCode": 200} if _http.about_account_only(webhook) else answer
+            if _http.about_account_only(webhook):
+                answer: Any = {**cast("dict[str, Any]", result), "statusCode": 200}
+                return cast("Result", answer)
     return result
 
 
