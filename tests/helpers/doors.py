@@ -8,9 +8,9 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from chatvitals.integrations._verdicts import REJECTIONS
 from chatvitals.integrations.asgi import ChatVitalsMiddleware
 from chatvitals.integrations.aws_lambda import lambda_handler
-from chatvitals.integrations.verdicts import REJECTIONS
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
 from chatvitals.tracking.observation import observe
 
