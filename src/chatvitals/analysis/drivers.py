@@ -12,7 +12,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
 from chatvitals.analysis import statistics
-from chatvitals.analysis.history import DAY
+from chatvitals.analysis.figures import failed_of
+from chatvitals.analysis.history import DAY, HOUR
 from chatvitals.analysis.wording import count, per_thousand, percent
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def _over_minute(reader: FigureReader, number: str, start: float, end: float) ->
 
 
 def _no_answer(reader: FigureReader, number: str, start: float, end: float) -> tuple[float, float]:
-    # a turn ends unanswered a day after its last message
+    # a turn ends unanswered a day after its last message; until then a share would be too low
+    if end + DAY > reader.ended.grid.end + HOUR:
+        return math.nan, 0.0
     unanswered = reader.ended.between(start + DAY, end + DAY, phone_number_id=number, outcome=("unanswered", "failed"))
     return unanswered, reader.opened.between(start, end, phone_number_id=number)
 
@@ -134,7 +137,9 @@ def _opt_outs(reader: FigureReader, number: str, start: float, end: float) -> tu
 
 def _failed(reader: FigureReader, number: str, start: float, end: float) -> tuple[float, float]:
     where = {"phone_number_id": number}
-    return reader.failures.between(start, end, **where), reader.statuses.between(start, end, status="sent", **where)
+    sent, delivered = (reader.statuses.between(start, end, status=each, **where) for each in ("sent", "delivered"))
+    share = failed_of(sent, delivered, reader.failures.between(start, end, **where))
+    return share.count, share.total
 
 
 def _campaigns(reader: FigureReader, number: str, start: float, end: float) -> tuple[float, float]:

@@ -105,7 +105,7 @@ class FigureReader:
             },
             read=_share(total(self.statuses, status="read"), delivered),
             opt_outs=_share(total(self.opt_outs), delivered),
-            failed=_share(total(self.failures), total(self.statuses, status="sent")),
+            failed=failed_of(total(self.statuses, status="sent"), delivered, total(self.failures)),
             campaigns=total(self.sends, kind="campaign"),
         )
 
@@ -126,6 +126,19 @@ def apart(upto: dict[float, float]) -> dict[float, float]:
         found[bound] = max(upto[bound] - below, 0.0)
         below = max(upto[bound], below)
     return found
+
+
+def failed_of(sent: float, delivered: float, failed: float) -> Share:
+    """Return the share of failed messages.
+
+    A message that fails has often no status before, and sometimes the status `sent`.
+
+    Example:
+        >>> failed_of(sent=60, delivered=60, failed=20).value
+        0.25
+
+    """
+    return Share(failed, max(sent, delivered + failed))
 
 
 def _share(count: float, total: float) -> Share:

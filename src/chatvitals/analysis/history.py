@@ -176,11 +176,17 @@ class History:
 
     def _grown(self, found: list[Series], names: tuple[str, ...], *, whole: bool) -> dict[tuple[str, ...], list[float]]:
         grown: dict[tuple[str, ...], list[float]] = {}
-        for series in found:
+        earlier: dict[tuple[str, ...], list[tuple[int, float]]] = {}
+        for series in sorted(found, key=lambda each: each.points[0][0]):
             first = self.grid.index(series.points[0][0])
             known = self._known.get(series.labels.get("job", ""), first)
-            total = grown.setdefault(tuple(series.labels.get(name, "") for name in names), [0.0] * self.grid.count)
+            labels = tuple(series.labels.get(name, "") for name in names)
+            total = grown.setdefault(labels, [0.0] * self.grid.count)
+            ended = earlier.setdefault(labels, [])
             before = series.points[0][1]
+            if known >= first:  # the job is as new as its series
+                before -= _carried_on(ended, first, before)
+            ended.append((self.grid.index(series.points[-1][0]), series.last))
             growth = before if whole or known < first else 0.0
             steps = {first: growth}
             for (_, value), (at, after) in pairwise(series.points):
@@ -188,6 +194,11 @@ class History:
                 steps[self.grid.index(at)] = growth
             _add_steps(total, steps)
         return grown
+
+
+def _carried_on(ended: list[tuple[int, float]], first: int, value: float) -> float:
+    """Return the counts that a series took over from a job that was renamed, or 0 where it is no such series."""
+    return max((last for index, last in ended if index <= first + 1 and last <= value), default=0.0)
 
 
 def _add_steps(total: list[float], steps: dict[int, float]) -> None:
@@ -213,6 +224,8 @@ def known_span(api: PrometheusApi, until: float, days: float = LONGEST_DAYS) -> 
     last = until // step * step
     query = f"max ({catalogue.BUILD_INFO.name})"
     found = api.query_range(query, last - math.floor(days * DAY / step) * step, last, step)
+    if not found:  # a bot that began a few minutes ago is not on this grid yet
+        found = api.query_range(query, until - math.ceil(step / 60.0) * 60.0, until, 60.0)
     if not found:
         raise TooLittleDataError(
             f"{api.url} holds no metrics of chatvitals from the last {days:g} days. Does it scrape the bot?"

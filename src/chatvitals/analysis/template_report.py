@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chatvitals.analysis.document import Document, Table
 from chatvitals.analysis.errors import printable
+from chatvitals.analysis.figures import failed_of
 from chatvitals.analysis.history import fine_grid
 from chatvitals.analysis.rating_changes import RATINGS
 from chatvitals.analysis.statistics import Share
@@ -48,7 +49,7 @@ def document(scope: Scope) -> Document:
         table.add(
             f"{printable(template)} ({printable(language)})", qualities.get((template, language), "not known"),
             count(delivered), *(percent(read.value) for read in reads),
-            f"{count(failed)} ({percent(Share(failed, sent + failed).value)})",
+            f"{count(failed)} ({percent(failed_of(sent, delivered, failed).value)})",
             "not measured" if lost is None else count(lost),
         )  # fmt: skip
         data[f"{template}/{language}"] = {

@@ -7,7 +7,7 @@ import pytest
 
 from chatvitals.analysis import drivers
 from chatvitals.analysis.figures import FigureReader
-from chatvitals.analysis.history import DAY, Counts, Grid
+from chatvitals.analysis.history import DAY, HOUR, Counts, Grid
 
 NUMBER = "1055"
 DAYS = 16
@@ -89,6 +89,24 @@ def test_weeks_are_compared_once_three_are_known() -> None:
     assert drivers.window_seconds(21.0) == 7 * DAY
     found = drivers.moved(reader(np.random.default_rng(5), days=40), NUMBER, 40 * DAY, 0.0)
     assert found[0].windows == 1 + 40 - 7 - 7 + 1
+
+
+@pytest.mark.parametrize(("known", "measured"), [(5, False), (25, True)])
+def test_a_share_of_unanswered_turns_waits_until_it_is_known(known: int, *, measured: bool) -> None:
+    """Turns end unanswered a day after their last message, so a share of the last hours is too low."""
+    made = reader(np.random.default_rng(7))
+    by, per_hour = made.ended.by, [index / 50 for index in range(DAYS * 24 + known + 1)]
+    made.ended = Counts(Grid(0.0, HOUR, len(per_hour)), by, {(NUMBER, "unanswered"): per_hour})
+    found = drivers.moved(made, NUMBER, DAYS * DAY, 0.0)[1]
+    assert (found.driver, found.verdict == "not measured") == ("no answer", not measured)
+
+
+def test_messages_that_only_failed_are_messages() -> None:
+    """A number that cannot send at all gets no status `sent`."""
+    made = reader(np.random.default_rng(8))
+    made.statuses = Counts(made.statuses.grid, made.statuses.by, {})
+    found = {each.driver: each for each in drivers.moved(made, NUMBER, DAYS * DAY, 0.0)}
+    assert found["failed messages"].value == 1
 
 
 @pytest.mark.parametrize("days", [0, 1, 2])

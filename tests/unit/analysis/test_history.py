@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatvitals.analysis.history import Grid, History, grid
+from chatvitals.analysis.history import Grid, History, grid, known_span
 from chatvitals.analysis.prometheus_api import PrometheusApi
 from chatvitals.metrics import catalogue
 from tests.helpers.analysis_prometheus import Answer, answering, data
@@ -49,6 +49,23 @@ def test_an_experiment_counts_what_was_before_the_first_sample() -> None:
     assert grown([(120, 1000), (300, 1005)], known=[(120, 1), (300, 1)], whole=True) == 1005
 
 
+@pytest.mark.parametrize(
+    ("after", "total"),
+    [([(180, 1010), (300, 1015)], 1015), ([(180, 2), (300, 5)], 1005), ([(0, 2), (300, 1015)], 2015)],
+)
+def test_a_renamed_job_does_not_count_its_experiment_twice(after: Points, total: float) -> None:
+    """A job that counts on where another ended shows the same store. Other jobs are other bots."""
+
+    def answer(_: str, parameters: dict[str, str]) -> Answer:
+        if "build_info" in parameters["query"]:
+            return data(({"job": "bot-2"}, [(at, 1.0) for at, _ in after]), ({"job": "bot"}, [(0, 1), (120, 1)]))
+        return data(({"job": "bot-2"}, after), ({"job": "bot"}, [(0, 990), (120, 1000)]))
+
+    with answering(answer) as url:
+        counts = History(PrometheusApi(url, clock=lambda: 0.0), Grid(0.0, 60.0, 6)).counts(TURNS, whole=True)
+    assert counts.until(300.0) == total
+
+
 def test_a_gap_keeps_the_last_value() -> None:
     def answer(_: str, parameters: dict[str, str]) -> Answer:
         points: Points = [(0, 1), (300, 1)] if "build_info" in parameters["query"] else [(0, 10), (60, 12), (240, 20)]
@@ -68,3 +85,19 @@ def test_all_bounds_lie_on_the_grid_or_within_five_minutes(slots: list[int]) -> 
     for bound in bounds:
         assert bound - (found.start + found.index(bound) * found.step) < max(300, found.step) + 1
     assert found.end == pytest.approx(max(bounds), abs=found.step)
+
+
+def test_a_bot_that_began_minutes_ago_is_known() -> None:
+    now = 1_790_000_000.0
+    began = now - 240
+
+    def answer(_: str, parameters: dict[str, str]) -> Answer:
+        start, end, step = (float(parameters[name]) for name in ("start", "end", "step"))
+        times = (start + index * step for index in range(round((end - start) / step) + 1))
+        points = [(at, 1.0) for at in times if at >= began]
+        return data(({}, points)) if points else data()
+
+    with answering(answer) as url:
+        first, last = known_span(PrometheusApi(url, clock=lambda: 0.0), now)
+    assert began <= first <= began + 60
+    assert last == now
