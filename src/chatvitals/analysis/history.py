@@ -197,7 +197,7 @@ class History:
 
 
 def _carried_on(ended: list[tuple[int, float]], first: int, value: float) -> float:
-    """Return the counts that a series took over from a job that was renamed, or 0 where it is no such series."""
+    """Return the counts that a series took over from a renamed job, or 0 where there is none."""
     return max((last for index, last in ended if index <= first + 1 and last <= value), default=0.0)
 
 
