@@ -148,8 +148,14 @@ def responsiveness() -> list[Case]:
         ),
         *pair(  # a small bot that answers nobody, and one that answers most
             "WhatsAppCustomersIgnored", 150,
-            [*_turns(0.02, (300,), "0+0.02x400"), _answered("10x400")],
-            [*_turns(0.02, (300,), "0+0.2x400"), _answered("0+0.18x400")],
+            [*_turns(0.02, (300,), "0+0.02x400"), _answered("10x400"), _waiting("0x400")],
+            [*_turns(0.02, (300,), "0+0.2x400"), _answered("0+0.18x400"), _waiting("0x400")],
+        ),
+        Case(  # at night two late answers, and nobody has written since
+            "WhatsAppCustomersIgnored", 210, 0,
+            (Series("chatvitals_turns_opened_total", "100x119 102x280", {**NUMBER, "turn": "first"}),
+             Series("chatvitals_turns_overdue_total", "3x124 5x280", {**NUMBER, "turn": "first", "threshold": "300"}),
+             _answered("95x125 97x280"), _waiting("_x119 7200x5 stale"), Series("chatvitals_store_up", "1x400")),
         ),
         *pair("WhatsAppCustomersUnanswered", 90, _turns(1, (3600,)), _turns(0, (3600,))),
     ]  # fmt: skip
@@ -166,6 +172,10 @@ def _turns(late: float, thresholds: tuple[int, ...] = THRESHOLDS, opened: str = 
 
 def _answered(values: str) -> Series:
     return Series("chatvitals_turns_total", values, {**NUMBER, "turn": "first", "outcome": "answered"})
+
+
+def _waiting(since: str) -> Series:
+    return Series("chatvitals_oldest_open_turn_timestamp_seconds", since, {**NUMBER, "turn": "first"})
 
 
 def delivery() -> list[Case]:

@@ -62,7 +62,8 @@ def _waiting() -> list[Alert]:
             expr="\nor\n".join(
                 (
                     *(f"({late(300, each)} >= 3)\n> 0.2 * {increase(_OPENED, each)}" for each in ("30m", "1h")),
-                    f"({late(300, '2h')} >= 1.5) unless {answered} > 0",
+                    # in a quiet night, those who were late an hour ago may all have their answer
+                    f"({late(300, '2h')} >= 1.5) unless {answered} > 0\nand time() - {oldest} > 300",
                 )
             ),
             severity="critical", hold="5m", keep="30m",
