@@ -46,7 +46,7 @@ def notice(event: AccountEvent) -> str:
 
 
 def _about(field: str) -> Callable[[_Says], _Says]:
-    """Register a function that says what a change of this field means for an account."""
+    """Register the function that reads changes of this field for an account."""
 
     def register(says: _Says) -> _Says:
         _NOTICES[field] = says
