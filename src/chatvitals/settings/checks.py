@@ -186,10 +186,10 @@ def store(value: object) -> str:
 def number_ids(value: object) -> tuple[str, ...]:
     """Allow an id of a business number, or any number of ids."""
     items = [value] if isinstance(value, str) else value
-    if not isinstance(items, (list, tuple, set, frozenset)) or not all(map(_is_id, items)):
+    if not isinstance(items, (list, tuple, set, frozenset)) or not all(map(_may_be_number_id, items)):
         raise NotAllowedError(
             "must be ids of business numbers, as the App Dashboard shows them under WhatsApp, API Setup: "
-            "texts of digits such as '990005556667778'"
+            "texts such as '990005556667778'"
         )
     return tuple(dict.fromkeys(items))
 
@@ -246,6 +246,11 @@ def api_version(value: object) -> str:
 
 def _is_id(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.isdecimal()
+
+
+def _may_be_number_id(value: object) -> bool:
+    """Return whether a value may be an id. A bot that is tried out may have one of letters, but none of these marks."""
+    return _is_printable(value) and bool(re.fullmatch(r"[^\s,+#()<>{}\"']+", str(value)))
 
 
 def _is_printable(value: object) -> bool:
