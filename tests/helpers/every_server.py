@@ -128,10 +128,10 @@ def running(server: str, folder: Path, *, bare: bool) -> Iterator[Server]:
         yield Server(port, log)
 
 
-def webhook(message: str, size: int = 0) -> bytes:
+def webhook(message: str, size: int = 0, words: str = "hello") -> bytes:
     """Return a webhook with one message, and with so many bytes more."""
     number = BusinessNumber("990005556667778")
-    text = {**_TEXT, "text": {"body": "hello" + "o" * size}}
+    text = {**_TEXT, "text": {"body": words + "o" * size}}
     return payloads.webhook(number, [payloads.message(_PERSON, message, text, at=int(time.time()))])
 
 
@@ -145,6 +145,8 @@ def head(body: bytes, *lines: str, target: str = "/webhook", method: str = "POST
         *lines,
     ]
     names = {line.partition(":")[0] for line in lines}
+    if "Content-Type" in names:
+        given.remove("Content-Type: application/json")
     if "Transfer-Encoding" not in names:
         given.append(f"Content-Length: {len(body)}")
     if "Connection" not in names:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,10 @@ def reply(method: str, path: str, body: bytes) -> tuple[int, bytes]:
         return 404, b"unknown"
     if method != "POST":
         return 405, b"" if method == "HEAD" else b"post it"
-    return 200, b"read %d bytes" % len(body)
+    if b"raise an error" in body:
+        raise ValueError(body)
+    asked = re.search(rb"answer (\d+)", body)
+    return int(asked[1]) if asked else 200, b"read %d bytes" % len(body)
 
 
 def seen() -> dict[str, float]:

@@ -69,6 +69,13 @@ def plain(server: Server) -> bytes:
 BODY = webhook("wamid.1")
 LARGE = webhook("wamid.2", 2_000_000)
 ZIPPED = gzip.compress(BODY, mtime=0)
+SHOUTED, WHISPERED = (
+    b"\r\n".join(
+        [first, *(case(name) + b":" + value for name, _, value in (line.partition(b":") for line in lines)), b"", b""]
+    )
+    for first, *lines in [head(BODY).rstrip().split(b"\r\n")]
+    for case in (bytes.upper, bytes.lower)
+)
 WHOLE: dict[str, Callable[[Server], bytes]] = {
     "in one go": plain,
     "in pieces": lambda server: server.ask(head(BODY), BODY[:30], BODY[30:]),
@@ -86,6 +93,13 @@ WHOLE: dict[str, Callable[[Server], bytes]] = {
     ),
     "large": lambda server: server.ask(head(LARGE) + LARGE),
     "large, in chunks": lambda server: server.ask(head(LARGE, CHUNKS) + chunked(LARGE, 60_000)),
+    "two at once": lambda server: server.ask(head(BODY, "Connection: keep-alive") + BODY + head(BODY) + BODY),
+    "with a charset": lambda server: server.ask(head(BODY, "Content-Type: application/json; charset=latin-1") + BODY),
+    "as text": lambda server: server.ask(head(BODY, "Content-Type: text/plain") + BODY),
+    "as a form": lambda server: server.ask(head(BODY, "Content-Type: application/x-www-form-urlencoded") + BODY),
+    "of no type": lambda server: server.ask(head(BODY, "Content-Type:") + BODY),
+    "shouted headers": lambda server: server.ask(SHOUTED + BODY),
+    "whispered headers": lambda server: server.ask(WHISPERED + BODY),
     "PUT": lambda server: server.ask(head(BODY, method="PUT") + BODY),
 }
 
@@ -114,6 +128,31 @@ def test_54_signatures_mean_the_same_on_every_server(pair: Pair, lines: list[str
     bare = head(BODY).replace(f"{good}\r\n".encode(), b"".join(f"{line}\r\n".encode() for line in given))
     _, counted = pair.both(lambda server: server.ask(bare + BODY))
     assert counted == {"bad_signature" if given else "unsigned": 1}
+
+
+@pytest.mark.parametrize("words", ["answer 404", "answer 500", "answer 503", "answer 202", "raise an error"])
+def test_a_webhook_counts_whatever_the_bot_answers(pair: Pair, words: str) -> None:
+    """With an app secret the signature decides."""
+    body = webhook("wamid.3", words=words)
+    answer, counted = pair.both(lambda server: server.ask(head(body) + body))
+    assert (answer.split()[1], counted) == (b"500" if "raise" in words else words[-3:].encode(), {"accepted": 1})
+
+
+ODD = {  # and what it counts as
+    "nothing": (b"", "undecodable"),
+    "a BOM": (b"\xef\xbb\xbf" + BODY, "accepted"),
+    "UTF-16": (BODY.decode().encode("utf-16"), "accepted"),
+    "a half": (BODY[: len(BODY) // 2], "undecodable"),
+    "no object": (b"[]", "undecodable"),
+}
+
+
+@pytest.mark.parametrize("how", ODD)
+def test_odd_bodies_mean_the_same_on_every_server(pair: Pair, how: str) -> None:
+    """Flask's own server alone gives an empty body no end."""
+    body, result = ODD[how]
+    _, counted = pair.both(lambda server: server.ask(head(body) + body))
+    assert counted == {result: 1} or (how == "nothing" and pair.kind == "flask" and counted == {})
 
 
 def test_a_zipped_webhook_is_none(pair: Pair) -> None:
