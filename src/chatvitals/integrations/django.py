@@ -21,7 +21,8 @@ from django.urls import Resolver404, resolve
 
 from chatvitals.exporters.metrics_app import MetricsRequest
 from chatvitals.integrations import _http, _lost_webhooks
-from chatvitals.integrations.wsgi import EnvironDelivery, InputWatch, signature_in
+from chatvitals.integrations._wsgi_input import InputWatch
+from chatvitals.integrations.wsgi import EnvironDelivery, signature_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,6 +23,19 @@ Six dashboards, recording and alerting rules with tests, and examples around the
 | `alertmanager.yml` | an example of routes and inhibitions |
 | `provisioning/`, `prometheus.yml`, `compose.yaml` | Prometheus, Grafana, Alertmanager and the demo bot together |
 
+## What they show
+
+All pictures show the same simulated month.
+
+| dashboard | question |
+|---|---|
+| [overview](https://github.com/chatvitals/chatvitals/blob/main/grafana/screenshots/overview.png) | Is anything wrong now, and with which number? |
+| [quality and response](https://github.com/chatvitals/chatvitals/blob/main/grafana/screenshots/quality.png) | What moved before WhatsApp's rating fell? |
+| [response times](https://github.com/chatvitals/chatvitals/blob/main/grafana/screenshots/response.png) | How long do customers wait, and where does the time go? |
+| [journeys](https://github.com/chatvitals/chatvitals/blob/main/grafana/screenshots/journeys.png) | Where do customers leave or get confused? Which variant is better? |
+| [templates and sends](https://github.com/chatvitals/chatvitals/blob/main/grafana/screenshots/templates.png) | Which template is read, refused or followed by opt-outs? |
+| [instrumentation](https://github.com/chatvitals/chatvitals/blob/main/grafana/screenshots/instrumentation.png) | Are the numbers complete and fresh? |
+
 ## Look at it
 
 Run `docker compose up` in this folder, then open http://127.0.0.1:3000. The demo bot gets slow, and its rating falls.
