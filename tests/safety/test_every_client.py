@@ -341,6 +341,23 @@ READ: dict[str, tuple[Callable[[str], Any], str]] = {  # and whether the message
     "urllib3, iterated": (_urllib3(b"".join), "wamid.one"),
     "urllib3, drained": (_urllib3(lambda response: response.drain_conn()), ""),
     "urllib3, unread": (_urllib3(lambda response: response.status), ""),
+    # the response is dropped once its method has been fetched
+    "requests, in one line": (
+        lambda url: b"".join(requests.post(url, json=TEXT, stream=True, timeout=PATIENCE).iter_content(7)),
+        "wamid.one",
+    ),
+    "requests, closed in one line": (
+        lambda url: requests.post(url, json=TEXT, stream=True, timeout=PATIENCE).close(),
+        "",
+    ),
+    "urllib3, in one line": (
+        lambda url: urllib3.PoolManager().request("POST", url, json=TEXT, preload_content=False).read(),
+        "wamid.one",
+    ),
+    "urllib3, streamed in one line": (
+        lambda url: b"".join(urllib3.PoolManager().request("POST", url, json=TEXT, preload_content=False).stream(7)),
+        "wamid.one",
+    ),
 }
 
 

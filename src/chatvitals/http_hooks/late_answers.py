@@ -1,8 +1,9 @@
 """Answers whose body the bot reads later and in pieces. A send counts once the body has been read or closed.
 
 Only the bot may read the body, so the hook looks at the results of the bot's own reads. It wraps the methods of this
-one response by attributes, which hold the response weakly: a response that the bot drops is freed as usual. It then
-counts by its status and by the part that was read.
+one response by attributes. They hold the response, because a bot may fetch a method and drop the response at once, as
+in `pool.request(…).read()`. A response that the bot drops unread is freed by the garbage collector, and then counts by
+its status and by the part that was read.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class LateAnswer:
             pending.finish(status, None)  # a stand-in of another class
             return
         pending.answered()
-        self._response = weakref.ref(response)
+        self._response = response
         self._before = {name: vars(response).get(name) for name in ours}
         self._ours = {name: functools.partial(call, name) for name, call in ours.items()}
         self._gone = weakref.finalize(response, _count, pending, status, self._pieces)
@@ -68,9 +69,8 @@ class LateAnswer:
         vars(response).update(self._ours)
 
     def _bare(self, name: str) -> Callable[..., Any]:
-        """Return the response's own method without our wrapper. The caller holds the response."""
-        before = self._before[name]
-        response: Any = self._response()
+        """Return the response's own method without our wrapper."""
+        before, response = self._before[name], self._response
         own: Callable[..., Any] = getattr(type(response), name).__get__(response) if before is None else before
         return own
 
@@ -145,8 +145,7 @@ class LateAnswer:
         """Count the send, and leave the response as it was."""
         with self._pending.guard("clients"):
             self._gone.detach()
-            response = self._response()
-            attributes = {} if response is None else vars(response)
+            attributes = vars(self._response)
             for name, ours in self._ours.items():
                 if attributes.get(name) is ours:
                     del attributes[name]
