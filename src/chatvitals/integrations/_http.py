@@ -12,7 +12,7 @@ from chatvitals import context
 from chatvitals.events import AccountEvent, Webhook
 from chatvitals.integrations import _verdicts
 from chatvitals.pipeline import receive_span
-from chatvitals.runtime import spans
+from chatvitals.runtime import log_handler, spans
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
@@ -362,10 +362,13 @@ def started_sentence() -> str:
 def warn_if_open(sink: WebhookSink, path: str) -> None:
     """Warn that everybody who reaches the webhook can read the metrics, unless a token is set."""
     if sink.settings.metrics_token is None:
-        logger.warning(
+        log_handler.log(
+            logger,
+            logging.WARNING,
             "%s is open to everyone who can reach the webhook. "
             "Set metrics_token (or CHATVITALS_METRICS_TOKEN) to ask for a bearer token.",
             path,
+            extra={"chatvitals_topic": "open metrics"},
         )
 
 

@@ -6,6 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from chatvitals.runtime import log_handler
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -36,4 +38,4 @@ class AccountLog:
             sentence = notice if len(self._written) < _MOST else _FULL
             if sentence not in self._written and notice not in self._written:
                 self._written[sentence] = now
-                logger.warning(sentence, extra={"chatvitals_topic": "account"})
+                log_handler.log(logger, logging.WARNING, sentence, extra={"chatvitals_topic": "account"})

@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import Final
 
+from chatvitals.runtime import log_handler
+
 logger = logging.getLogger(__name__)
 
 BAD_SIGNATURE: Final = (
@@ -60,7 +62,7 @@ class Advice:
             self._shown = parts
         shown = ", ".join(f"{name} {value}" for name, value in parts.items())
         extra = {"chatvitals_version": version, **{f"chatvitals_{name}": value for name, value in parts.items()}}
-        logger.info("Version %s: %s", version, shown, extra=extra)
+        log_handler.log(logger, logging.INFO, "Version %s: %s", version, shown, extra=extra)
 
     def once(self, sentence: str, *, topic: str = "") -> bool:
         """Log a warning, unless a warning with its topic was logged before. Return whether it was logged.
@@ -76,5 +78,5 @@ class Advice:
             if (topic or sentence) in self._said:
                 return False
             self._said.add(topic or sentence)
-        logger.warning(sentence, extra={"chatvitals_topic": topic or "advice"})
+        log_handler.log(logger, logging.WARNING, sentence, extra={"chatvitals_topic": topic or "advice"})
         return True

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
+from chatvitals.runtime import log_handler
 from chatvitals.runtime.advice import Advice
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class ErrorGuard:
                 self._logged[where] = now
         if not quiet:
             what = f"{_origin(error) if error is not None else 'a problem'} in {where}"
-            logger.warning(
+            log_handler.log(
+                logger,
+                logging.WARNING,
                 "%s. The bot is not affected, but some numbers may be missing. "
                 "Further problems are counted in chatvitals_internal_errors_total and logged once a minute.",
                 f"{message} ({where})" if message else what,

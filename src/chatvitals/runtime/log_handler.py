@@ -1,10 +1,14 @@
-"""The handler of the logger `chatvitals`. It shows warnings even where a bot has configured no logging."""
+"""The log of chatvitals. It shows warnings even where a bot has configured no logging, and never raises."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class UnconfiguredHandler(logging.NullHandler):
@@ -27,6 +31,12 @@ class UnconfiguredHandler(logging.NullHandler):
                 return True
             logger = logger.parent if logger.propagate else None
         return False
+
+
+def log(logger: logging.Logger, level: int, sentence: str, *args: object, extra: Mapping[str, object]) -> None:
+    """Log a sentence in the name of the caller. It never raises, although a handler of the bot may."""
+    with suppress(Exception):
+        logger.log(level, sentence, *args, extra=extra, stacklevel=2)
 
 
 def install() -> None:

@@ -183,3 +183,24 @@ def test_a_flood_of_webhooks_floods_no_log(caplog: pytest.LogCaptureFixture) -> 
     clock.advance(3600.0)
     log.write(["the same"])
     assert caplog.messages[-1] == "the same"
+
+
+def test_a_log_handler_that_raises_costs_nothing() -> None:
+    """The batch is committed by then. Counted once more, its events would count twice."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError(record.name)
+
+    broken, logger = Broken(), logging.getLogger("chatvitals")
+    logger.addHandler(broken)
+    try:
+        bench = Bench()
+        bench.change("account_update", VIOLATION)
+        bench.vitals.handover()  # it explains that it knows no contact
+        bench.vitals.settle()
+    finally:
+        logger.removeHandler(broken)
+    lines = bench.exposition().splitlines()
+    assert next(line for line in lines if line.startswith("chatvitals_account_events_total{")).endswith(" 1.0")
+    assert 'chatvitals_internal_errors_total{where="no_contact"} 1.0' in lines
