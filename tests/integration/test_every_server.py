@@ -151,13 +151,14 @@ ODD = {  # and what it counts as
 
 @pytest.mark.parametrize("how", ODD)
 def test_odd_bodies_mean_the_same_on_every_server(pair: Pair, how: str) -> None:
-    """Flask's own server alone reads nothing of an empty body. It then counts once its request is gone."""
+    """Under Flask's own server alone, nothing of an empty body is read. It then counts once its request is gone."""
     body, result = ODD[how]
     before = pair.watched.seen()
     answer, counted = pair.both(lambda server: server.ask(head(body) + body))
     if pair.kind == "flask" and how == "nothing":
         assert answer.startswith(b"HTTP/1.1 200")
-        until("the unread webhook", lambda: _counts(pair.watched.seen()) - _counts(before) == Counter(unread=1))
+        found = until("the empty webhook", lambda: _counts(pair.watched.seen()) - _counts(before))
+        assert found in (Counter(unread=1), Counter(undecodable=1))
     else:
         assert counted == {result: 1}
 
