@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import weakref
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatvitals.whatsapp import send_requests
@@ -79,35 +80,39 @@ class LateAnswer:
         return pieces if self._reading else self._copied(pieces)
 
     def _copied(self, pieces: Iterator[Any]) -> Iterator[Any]:
-        self._reading += 1
-        try:
+        with self._whole():
             for piece in pieces:
-                self._reading -= 1
-                try:
-                    self._saw(piece)
+                with self._handing(piece):
                     yield piece
-                finally:
-                    self._reading += 1
-        finally:
-            self._reading -= 1
-            self._finish()
 
     def _aiterate(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         return self._acopied(self._bare(name)(*args, **kwargs))
 
     async def _acopied(self, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        with self._whole():
+            async for piece in pieces:
+                with self._handing(piece):
+                    yield piece
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Read the body to its end, or to the piece after which the bot stops."""
         self._reading += 1
         try:
-            async for piece in pieces:
-                self._reading -= 1
-                try:
-                    self._saw(piece)
-                    yield piece
-                finally:
-                    self._reading += 1
+            yield
         finally:
             self._reading -= 1
             self._finish()
+
+    @contextmanager
+    def _handing(self, piece: object) -> Iterator[None]:
+        """Hand a piece to the bot, which may read on by another method meanwhile."""
+        self._reading -= 1
+        try:
+            self._saw(piece)
+            yield
+        finally:
+            self._reading += 1
 
     def _read(self, name: str, *args: Any, **kwargs: Any) -> Any:
         if self._reading:
