@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def serving() -> Iterator[Callable[[ASGIApp], int]]:
-    """Give a function that serves an application on a free port and returns the port. Stop all servers at the end."""
+def serving(lifespan: str = "auto") -> Iterator[Callable[[ASGIApp], int]]:
+    """Give a function that serves an application on a free port and returns the port. Stop all servers at the end.
+
+    With `lifespan="off"`, the application gets requests only.
+    """
     running: list[tuple[_Server, threading.Thread]] = []
 
     def start(app: ASGIApp) -> int:
         settings: dict[str, Any] = {"ws": "none", "log_config": None, "date_header": False, "server_header": False}
+        settings["lifespan"] = lifespan
         server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

@@ -13,8 +13,6 @@ import asyncio
 import gc
 import gzip
 import json
-import socket
-import threading
 import zlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,10 +21,10 @@ import httpx
 import pytest
 import requests
 import urllib3
-import uvicorn
 from requests.adapters import HTTPAdapter
 
 from chatvitals import http_hooks
+from tests.helpers.asgi_server import serving
 from tests.helpers.ear import Ear
 from tests.helpers.every_client import CLIENTS, FOLLOW_NO_REDIRECT, PATIENCE
 
@@ -99,14 +97,9 @@ class Api:
 def api() -> Iterator[Api]:
     """The stand-in on loopback."""
     api = Api()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        api.port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(api, log_config=None, lifespan="off", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
+    with serving(lifespan="off") as start:
+        api.port = start(api)
         yield api
-        server.should_exit = True
-        thread.join(PATIENCE)
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ import multidict
 import pytest
 import requests
 import trio
-import uvicorn
 
 from chatvitals import http_hooks
 from chatvitals.http_hooks.observer import UNREAD
 from chatvitals.whatsapp import send_requests
+from tests.helpers.asgi_server import serving
 from tests.helpers.ear import Ear
 from tests.helpers.waiting import MOST_SECONDS
 
@@ -112,14 +112,9 @@ class Api:
 def listening() -> Iterator[Api]:
     """The stand-in on loopback, one for all tests: starting and stopping it takes longer than most of them."""
     api = Api()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        api.port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(api, log_config=None, lifespan="off", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()  # the socket listens already, so the first request waits for the server
+    with serving(lifespan="off") as start:
+        api.port = start(api)
         yield api
-        server.should_exit = True
-        thread.join(MOST_SECONDS)
 
 
 @pytest.fixture
