@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import importlib.util
 import os
 import shutil
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_OTHERS = 0.1  # cores that other processes may use on average
-_LOOK = 0.02  # seconds between two looks at what the host took away
-_STEAL = 7  # its place among the times of /proc/stat
 
 
 def missing(packages: Iterable[str], programs: Iterable[str] = ()) -> str:
@@ -39,32 +36,6 @@ def _is_installed(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:  # the package above a dotted name
         return False
-
-
-class StolenMoments:
-    """The moments in which the host of a virtual machine gave one of its cores to others. Times are Unix times."""
-
-    def __init__(self, now: float) -> None:
-        self._looked = now
-        self._stolen = _times()[_STEAL]
-        self._begins: list[float] = []
-        self._ends: list[float] = []
-
-    def look(self, now: float) -> None:
-        """Note whether a core was taken away since the last look. Call it often."""
-        if now - self._looked < _LOOK:
-            return
-        stolen = _times()[_STEAL]
-        if stolen != self._stolen:
-            self._begins.append(self._looked - _LOOK)  # the kernel counts in steps of 10 ms
-            self._ends.append(now + _LOOK)  # until a queue has gone
-        self._stolen = stolen
-        self._looked = now
-
-    def touch(self, begin: float, end: float) -> bool:
-        """Return whether one of them lies within a span of time, or partly so."""
-        position = bisect.bisect_left(self._ends, begin)
-        return position < len(self._begins) and self._begins[position] <= end
 
 
 class Others:

@@ -10,22 +10,14 @@ import asyncio
 import gc
 import os
 from time import perf_counter, process_time
-from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.requests import Request  # noqa: TC002 - Starlette looks at a handler's annotations
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-import chatvitals
-from tests.benchmarks import cells
-from tests.benchmarks.socket_bot import KIND, webhook
-from tests.benchmarks.traffic import SECRET
+from tests.benchmarks.socket_bot import KIND, NUMBERS, instrument, webhook
 
-if TYPE_CHECKING:
-    from typing import Final
-
-NUMBERS: Final = "BENCHMARK_NUMBERS"
 _BEAT = 0.001
 
 
@@ -60,11 +52,7 @@ class Heartbeat:
 def make(kind: str, numbers: int) -> Starlette:
     """Return a bot whose store, given by its URL, holds the cells of so many business numbers."""
     bot = Starlette(routes=[Route("/webhook", webhook, methods=["POST"]), Route("/gap", Heartbeat().gap)])
-    vitals = chatvitals.init(
-        app_secret=SECRET, store=kind, phone_number_id=cells.numbers(numbers), metrics_token="t", label_cap=500
-    )
-    cells.fill(vitals.store, numbers)
-    vitals.instrument_app(bot, webhook_path="/webhook", metrics_path="/metrics")
+    instrument(bot, kind, numbers)
     return bot
 
 

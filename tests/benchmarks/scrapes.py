@@ -15,11 +15,11 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.benchmarks import scraper
 from tests.benchmarks.conditions import Others, missing
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ CPU_BUDGET = 6.0
 """Milliseconds for each business number, of a scrape after which all of them had a conversation."""
 STALL_BUDGET = 10.0
 """Milliseconds, for the worst of 20 scrapes."""
-_ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
 _PACKAGES = ("uvicorn", "starlette", "starlette_exporter", "redis")
 _PAUSE = 0.5  # seconds between a scrape and a look without one
 
@@ -72,7 +71,7 @@ def cost(url: str, numbers: int, scrapes: int) -> Cost:
         if before is not None:
             before()
         began = time.process_time()
-        page(vitals.collector, _ACCEPT, "gzip")
+        page(vitals.collector, scraper.ACCEPT, "gzip")
         return (time.process_time() - began) * 1e3
 
     try:
@@ -80,7 +79,7 @@ def cost(url: str, numbers: int, scrapes: int) -> Cost:
         first = scrape()
         unchanged = statistics.median(scrape() for _ in range(scrapes))
         changed = statistics.median(scrape(lambda: cells.touch(vitals.store, numbers)) for _ in range(scrapes))
-        body = page(vitals.collector, _ACCEPT, "gzip").body
+        body = page(vitals.collector, scraper.ACCEPT, "gzip").body
         return Cost(gzip.decompress(body).count(b"\n"), first, unchanged, changed, len(body))
     finally:
         vitals.close()
@@ -96,7 +95,7 @@ def _vitals(url: str) -> Vitals:
 def stall(url: str, numbers: int, scrapes: int, rate: float) -> Stall:
     """Return the longest delays of a real bot's event loop with scrapes and without."""
     from tests.benchmarks import socket_load, sockets  # noqa: PLC0415
-    from tests.benchmarks.heartbeat_bot import NUMBERS  # noqa: PLC0415
+    from tests.benchmarks.socket_bot import NUMBERS  # noqa: PLC0415
 
     with sockets.served(url, 0, "tests.benchmarks.heartbeat_bot:app", {NUMBERS: str(numbers)}) as (port, _):
         looks = _Looks(f"http://127.0.0.1:{port}", scrapes)
@@ -148,10 +147,7 @@ class _Looks(threading.Thread):
         return late, own
 
     def _get(self, path: str) -> bytes:
-        headers = {"Authorization": "Bearer t", "Accept": _ACCEPT, "Accept-Encoding": "gzip"}
-        with urllib.request.urlopen(urllib.request.Request(self._address + path, headers=headers), timeout=30) as got:
-            body: bytes = got.read()
-            return body
+        return scraper.scrape(self._address + path)
 
 
 def rows(options: argparse.Namespace) -> Iterator[str]:

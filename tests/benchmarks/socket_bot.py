@@ -1,6 +1,7 @@
 """The bot of the benchmark over sockets: `BENCHMARK_SUBJECT=KIND uvicorn tests.benchmarks.socket_bot:app`.
 
-It reads a webhook's JSON and answers 200, as the bot of the benchmark in one process does.
+It reads a webhook's JSON and answers 200, as the bot of the benchmark in one process does. With `BENCHMARK_NUMBERS=N`,
+its store holds what months of so many business numbers leave, which is some 1,200 lines of `/metrics` each.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from starlette.routing import Route
 from starlette_exporter import PrometheusMiddleware, handle_metrics
 
 import chatvitals
+from tests.benchmarks import cells
 from tests.benchmarks.traffic import NUMBER, SECRET
 
 if TYPE_CHECKING:
     from typing import Final
 
 KIND: Final = "BENCHMARK_SUBJECT"
+NUMBERS: Final = "BENCHMARK_NUMBERS"
 
 
 async def webhook(request: Request) -> Response:
@@ -29,8 +32,14 @@ async def webhook(request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-def make(kind: str) -> Starlette:
-    """Return the bot: `bare`, `exporter`, or with chatvitals on the store whose URL is given."""
+def make(kind: str, numbers: int = 0) -> Starlette:
+    """Return the bot.
+
+    Args:
+        kind: `bare`, `exporter`, or with chatvitals on the store whose URL this is.
+        numbers: how many business numbers its store knows already.
+
+    """
     routes = [Route("/webhook", webhook, methods=["POST"])]
     if kind == "exporter":
         bot = Starlette(routes=[*routes, Route("/metrics", handle_metrics)])
@@ -38,9 +47,18 @@ def make(kind: str) -> Starlette:
         return bot
     bot = Starlette(routes=routes)
     if kind != "bare":
-        vitals = chatvitals.init(app_secret=SECRET, store=kind, phone_number_id=NUMBER, metrics_token="t")
-        vitals.instrument_app(bot, webhook_path="/webhook", metrics_path="/metrics")
+        instrument(bot, kind, numbers)
     return bot
 
 
-app = make(os.environ.get(KIND, "bare"))
+def instrument(bot: Starlette, store: str, numbers: int) -> None:
+    """Add chatvitals to a bot whose store knows so many business numbers already. It is the bot's `state.vitals`."""
+    ids = cells.numbers(numbers) or [NUMBER]
+    vitals = bot.state.vitals = chatvitals.init(
+        app_secret=SECRET, store=store, phone_number_id=ids, metrics_token="t", label_cap=500
+    )
+    cells.fill(vitals.store, numbers)
+    vitals.instrument_app(bot, webhook_path="/webhook", metrics_path="/metrics")
+
+
+app = make(os.environ.get(KIND, "bare"), int(os.environ.get(NUMBERS, "0")))

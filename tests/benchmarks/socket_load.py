@@ -2,7 +2,7 @@
 
 A server that stalls is then seen by every request that falls due meanwhile, as it would be by WhatsApp.
 The load's own core may be busy. So the kernel says when an answer arrived, and a late start is a figure of its own.
-Requests while the host took a core away from this machine are left out.
+Requests while the host or another process had a core are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.benchmarks.conditions import StolenMoments
+from tests.benchmarks.lost_moments import LostMoments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ _MOST_BYTES: Final = 65536  # of an answer that is read at once
 
 
 class Latencies(NamedTuple):
-    """Seconds of each request, without those that the host of the machine disturbed.
+    """Seconds of each request, without those that the host or another process disturbed.
 
     Attributes:
         answered: From its start to the arrival of its answer. A wait for a free connection counts.
@@ -51,14 +51,23 @@ class _Exchange(NamedTuple):
     arrived: float
 
 
-def run(port: int, requests: Sequence[bytes], per_second: float, seed: int) -> Latencies:
+def run(
+    port: int, requests: Sequence[bytes], per_second: float, seed: int, neighbours: Sequence[int] = ()
+) -> Latencies:
     """Send all requests with exponential gaps.
+
+    Args:
+        port: the server's port on this machine.
+        requests: the requests, whole.
+        per_second: how many start in a second on average.
+        seed: of the gaps.
+        neighbours: processes that may take a core, see `lost_moments.neighbours`.
 
     Raises:
         RuntimeError: the server answered something other than 200, or not at all.
 
     """
-    load = _Load(port)
+    load = _Load(port, neighbours)
     try:
         return load.run(requests, per_second, random.Random(seed))
     finally:
@@ -68,13 +77,13 @@ def run(port: int, requests: Sequence[bytes], per_second: float, seed: int) -> L
 class _Load:
     """Connections of which each carries one request at a time."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, neighbours: Sequence[int] = ()) -> None:
         self._port = port
         self._free = [_Connection(port) for _ in range(CONNECTIONS)]
         self._busy: dict[int, _Connection] = {}
         self._waiting: deque[tuple[bytes, float, float]] = deque()
         self._exchanges: list[_Exchange] = []
-        self._stolen = StolenMoments(time.time())
+        self._lost = LostMoments(time.time(), neighbours)
 
     def run(self, requests: Sequence[bytes], per_second: float, gaps: random.Random) -> Latencies:
         """Send the requests and wait for their answers."""
@@ -84,15 +93,15 @@ class _Load:
             due += gaps.expovariate(per_second)
             while (now := time.time()) < due:
                 self._read(due - now)
-            self._stolen.look(now)
+            self._lost.look(now)
             self._waiting.append((request, due, now))
             self._send()
         while self._busy:
             self._read(_LONGEST_WAIT)
             if time.time() > given_up:
                 raise RuntimeError(f"the server did not keep up with {per_second:g} requests a second")
-        self._stolen.look(time.time() + 1)
-        kept = [each for each in self._exchanges if not self._stolen.touch(each.due, each.arrived)]
+        self._lost.look(time.time() + 1)
+        kept = [each for each in self._exchanges if not self._lost.touch(each.due, each.arrived)]
         return Latencies(
             [each.arrived - each.started for each in kept],
             [each.started - each.due for each in kept],
@@ -103,6 +112,7 @@ class _Load:
         """Close all connections."""
         for each in [*self._free, *self._busy.values()]:
             each.socket.close()
+        self._lost.close()
 
     def _send(self) -> None:
         while self._waiting and self._free:

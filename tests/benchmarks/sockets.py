@@ -1,11 +1,11 @@
 """The benchmark over sockets: `python -m tests.benchmarks.sockets` prints latency and CPU as ratios to the bare bot.
 
-Server and load each have a core of their own. Redis has what the load leaves of its core, as if it were elsewhere.
-A latency begins when its request is sent and ends when the kernel has the answer. The load sends late where its own
-core is busy: the table says how late. All subjects take turns in every round, and only ratios within a round are
-reported. Requests while the machine's host took a core away are left out. A machine with one core, or a busy one, gets
-no verdict. `--server gunicorn` runs two workers. `--store-trouble` locks the SQLite file and stops the Redis while the
-load runs.
+Server and load each have a core of their own. Redis and the scraper have what the load leaves of its core, as if they
+were elsewhere. A latency begins when its request is sent and ends when the kernel has the answer. The load sends late
+where its own core is busy: the table says how late. Requests while the machine's host or another process had one of
+the cores are left out. All subjects take turns in every round, and only ratios within a round are reported. A machine
+with one core, or a busy one, gets no verdict. `--server gunicorn` runs two workers. `--store-trouble` locks the SQLite
+file and stops the Redis while the load runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.benchmarks import socket_load, traffic
+from tests.benchmarks import lost_moments, socket_load, traffic
 from tests.benchmarks.conditions import Others, missing
 from tests.benchmarks.rounds import rotated
 from tests.helpers import fleet, services
@@ -51,7 +51,7 @@ class Figures(NamedTuple):
         latency: Seconds from the start of a request to the arrival of its answer, by quantile.
         cpu: CPU seconds per webhook.
         late: Seconds by which the load itself started a request late, in 99 of 100 at most.
-        kept: Share of the requests in which the host of the machine took no core away.
+        kept: Share of the requests during which neither the host nor another process took a core away.
 
     """
 
@@ -61,23 +61,28 @@ class Figures(NamedTuple):
     kept: float = 1.0
 
 
-def measure(subjects: dict[str, str], options: argparse.Namespace) -> dict[str, list[Figures]]:
+def measure(
+    subjects: dict[str, str], options: argparse.Namespace, neighbours: Sequence[int]
+) -> dict[str, list[Figures]]:
     """Return the figures of each subject, round by round. `subjects` gives the kind of bot by name."""
+    from tests.benchmarks.socket_bot import NUMBERS  # noqa: PLC0415 - after the check of the machine
+
     found: dict[str, list[Figures]] = {name: [] for name in subjects}
     amount = int(options.rate * options.seconds)
+    known = str(options.numbers if options.numbers > 1 else 0)
     for turn in range(options.rounds):
         for name in rotated(list(subjects), turn):
-            with served(subjects[name], options.workers) as (port, process):
+            with (
+                served(subjects[name], options.workers, further={NUMBERS: known}) as (port, process),
+                _scraped(port, options.scrape_every),
+            ):
                 first = turn * 10 * amount
                 warm = _requests(first, amount // 5, options.numbers)
                 load = _requests(first + amount, amount, options.numbers)
                 socket_load.run(port, warm, options.rate, turn)
                 before = _cpu(process.pid)
-                scraping = _scraping(port, options.scrape_every) if subjects[name] != BARE else None
                 with trouble(subjects[name]) if options.store_trouble else nullcontext():
-                    seen = socket_load.run(port, load, options.rate, turn)
-                if scraping is not None:
-                    scraping.kill()
+                    seen = socket_load.run(port, load, options.rate, turn, neighbours)
                 cpu = (_cpu(process.pid) - before) / len(load)
             latency = {each: _quantile(share, seen.answered) for each, share in _QUANTILES.items()}
             found[name].append(Figures(latency, cpu, _quantile(0.99, seen.late), seen.kept))
@@ -169,7 +174,10 @@ def markdown(found: dict[str, list[Figures]], *, verdict: bool) -> str:
         lines.append(f"| {name} | {shown} | +{added:.0f} µs | {late} | {note} |")
     left_out = 1 - statistics.mean(each.kept for rounds in found.values() for each in rounds)
     if left_out:
-        lines += ["", f"Left out, because the host took cores away: {100 * left_out:.0f} % of the requests."]
+        lines += [
+            "",
+            f"Left out, because others had a core: {100 * left_out:.0f} % of the requests.",
+        ]
     return "\n".join(lines)
 
 
@@ -178,7 +186,7 @@ def _lack(found: dict[str, list[Figures]]) -> str:
     least = min(each.kept for rounds in found.values() for each in rounds)
     if least >= _LEAST_KEPT:
         return ""
-    return f"The host took cores away: only {100 * least:.0f} % of a round's requests count, so there is no verdict."
+    return f"Others had a core: only {100 * least:.0f} % of a round's requests count, so there is no verdict."
 
 
 def _note(name: str, ratios: dict[str, float], found: dict[str, list[Figures]]) -> str:
@@ -221,17 +229,25 @@ def _cpu(pid: int) -> float:
     return total
 
 
-def _scraping(port: int, every: float) -> subprocess.Popen[bytes] | None:
+@contextmanager
+def _scraped(port: int, every: float) -> Iterator[None]:
+    """Scrape a bot again and again until the block ends. The scraper has what the load leaves of its core."""
     if not every:
-        return None
-    code = (
-        "import sys, time, urllib.request as u\n"
-        "while True:\n"
-        "    r = u.Request(sys.argv[1], headers={'Authorization': 'Bearer t'})\n"
-        "    u.urlopen(r, timeout=30).read()\n"
-        "    time.sleep(float(sys.argv[2]))\n"
-    )
-    return subprocess.Popen([sys.executable, "-c", code, f"http://127.0.0.1:{port}/metrics", str(every)])
+        yield
+        return
+    command = [sys.executable, "-m", "tests.benchmarks.scraper", f"http://127.0.0.1:{port}/metrics", str(every)]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        _give_leftovers(process.pid)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _give_leftovers(pid: int) -> None:
+    """Give a process only what others leave of its core."""
+    os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _wait(port: int) -> None:
@@ -255,7 +271,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="length of a round (default: 20)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how many rounds (default: 3)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="run gunicorn with this many workers")
-    parser.add_argument("--numbers", type=int, default=1, metavar="N", help="business numbers (default: 1)")
+    parser.add_argument("--numbers", type=int, default=1, metavar="N",
+                        help="business numbers (default: 1). Several are known to the store for months")  # fmt: skip
     parser.add_argument("--store-trouble", action="store_true", help="lock or stop the store while the load runs")
     parser.add_argument("--scrape-every", type=float, default=0.0, metavar="S", help="scrape /metrics this often")
     parser.add_argument("--server", choices=["uvicorn", "gunicorn"], default="uvicorn", help="default: %(default)s")
@@ -266,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if lacking:
         print(lacking, file=sys.stderr)  # noqa: T201
         return 2
+    neighbours = lost_moments.neighbours()
     others = Others(host=False)
     from tests.helpers.redis_servers import RedisServer  # noqa: PLC0415 - after the check of the machine
 
@@ -275,11 +293,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with RedisServer(folder) as server:
             subjects = {BARE: BARE, EXPORTER: EXPORTER, "SQLite": f"sqlite:///{folder / 'benchmark.db'}"}
             subjects |= {"memory": "memory:", "Redis": server.fresh_url()}
-            os.sched_setscheduler(_redis_process(subjects["Redis"]), os.SCHED_IDLE, os.sched_param(0))
+            _give_leftovers(_redis_process(subjects["Redis"]))
             if options.workers:
                 del subjects["memory"]  # each worker would have a store of its own
             try:
-                found = measure(subjects, options)
+                found = measure(subjects, options, neighbours)
             except RuntimeError as error:
                 print(f"There is no verdict: {error}.", file=sys.stderr)  # noqa: T201
                 return 2

@@ -1,4 +1,4 @@
-"""The load of the benchmark over sockets: every answer is read to its end, and stolen moments are left out."""
+"""The load of the benchmark over sockets: every answer is read to its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks import conditions, socket_load
+from tests.benchmarks import socket_load
 from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
@@ -81,21 +81,3 @@ def test_a_failed_request_ends_the_run(answer: bytes, sentence: str) -> None:
     with server(answer, answers=1) as port, pytest.raises(RuntimeError) as caught:
         socket_load.run(port, [REQUEST], 100.0, 1)
     assert str(caught.value) == sentence
-
-
-def test_moments_that_the_host_took_away_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel counts in steps, so the time of one look before and after belongs to a moment."""
-    times = [0] * 8
-    monkeypatch.setattr(conditions, "_times", lambda: times)
-    stolen = conditions.StolenMoments(100.0)
-    stolen.look(100.1)
-    times[7] = 1
-    stolen.look(100.11)  # too early for a look
-    assert not stolen.touch(100.0, 101.0)
-    stolen.look(100.2)
-    stolen.look(100.3)
-    assert stolen.touch(100.0, 101.0)
-    assert stolen.touch(100.15, 100.16)
-    assert stolen.touch(100.21, 100.5)
-    assert not stolen.touch(100.0, 100.07)
-    assert not stolen.touch(100.23, 101.0)

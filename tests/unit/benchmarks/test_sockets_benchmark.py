@@ -49,10 +49,10 @@ def test_one_core_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert "needs two cores" in capsys.readouterr().err
 
 
-def test_a_host_that_took_most_of_a_round_away_gets_no_verdict() -> None:
+def test_others_that_took_most_of_a_round_leave_no_verdict() -> None:
     """The table says how many requests are left out."""
     found = {"bare": [figures(1, 1e-4)], "memory": [figures(1, 2e-4)._replace(kept=0.4)]}
     table = sockets.markdown(found, verdict=False)
-    assert table.endswith("Left out, because the host took cores away: 30 % of the requests.")
-    assert sockets._lack(found).startswith("The host took cores away: only 40 % of a round's requests count")
+    assert table.endswith("Left out, because others had a core: 30 % of the requests.")
+    assert sockets._lack(found).startswith("Others had a core: only 40 % of a round's requests count")
     assert sockets._lack({"bare": [figures(1, 1e-4)]}) == ""
