@@ -95,7 +95,7 @@ def test_65_reading_many_cells_gives_way(kind: str, tmp_path: Path, monkeypatch:
         found = store.cells()
     else:
         names = msgspec.msgpack.encode(list(cells))
-        found, _ = redis_codec.cells(names, b" ".join([b"1"] * len(cells)))
+        found, _ = redis_codec.cells([names, b" ".join([b"1"] * len(cells))])
     assert found == cells
     assert len(calls) == 5
 

@@ -130,6 +130,7 @@ class SnapshotReader:
         if self._birth is None:
             self._birth = read_birth(self._store)
         values = by_family(cells)
+        pacing.empty(cells)
         self._last_own = {
             (name, labels, field): value
             for name in catalogue.OWN_HEALTH
@@ -166,7 +167,7 @@ class SnapshotReader:
                 found.setdefault(family, {}).setdefault(labels, {})[bucket] = exemplar
         return found
 
-    def _cells(self) -> tuple[Measurements, Mapping[Cell, float]]:
+    def _cells(self) -> tuple[Measurements, dict[Cell, float]]:
         """Return amounts that this process could not commit, and the cells.
 
         While only writes fail, drops and errors would otherwise not show. Amounts that a commit takes during the read

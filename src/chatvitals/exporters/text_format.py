@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Exemplar
 
 _GIVE_WAY_AFTER = 10  # label sets; one of a histogram has about a dozen lines
+_COMPARED_AT_ONCE = 100  # label sets
 _BLOCK = 100  # label sets; a change of one of them has the whole block compressed again
 _END = TextBlock(b"# EOF\n")
 
@@ -42,7 +43,10 @@ class TextFormat:
         return text_blocks.plain(self.blocks(snapshot))
 
     def blocks(self, snapshot: Snapshot) -> list[TextBlock]:
-        """Return the text of a snapshot in blocks. A block is the same object as before while its text is the same."""
+        """Return the text of a snapshot in blocks. A block is the same object as before while its text is the same.
+
+        The values of the snapshot belong to this writer from now on. It empties them once it does not need them.
+        """
         born = "" if snapshot.birth is None or not self._openmetrics else number_text(snapshot.birth.at)
         blocks: list[TextBlock] = []
         for family in catalogue.FAMILIES.values():
@@ -59,7 +63,8 @@ class TextFormat:
         before = self._written.get(family.name)
         if before is None or before.born != born:
             before = _Written(born, {}, {}, {}, [])
-        elif before.exemplars == exemplars and before.values == values:
+        elif before.exemplars == exemplars and _same(before.values, values):
+            _drop(values, before.values)
             return before.blocks
         series: dict[tuple[str, ...], str] = {}
         pieces = [self._head(family)]
@@ -79,6 +84,7 @@ class TextFormat:
         if pieces:
             blocks.append(before.block(len(blocks), pieces))
         self._written[family.name] = _Written(born, values, exemplars, series, blocks)
+        _drop(before.values, values)
         return blocks
 
     def _head(self, family: Family) -> str:
@@ -108,6 +114,24 @@ class _Written(msgspec.Struct, frozen=True):
         if index < len(self.blocks) and self.blocks[index].text == text:
             return self.blocks[index]
         return TextBlock(text)
+
+
+def _same(before: Values, values: Values) -> bool:
+    """Return whether a family has not changed. It compares in pieces, and one comparison would take milliseconds."""
+    if len(before) != len(values):
+        return False
+    for count, (labels, fields) in enumerate(values.items(), 1):
+        if before.get(labels) != fields:
+            return False
+        if not count % _COMPARED_AT_ONCE:
+            pacing.give_way()
+    return True
+
+
+def _drop(outdated: Values, kept: Values) -> None:
+    """Free values in pieces, unless they are those that stay."""
+    if outdated is not kept:
+        pacing.empty(outdated)
 
 
 def escaped(value: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,6 +15,7 @@ T = TypeVar("T")
 _MOST_AT_ONCE = 0.00025  # seconds of own work
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
 _UNDISTURBED = 0.00014  # seconds; a pause that took longer shows that another thread was at work
+_FREED_AT_ONCE = 500  # entries
 _LONGEST = 0.002  # seconds of pauses in a row, so that a busy bot does not keep this thread from its work
 
 
@@ -86,6 +87,14 @@ def hurry(urgent: bool) -> None:  # noqa: FBT001 - it is the only argument
     """Let the current thread sleep only once at a time, while more work waits than it has time for."""
     if _thread.pace is not None:
         _thread.pace.hurry(urgent)
+
+
+def empty(found: dict[Any, Any]) -> None:
+    """Remove all entries in pieces, because freeing many objects at once holds the lock for milliseconds."""
+    while found:
+        for _ in range(min(len(found), _FREED_AT_ONCE)):
+            found.popitem()
+        give_way()
 
 
 def steps(items: Iterable[T], each: int = 4) -> Iterable[T]:

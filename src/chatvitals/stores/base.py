@@ -239,7 +239,7 @@ class Store(Protocol):
         """
 
     def cells(self) -> dict[Cell, float]:
-        """Return all metric cells, as one consistent snapshot."""
+        """Return all metric cells, as one consistent snapshot. The caller may change it."""
 
     def oldest_open(self) -> dict[tuple[str, str], float]:
         """Return the earliest mark of each (kind, business number)."""

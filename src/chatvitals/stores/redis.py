@@ -87,7 +87,7 @@ class RedisStore:
 
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells, read by one command and so as of one time."""
-        cells, self.unreadable = records.cells(*self._run(scripts.CELLS))
+        cells, self.unreadable = records.cells(self._run(scripts.CELLS))
         return cells
 
     def oldest_open(self) -> dict[tuple[str, str], float]:

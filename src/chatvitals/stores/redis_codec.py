@@ -61,27 +61,33 @@ def rows(packed: bytes, versions: dict[int, bytes]) -> dict[int, Row]:
     return found
 
 
-def cells(names: bytes, values: bytes) -> tuple[dict[Cell, float], int]:
+def cells(pieces: list[bytes]) -> tuple[dict[Cell, float], int]:
     """Return the cells of a script's answer, and the number of unreadable cells.
 
     Args:
-        names: one MessagePack array.
-        values: numbers, separated by spaces.
+        pieces: in turn a MessagePack array of names, and their numbers, separated by spaces. It is empty afterwards.
 
     """
     found: dict[Cell, float] = {}
-    numbers = values.split(b" ") if values else []
+    amount = 0
+    while len(pieces) > 1:
+        values, names = pieces.pop().split(b" "), pieces.pop()
+        amount += len(values)
+        _add_cells(found, names, values)
+    return found, amount - len(found)
+
+
+def _add_cells(found: dict[Cell, float], names: bytes, values: list[bytes]) -> None:
     packed: list[msgspec.Raw] = []
-    with suppress(msgspec.MsgspecError):  # a name that is not valid MessagePack hides all names
+    with suppress(msgspec.MsgspecError):  # a name that is not valid MessagePack hides all names of its piece
         packed = _raw(names)
-    for count, (name, text) in enumerate(zip(packed, numbers, strict=False), 1):
+    for count, (name, text) in enumerate(zip(packed, values, strict=False), 1):
         cell = _cell_named(bytes(name))
         value = _value(text)
         if cell is not None and -inf < value < inf:
             found[cell] = value
         if not count % _CELLS_AT_ONCE:
             pacing.give_way()
-    return found, len(numbers) - len(found)
 
 
 @lru_cache(maxsize=131_072)  # a scrape reads the names of the last scrape again

@@ -195,15 +195,21 @@ return 'OK'
 """
 )
 
+# The answer comes in pieces of 2,000 cells, because the reader holds the interpreter lock while it splits one.
 CELLS = (
     _HEAD
     + """
-local flat, names, values = redis.call('HGETALL', base .. 'cells'), {}, {}
-for i = 1, #flat, 2 do
-  names[#names + 1] = flat[i]
-  values[#values + 1] = flat[i + 1]
+local flat, pieces = redis.call('HGETALL', base .. 'cells'), {}
+for first = 1, #flat, 4000 do
+  local names, values = {}, {}
+  for i = first, math.min(first + 3999, #flat), 2 do
+    names[#names + 1] = flat[i]
+    values[#values + 1] = flat[i + 1]
+  end
+  pieces[#pieces + 1] = struct.pack('>BI4', 0xdd, #names) .. table.concat(names)
+  pieces[#pieces + 1] = table.concat(values, ' ')
 end
-return {struct.pack('>BI4', 0xdd, #names) .. table.concat(names), table.concat(values, ' ')}
+return pieces
 """
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from chatvitals.exporters.snapshot import Snapshot, Values
 from chatvitals.exporters.text_format import TextFormat
 from chatvitals.metrics import catalogue
+from chatvitals.runtime import pacing
 from chatvitals.stores.birth import StoreBirth
 
 if TYPE_CHECKING:
@@ -53,6 +54,23 @@ def test_only_blocks_with_a_change_are_new() -> None:
     after = text.blocks(snapshot(turns_open=numbers | {("120",): {0: 2.0}}, fallbacks_total={("1",): {0: 1.0}}))
     assert [one is other for one, other in zip(before, after, strict=True)] == [True, False, True, True, True]
     assert after[1].text == before[1].text.replace(b'"120"} 1.0', b'"120"} 2.0')
+
+
+def test_a_large_family_is_compared_and_freed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One comparison of a hundred numbers would hold up the event loop for milliseconds, and so would freeing them."""
+    text = TextFormat(openmetrics=False)
+    before: Values = {(str(index),): {0: 1.0} for index in range(1000)}
+    first = text.render(snapshot(turns_open=before))
+    calls: list[int] = []
+    monkeypatch.setattr(pacing, "give_way", lambda: calls.append(1))
+    same: Values = {(str(index),): {0: 1.0} for index in range(1000)}
+    assert text.render(snapshot(turns_open=same)) == first
+    assert same == {}
+    assert len(calls) >= 1000 // 100 + 1000 // 500
+    changed: Values = {(str(index),): {0: 2.0} for index in range(1000)}
+    assert text.render(snapshot(turns_open=changed)).count(b" 2.0\n") == 1000
+    assert before == {}
+    assert text.render(snapshot(turns_open=changed)).count(b" 2.0\n") == 1000  # what it keeps stays
 
 
 def test_a_series_that_went_is_not_shown_again() -> None:

@@ -77,7 +77,9 @@ PROMISES: Final[dict[str, dict[str, str]]] = {
     },
     "Store.cells": {
         "Return all metric cells, as one consistent snapshot.":
-            "test_all_cells_are_read_as_of_one_time test_a_store_of_nothing_is_empty",
+            "test_all_cells_are_read_as_of_one_time test_a_store_of_nothing_is_empty "
+            "test_a_store_of_many_numbers_shows_all_cells",
+        "The caller may change it.": "test_a_store_of_many_numbers_shows_all_cells",
     },
     "Store.oldest_open": {
         "Return the earliest mark of each (kind, business number).":

@@ -9,6 +9,7 @@ from chatvitals.stores.base import Changes, StoreMistakeError, StoreUnavailableE
 from tests.helpers.store_changes import CELL, LAST, NOW, commit, on_threads
 
 if TYPE_CHECKING:
+    from chatvitals.metrics.measurements import Cell
     from chatvitals.stores.base import Row, Store
 
 
@@ -113,6 +114,17 @@ def test_all_cells_are_read_as_of_one_time(store: Store, other: Store) -> None:
 
     assert sorted(on_threads(write, read)) == [[], [1] * 40]
     assert store.cells() == dict.fromkeys(cells, 41.0)
+
+
+def test_a_store_of_many_numbers_shows_all_cells(store: Store) -> None:
+    """They are read in pieces of some thousand, and each reader has its own."""
+    cells: dict[Cell, float] = {
+        ("chatvitals_turns_open", (str(index), "first", ""), 0): float(index) for index in range(4001)
+    }
+    commit(store, Changes(increments=dict(cells)))
+    store.cells().clear()
+    assert store.cells() == cells
+    assert store.unreadable == 0
 
 
 def test_nothing_is_unreadable_in_a_store_of_this_version(store: Store) -> None:
