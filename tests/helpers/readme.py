@@ -26,7 +26,7 @@ CONTRACT = ROOT / "src/chatvitals/conversations/README.md"
 TESTS = ROOT / "tests/README.md"
 BENCHMARKS = {
     "sockets": ("--rounds", "4", "--seconds", "8"),
-    "scrapes": ("--numbers", "10"),
+    "scrapes": ("--numbers", "10", "100"),
     "start": (),
     "webhook": (),
 }

@@ -45,7 +45,7 @@ class TextFormat:
     def blocks(self, snapshot: Snapshot) -> list[TextBlock]:
         """Return the text of a snapshot in blocks. A block is the same object as before while its text is the same.
 
-        The values of the snapshot belong to this writer from now on. It empties them once it does not need them.
+        The values of the snapshot belong to this writer from now on. Those of unchanged families are empty afterwards.
         """
         born = "" if snapshot.birth is None or not self._openmetrics else number_text(snapshot.birth.at)
         blocks: list[TextBlock] = []
@@ -64,7 +64,8 @@ class TextFormat:
         if before is None or before.born != born:
             before = _Written(born, {}, {}, {}, [])
         elif before.exemplars == exemplars and _same(before.values, values):
-            _drop(values, before.values)
+            if values is not before.values:
+                pacing.empty(values)
             return before.blocks
         series: dict[tuple[str, ...], str] = {}
         pieces = [self._head(family)]
@@ -84,7 +85,6 @@ class TextFormat:
         if pieces:
             blocks.append(before.block(len(blocks), pieces))
         self._written[family.name] = _Written(born, values, exemplars, series, blocks)
-        _drop(before.values, values)
         return blocks
 
     def _head(self, family: Family) -> str:
@@ -126,12 +126,6 @@ def _same(before: Values, values: Values) -> bool:
         if not count % _COMPARED_AT_ONCE:
             pacing.give_way()
     return True
-
-
-def _drop(outdated: Values, kept: Values) -> None:
-    """Free values in pieces, unless they are those that stay."""
-    if outdated is not kept:
-        pacing.empty(outdated)
 
 
 def escaped(value: str) -> str:

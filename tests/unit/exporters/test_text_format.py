@@ -69,8 +69,8 @@ def test_a_large_family_is_compared_and_freed_in_pieces(monkeypatch: pytest.Monk
     assert len(calls) >= 1000 // 100 + 1000 // 500
     changed: Values = {(str(index),): {0: 2.0} for index in range(1000)}
     assert text.render(snapshot(turns_open=changed)).count(b" 2.0\n") == 1000
-    assert before == {}
     assert text.render(snapshot(turns_open=changed)).count(b" 2.0\n") == 1000  # what it keeps stays
+    assert len(before) == 1000  # a scrape on another thread may still read them
 
 
 def test_a_series_that_went_is_not_shown_again() -> None:
