@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
+
+import pytest
 
 from chatvitals.exporters.snapshot import Snapshot, Values
 from chatvitals.exporters.text_format import TextFormat
@@ -11,7 +14,7 @@ from chatvitals.runtime import pacing
 from chatvitals.stores.birth import StoreBirth
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
 
 TURNS = catalogue.TURNS_OPEN.name
 WAIT = catalogue.WAIT_SECONDS.name
@@ -19,6 +22,18 @@ WAIT = catalogue.WAIT_SECONDS.name
 
 def snapshot(birth: StoreBirth | None = None, **values: Values) -> Snapshot:
     return Snapshot({f"chatvitals_{name}": found for name, found in values.items()}, birth, {})
+
+
+def values_of(value: float) -> Values:
+    return {(str(index),): {0: value} for index in range(1000)}
+
+
+def on_a_thread(call: Callable[[], bytes]) -> bytes:
+    found: list[bytes] = []
+    thread = threading.Thread(target=lambda: found.append(call()))
+    thread.start()
+    thread.join(60)
+    return found[0]
 
 
 def test_a_family_without_a_change_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +86,40 @@ def test_a_large_family_is_compared_and_freed_in_pieces(monkeypatch: pytest.Monk
     assert text.render(snapshot(turns_open=changed)).count(b" 2.0\n") == 1000
     assert text.render(snapshot(turns_open=changed)).count(b" 2.0\n") == 1000  # what it keeps stays
     assert len(before) == 1000  # a scrape on another thread may still read them
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_a_scrape_on_another_thread_in_the_middle_of_one_disturbs_neither(
+    monkeypatch: pytest.MonkeyPatch, *, openmetrics: bool
+) -> None:
+    """A thread that gives way in the middle of a family finds the last text as it was, whatever others write."""
+    text = TextFormat(openmetrics=openmetrics)
+    expected = [TextFormat(openmetrics=openmetrics).render(snapshot(turns_open=values_of(value))) for value in range(4)]
+    text.render(snapshot(turns_open=values_of(0)))
+    between: list[bytes] = []
+
+    def give_way() -> None:
+        if len(between) < 3 and threading.current_thread() is threading.main_thread():
+            value = len(between) % 2 + 1
+            between.append(on_a_thread(lambda: text.render(snapshot(turns_open=values_of(value)))))
+
+    monkeypatch.setattr(pacing, "give_way", give_way)
+    assert text.render(snapshot(turns_open=values_of(3))) == expected[3]
+    assert between == [expected[1], expected[2], expected[1]]
+    assert text.render(snapshot(turns_open=values_of(0))) == expected[0]
+
+
+def test_a_render_that_fails_half_way_leaves_the_next_one_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of one scrape is the error of that scrape alone."""
+    text = TextFormat(openmetrics=False)
+    text.render(snapshot(turns_open=values_of(0)))
+    with monkeypatch.context() as patch:
+        patch.setattr("chatvitals.exporters.text_format._series", None)
+        with pytest.raises(TypeError):
+            text.render(snapshot(turns_open=values_of(0) | {("500",): {0: 1.0}}))
+    for value in (0, 0, 1):
+        expected = TextFormat(openmetrics=False).render(snapshot(turns_open=values_of(value)))
+        assert text.render(snapshot(turns_open=values_of(value))) == expected
 
 
 def test_a_series_that_went_is_not_shown_again() -> None:
