@@ -138,6 +138,38 @@ def test_faults_are_counted_by_kind_and_the_last_rating_stays(
     edges.always = None
 
 
+def test_an_older_version_of_the_api_loses_only_the_fields_that_it_lacks(
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals]
+) -> None:
+    """Before version 24 the limit has another name, and a request with the new name is refused as a whole."""
+    row = number_row(BusinessNumber(), "GREEN")
+    del row["whatsapp_business_manager_messaging_limit"]
+    edges.numbers = [{**row, "messaging_limit_tier": "TIER_10K"}]
+    vitals = start()
+    watch(vitals, graph_url)
+    until("GREEN", lambda: rating(vitals, 3.0))
+    limit = f'chatvitals_messaging_limit{{phone_number_id="{NUMBER}",scope="number"}} 10000.0'
+    assert shown(vitals, limit)
+    assert shown(vitals, f'chatvitals_number_status{{phone_number_id="{NUMBER}",status="CONNECTED"}} 1.0')
+    assert shown(vitals, f'chatvitals_health_status{{entity="number",phone_number_id="{NUMBER}"}} 2.0')
+
+
+def test_an_expired_token_is_logged_once(
+    edges: GraphEdges, graph_url: str, start: Callable[..., Vitals], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ratings of yesterday look like ratings of today, so somebody must be told."""
+    edges.always = graph_api.EXPIRED
+    vitals = start()
+    with caplog.at_level(logging.WARNING, logger="chatvitals"):
+        watch(vitals, graph_url)
+        until("two polls", lambda: len(edges.calls) >= 2)
+        until("a failure", lambda: any("cannot read account" in record.message for record in caplog.records))
+    told = [record.message for record in caplog.records if "cannot read account" in record.message]
+    assert len(told) == 1
+    assert "code 190" in told[0]
+    assert TOKEN not in told[0]
+
+
 FORBIDDEN = graph_api.Fault.refusal(403, 200, "no permission")
 
 

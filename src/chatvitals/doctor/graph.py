@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from chatvitals.doctor import http
 from chatvitals.graph_api.client import GraphClient, GraphError
+from chatvitals.graph_api.fields import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.doctor.config import Setup
+    from chatvitals.graph_api.fields import Fields
 
 Json: TypeAlias = dict[str, Any]
 _Answer = TypeVar("_Answer")
@@ -61,15 +63,16 @@ class Graph:
         """
         return self._ask(lambda: self._client.get(path, **params))
 
-    def rows(self, path: str, fields: str = "") -> list[Json]:
-        """Return all rows of an edge.
+    def rows(self, path: str, fields: Fields | None = None) -> list[Json]:
+        """Return all rows of an edge, without fields that the API refuses.
 
         Raises:
             RefusedError: the rows cannot be read.
 
         """
-        chosen = {"fields": fields} if fields else {}
-        return self._ask(lambda: self._client.pages(path, limit=100, **chosen))
+        if fields is None:
+            return self._ask(lambda: self._client.pages(path, limit=100))
+        return self._ask(lambda: ask(lambda names: self._client.pages(path, limit=100, fields=names), fields)[0])
 
     def post(self, path: str) -> Json:
         """Call an edge that changes something.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chatvitals.doctor.finding import attention, ok, skipped
 from chatvitals.doctor.graph import RefusedError
-from chatvitals.graph_api.poller import NO_SUCH_FIELD, NUMBER_FIELDS, SURE_NUMBER_FIELDS
+from chatvitals.graph_api import fields
 from chatvitals.whatsapp import enums, schema
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _BAD_STATUSES = frozenset(enums.NUMBER_STATUSES) - {"CONNECTED", "LINKED", "UNKN
 _BAD_NAMES = frozenset({"DECLINED", "EXPIRED"})
 _UNVERIFIED = frozenset({"NOT_VERIFIED", "EXPIRED"})
 _USUAL_THROUGHPUT = frozenset({"STANDARD", "NOT_APPLICABLE", ""})
+_FIELDS = fields.NUMBERS.also("name_status", "code_verification_status", "throughput", "webhook_configuration")
 _MANAGER = "open WhatsApp Manager, Phone numbers"
 
 
@@ -28,7 +29,7 @@ def numbers(graph: Graph, waba: str) -> tuple[list[Finding], list[Json]]:
     if graph.out_of_reach:
         return [skipped(_CHECK, f"not checked: {graph.out_of_reach}", subject=waba)], []
     try:
-        rows = _rows(graph, waba)
+        rows = graph.rows(f"{waba}/phone_numbers", _FIELDS)
     except RefusedError as error:
         return [attention(_CHECK, str(error), error.do_next, subject=waba)], []
     if not rows:
@@ -45,18 +46,6 @@ def callback(rows: list[Json]) -> str:
         if isinstance(address, str) and address:
             return address
     return ""
-
-
-def _rows(graph: Graph, waba: str) -> list[Json]:
-    """Return the numbers with all fields, or with the fields that every version and account has."""
-    fields = (f"{NUMBER_FIELDS},webhook_configuration", NUMBER_FIELDS, SURE_NUMBER_FIELDS)
-    for wanted in fields[:-1]:
-        try:
-            return graph.rows(f"{waba}/phone_numbers", fields=wanted)
-        except RefusedError as error:
-            if error.code != NO_SUCH_FIELD:
-                raise
-    return graph.rows(f"{waba}/phone_numbers", fields=fields[-1])
 
 
 def _number(row: Json) -> Finding:

@@ -36,6 +36,7 @@ _MOST_BYTES = 16 * 1024 * 1024
 _MOST_PAGES = 60
 _MOST_WAIT = 86_400.0
 _MOST_DIGITS = 20
+_UNKNOWN_FIELD = re.compile(r"nonexisting field \((\w{1,64})\)")
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9_|-]{24,}")
 
 
@@ -43,15 +44,18 @@ class GraphError(Exception):
     """A request that failed. The message is fit for a log.
 
     `kind` is one of `Kind`. `code` is Meta's error code or 0. `status` is the HTTP status or 0. `wait` is the time in
-    seconds for which the API asks to pause.
+    seconds for which the API asks to pause. `field` is the requested field that the API does not know, or empty.
     """
 
-    def __init__(self, kind: Kind, says: str, *, code: int = 0, status: int = 0, wait: float = 0.0) -> None:
+    def __init__(
+        self, kind: Kind, says: str, *, code: int = 0, status: int = 0, wait: float = 0.0, field: str = ""
+    ) -> None:
         super().__init__(says)
         self.kind = kind
         self.code = code
         self.status = status
         self.wait = wait
+        self.field = field
 
     @property
     def refused(self) -> bool:
@@ -241,7 +245,8 @@ class GraphClient:
             kind = "rate_limited"
         elif code in _AUTH_CODES or status in {401, 403}:
             kind = "unauthorized"
-        return GraphError(kind, says, code=code, status=status, wait=wait)
+        unknown = _UNKNOWN_FIELD.search(text)
+        return GraphError(kind, says, code=code, status=status, wait=wait, field=unknown[1] if unknown else "")
 
     def _without_secrets(self, text: str) -> str:
         """Remove the token, which Meta quotes where it is malformed, and everything that looks like a token."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from chatvitals.events import GraphCall, Poll, PollerState
-from chatvitals.graph_api import schedule
+from chatvitals.graph_api import fields, schedule
 from chatvitals.graph_api.client import GraphClient, GraphError
 from chatvitals.graph_api.schedule import Schedule
 from chatvitals.quality import state
+from chatvitals.runtime import log_handler
 from chatvitals.runtime.leased_thread import LeasedThread
 from chatvitals.stores.base import Changes, StoreUnavailableError
 
@@ -29,18 +30,10 @@ _T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
 
-NUMBER_FIELDS = (
-    "id,display_phone_number,verified_name,quality_rating,status,name_status,code_verification_status,platform_type,"
-    "throughput,account_mode,whatsapp_business_manager_messaging_limit,health_status"
-)
-SURE_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating"  # known to every version and account
-ACCOUNT_FIELDS = "id,health_status,whatsapp_business_manager_messaging_limit"
-_SURE_ACCOUNT_FIELDS = "id,health_status"
-TEMPLATE_FIELDS = "name,language,status,category,quality_score"
-NO_SUCH_FIELD = 100
-
+_FIELDS = {"numbers": fields.NUMBERS, "account": fields.ACCOUNT, "templates": fields.TEMPLATES}
 _LOOK_SECONDS = 1.0  # how often the holder of a lease checks for new webhooks
 _SHORTEST_LEASE = 3.0
+_FAILURES_THAT_LAST = 3
 _CLOSE_SECONDS = 1.0
 
 
@@ -154,8 +147,9 @@ class _Watch:
         self._lease_seconds = max(target.every, _SHORTEST_LEASE)
         self._renew_at = 0.0
         self._document: bytes | None = None
-        self._only_sure: set[str] = set()  # edges that have refused a field
+        self._fields = dict(_FIELDS)  # by edge, without those that the API has refused
         self._refused: dict[str, str] = {}  # the last logged error of each edge that cannot be read
+        self._failing = ""  # the last logged error of polls that failed
 
     def look(self, stop: threading.Event) -> float:
         """Poll if this process has the lease and a poll is due. Return the seconds until the next check."""
@@ -212,8 +206,8 @@ class _Watch:
         listed = schedule_.templates_due(began)
         faults: list[GraphError] = []
         try:
-            poll.numbers = self._edge("numbers", lambda: self._ask("numbers", self._numbers), faults)
-            poll.account = self._edge("account", lambda: self._ask("account", self._account), faults)
+            poll.numbers = self._edge("numbers", self._numbers, faults)
+            poll.account = self._edge("account", self._account, faults)
             if listed:
                 poll.templates = self._edge("templates", self._templates, faults)
         except GraphError as error:
@@ -223,14 +217,27 @@ class _Watch:
         failure = next((error for error in faults if not (found and error.refused)), None)
         if failure is not None:
             schedule_.failed(self._clock(), failure)
+            self._log_failure(failure, schedule_.kept.failures)
         else:
+            self._failing = ""
             schedule_.succeeded(began, self._own_client().usage, listed=listed)
         if found:
             self._tell(poll)
         if self._schedule is schedule_:  # otherwise another process has taken over with its own schedule
             self._keep(schedule_)
 
-    def _edge(self, edge: str, ask: Callable[[], _T], faults: list[GraphError]) -> _T | None:
+    def _log_failure(self, error: GraphError, failures: int) -> None:
+        """Log an error that lasts, once until a poll succeeds."""
+        if error.kind == "budget" or (error.kind != "unauthorized" and failures < _FAILURES_THAT_LAST):
+            return
+        if str(error) != self._failing and str(error) not in self._refused.values():
+            self._failing = str(error)
+            _warn(
+                f"The poller cannot read account {self.target.waba}: {error}. Its ratings keep their last values. "
+                "See `chatvitals doctor`."
+            )
+
+    def _edge(self, edge: str, ask: Callable[[str], _T], faults: list[GraphError]) -> _T | None:
         """Read one edge. A refusal is recorded and logged, and the other edges are still read.
 
         Raises:
@@ -238,43 +245,29 @@ class _Watch:
 
         """
         try:
-            answer = ask()
+            answer, self._fields[edge] = fields.ask(ask, self._fields[edge])
         except GraphError as error:
             if not error.refused:
                 raise
             faults.append(error)
             if self._refused.get(edge) != str(error):
                 self._refused[edge] = str(error)
-                logger.warning(
-                    "The poller cannot read the %s of account %s: %s. Check the permissions of the token "
-                    "(`chatvitals doctor`). The rest is polled.", edge, self.target.waba, error
-                )  # fmt: skip
+                _warn(
+                    f"The poller cannot read the {edge} of account {self.target.waba}: {error}. Check the permissions "
+                    "of the token (`chatvitals doctor`). The rest is polled."
+                )
             return None
         self._refused.pop(edge, None)
         return answer
 
-    def _templates(self) -> list[dict[str, object]]:
-        return self._own_client().pages(f"{self.target.waba}/message_templates", limit=200, fields=TEMPLATE_FIELDS)
+    def _numbers(self, names: str) -> list[dict[str, object]]:
+        return self._own_client().pages(f"{self.target.waba}/phone_numbers", fields=names)
 
-    def _ask(self, edge: str, ask: Callable[[bool], Any]) -> Any:
-        """Request all fields. If one is refused, request the fields that every version and account has."""
-        if edge not in self._only_sure:
-            try:
-                return ask(False)
-            except GraphError as error:
-                if error.code != NO_SUCH_FIELD:
-                    raise
-        answer = ask(True)
-        self._only_sure.add(edge)  # the code also stands for unknown ids, so it is certain only now
-        return answer
+    def _account(self, names: str) -> dict[str, object]:
+        return self._own_client().get(self.target.waba, fields=names)
 
-    def _numbers(self, only_sure: bool) -> list[dict[str, object]]:  # noqa: FBT001 - called by `_ask` alone
-        fields = SURE_NUMBER_FIELDS if only_sure else NUMBER_FIELDS
-        return self._own_client().pages(f"{self.target.waba}/phone_numbers", fields=fields)
-
-    def _account(self, only_sure: bool) -> dict[str, object]:  # noqa: FBT001 - as above
-        fields = _SURE_ACCOUNT_FIELDS if only_sure else ACCOUNT_FIELDS
-        return self._own_client().get(self.target.waba, fields=fields)
+    def _templates(self, names: str) -> list[dict[str, object]]:
+        return self._own_client().pages(f"{self.target.waba}/message_templates", limit=200, fields=names)
 
     def _own_client(self) -> GraphClient:
         if self._client is None:
@@ -306,3 +299,7 @@ class _Watch:
     def _keep(self, schedule_: Schedule) -> None:
         with self._store.transaction() as transaction:
             transaction.commit(Changes(documents={self._kept_as: schedule.encode(schedule_.kept)}))
+
+
+def _warn(sentence: str) -> None:
+    log_handler.log(logger, logging.WARNING, "%s", sentence, extra={"chatvitals_topic": "poller"})

@@ -208,7 +208,9 @@ def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: 
     If a row cannot be read, nothing is deleted.
     """
     listed, complete = set(), True
-    for row in poll.templates or ():
+    rows = poll.templates or ()
+    has_scores = any("quality_score" in row for row in rows)  # otherwise the poll did not request them
+    for row in rows:
         key = (waba, row.get("name"), row.get("language"))
         if not isinstance(key[1], str) or not isinstance(key[2], str) or not key[1] or not key[2]:
             measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
@@ -216,7 +218,8 @@ def _templates(quality: Quality, waba: str, poll: Poll, admit: Admit, measures: 
             continue
         listed.add(key)
         known = template(quality, (waba, key[1], key[2]), poll.received, admit, measures)
-        known.quality.update(rating(row.get("quality_score"), measures), poll.received)
+        if has_scores:
+            known.quality.update(rating(row.get("quality_score"), measures), poll.received)
         status = _status(row, measures)
         if status:
             known.status.update(template_status(status), poll.received)

@@ -74,6 +74,16 @@ def test_a_code_may_be_a_text_of_digits(api: Api, code: object, read: int) -> No
     assert api.refused({"error": {"code": code, "message": "No."}}).code == read
 
 
+def test_an_error_names_the_field_that_the_api_does_not_know(api: Api) -> None:
+    """In its text, a name as long as a token is hidden."""
+    name = "whatsapp_business_manager_messaging_limit"
+    says = f"(#100) Tried accessing nonexisting field ({name}) on node type (WhatsAppBusinessPhoneNumber)"
+    error = api.refused({"error": {"message": says, "code": 100}})
+    assert error.field == name
+    assert name not in str(error)
+    assert not api.refused({"error": {"message": "(#100) Invalid parameter", "code": 100}}).field
+
+
 @pytest.mark.parametrize("code", [4, "4", 80_007, 80_008, "80008"])
 def test_each_limit_of_calls_is_one(api: Api, code: object) -> None:
     """Meta's products have codes of their own, and WhatsApp answers with more than one of them."""

@@ -44,6 +44,21 @@ def test_a_rating_may_have_its_other_name(row: dict[str, Any]) -> None:
     assert bench.differs({"quality_rating": 1}) == []
 
 
+def test_a_list_without_any_scores_leaves_the_scores_as_they_were() -> None:
+    """An account may not be allowed to read them. A webhook knows more."""
+    bench = Bench()
+    lists(bench, OFFER)
+    bench.clock.advance(10)
+    value = {"new_quality_score": "YELLOW", "message_template_name": "offer", "message_template_language": "en"}
+    bench.change("message_template_quality_update", value, time=int(bench.clock.now))
+    bench.clock.advance(10)
+    lists(bench, {name: value for name, value in OFFER.items() if name != "quality_score"})
+    assert bench.differs({'template_quality{template="offer"}': 2}) == []
+    bench.clock.advance(10)
+    lists(bench, {**OFFER, "quality_score": {"score": "GREEN"}})
+    assert bench.differs({'template_quality{template="offer"}': 3}) == []
+
+
 def test_an_event_older_than_the_list_brings_no_template_back() -> None:
     """It is counted all the same."""
     bench = Bench()
