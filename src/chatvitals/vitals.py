@@ -224,7 +224,7 @@ class Vitals(Applications, Declarations, BotReports):
 
         Raises:
             ModuleNotFoundError: the extra `otel` is not installed.
-            TypeError: `exporter` is not a `MetricExporter`.
+            TypeError: `exporter` is not a `MetricExporter`, or `resource` has no attributes.
             ValueError: the interval is not allowed, or metrics are pushed already.
 
         """
@@ -248,13 +248,20 @@ class Vitals(Applications, Declarations, BotReports):
     # Running
 
     def settle(self, timeout: float = 5.0) -> None:
-        """Commit received events, and apply those whose settling window has passed.
+        """Commit received events, and apply those whose settling window has passed. It never raises.
 
         Args:
-            timeout: most seconds to wait. A scrape does the same with half a second.
+            timeout: most seconds to wait. A scrape does the same with half a second. Another value than a number
+                counts as 5, and the log explains it once.
 
         """
-        self._pipeline.settle(timeout)
+        with self._guard("settle"):
+            if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+                self._guard.mistake(
+                    "settle", f"settle() takes a number of seconds, not {timeout!r:.80}, and waits 5 s."
+                )
+                timeout = 5.0
+            self._pipeline.settle(timeout)
 
     def _undo_on_close(self, undo: Callable[[], None]) -> None:
         """Register `undo` to be called by `close`, so that integrations leave nothing behind."""

@@ -34,20 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     """
     words = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        prog="chatvitals",
-        description="Vital signs for WhatsApp bots: how long customers wait, in Prometheus.",
-    )
-    parser.add_argument("--version", action="version", version=f"chatvitals {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary)
-        if words and words[0] == name:
-            importlib.import_module(f"chatvitals.cli.{name}").configure(command)
     _common.prepare_output()
     try:
         try:
-            options = parser.parse_args(words)
+            options = _parser(words).parse_args(words)
             status: int = options.run(options)
         finally:
             sys.stdout.flush()  # at the interpreter's end, an error would be no sentence
@@ -61,3 +51,18 @@ def main(arguments: list[str] | None = None) -> int:
         _common.discard_output()
         return _common.refused(words[0], _common.reason(error), _common.FAILED)
     return status
+
+
+def _parser(words: list[str]) -> argparse.ArgumentParser:
+    """Return the parser with the options of the command in `words`. The import of the command may take a second."""
+    parser = argparse.ArgumentParser(
+        prog="chatvitals",
+        description="Vital signs for WhatsApp bots: how long customers wait, in Prometheus.",
+    )
+    parser.add_argument("--version", action="version", version=f"chatvitals {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        if words and words[0] == name:
+            importlib.import_module(f"chatvitals.cli.{name}").configure(command)
+    return parser

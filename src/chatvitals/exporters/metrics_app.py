@@ -44,6 +44,10 @@ def respond(
 ) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body of the answer to a request for the metrics. It never raises."""
     plain = {"Content-Type": "text/plain; charset=utf-8"}
+    if not isinstance(request, MetricsRequest):
+        sentence = f"metrics_response() takes a MetricsRequest, not {type(request).__name__!r}."
+        guard.mistake("metrics", sentence)
+        return 500, plain, f"{sentence}\n".encode()
     if request.method not in {"GET", "HEAD"}:
         return 405, {**plain, "Allow": "GET, HEAD"}, b"method not allowed\n"
     if not allows(token, [request.authorization.encode("latin-1", "replace")]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from chatvitals.runtime.leased_thread import LeasedThread
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.resources import Resource
@@ -51,7 +52,7 @@ class OtlpPush(LeasedThread):
 
     Raises:
         ModuleNotFoundError: the extra `otel` is not installed.
-        TypeError: `exporter` is not a `MetricExporter`.
+        TypeError: `exporter` is not a `MetricExporter`, or `resource` has no attributes.
 
     """
 
@@ -82,6 +83,8 @@ class OtlpPush(LeasedThread):
             raise TypeError(_refusal(exporter))
         if not isinstance(interval, (int, float)) or isinstance(interval, bool) or not 1.0 <= interval <= 3600.0:
             raise ValueError(f"interval must be a number of seconds from 1 to 3600, not {interval!r}")
+        if resource is not None and not isinstance(resource, (Resource, Mapping)):
+            raise TypeError(f"resource must be a Resource or attributes by name, not {resource!r:.80}")
         given = resource if isinstance(resource, Resource) else Resource(dict(resource or {}))
         self._resource = Resource.create().merge(given)
         self._own_instance = "service.instance.id" in _given_attributes(given)

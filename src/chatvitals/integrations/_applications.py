@@ -85,6 +85,9 @@ class Applications:
         Args:
             function: the handler, with the arguments event and context. Its results and exceptions pass unchanged.
 
+        Raises:
+            TypeError: `function` is not a plain function. A coroutine function is none, because Lambda awaits nothing.
+
         """
         return aws_lambda.lambda_handler(self, function)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from chatvitals import context, http_hooks
 from chatvitals.context import ContactIds, Handling, Tag
+from chatvitals.integrations._arguments import check_vitals
 from chatvitals.runtime import sealing
 from chatvitals.stores.base import StoreUnavailableError
 
@@ -44,11 +45,13 @@ class Carrier:
         where: The place that errors are counted under.
 
     Raises:
+        TypeError: `vitals` is not the result of `chatvitals.init`.
         ModuleNotFoundError: the package `cryptography` is not installed.
 
     """
 
     def __init__(self, vitals: Vitals, where: str) -> None:
+        check_vitals(vitals)
         sealing.require()
         self.guard = vitals.webhook_sink.guard
         self.where = where

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _http
+from chatvitals.integrations import _arguments, _http
 from chatvitals.integrations._lost_webhooks import Lookout
 
 if TYPE_CHECKING:
@@ -28,11 +28,13 @@ class Doorway:
         metrics_path: the path of the metrics. None serves no metrics.
 
     Raises:
+        TypeError: `vitals` is not the result of `chatvitals.init`.
         ValueError: a path is not a fixed path that starts with `/`, or both are the same.
 
     """
 
     def __init__(self, vitals: MountableVitals, webhook_path: str, metrics_path: str | None) -> None:
+        _arguments.check_vitals(vitals)
         _http.check_paths(webhook_path, metrics_path)
         self.vitals = vitals
         self.sink = vitals.webhook_sink

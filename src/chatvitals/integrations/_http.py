@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
 import re
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -12,7 +10,7 @@ from chatvitals import context
 from chatvitals.events import AccountEvent, Webhook
 from chatvitals.integrations import _verdicts
 from chatvitals.pipeline import receive_span
-from chatvitals.runtime import log_handler, spans
+from chatvitals.runtime import spans
 from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
     from chatvitals.pipeline.raw_webhook import RawWebhook
     from chatvitals.pipeline.webhook_sink import WebhookSink
-
-logger = logging.getLogger(__name__)
 
 _FIXED_PATH: Final = r"/(?!/)[^{}<>?#%]*"  # frameworks match a decoded path without its query
 
@@ -262,7 +258,8 @@ def spellings(name: str, path: str) -> tuple[str, str]:
 
     """
     if not isinstance(path, str) or not re.fullmatch(_FIXED_PATH, path) or not path.isprintable():
-        raise ValueError(f"{name} must be a fixed path that starts with '/', such as '/webhook', not {path!r:.200}")
+        example = "/metrics" if name == "metrics_path" else "/webhook"
+        raise ValueError(f"{name} must be a fixed path that starts with '/', such as '{example}', not {path!r:.200}")
     bare = path.rstrip("/")
     return bare, f"{bare}/"
 
@@ -297,6 +294,13 @@ def matches(paths: tuple[str, str], path: object, root: object) -> bool:
         return False
     root = root.rstrip("/")
     return path.removeprefix(root) in paths or root + path in paths
+
+
+def asks_for_metrics(paths: tuple[str, ...], path: object, root: object) -> bool:
+    """Return whether a request's path is the path of the metrics, within the application or in full."""
+    if path in paths:
+        return True
+    return bool(paths and root) and isinstance(root, str) and isinstance(path, str) and root.rstrip("/") + path in paths
 
 
 def _merged(path: str) -> str:
@@ -362,35 +366,8 @@ def started_sentence() -> str:
 def warn_if_open(sink: WebhookSink, path: str) -> None:
     """Warn that everybody who reaches the webhook can read the metrics, unless a token is set."""
     if sink.settings.metrics_token is None:
-        log_handler.log(
-            logger,
-            logging.WARNING,
-            "%s is open to everyone who can reach the webhook. "
+        sink.advice.once(
+            f"{path} is open to everyone who can reach the webhook. "
             "Set metrics_token (or CHATVITALS_METRICS_TOKEN) to ask for a bearer token.",
-            path,
-            extra={"chatvitals_topic": "open metrics"},
+            topic="open metrics",
         )
-
-
-def check_arguments(app: object, vitals: object) -> None:
-    """Check what every middleware is given.
-
-    Raises:
-        TypeError: `app` cannot be called, or `vitals` is not the result of `chatvitals.init`.
-
-    """
-    if not callable(app):
-        raise TypeError(f"app must be an application, not {type(app).__name__!r}")
-    if not hasattr(vitals, "webhook_sink"):
-        raise TypeError(f"vitals must be the result of chatvitals.init(), not {type(vitals).__name__!r}")
-
-
-def takes(app: Any, count: int) -> bool | None:
-    """Return whether `app` can be called with `count` arguments, or None where that is not known."""
-    try:
-        inspect.signature(app).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:
-        return None
-    return True

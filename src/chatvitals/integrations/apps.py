@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from chatvitals.integrations import _http, asgi, wsgi
+from chatvitals.integrations import _arguments, _http, asgi, wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,12 +37,14 @@ def instrument_app(
         The given application.
 
     Raises:
-        TypeError: applications of this kind are not known. The message names the alternatives.
+        TypeError: applications of this kind are not known, or `vitals` is not the result of `chatvitals.init`. The
+            message names the alternatives.
         RuntimeError: the application has started already.
         ValueError: a path is not a fixed path that starts with `/`, both are the same, the application serves
             `metrics_path` itself, or pywa listens at another path.
 
     """
+    _arguments.check_vitals(vitals)
     if _http.is_instance(app, "pywa.client", "WhatsApp"):
         from chatvitals.integrations import pywa  # noqa: PLC0415 - most bots do not use it
 

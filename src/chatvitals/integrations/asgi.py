@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
-from chatvitals.integrations import _http, _lost_webhooks
+from chatvitals.integrations import _arguments, _http, _lost_webhooks
 from chatvitals.integrations._http import SEEN, DoorVitals
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class ChatVitalsMiddleware:
     """
 
     def __init__(self, app: ASGIApp, vitals: DoorVitals, *, webhook_path: str = "/webhook") -> None:
-        _http.check_arguments(app, vitals)
-        if _http.takes(app, 2) and not _http.takes(app, 3):
+        _arguments.check_arguments(app, vitals)
+        if _arguments.takes(app, 2) and not _arguments.takes(app, 3):
             raise TypeError(
                 f"{type(app).__name__!r} is a WSGI application, and ChatVitalsMiddleware takes ASGI applications: "
                 "use chatvitals.ChatVitalsWSGIMiddleware(app, vitals), or vitals.instrument_app(app)"
@@ -132,12 +132,13 @@ def instrument_app(
         The given application.
 
     Raises:
-        TypeError: `app` is neither Starlette nor FastAPI.
+        TypeError: `app` is neither Starlette nor FastAPI, or `vitals` is not the result of `chatvitals.init`.
         RuntimeError: the application has started already.
         ValueError: a path is not a fixed path that starts with `/`, both are the same, or the application serves
             `metrics_path` itself.
 
     """
+    _arguments.check_vitals(vitals)
     _http.check_paths(webhook_path, metrics_path)
     if not is_starlette(app):
         raise TypeError(_http.unknown_sentence(app))
@@ -289,11 +290,10 @@ class _Metrics:
 
 def _serve_metrics(vitals: MountableVitals, app: Any, path: str) -> None:
     """Insert the route before all others, where no catch-all hides it."""
-    from starlette.routing import Route  # noqa: PLC0415 - the middleware works without Starlette
+    from chatvitals.integrations._metrics_route import MetricsRoute  # noqa: PLC0415 - it needs Starlette
 
-    endpoint = _Metrics(vitals, app.router.routes, path)
-    route = Route(path, endpoint, methods=["GET", "HEAD"], name="chatvitals_metrics", include_in_schema=False)
-    app.router.routes.insert(0, route)
+    routes = app.router.routes
+    routes.insert(0, MetricsRoute(path, _Metrics(vitals, routes, path), routes))
     vitals.webhook_sink.serves(path)
     _http.warn_if_open(vitals.webhook_sink, path)
 

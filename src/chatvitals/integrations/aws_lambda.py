@@ -6,7 +6,7 @@ import base64
 import functools
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from chatvitals.integrations import _http
+from chatvitals.integrations import _arguments, _http
 from chatvitals.integrations._http import DoorVitals
 from chatvitals.integrations._verdicts import REJECTIONS
 from chatvitals.tracking.observation import observe
@@ -46,7 +46,15 @@ def lambda_handler(
         function: the handler, with the arguments event and context.
         webhook_path: the path that WhatsApp posts to. None treats every POST as a webhook.
 
+    Raises:
+        TypeError: `function` is not a plain function, or `vitals` is not the result of `chatvitals.init`.
+        ValueError: `webhook_path` is not a fixed path that starts with `/`.
+
     """
+    _arguments.check_vitals(vitals)
+    _arguments.check_handler(function)
+    if webhook_path is not None:
+        _http.spellings("webhook_path", webhook_path)
 
     @functools.wraps(function)
     def handler(event: Any, context: Any) -> Result:

@@ -35,6 +35,7 @@ def instrument(vitals: Vitals, app: Celery | None = None) -> Callable[[], None]:
         A function that undoes it. `vitals.close()` calls it, too.
 
     Raises:
+        TypeError: `vitals` is not the result of `chatvitals.init`.
         ModuleNotFoundError: the package `cryptography` is not installed.
 
     """

@@ -171,7 +171,9 @@ class Middleware:
 
     def _serves(self, request: HttpRequest) -> bool:
         """Return whether this is a request for the metrics that no view of the project answers."""
-        if not self._metrics or request.method not in {"GET", "HEAD"} or request.path_info not in self._metrics:
+        if not self._metrics or request.method not in {"GET", "HEAD"}:
+            return False
+        if not _http.asks_for_metrics(self._metrics, request.path_info, request.META.get("SCRIPT_NAME")):
             return False
         if self._taken is None:
             self._taken = False

@@ -34,6 +34,7 @@ def instrument(vitals: Vitals) -> Callable[[], None]:
         A function that undoes the change. `vitals.close()` does so, too.
 
     Raises:
+        TypeError: `vitals` is not the result of `chatvitals.init`.
         ModuleNotFoundError: the package `cryptography` is not installed.
 
     """

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _http, _lost_webhooks
+from chatvitals.integrations import _arguments, _http, _lost_webhooks
 from chatvitals.integrations._http import SEEN, DoorVitals
 from chatvitals.integrations._wsgi_input import InputWatch
 
@@ -52,8 +52,8 @@ class ChatVitalsWSGIMiddleware:
     def __init__(
         self, app: WSGIApp, vitals: DoorVitals, *, webhook_path: str = "/webhook", metrics_path: str | None = None
     ) -> None:
-        _http.check_arguments(app, vitals)
-        if _http.takes(app, 3) and not _http.takes(app, 2):
+        _arguments.check_arguments(app, vitals)
+        if _arguments.takes(app, 3) and not _arguments.takes(app, 2):
             raise TypeError(
                 f"{type(app).__name__!r} is an ASGI application, and ChatVitalsWSGIMiddleware takes WSGI applications: "
                 "use chatvitals.ChatVitalsMiddleware(app, vitals), or vitals.instrument_app(app)"
@@ -65,7 +65,7 @@ class ChatVitalsWSGIMiddleware:
         self._paths = _http.spellings("webhook_path", webhook_path)
         self._metrics: tuple[str, ...] = ()
         self._serves: Callable[[str], bool] | None = None
-        self._taken: bool | None = None  # whether the application answers there itself; None until the first request
+        self._taken: dict[str, bool] = {}  # whether the application answers at a path itself, since the first request
         self._sink.watches(webhook_path)
         self.serve_metrics(metrics_path)
 
@@ -112,7 +112,7 @@ class ChatVitalsWSGIMiddleware:
                 return _Delivery(self._sink, environ, start_response).run(self.app)
             if self._sink.expects_webhooks and SEEN not in environ:
                 watch_for_lost(self._sink, environ)
-        elif self._metrics and method in {"GET", "HEAD"} and self._is_ours(environ.get("PATH_INFO")):
+        elif self._metrics and method in {"GET", "HEAD"} and self._is_ours(environ):
             return self._serve(environ, start_response)
         return self.app(environ, start_response)
 
@@ -122,19 +122,20 @@ class ChatVitalsWSGIMiddleware:
             return False
         return not _http.is_seen(self._sink, environ.get(SEEN), signature_in, environ)
 
-    def _is_ours(self, path: object) -> bool:
+    def _is_ours(self, environ: Environ) -> bool:
         """Return whether this is the path of our metrics, and the application does not answer there itself."""
-        if path not in self._metrics:
+        path = str(environ.get("PATH_INFO"))
+        if not _http.asks_for_metrics(self._metrics, path, environ.get("SCRIPT_NAME")):
             return False
-        if self._taken is None:
-            self._taken = False
+        taken = self._taken.get(path)
+        if taken is None:
+            taken = False
             with self._sink.guard("metrics"):
-                if self._serves is not None and self._serves(self._metrics[0]):
-                    self._taken = True
-                    logger.warning(
-                        "The metrics of chatvitals are not shown: %s.", _http.taken_sentence(self._metrics[0])
-                    )
-        return not self._taken
+                if self._serves is not None and self._serves(path):
+                    taken = True
+                    logger.warning("The metrics of chatvitals are not shown: %s.", _http.taken_sentence(path))
+            self._taken[path] = taken
+        return not taken
 
     def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]

@@ -67,6 +67,8 @@ class JourneyPlan(msgspec.Struct, frozen=True):
 
 def check_name(what: str, name: object) -> None:
     """Raise a `ValueError` unless `name` can be a readable label value."""
+    if callable(name):  # a decorator without its parentheses
+        raise ValueError(f"the name of {what} is missing: write it in parentheses after the decorator, as a text")  # noqa: TRY004 - as documented
     if not isinstance(name, str) or not name.strip() or len(name) > 64 or not name.isprintable() or name == OTHER:
         raise ValueError(f"the name of {what} must be 1 to 64 printable characters and not {OTHER!r}, not {name!r}")
 
@@ -103,6 +105,8 @@ class Journey(msgspec.Struct, frozen=True):
             ValueError: the journey has no such step.
 
         """
+        if callable(name):
+            raise ValueError(f"the step is missing: write @journey.step({self.plan.steps[0]!r}), with one of its steps")  # noqa: TRY004 - as documented
         if name not in self.plan.steps:
             raise ValueError(
                 f"journey {self.plan.name!r} has no step {name!r}. Its steps are {', '.join(self.plan.steps)}"

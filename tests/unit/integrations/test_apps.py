@@ -240,3 +240,40 @@ def test_an_application_is_known_after_an_instrumentation_has_replaced_its_class
     app = FastAPI()
     instrument_app(door(), app)
     assert [str(middleware.cls) for middleware in app.user_middleware] == [str(ChatVitalsMiddleware)]
+
+
+# Applications that are mounted in another
+
+
+@pytest.mark.parametrize("metrics_path", ["/metrics", "/bot/metrics"])
+def test_the_metrics_of_a_mounted_application_are_found(door: type[DoorVitals], metrics_path: str) -> None:
+    """Their path is given within the application, or in full as the person sees it."""
+    app = FastAPI()
+    instrument_app(door(metrics_token="t"), app, metrics_path=metrics_path)
+    outer = TestClient(Starlette(routes=[Mount("/bot", app)]))
+    assert outer.get("/bot/metrics").status_code == 200
+    assert outer.get("/bot/other").status_code == 404
+    assert outer.post("/bot/metrics").status_code in {404, 405}
+
+
+@pytest.mark.parametrize("metrics_path", ["/metrics", "/bot/metrics"])
+def test_the_metrics_of_a_mounted_wsgi_application_are_found(door: type[DoorVitals], metrics_path: str) -> None:
+    """As with ASGI."""
+    app, outer = flask_app(), flask_app()
+    instrument_app(door(metrics_token="t"), app, metrics_path=metrics_path)
+    outer.wsgi_app = DispatcherMiddleware(outer.wsgi_app, {"/bot": app})  # type: ignore[method-assign]
+    assert outer.test_client().get("/bot/metrics").status_code == 200
+    assert outer.test_client().get("/bot/other").status_code == 404
+
+
+def test_60_a_route_of_a_mounted_application_is_not_hidden(door: type[DoorVitals]) -> None:
+    """The path in full asks for the bot's route, too."""
+    app, flask = FastAPI(), flask_app()
+    for each in (app, flask):
+        instrument_app(door(metrics_token="t"), each, metrics_path="/bot/metrics")
+    app.add_api_route("/metrics", own_metrics)
+    flask.add_url_rule("/metrics", "own", lambda: "own")
+    outer = flask_app()
+    outer.wsgi_app = DispatcherMiddleware(outer.wsgi_app, {"/bot": flask})  # type: ignore[method-assign]
+    assert TestClient(Starlette(routes=[Mount("/bot", app)])).get("/bot/metrics").text == "own"
+    assert outer.test_client().get("/bot/metrics").text == "own"

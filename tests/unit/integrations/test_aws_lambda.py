@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chatvitals import context
+from chatvitals.integrations import aws_lambda
 from tests.conftest import SECRET, sign, webhook_body
 
 if TYPE_CHECKING:
@@ -75,3 +77,24 @@ def test_an_exception_passes_as_the_same_object(start: Callable[..., Vitals]) ->
         handler(V1, None)
     assert caught.value is error
     assert counted(vitals) == {"accepted": 1}
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (None, r"takes the function with the arguments event and context, not 'NoneType'"),
+        ("handler", r"not 'str': write @vitals.lambda_handler above it"),
+        (asyncio.sleep, r"a plain function, because AWS Lambda does not await the result"),
+    ],
+)
+def test_what_is_no_handler_is_refused(start: Callable[..., Vitals], function: Any, said: str) -> None:
+    """At the start, and not with the first event."""
+    with pytest.raises(TypeError, match=said):
+        start().lambda_handler(function)
+
+
+@pytest.mark.parametrize("path", ["webhook", 5, ""])
+def test_a_path_that_matches_nothing_is_refused(start: Callable[..., Vitals], path: Any) -> None:
+    """As every other integration does."""
+    with pytest.raises(ValueError, match="webhook_path must be a fixed path that starts with '/'"):
+        aws_lambda.lambda_handler(start(), lambda event, _: event, path)

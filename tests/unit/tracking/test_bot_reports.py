@@ -8,10 +8,13 @@ import pytest
 
 from chatvitals.events import Poll, Reply
 from chatvitals.metrics import catalogue
+from tests.conftest import webhook_body
 from tests.helpers.recorded_events import NUMBER, PHONE, ListeningVitals, item
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from chatvitals.vitals import Vitals
 
 WHO: dict[str, Any] = {"contact": PHONE, "phone_number_id": NUMBER}
 
@@ -70,3 +73,33 @@ def test_the_log_says_what_to_do_where_no_contact_is_known(call: str, caplog: py
         in (caplog.text)
     )
     assert "such as statuses (no_contact). The bot is not affected" in caplog.text
+
+
+@pytest.mark.parametrize("timeout", ["5", None, [], True])
+def test_a_wrong_timeout_is_explained_and_everything_is_committed(
+    timeout: Any, start: Callable[..., Vitals], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job of the bot ends with this call, and must not fail on it."""
+    vitals = start()
+    vitals.observe_webhook(webhook_body("393331234567", "wamid.1"))
+    vitals.settle(timeout)
+    assert f"settle() takes a number of seconds, not {timeout!r}, and waits 5 s." in caplog.text
+    assert [name for name, _, _ in vitals.store.cells() if name == "chatvitals_webhooks_total"]
+
+
+def test_a_request_of_another_kind_is_answered_with_a_sentence(start: Callable[..., Vitals]) -> None:
+    """`metrics_response` never raises into the bot's server."""
+    request: Any = {"method": "GET"}
+    status, headers, body = start().metrics_response(request)
+    assert (status, headers["Content-Type"]) == (500, "text/plain; charset=utf-8")
+    assert body == b"metrics_response() takes a MetricsRequest, not 'dict'.\n"
+
+
+@pytest.mark.parametrize("bare", ["handler", "step"])
+def test_a_decorator_without_its_name_says_so(bare: str, start: Callable[..., Vitals]) -> None:
+    """`@vitals.handler` without parentheses gets the function as its name."""
+    vitals = start()
+    order = vitals.journey("order", steps=["menu", "paid"])
+    decorators: dict[str, Any] = {"handler": vitals.handler, "step": order.step}
+    with pytest.raises(ValueError, match="is missing: write"):
+        decorators[bare](len)
