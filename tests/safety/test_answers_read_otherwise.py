@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import socket
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,15 +46,21 @@ def framed(body: bytes, framing: str) -> bytes:
     return f"HTTP/1.1 200 OK\r\n{line.get(framing, 'Connection: close')}\r\n\r\n".encode() + body
 
 
+def sent(through: socket.socket) -> http.client.HTTPConnection:
+    """Send a message. Return the connection, whose answer is still to be read."""
+    connection = http.client.HTTPConnection("api.example")
+    connection.sock = through
+    connection.request("POST", "/v24.0/990001/messages", SEND)
+    return connection
+
+
 def exchanged(read: Read, framing: str, body: bytes = ANSWER) -> Any:
     """Send a message over a pair of sockets. Return the bot's result, or its exception."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(framed(body, framing))
         theirs.shutdown(socket.SHUT_WR)
-        connection = http.client.HTTPConnection("api.example")
-        connection.sock = ours
-        connection.request("POST", "/v24.0/990001/messages", SEND)
+        connection = sent(ours)
         response = connection.getresponse()
         try:
             return read(response)
@@ -180,3 +187,59 @@ def test_a_response_is_of_its_own_class_again_once_it_is_read(ear: Ear) -> None:
     kind, attributes = exchanged(read, "length")
     assert kind is http.client.HTTPResponse
     assert "_chatvitals" not in attributes
+
+
+def test_an_answer_is_read_in_one_line_with_the_request(ear: Ear) -> None:
+    """The bot has dropped the connection by then."""
+    http_hooks.install(ear)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(framed(ANSWER, "length"))
+        body = sent(ours).getresponse().read()  # not in an assert, where pytest would keep the connection
+    assert body == ANSWER
+    assert [(send.accepted, send.id) for send in ear.events] == [(True, "wamid.one")]
+
+
+def test_a_connection_is_of_its_own_class_again_once_it_has_an_answer(ear: Ear) -> None:
+    """Nothing of ours stays on it."""
+    http_hooks.install(ear)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(framed(ANSWER, "length"))
+        connection = sent(ours)
+        assert isinstance(connection, http.client.HTTPConnection)
+        connection.getresponse().read()
+    assert type(connection) is http.client.HTTPConnection
+    assert sorted(vars(connection)) == sorted(vars(http.client.HTTPConnection("api.example")))
+
+
+def test_a_connection_that_is_used_again_after_a_lost_answer_counts_the_next(ear: Ear) -> None:
+    """It is of its own class afterwards."""
+    http_hooks.install(ear)
+    lost, far, ours, theirs = *socket.socketpair(), *socket.socketpair()
+    with lost, far, ours, theirs:
+        theirs.sendall(framed(ANSWER, "length"))
+        connection = sent(lost)
+        connection.close()
+        connection.sock = ours
+        connection.request("POST", "/v24.0/990001/messages", SEND)
+        assert connection.getresponse().read() == ANSWER
+    assert type(connection) is http.client.HTTPConnection
+    assert [(send.accepted, send.id) for send in ear.events] == [(True, "wamid.one")]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_what_the_bot_drops_is_freed_at_once(ear: Ear, *, answered: bool) -> None:
+    """Its socket would otherwise stay open until the garbage collector comes."""
+    http_hooks.install(ear)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(framed(ANSWER, "length"))
+        connection = sent(ours)
+        dropped = weakref.ref(connection.getresponse() if answered else connection)
+        gc.disable()
+        try:
+            del connection
+            assert dropped() is None
+        finally:
+            gc.enable()

@@ -10,9 +10,11 @@ What a client decides by itself and what therefore differs:
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import gzip
 import json
+import pickle
 import zlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -362,6 +364,28 @@ def test_44_a_streamed_answer_counts_once_however_it_is_read(api: Api, ear: Ear,
     as_bare(api, ear, lambda: make(f"http://127.0.0.1:{api.port}{PATH}"))
     gc.collect()
     assert facts(ear) == [Fact(id=known)]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda response: pickle.loads(pickle.dumps(response))])
+def test_44_an_unread_answer_of_httpx_is_copied_as_bare(ear: Ear, copied: Callable[[Any], httpx.Response]) -> None:
+    """Nothing of ours is in a pickle, and the copy reads nothing of the original."""
+    http_hooks.install(ear)
+
+    class Stream(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield ACCEPTED
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Stream()))
+    with (
+        httpx.Client(transport=transport) as client,
+        client.stream("POST", f"https://graph.example{PATH}", json=TEXT) as response,
+    ):
+        other = copied(response)
+        assert (type(other), other.status_code) == (httpx.Response, 200)
+        with pytest.raises(httpx.StreamClosed):
+            other.read()
+        assert response.read() == ACCEPTED
+    assert facts(ear) == [Fact()]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -552,6 +552,21 @@ def test_44_aiohttp_s_unread_answer_is_counted_when_it_is_complete(api: Api, ear
     assert len(ear.events) == 1
 
 
+def test_44_aiohttp_s_answer_has_its_id_where_the_bot_keeps_the_read_alone(api: Api, ear: Ear) -> None:
+    """As in `await (await session.post(…)).read()`."""
+    http_hooks.install(ear)
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            reading = asyncio.ensure_future((await session.post(api.url("late"), json=BODY)).read())
+            await asyncio.sleep(0)  # it waits for the first piece now
+            api.go.set()
+            assert await reading == ACCEPTED
+
+    asyncio.run(main())
+    assert ear.told() == [(True, "wamid.one", "")]
+
+
 def test_44_an_answer_is_timed_when_it_comes_not_when_it_is_read(api: Api, ear: Ear, clock: Clock) -> None:
     """The bot may read the body late."""
     http_hooks.install(ear)

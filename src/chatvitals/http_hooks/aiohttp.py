@@ -3,17 +3,17 @@
 The body holds the message's id, and only the bot may read it. A read in the hook would empty `response.content`, move
 errors and waits to another line of the bot, and release the connection early. So the hook only looks at data that is
 there: the response's complete and untouched buffer, or the result of the bot's own `read()` (`json()` and `text()` call
-it). A response that is released unread counts by its status alone.
+it). The stream reports a body that ends without a read. A response that is released unread counts by its status alone.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from chatvitals.http_hooks import memory_bodies
+from chatvitals.http_hooks.late_answers import LateAnswer, Ways
 from chatvitals.http_hooks.patching import Method
 from chatvitals.whatsapp import send_requests
 
@@ -57,81 +57,16 @@ def _content(body: Any) -> object:
 
 
 def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords) -> None:
-    pending.answered()
     if response.content.is_eof():
-        pending.finish(response.status, _untouched(response.content))
-    else:
-        _BodyWatch(pending, response)
+        pending.finish(response.status, _untouched(response))
+        return
+    late = LateAnswer(pending, response, response.status, _WAYS)
+    response.content.on_eof(late.is_over)
 
 
-class _BodyWatch:
-    """The wait for the body of one response. It ends as soon as the body is known.
-
-    It wraps `read`, `release` and `close` of this one object. The stream's own callback reports a body that ends
-    without a read. The watch holds the response weakly, so that a response that the bot drops unread is freed as
-    usual. It then counts by its status.
-    """
-
-    def __init__(self, pending: Pending, response: Any) -> None:
-        self._pending = pending
-        self._status = response.status
-        self._before = {name: vars(response).get(name) for name in ("read", "release", "close")}
-        self._ours = {"read": self._read, "release": self._release, "close": self._close}
-        self._reading = False
-        self._response = weakref.ref(response)
-        self._gone = weakref.finalize(response, self._finish, None)
-        self._gone.atexit = False
-        vars(response).update(self._ours)
-        response.content.on_eof(self._ended)
-
-    async def _read(self) -> Any:
-        self._reading = True
-        try:
-            body = await self._bare("read")()
-        except BaseException:
-            self._finish(None)
-            raise
-        self._finish(body)
-        return body
-
-    def _release(self) -> Any:
-        self._finish(self._peek())
-        return self._bare("release")()
-
-    def _close(self) -> Any:
-        self._finish(self._peek())
-        return self._bare("close")()
-
-    def _bare(self, name: str) -> Any:
-        """Return the response's own `name` without our wrapper. The caller holds the response."""
-        before = self._before[name]
-        response = self._response()
-        return getattr(type(response), name).__get__(response) if before is None else before
-
-    def _ended(self) -> None:
-        body = self._peek()
-        if body is not None or not self._reading:  # otherwise `_read` is about to get it
-            self._finish(body)
-
-    def _peek(self) -> bytes | None:
-        with self._pending.guard("clients"):
-            response = self._response()
-            return None if response is None else _untouched(response.content)
-        return None
-
-    def _finish(self, body: bytes | None) -> None:
-        self._gone.detach()
-        with self._pending.guard("clients"):
-            response = self._response()
-            attributes = {} if response is None else vars(response)
-            for name, ours in self._ours.items():
-                if attributes.get(name) == ours:
-                    del attributes[name]
-            self._pending.finish(self._status, body)
-
-
-def _untouched(content: Any) -> bytes | None:
+def _untouched(response: Any) -> bytes | None:
     """Return the whole body if it is complete in the stream's buffer, without consuming it, else None."""
+    content = response.content
     buffer = getattr(content, "_buffer", None)
     if buffer is None or not content.is_eof() or not 0 < content.total_bytes <= _MAX_PEEK:
         return None
@@ -139,6 +74,7 @@ def _untouched(content: Any) -> bytes | None:
     return body if len(body) == content.total_bytes and not getattr(content, "_buffer_offset", 0) else None
 
 
+_WAYS = Ways(("release", "close"), async_reads=("read",), received=_untouched)
 METHODS = (
     Method(
         "aiohttp",

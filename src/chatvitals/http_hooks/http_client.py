@@ -3,6 +3,9 @@
 The answer comes later, from `getresponse`, and its body holds the message's id. Only the bot may read the body, so the
 hook looks at the results of the bot's own reads, whichever method it calls. An answer that is closed unread counts by
 its status alone.
+
+Connection and response get a subclass for this time. An attribute would have to refer to its object, and a connection
+that the bot drops would then stay open until the garbage collector comes.
 """
 
 from __future__ import annotations
@@ -30,37 +33,16 @@ def _body(_client: Any, args: Arguments, kwargs: Keywords) -> object:
 
 
 def _answered(pending: Pending, client: Any, _response: Any, _kwargs: Keywords) -> None:
-    _AnswerWatch(pending, client)
+    if vars(client).get(_MARK) is None:
+        kind: Any = type(client)
+        client.__class__ = _awaited(kind)
+    vars(client)[_MARK] = pending
 
 
 _READS = ("read", "read1", "readline", "readinto", "peek")  # lines and iteration come from `readline`
 _PACKINGS = frozenset({"gzip", "x-gzip", "deflate"})
 _ANY_HEADER = 47  # zlib's number for a header of gzip or of zlib
-_MARK = "_chatvitals"  # the attribute of a response that holds its watch
-
-
-class _AnswerWatch:
-    """The wait for the answer on one connection. It ends as soon as the answer is there."""
-
-    def __init__(self, pending: Pending, client: Any) -> None:
-        self._pending = pending
-        self._client = weakref.ref(client)  # an attribute of the connection must not keep the connection alive
-        self._ours = self._getresponse
-        vars(client)["getresponse"] = self._ours
-
-    def _getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        client = self._client()
-        if client is not None and vars(client).get("getresponse") == self._ours:
-            del vars(client)["getresponse"]
-        try:
-            response = client.getresponse(*args, **kwargs)  # type: ignore[union-attr]  # its caller holds it
-        except BaseException as error:
-            self._pending.failed(error)
-            raise
-        with self._pending.guard("clients"):
-            self._pending.answered()
-            _BodyWatch(self._pending, response)
-        return response
+_MARK = "_chatvitals"  # the attribute of a connection that holds its send, and of a response that holds its watch
 
 
 class _BodyWatch:
@@ -82,7 +64,6 @@ class _BodyWatch:
         self._gone = weakref.finalize(response, _count, pending, response.status, self._pieces, packed=self._packed)
         self._gone.atexit = False
         vars(response)[_MARK] = self
-        # Not an attribute of the response, which would have to refer to the response and keep its connection open.
         response.__class__ = _watched(kind)
 
     def saw(self, response: Any, name: str, result: Any, given: Any) -> None:
@@ -128,8 +109,31 @@ def _unpacked(body: bytes) -> bytes:
 
 
 @lru_cache(maxsize=16)
+def _awaited(kind: Any) -> Any:
+    """Return a subclass of a connection's class that passes the next answer to its send."""
+
+    @wraps(kind.getresponse)
+    def getresponse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        pending: Pending | None = vars(self).pop(_MARK, None)
+        if pending is None:
+            return kind.getresponse(self, *args, **kwargs)
+        self.__class__ = kind
+        try:
+            response = kind.getresponse(self, *args, **kwargs)
+        except BaseException as error:
+            pending.failed(error)
+            raise
+        with pending.guard("clients"):
+            pending.answered()
+            _BodyWatch(pending, response)
+        return response
+
+    return _derived(kind, {"getresponse": getresponse})
+
+
+@lru_cache(maxsize=16)
 def _watched(kind: Any) -> Any:
-    """Return a subclass of `kind` that observes reads."""
+    """Return a subclass of a response's class that observes reads."""
 
     def close(self: Any) -> Any:
         watch = vars(self).get(_MARK)
@@ -137,9 +141,12 @@ def _watched(kind: Any) -> Any:
             watch.finish(self)
         return kind.close(self)
 
-    names: dict[str, Any] = {"close": close, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    names |= {name: _observed(kind, name) for name in _READS}
-    return type(kind.__name__, (kind,), names)
+    return _derived(kind, {"close": close, **{name: _observed(kind, name) for name in _READS}})
+
+
+def _derived(kind: Any, methods: dict[str, Any]) -> Any:
+    """Return a subclass of `kind` that has its name."""
+    return type(kind.__name__, (kind,), {**methods, "__module__": kind.__module__, "__qualname__": kind.__qualname__})
 
 
 def _observed(kind: Any, name: str) -> Any:

@@ -1,9 +1,9 @@
 """Answers whose body the bot reads later and in pieces. A send counts once the body has been read or closed.
 
 Only the bot may read the body, so the hook looks at the results of the bot's own reads. It wraps the methods of this
-one response by attributes. They hold the response, because a bot may fetch a method and drop the response at once, as
-in `pool.request(…).read()`. A response that the bot drops unread is freed by the garbage collector, and then counts by
-its status and by the part that was read.
+one response by attributes, and its class stays, because bots may compare it. They hold the response, because a bot may
+fetch a method and drop the response at once, as in `pool.request(…).read()`. A response that the bot drops unread is
+freed by the garbage collector, and then counts by its status and by the part that was read.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from chatvitals.http_hooks.observer import Pending
 
 
+def _nothing(_response: Any) -> None:
+    return None
+
+
 class Ways(NamedTuple):
     """The names of the methods of a response by which its body is read or closed."""
 
@@ -32,6 +36,10 @@ class Ways(NamedTuple):
     """Such methods that are asynchronous."""
     reads: tuple[str, ...] = ()
     """Methods that return a part of the body."""
+    async_reads: tuple[str, ...] = ()
+    """Such methods that are coroutines."""
+    received: Callable[[Any], bytes | None] = _nothing
+    """Maps the response to its whole body if that is in memory, also where the bot has not read it."""
 
 
 class LateAnswer:
@@ -48,6 +56,7 @@ class LateAnswer:
     def __init__(self, pending: Pending, response: Any, status: int, ways: Ways) -> None:
         self._pending = pending
         self._status = status
+        self._received = ways.received
         self._pieces: list[bytes] = []
         self._size = 0
         self._reading = 0  # reads that are under way; some methods read by another method, and close at the end
@@ -55,6 +64,7 @@ class LateAnswer:
             **dict.fromkeys(ways.iterators, self._iterate),
             **dict.fromkeys(ways.async_iterators, self._aiterate),
             **dict.fromkeys(ways.reads, self._read),
+            **dict.fromkeys(ways.async_reads, self._aread),
             **dict.fromkeys(ways.ends, self._end),
         }
         kind = type(response)
@@ -62,16 +72,22 @@ class LateAnswer:
             pending.finish(status, None)  # a stand-in of another class
             return
         pending.answered()
-        self._response = response
+        self.response = response
         self._before = {name: vars(response).get(name) for name in ours}
-        self._ours = {name: functools.partial(call, name) for name, call in ours.items()}
+        self._ours = {name: _Wrapped(call, name) for name, call in ours.items()}
         self._gone = weakref.finalize(response, _count, pending, status, self._pieces)
         self._gone.atexit = False
         vars(response).update(self._ours)
 
+    def is_over(self) -> None:
+        """Finish where the whole body is in memory, or where none of the bot's reads is under way."""
+        with self._pending.guard("clients"):
+            if not self._reading or self._received(self.response) is not None:
+                self._finish()
+
     def _bare(self, name: str) -> Callable[..., Any]:
         """Return the response's own method without our wrapper."""
-        before, response = self._before[name], self._response
+        before, response = self._before[name], self.response
         own: Callable[..., Any] = getattr(type(response), name).__get__(response) if before is None else before
         return own
 
@@ -117,18 +133,34 @@ class LateAnswer:
     def _read(self, name: str, *args: Any, **kwargs: Any) -> Any:
         if self._reading:
             return self._bare(name)(*args, **kwargs)
+        with self._one_read():
+            piece = self._bare(name)(*args, **kwargs)
+        self._has_read(piece, args, kwargs)
+        return piece
+
+    async def _aread(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if self._reading:
+            return await self._bare(name)(*args, **kwargs)
+        with self._one_read():
+            piece = await self._bare(name)(*args, **kwargs)
+        self._has_read(piece, args, kwargs)
+        return piece
+
+    @contextmanager
+    def _one_read(self) -> Iterator[None]:
         self._reading += 1
         try:
-            piece = self._bare(name)(*args, **kwargs)
+            yield
         except BaseException:
             self._finish()
             raise
         finally:
             self._reading -= 1
+
+    def _has_read(self, piece: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._saw(piece)
         if not piece or (not args and kwargs.get("amt") is None):
             self._finish()
-        return piece
 
     def _end(self, name: str, *args: Any, **kwargs: Any) -> Any:
         if not self._reading:
@@ -149,14 +181,26 @@ class LateAnswer:
     def _finish(self) -> None:
         """Count the send, and leave the response as it was."""
         with self._pending.guard("clients"):
+            if not self._size:
+                self._saw(self._received(self.response))
+        with self._pending.guard("clients"):
             self._gone.detach()
-            attributes = vars(self._response)
+            attributes = vars(self.response)
             for name, ours in self._ours.items():
                 if attributes.get(name) is ours:
                     del attributes[name]
                     if self._before[name] is not None:
                         attributes[name] = self._before[name]
             _count(self._pending, self._status, self._pieces)
+
+
+class _Wrapped(functools.partial[Any]):
+    """A wrapped method. A response that is pickled or copied deeply has its own method in its place."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        name: str = self.args[0]
+        method: Any = self.func
+        return getattr, (method.__self__.response, name)
 
 
 def _count(pending: Pending, status: int, pieces: list[bytes]) -> None:
