@@ -218,6 +218,8 @@ class _Delivery(EnvironDelivery):
             bare = environ.get("wsgi.input")
             if bare is not None:
                 environ["wsgi.input"] = InputWatch(bare, self)
+            if environ.get("CONTENT_LENGTH") == "0":  # some servers do not let the application read nothing
+                self.copy(b"", last=True)
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report("wsgi", error)
         try:
