@@ -140,11 +140,13 @@ _MOST_OUTER: Final = 16  # integrations around one another, since those in a cir
 _OUTLIVES: Final = 600.0  # seconds; a task may wait for a language model, but not for days
 _serials = _Serials()
 _handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", default=None)
-# Both are the variable's own methods, because functions would cost as much again on the bot's path.
+# These are the variable's own methods, because functions would cost as much again on the bot's path.
 bound_handling: Final = _handling.get
 """Return the bound handling, or None."""
 bind: Final = _handling.set
 """Bind a handling until `unbind` is called with the returned token. It costs less than `bound`."""
+reset: Final = _handling.reset
+"""Bind the previous value again. It raises ValueError in another context than that of the token, see `unbind`."""
 _tag: ContextVar[Tag] = ContextVar("chatvitals_tag", default=Tag())  # noqa: B039 - a frozen struct is immutable
 
 
@@ -220,7 +222,7 @@ def bound(handling: Handling | None) -> Iterator[None]:
 def unbind(token: Token[Handling | None]) -> None:
     """Bind the previous value again."""
     try:  # noqa: SIM105 - `suppress` takes a microsecond, and this is on the bot's path
-        _handling.reset(token)
+        reset(token)
     except ValueError:
         pass  # the token belongs to another context, which ends with its task
 

@@ -97,9 +97,11 @@ class Delivery:
         try:
             if self._span is not None:
                 self._span.leave()
-            if self._token is not None:
-                token, self._token = self._token, None
-                context.unbind(token)
+            token, self._token = self._token, None
+            if token is not None:
+                context.reset(token)
+        except ValueError:
+            pass  # the token belongs to another context, which ends with its task
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report(self.where, error)
 

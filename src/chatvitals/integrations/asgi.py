@@ -7,13 +7,12 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
+from chatvitals import context
 from chatvitals.integrations import _arguments, _http, _lost_webhooks
 from chatvitals.integrations._http import SEEN, DoorVitals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-
-    from chatvitals.pipeline.webhook_sink import WebhookSink
 
     Scope: TypeAlias = MutableMapping[str, Any]
     Message: TypeAlias = MutableMapping[str, Any]
@@ -73,11 +72,13 @@ class ChatVitalsMiddleware:
             if self._sink.expects_webhooks and SEEN not in scope and _is_json(scope):
                 receive = _looked_at(receive, _lost_webhooks.Lookout(self._sink, scope.get("path")))
             return await self.app(scope, receive, send)
-        return await _Delivery(self._sink, scope, receive, send).run(self.app)
+        return await _Delivery(self._sink).run(self.app, scope, receive, send)
 
     def _is_webhook(self, scope: Scope) -> bool:
         """Return whether this is the webhook's path, and no outer middleware counts it for the same sink."""
         path = scope.get("path")
+        if path in self._paths and SEEN not in scope and context.bound_handling() is None:  # nearly always
+            return True
         if path not in self._paths and not _http.matches(self._paths, path, scope.get("root_path")):
             return False
         return not _http.is_seen(self._sink, scope.get(SEEN), _signature, scope)
@@ -174,19 +175,17 @@ class _Delivery(_http.Delivery):
 
     where = "asgi"
 
-    def __init__(self, sink: WebhookSink, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(sink)
-        self._scope = scope
-        self._receive = receive
-        self._send = send
+    _scope: Scope
+    _receive: Receive
+    _send: Send
 
-    async def run(self, app: ASGIApp) -> None:
+    async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application with the contacts of this webhook bound and the request marked as counted.
 
         The mark is set in place. In a copy of the scope, outer middleware would miss the router's entries, such as the
         route.
         """
-        scope = self._scope
+        self._scope, self._receive, self._send = scope, receive, send
         outer = scope.get(SEEN)
         try:
             self.begin()
@@ -215,7 +214,11 @@ class _Delivery(_http.Delivery):
         message = await self._receive()
         if self._chunks is not None:
             try:
-                self._look(message)
+                kind = message.get("type")
+                if kind == "http.request":
+                    self.copy(message.get("body") or b"", last=not message.get("more_body"))
+                elif kind == "http.disconnect":
+                    self.forget()
             except Exception as error:  # noqa: BLE001 - the bot must not see it
                 self.forget()
                 self._sink.guard.report("asgi", error)
@@ -229,8 +232,12 @@ class _Delivery(_http.Delivery):
         """
         if self._status is None:
             try:
-                if message.get("type") == "http.response.start" and self.answered(message.get("status")):
-                    message = {**message, "status": 200}
+                if message.get("type") == "http.response.start":
+                    status = message.get("status")
+                    if self._unread is None and not self._acknowledges:  # nothing waits for the status
+                        self._status = status
+                    elif self.answered(status):
+                        message = {**message, "status": 200}
             except Exception as error:  # noqa: BLE001 - the bot must not see it
                 self._sink.guard.report("asgi", error)
         return self._send(message)
@@ -250,13 +257,6 @@ class _Delivery(_http.Delivery):
         """Answer in place of an application that raised. Its server then sees the exception and sends nothing more."""
         await self.send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await self.send({"type": "http.response.body", "body": b""})
-
-    def _look(self, message: Message) -> None:
-        kind = message.get("type")
-        if kind == "http.disconnect":
-            self.forget()
-        elif kind == "http.request":
-            self.copy(message.get("body") or b"", last=not message.get("more_body"))
 
 
 class _Metrics:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from chatvitals.context import ContactIds
 from chatvitals.events import Message, Webhook
 from chatvitals.whatsapp.phone_numbers import canonical
@@ -15,10 +17,11 @@ if TYPE_CHECKING:
 
     Reader = Callable[[bytes, str | None, float], Webhook]
 
-_BYTES_AN_EVENT: Final = 1000  # rough size of an event: queue size is counted before a body is decoded
+BYTES_AN_EVENT: Final = 1000
+"""Rough size of an event. The size of the queue is counted before a body is decoded."""
 
 
-class RawWebhook:
+class RawWebhook(msgspec.Struct, eq=False):
     """The body of one POST. Two threads may decode it at once. Both get the same result, and either may be kept.
 
     Args:
@@ -26,25 +29,25 @@ class RawWebhook:
         body: the raw bytes. They are freed once they have been decoded.
         signature: the signature header, if any.
         received: time of arrival in Unix seconds of the local clock.
+        weight: estimated number of events: one, and one more for each `BYTES_AN_EVENT`.
 
     """
 
-    __slots__ = ("_body", "_contacts", "_read", "_webhook", "received", "rejected", "signature", "trace", "weight")
+    _read: Reader
+    _body: bytes | None
+    signature: str | None
+    """The signature header, if any."""
+    received: float
+    weight: int = 1
+    """Estimated number of events."""
+    rejected: bool = False
+    """Whether the application rejected a webhook that only it could recognise as forged."""
+    trace: bytes = b""
+    """The context of the span in which it was received, from `spans.packed`."""
+    _webhook: Webhook | None = None
+    _contacts: tuple[ContactIds, ...] | None = None
 
-    def __init__(self, read: Reader, body: bytes, signature: str | None, received: float) -> None:
-        self.received = received
-        self.rejected = False
-        """Whether the application rejected a webhook that only it could recognise as forged."""
-        self.weight = 1 + len(body) // _BYTES_AN_EVENT
-        """Estimated number of events."""
-        self.trace = b""
-        """The context of the span in which it was received, from `spans.packed`."""
-        self._read = read
-        self._body: bytes | None = body
-        self.signature = signature
-        """The signature header, if any."""
-        self._webhook: Webhook | None = None
-        self._contacts: tuple[ContactIds, ...] | None = None
+    __repr__ = object.__repr__  # the body must not show in a traceback
 
     @property
     def webhook(self) -> Webhook:

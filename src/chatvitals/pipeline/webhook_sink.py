@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatvitals._version import __version__
 from chatvitals.events import Webhook
-from chatvitals.pipeline.raw_webhook import RawWebhook
+from chatvitals.pipeline.raw_webhook import BYTES_AN_EVENT, RawWebhook
 from chatvitals.runtime import advice, pacing
 from chatvitals.whatsapp import signatures, webhook_parser
 from chatvitals.whatsapp.closing_remarks import ClosingRemarks
@@ -130,7 +130,7 @@ class WebhookSink:
                 call()
         except Exception as error:  # noqa: BLE001 - the guard's work, without a context manager's cost per webhook
             self.guard.report("webhook", error)
-        return RawWebhook(self._read, body, signature, self.clock())
+        return RawWebhook(self._read, body, signature, self.clock(), 1 + len(body) // BYTES_AN_EVENT)
 
     def emit(self, event: Queued) -> None:
         """Hand an event to the pipeline. It never raises and never waits."""

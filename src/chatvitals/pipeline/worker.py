@@ -64,6 +64,7 @@ class Pipeline:
         self._lock = threading.RLock()  # of the queue, held briefly; reentrant, as the garbage collector may call `put`
         self._work = threading.RLock()  # of the store; held for a commit
         self._wake = threading.Event()
+        self._woken = False  # whether `put` has set it, which is asked for each event
         self._served = threading.Condition(self._lock)
         self._asked = self._answered = 0  # number of requests to settle everything, and of those that have been served
         self._thread: threading.Thread | None = None
@@ -91,7 +92,8 @@ class Pipeline:
         if self._background:
             if self._thread is None:
                 self._start()
-            if not self._wake.is_set():
+            if not self._woken:
+                self._woken = True
                 self._wake.set()
         if self._inline:
             self.drain()
@@ -194,6 +196,7 @@ class Pipeline:
             if self._asked == self._answered and not self._closing:
                 time.sleep(_LINGER)
             self._wake.clear()
+            self._woken = False  # last, so that an event that comes between both is drained now
             asked = self._asked
             done = False
             for chore in self.periodic_tasks:

@@ -97,8 +97,14 @@ def test_a_handling_asks_its_source_each_time() -> None:
 
 def test_the_weight_in_the_queue_grows_with_the_body() -> None:
     """A batch of a thousand messages is not one event."""
-    assert unread(Reader(), b"a").weight == 1
-    assert unread(Reader(), b"a" * 300_000).weight > 100
+    receive = ListeningVitals().webhook_sink.receive
+    assert receive(b"a", None).weight == 1
+    assert receive(b"a" * 300_000, None).weight > 100
+
+
+def test_a_webhook_that_shows_in_a_traceback_keeps_its_body_to_itself() -> None:
+    """Bodies hold the text of messages and the phone numbers of persons."""
+    assert "hello" not in repr(unread(Reader(), b"hello"))
 
 
 def test_what_a_full_queue_drops_is_counted_exactly() -> None:
