@@ -31,7 +31,9 @@ class MetricsRoute(Route):
         self._routes = routes
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Return whether a request asks for the metrics."""
+        """Return whether a request asks for the metrics. It is the first route, so all others pass quickly."""
+        if not scope["path"].endswith(self.path):
+            return Match.NONE, {}
         found, child = super().matches(scope)
         if found is not Match.NONE or not scope.get("root_path") or not self._is_ours(scope):
             return found, child
