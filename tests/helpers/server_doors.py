@@ -11,7 +11,7 @@ from aiohttp import web
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
-from chatvitals.integrations.apps import instrument_app
+from chatvitals.integrations._frameworks import instrument_app
 from tests.helpers import services
 from tests.helpers.doors import Outcome
 

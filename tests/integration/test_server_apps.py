@@ -19,7 +19,7 @@ from tornado.web import RequestHandler
 
 from chatvitals import context
 from chatvitals.integrations import aiohttp as aiohttp_door
-from chatvitals.integrations.apps import instrument_app
+from chatvitals.integrations._frameworks import instrument_app
 from chatvitals.simulator import payloads
 from chatvitals.simulator.people import BusinessNumber, Person
 from chatvitals.tracking.contact_lookup import ContactResolver

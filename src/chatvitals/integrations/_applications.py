@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chatvitals.exporters.metrics_app import MetricsApp, MetricsRequest, respond
-from chatvitals.integrations import apps, aws_lambda
+from chatvitals.integrations import _frameworks, aws_lambda
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
 from chatvitals.tracking.observation import Headers, Observation, observe
 
@@ -52,7 +52,7 @@ class Applications:
                 `metrics_path` itself, or pywa listens at another path.
 
         """
-        return apps.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
+        return _frameworks.instrument_app(self, app, webhook_path=webhook_path, metrics_path=metrics_path)
 
     def instrument_wsgi(
         self, app: WSGIApp, *, webhook_path: str = "/webhook", metrics_path: str | None = None

@@ -27,7 +27,7 @@ from chatvitals.integrations.wsgi import EnvironDelivery, signature_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatvitals.integrations.apps import MountableVitals
+    from chatvitals.integrations._frameworks import MountableVitals
     from chatvitals.vitals import Vitals
 
 __all__ = ["ChatVitalsConfig", "Middleware", "get_vitals", "instrument_handler"]

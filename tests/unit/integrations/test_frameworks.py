@@ -23,7 +23,7 @@ from starlette.testclient import TestClient
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from chatvitals import context
-from chatvitals.integrations.apps import instrument_app
+from chatvitals.integrations._frameworks import instrument_app
 from chatvitals.integrations.asgi import ChatVitalsMiddleware
 from tests.conftest import SECRET, sign, webhook_body
 

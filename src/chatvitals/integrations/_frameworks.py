@@ -1,16 +1,14 @@
-"""One call for an application of any known framework, which chooses the right integration."""
+"""The choice of the integration for an application of any known framework."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from chatvitals.integrations import _arguments, _http, asgi, wsgi
+from chatvitals.integrations import _http, asgi, wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-__all__ = ["instrument_app"]
 
 App = TypeVar("App")
 
@@ -22,29 +20,7 @@ class MountableVitals(asgi.MountableVitals, wsgi.MountableVitals, Protocol):
 def instrument_app(
     vitals: MountableVitals, app: App, *, webhook_path: str | None = None, metrics_path: str | None = None
 ) -> App:
-    """Watch the webhook of an application before it starts, and optionally serve `/metrics`.
-
-    `vitals.instrument_app(app)` does the same.
-
-    Args:
-        vitals: the result of `chatvitals.init`.
-        app: the application of a framework, or a client of pywa. It is changed in place. A second call counts nothing
-            twice.
-        webhook_path: the path that WhatsApp posts to. The default is pywa's own endpoint, or `/webhook`.
-        metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
-
-    Returns:
-        The given application.
-
-    Raises:
-        TypeError: applications of this kind are not known, or `vitals` is not the result of `chatvitals.init`. The
-            message names the alternatives.
-        RuntimeError: the application has started already.
-        ValueError: a path is not a fixed path that starts with `/`, both are the same, the application serves
-            `metrics_path` itself, or pywa listens at another path.
-
-    """
-    _arguments.check_vitals(vitals)
+    """Do what `Vitals.instrument_app` documents."""
     if _http.is_instance(app, "pywa.client", "WhatsApp"):
         from chatvitals.integrations import pywa  # noqa: PLC0415 - most bots do not use it
 
