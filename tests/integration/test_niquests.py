@@ -169,26 +169,94 @@ def test_a_refused_connection_counts_as_a_failed_send(ear: Ear, way: str) -> Non
     assert told(ear) == [("15550004321", "", False, "connection")]
 
 
-def test_an_answer_that_streams_is_left_to_the_bot(ear: Ear, url: str) -> None:
-    """It counts by its status."""
-    with niquests.Session() as session:
-        response = session.post(url, json=SEND, stream=True)
-        assert told(ear) == [("15550004321", "", True, "")]
-        assert not response._content_consumed  # the public attributes would read the body
-        assert json.loads(b"".join(response.iter_content(7))) == TAKEN
+READ: dict[str, Callable[[Any], Any]] = {
+    "content": lambda response: response.content,
+    "JSON": lambda response: response.json(),
+    "pieces": lambda response: b"".join(response.iter_content(7)),
+    "lines": lambda response: list(response.iter_lines()),
+    "iteration": b"".join,
+    "raw": lambda response: response.raw.read(),
+}
 
 
-def test_an_asynchronous_answer_that_streams_is_left_to_the_bot(ear: Ear, url: str) -> None:
-    """It counts by its status."""
+@pytest.mark.parametrize("way", READ)
+def test_an_answer_that_streams_is_the_bot_s_to_read(ear: Ear, url: str, way: str) -> None:
+    """It counts once the bot has read it, and nothing of ours stays on it."""
+    http_hooks.remove(ear)
+    found: list[Any] = []
+    for watched in (False, True):
+        if watched:
+            http_hooks.install(ear)
+        with niquests.Session() as session:
+            response = session.post(url, json=SEND, stream=True)
+            assert told(ear) == []
+            assert not response._content_consumed  # the public attributes would read the body
+            found.append((READ[way](response), sorted(vars(response.raw))))
+    assert found[0] == found[1]
+    assert told(ear) == SEEN
+
+
+async def _pieces(response: Any) -> Any:
+    return b"".join([piece async for piece in await response.iter_content(7)])
+
+
+async def _iterated(response: Any) -> Any:
+    return b"".join([piece async for piece in response])
+
+
+async def _raw(response: Any) -> Any:
+    return b"".join([piece async for piece in response.raw.stream(7)])
+
+
+async def _content(response: Any) -> Any:
+    return await response.content
+
+
+ASYNC_READ: dict[str, Callable[[Any], Any]] = {
+    "content": _content,
+    "JSON": lambda response: response.json(),
+    "pieces": _pieces,
+    "iteration": _iterated,
+    "raw": _raw,
+}
+
+
+@pytest.mark.parametrize("way", ASYNC_READ)
+def test_an_asynchronous_answer_that_streams_is_the_bot_s_to_read(ear: Ear, url: str, way: str) -> None:
+    """It counts once the bot has read it, and nothing of ours stays on it."""
 
     async def send() -> Any:
         async with niquests.AsyncSession() as session:
             response = await session.post(url, json=SEND, stream=True)
             assert type(response) is niquests.AsyncResponse
+            assert told(ear) == []
             assert not response._content_consumed
-            return await response.json()
+            return await ASYNC_READ[way](response), sorted(vars(response.raw))
 
-    assert asyncio.run(send()) == TAKEN
+    http_hooks.remove(ear)
+    bare = asyncio.run(send())
+    http_hooks.install(ear)
+    assert asyncio.run(send()) == bare
+    assert told(ear) == SEEN
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_streamed_answer_that_is_closed_unread_counts_by_its_status(
+    ear: Ear,
+    url: str,
+    asynchronous: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Its id is not known then."""
+
+    async def send() -> None:
+        async with niquests.AsyncSession() as session, await session.post(url, json=SEND, stream=True):
+            assert told(ear) == []
+
+    if asynchronous:
+        asyncio.run(send())
+    else:
+        with niquests.Session() as session:
+            session.post(url, json=SEND, stream=True).close()
     assert told(ear) == [("15550004321", "", True, "")]
 
 
@@ -250,17 +318,17 @@ def test_a_send_through_its_asynchronous_pool_is_seen_once(ear: Ear, api: str, u
     assert told(ear) == SEEN
 
 
-def test_a_stream_of_its_asynchronous_pool_is_left_to_the_bot(ear: Ear, url: str, urllib3: Any) -> None:
-    """It counts by its status."""
+def test_a_stream_of_its_asynchronous_pool_is_the_bot_s_to_read(ear: Ear, url: str, urllib3: Any) -> None:
+    """It counts once the bot has read it."""
 
     async def send() -> Any:
         async with urllib3.AsyncPoolManager() as pool:
             response = await pool.request("POST", url, json=SEND, preload_content=False)
-            assert told(ear) == [("15550004321", "", True, "")]
+            assert told(ear) == []
             return json.loads(await response.read())
 
     assert asyncio.run(send()) == TAKEN
-    assert len(ear.events) == 1
+    assert told(ear) == SEEN
 
 
 @pytest.mark.parametrize("to", ["nobody", "15550004321"])

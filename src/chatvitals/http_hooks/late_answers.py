@@ -38,6 +38,8 @@ class Ways(NamedTuple):
     """Methods that return a part of the body."""
     async_reads: tuple[str, ...] = ()
     """Such methods that are coroutines."""
+    async_ends: tuple[str, ...] = ()
+    """Methods that close the response and are coroutines."""
     received: Callable[[Any], bytes | None] = _nothing
     """Maps the response to its whole body if that is in memory, also where the bot has not read it."""
 
@@ -66,6 +68,7 @@ class LateAnswer:
             **dict.fromkeys(ways.reads, self._read),
             **dict.fromkeys(ways.async_reads, self._aread),
             **dict.fromkeys(ways.ends, self._end),
+            **dict.fromkeys(ways.async_ends, self._aend),
         }
         kind = type(response)
         if not all(hasattr(kind, name) for name in ours) or not hasattr(response, "__dict__"):
@@ -102,7 +105,8 @@ class LateAnswer:
                     yield piece
 
     def _aiterate(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        return self._acopied(self._bare(name)(*args, **kwargs))
+        pieces: AsyncIterator[Any] = self._bare(name)(*args, **kwargs)
+        return pieces if self._reading else self._acopied(pieces)
 
     async def _acopied(self, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
         with self._whole():
@@ -166,6 +170,9 @@ class LateAnswer:
         if not self._reading:
             self._finish()
         return self._bare(name)(*args, **kwargs)
+
+    async def _aend(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return await self._end(name, *args, **kwargs)
 
     def _saw(self, piece: object) -> None:
         """Keep a copy of a piece. A body that is too long for an answer to a send is not kept."""

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from chatvitals.http_hooks.patching import Arguments, Keywords
 
 
-_WAYS = Ways(("close", "release_conn"), ("stream", "read_chunked"), reads=("read", "read1"))
+WAYS = Ways(("close", "release_conn"), ("stream", "read_chunked"), reads=("read", "read1"))
+ASYNC_WAYS = Ways(
+    ("release_conn",),
+    async_ends=("close",),
+    async_iterators=("stream", "read_chunked"),
+    async_reads=("read", "read1"),
+)
 
 
 def _address(_client: Any, args: Arguments, kwargs: Keywords) -> tuple[object, object]:
@@ -35,19 +41,20 @@ def _body_of_manager(_client: Any, _args: Arguments, kwargs: Keywords) -> object
     return kwargs.get("body")
 
 
-def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords, *, status_only: bool = False) -> None:
+def _answered(pending: Pending, _client: Any, response: Any, _kwargs: Keywords, *, ways: Ways = WAYS) -> None:
     status = getattr(response, "status", None)
     if status is None:  # multiplexed by urllib3-future: a promise, whose answer the bot gets later
-        status, status_only = 200, True
+        pending.finish(200, None)
+        return
     body = getattr(response, "_body", None)  # set only where the body was read in advance, which is the default
-    if isinstance(body, bytes) or not isinstance(status, int) or status_only:
+    if isinstance(body, bytes) or not isinstance(status, int):
         pending.finish(status, body if isinstance(body, bytes) else None)
         return
-    LateAnswer(pending, response, status, _WAYS)
+    LateAnswer(pending, response, status, ways)
 
 
 def _answered_async(pending: Pending, client: Any, response: Any, kwargs: Keywords) -> None:
-    _answered(pending, client, response, kwargs, status_only=True)  # its body is read by coroutines
+    _answered(pending, client, response, kwargs, ways=ASYNC_WAYS)
 
 
 _POOL = Method(
