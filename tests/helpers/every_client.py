@@ -40,6 +40,7 @@ def _httpx(
     library: Any,
     url: str,
     *,
+    asynchronous: bool = False,
     stream: bool = False,
     redirects: bool = False,
     raw: Any = None,
@@ -47,7 +48,10 @@ def _httpx(
     **more: Any,
 ) -> tuple[int, bytes]:
     options = _options(raw, form, "content", **more)
-    with library.Client(verify=_TLS, trust_env=False, timeout=PATIENCE, follow_redirects=redirects) as client:
+    settings = {"verify": _TLS, "trust_env": False, "timeout": PATIENCE, "follow_redirects": redirects}
+    if asynchronous:
+        return asyncio.run(_httpx_async(library.AsyncClient(**settings), url, options, stream=stream))
+    with library.Client(**settings) as client:
         if not stream:
             response = client.post(url, **options)
             return response.status_code, response.content
@@ -55,29 +59,13 @@ def _httpx(
             return response.status_code, b"".join(response.iter_bytes(7))
 
 
-def _httpx_async(
-    library: Any,
-    url: str,
-    *,
-    stream: bool = False,
-    redirects: bool = False,
-    raw: Any = None,
-    form: Any = None,
-    **more: Any,
-) -> tuple[int, bytes]:
-    options = _options(raw, form, "content", **more)
-
-    async def main() -> tuple[int, bytes]:
-        async with library.AsyncClient(
-            verify=_TLS, trust_env=False, timeout=PATIENCE, follow_redirects=redirects
-        ) as client:
-            if not stream:
-                response = await client.post(url, **options)
-                return response.status_code, response.content
-            async with client.stream("POST", url, **options) as response:
-                return response.status_code, await response.aread()
-
-    return asyncio.run(main())
+async def _httpx_async(client: Any, url: str, options: dict[str, Any], *, stream: bool) -> tuple[int, bytes]:
+    async with client:
+        if not stream:
+            response = await client.post(url, **options)
+            return response.status_code, response.content
+        async with client.stream("POST", url, **options) as response:
+            return response.status_code, await response.aread()
 
 
 def _requests(
@@ -158,11 +146,11 @@ def _urllib(url: str, *, raw: Any = None, form: Any = None, json: Any = None, he
 CLIENTS: dict[str, Post] = {
     "httpx": partial(_httpx, httpx),
     "httpx, streamed": partial(_httpx, httpx, stream=True),
-    "httpx async": partial(_httpx_async, httpx),
-    "httpx async, streamed": partial(_httpx_async, httpx, stream=True),
+    "httpx async": partial(_httpx, httpx, asynchronous=True),
+    "httpx async, streamed": partial(_httpx, httpx, asynchronous=True, stream=True),
     "httpx2": partial(_httpx, httpx2),
-    "httpx2 async": partial(_httpx_async, httpx2),
-    "httpx2 async, streamed": partial(_httpx_async, httpx2, stream=True),
+    "httpx2 async": partial(_httpx, httpx2, asynchronous=True),
+    "httpx2 async, streamed": partial(_httpx, httpx2, asynchronous=True, stream=True),
     "requests": _requests,
     "requests, streamed": partial(_requests, stream=True),
     "aiohttp": _aiohttp,
