@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from chatvitals import ChatVitalsMiddleware, ChatVitalsWSGIMiddleware
-from chatvitals.integrations import aiohttp, apps, asgi, aws_lambda, celery, dramatiq, rq
+from chatvitals.integrations import _frameworks, aiohttp, asgi, aws_lambda, celery, dramatiq, rq
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 INTEGRATIONS: dict[str, Callable[[Any], object]] = {
     "ASGI": lambda vitals: ChatVitalsMiddleware(FastAPI(), vitals),
     "WSGI": lambda vitals: ChatVitalsWSGIMiddleware(lambda environ, start: [], vitals),
-    "an application": lambda vitals: apps.instrument_app(vitals, FastAPI()),
+    "an application": lambda vitals: _frameworks.instrument_app(vitals, FastAPI()),
     "Starlette": lambda vitals: asgi.instrument_app(vitals, FastAPI()),
     "aiohttp": aiohttp.middleware,
     "AWS Lambda": lambda vitals: aws_lambda.lambda_handler(vitals, lambda event, _: event),
@@ -38,4 +38,4 @@ def test_what_is_no_vitals_is_refused(name: str) -> None:
 def test_the_example_is_of_the_path_s_kind(door: type[DoorVitals]) -> None:
     """A webhook's path would be no help for the metrics."""
     with pytest.raises(ValueError, match=r"metrics_path must be .* such as '/metrics', not 'metrics'"):
-        apps.instrument_app(door(), FastAPI(), metrics_path="metrics")
+        _frameworks.instrument_app(door(), FastAPI(), metrics_path="metrics")
