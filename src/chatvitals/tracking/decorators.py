@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
+    from types import CoroutineType
     from typing import TypeAlias
 
-    Finish: TypeAlias = Callable[[BaseException | None], None]
-    Begin: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Finish]
-    """Called with the arguments of a call. It returns a function for the end of the call, which gets its exception or
-    None. Exceptions from either are dropped, and the function runs as if it were not wrapped.
+    Begin: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], "Call"]
+    """Called with the arguments of a call. Exceptions from it and from its result are dropped, and the function runs
+    as if it were not wrapped.
     """
 
 F = TypeVar("F")
 
 
+class Call:
+    """A call that has begun. This base does nothing with it."""
+
+    __slots__ = ()
+
+    def pause(self) -> None:
+        """Note that the call has returned a coroutine, which runs later and perhaps in another context."""
+
+    def resume(self) -> None:
+        """Note that the coroutine begins to run."""
+
+    def end(self, error: BaseException | None) -> None:
+        """Note that the call has ended, with its exception or None."""
+
+
+BEGUN: Final = Call()
+"""A call whose end is of no interest."""
+
+
 def wrap(function: F, begin: Begin) -> F:
     """Return `function` wrapped, so that `begin` sees each call and its result sees the call's end.
 
-    Coroutine functions end when they have been awaited, generators when they are exhausted or closed. Methods, class
-    and static methods, partials and callable objects keep working as what they are.
+    Coroutine functions end when they have been awaited, generators when they are exhausted or closed. A function that
+    returns a coroutine ends with that coroutine, as where another decorator hides the coroutine function. Methods,
+    class and static methods, partials and callable objects keep working as what they are.
 
     Raises:
         TypeError: `function` is not callable.
@@ -69,49 +90,84 @@ def _called(function: Callable[..., Any]) -> Callable[..., Any]:
     return type(function).__call__
 
 
-def _begun(begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Finish:
+class _Fenced(Call):
+    """A call whose errors, which are ours, are dropped."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def pause(self) -> None:
+        with suppress(Exception):
+            self._call.pause()
+
+    def resume(self) -> None:
+        with suppress(Exception):
+            self._call.resume()
+
+    def end(self, error: BaseException | None) -> None:
+        with suppress(Exception):
+            self._call.end(error)
+
+
+def _begun(begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Begin a call. An error of ours leaves the function as if it were not wrapped, even where a guard is broken."""
     try:
-        finish = begin(args, kwargs)
+        call = begin(args, kwargs)
     except Exception:  # noqa: BLE001 - the last guard, because the guard behind it has failed
-        return _nothing
-
-    def fenced(error: BaseException | None) -> None:
-        with suppress(Exception):
-            finish(error)
-
-    return fenced
-
-
-def _nothing(_: BaseException | None) -> None:
-    """Do nothing at the end of a call."""
+        return BEGUN
+    return call if call is BEGUN else _Fenced(call)
 
 
 def _wrap_plain(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        finish = _begun(begin, args, kwargs)
+        call = _begun(begin, args, kwargs)
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            finish(error)
+            call.end(error)
             raise
-        finish(None)
+        if call is not BEGUN and inspect.iscoroutine(result):
+            return _awaited_later(result, call)
+        call.end(None)
         return result
 
     return wrapper
 
 
+def _awaited_later(coroutine: CoroutineType[Any, Any, Any], call: Call) -> CoroutineType[Any, Any, Any]:
+    """Return a coroutine with the name of `coroutine` that runs it and then ends the call."""
+
+    async def awaited() -> Any:
+        call.resume()
+        try:
+            result = await coroutine
+        except BaseException as error:
+            call.end(error)
+            raise
+        call.end(None)
+        return result
+
+    call.pause()
+    outer = cast("CoroutineType[Any, Any, Any]", awaited())
+    outer.__name__, outer.__qualname__ = coroutine.__name__, coroutine.__qualname__
+    # where nobody awaits the outer coroutine, the inner one must not warn a second time
+    weakref.finalize(outer, coroutine.close).atexit = False
+    return outer
+
+
 def _wrap_coroutine(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        finish = _begun(begin, args, kwargs)
+        call = _begun(begin, args, kwargs)
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            finish(error)
+            call.end(error)
             raise
-        finish(None)
+        call.end(None)
         return result
 
     return wrapper
@@ -120,13 +176,13 @@ def _wrap_coroutine(function: Callable[..., Any], begin: Begin) -> Callable[...,
 def _wrap_generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        finish = _begun(begin, args, kwargs)
+        call = _begun(begin, args, kwargs)
         try:
             result = yield from function(*args, **kwargs)
         except BaseException as error:
-            finish(error)
+            call.end(error)
             raise
-        finish(None)
+        call.end(None)
         return result
 
     return wrapper
@@ -135,7 +191,7 @@ def _wrap_generator(function: Callable[..., Any], begin: Begin) -> Callable[...,
 def _wrap_async_generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        finish = _begun(begin, args, kwargs)
+        call = _begun(begin, args, kwargs)
         try:
             inner: AsyncGenerator[Any, Any] = function(*args, **kwargs)
             thrown: BaseException | None
@@ -160,8 +216,8 @@ def _wrap_async_generator(function: Callable[..., Any], begin: Begin) -> Callabl
             finally:
                 thrown = None  # the exception refers to this frame, and such a cycle would keep both alive
         except BaseException as error:
-            finish(error)
+            call.end(error)
             raise
-        finish(None)
+        call.end(None)
 
     return wrapper

@@ -8,7 +8,7 @@ import msgspec
 
 from chatvitals.events import RunEnd, Step
 from chatvitals.settings.declaration import did_you_mean
-from chatvitals.tracking.decorators import wrap
+from chatvitals.tracking.decorators import BEGUN, Call, wrap
 from chatvitals.whatsapp.enums import OTHER
 
 if TYPE_CHECKING:
@@ -236,9 +236,9 @@ class StepMark:
         """Decorate a handler. A call of it reaches the step, even if it then raises."""
         journey, name = self._journey, self._name
 
-        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[BaseException | None], None]:
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
             journey._reached_by(name, args, kwargs)  # noqa: SLF001 - a journey and its marks belong together
-            return _nothing
+            return BEGUN
 
         return wrap(function, begin)
 
@@ -248,7 +248,3 @@ class StepMark:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """Do nothing, because a step ends when the next step is reached."""
-
-
-def _nothing(_: BaseException | None) -> None:
-    pass

@@ -89,3 +89,22 @@ def test_without_a_trace_no_span_is_made(start: Callable[..., Vitals], traced: T
 
     show_menu()
     assert traced.spans == ()
+
+
+def test_until_a_hidden_coroutine_is_awaited_its_caller_s_span_is_current(
+    start: Callable[..., Vitals], traced: Traced
+) -> None:
+    """A plain function may return the coroutine of another one, and the caller may start it as a task."""
+
+    async def show_menu() -> int:
+        return get_current_span().get_span_context().span_id
+
+    async def request() -> tuple[int, int]:
+        task = asyncio.create_task(start().handler("menu")(lambda: show_menu())())  # noqa: PLW0108 - hides the function
+        outside = get_current_span().get_span_context().span_id
+        return await task, outside
+
+    with traced.tracer.start_as_current_span("request"):
+        inside, outside = asyncio.run(request())
+    names = {span.context.span_id: span.name for span in traced.spans}
+    assert (names[inside], names[outside]) == ("handler menu", "request")
