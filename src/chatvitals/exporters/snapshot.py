@@ -217,6 +217,7 @@ class SnapshotReader:
         return Bot(
             thresholds=tuple(f"{after:g}" for after in self._settings.overdue_after),
             journeys={journey.plan.name: tuple(journey.plan.steps) for journey in list(self._journeys.values())},
+            experiments={each.plan.name: tuple(each.plan.variants) for each in list(self.experiments.values())},
             in_hours=self._settings.in_hours is not None,
         )
 

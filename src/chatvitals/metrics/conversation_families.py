@@ -8,6 +8,7 @@ from chatvitals.metrics.family import HANDLER_SECONDS, HUMAN_SECONDS, SEND_SECON
 from chatvitals.whatsapp import enums
 
 TURN = ("first", "next")
+EXPERIMENT_OUTCOME = ("goal", "opt_out", "unanswered", "send_failed", "handover")
 RUN_OUTCOME = (
     "completed", "handed_over", "abandoned_by_user", "abandoned_by_business", "restarted", "expired"
 )  # fmt: skip
@@ -329,6 +330,7 @@ EXPERIMENT_CONTACTS = declare(
     "counter",
     "Contacts that have seen a variant.",
     "experiment variant",
+    starts=Bot.variants,
     unit="contact",
 )
 EXPERIMENT_OUTCOMES = declare(
@@ -336,6 +338,7 @@ EXPERIMENT_OUTCOMES = declare(
     "counter",
     "Contacts that reached an outcome after seeing a variant. Counted once per contact and outcome.",
     "experiment variant outcome",
+    starts=lambda bot: [(*variant, outcome) for variant in bot.variants() for outcome in EXPERIMENT_OUTCOME],
     unit="contact",
 )
 EXPERIMENT_WAIT = declare(

@@ -26,12 +26,18 @@ class Bot(msgspec.Struct, frozen=True):
     """Values of the label `threshold`."""
     journeys: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Steps by journey."""
+    experiments: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """Variants by experiment."""
     in_hours: bool = False
     """Whether opening hours are set."""
 
     def steps(self) -> list[tuple[str, ...]]:
         """Return each journey with each of its steps."""
         return [(journey, step) for journey, steps in self.journeys.items() for step in steps]
+
+    def variants(self) -> list[tuple[str, ...]]:
+        """Return each experiment with each of its variants."""
+        return [(name, variant) for name, variants in self.experiments.items() for variant in variants]
 
 
 Starts: TypeAlias = tuple[tuple[str, ...], ...] | Callable[[Bot], Iterable[tuple[str, ...]]]

@@ -146,7 +146,10 @@ class WebhookSink:
             if secrets and not signatures.check(body, signature, secrets):
                 self.advice.once(advice.BAD_SIGNATURE if signature else advice.UNSIGNED)
                 return Webhook(result="bad_signature" if signature else "unsigned", received=received)
-            return webhook_parser.decode(body, received, self._closings, pacing.give_way)
+            webhook = webhook_parser.decode(body, received, self._closings, pacing.give_way)
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("webhook", error)
-        return Webhook(result="undecodable", received=received)
+            return Webhook(result="undecodable", received=received)
+        if webhook.result == "undecodable":
+            self.advice.once(advice.UNDECODABLE)
+        return webhook

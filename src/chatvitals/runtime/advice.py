@@ -17,7 +17,13 @@ BAD_SIGNATURE: Final = (
 )
 UNSIGNED: Final = (
     "A webhook without a signature came and is not counted, nor are calls made while it was handled. WhatsApp signs "
-    "all of its webhooks: check that the header X-Hub-Signature-256 reaches the bot. "
+    "all of its webhooks: check that the header X-Hub-Signature-256 reaches the bot. A partner such as 360dialog may "
+    "forward webhooks unsigned: then set no app_secret, and protect the address in another way. "
+    "Further webhooks like this are counted in chatvitals_webhooks_total."
+)
+UNDECODABLE: Final = (
+    "A webhook came that does not have the form of WhatsApp's Cloud API, and is not counted. A partner may translate "
+    "webhooks into its own form, as Twilio, Vonage and Infobip do: ask it to forward Meta's webhooks unchanged. "
     "Further webhooks like this are counted in chatvitals_webhooks_total."
 )
 UNREAD: Final = (

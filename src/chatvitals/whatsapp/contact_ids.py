@@ -78,6 +78,13 @@ def differing(ids: Ids, contact: Ids) -> Ids:
     return Ids(phone, contact.user if contact.user != ids.user else "")
 
 
+def parent_of(item: MessageItem) -> Any:
+    """Return the sender's id for linked portfolios as it was sent, or None where there is none."""
+    if item.from_parent_user_id is None and type(item.system) is System:
+        return item.system.parent_user_id
+    return item.from_parent_user_id
+
+
 def of_system(item: MessageItem) -> tuple[Ids, Ids]:
     """Return the person that a `system` message is about, and the person's new ids if there are any.
 

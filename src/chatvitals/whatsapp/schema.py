@@ -55,6 +55,7 @@ class System(msgspec.Struct, gc=False):
     customer: Any = None
     user_id: Any = None
     previous_user_id: Any = None
+    parent_user_id: Any = None
 
 
 class Pricing(msgspec.Struct, gc=False):
@@ -87,8 +88,10 @@ class MessageItem(msgspec.Struct, gc=False):
     timestamp: Any = None
     from_: Any = msgspec.field(default=None, name="from")
     from_user_id: Any = None
+    from_parent_user_id: Any = None
     to: Any = None
     to_user_id: Any = None
+    to_parent_user_id: Any = None
     group_id: Any = None
     text: Text | Wrong = None
     reaction: About | Wrong = None
@@ -110,6 +113,9 @@ class StatusItem(msgspec.Struct, gc=False):
     timestamp: Any = None
     recipient_id: Any = None
     recipient_user_id: Any = None
+    recipient_parent_user_id: Any = None
+    parent_recipient_user_id: Any = None
+    parent_user_id: Any = None
     recipient_type: Any = None
     pricing: Pricing | Wrong = None
     errors: list[Error | Wrong] | Error | _Scalar = None
@@ -120,6 +126,7 @@ class PreferenceItem(msgspec.Struct, gc=False):
 
     wa_id: Any = None
     user_id: Any = None
+    parent_user_id: Any = None
     category: Any = None
     value: Any = None
     timestamp: Any = None

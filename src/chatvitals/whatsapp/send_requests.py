@@ -211,7 +211,8 @@ def _person(fields: dict[Any, Any]) -> tuple[str, str]:
     if _text(fields.get("recipient_type")).lower() == "group":
         return "", ""
     to, user = _text(fields.get("to")), _text(fields.get("recipient"))
-    if to[2:3] == "." and to[:2].isalpha():  # answered with 200, although nothing is delivered (whatsapp/README.md 7.1)
+    country, dot, _ = to.partition(".")
+    if dot and country.isalpha():  # answered with 200, although nothing is delivered (whatsapp/README.md 7.1)
         return "", user or to
     return _digits(to), user
 

@@ -31,6 +31,7 @@ class _MessageItem(msgspec.Struct, gc=False):
     from_user_id: str = ""
     text: Text | None = None
     interactive: Kind | None = None
+    from_parent_user_id: None = None
     to: None = None
     to_user_id: None = None
     group_id: None = None
@@ -55,6 +56,9 @@ class _StatusItem(msgspec.Struct, gc=False):
     recipient_user_id: str = ""
     type: _Word = ""
     pricing: _Pricing | None = None
+    recipient_parent_user_id: None = None
+    parent_recipient_user_id: None = None
+    parent_user_id: None = None
     recipient_type: None = None
     errors: None = None
 

@@ -191,6 +191,9 @@ class WebhookReading:
             (phone, user), other = self._sender(item)
             if other != NOBODY:
                 self._identity(phone, user, other)
+        parent = contact_ids.parent_of(item)
+        if parent is not None:
+            phone, user = self._linked(phone, user, parent)
         message = Message(
             phone_number_id=self._number,
             wa_id=phone,
@@ -233,6 +236,9 @@ class WebhookReading:
         phone, user = (
             (text(item.recipient_id), "") if group else self._person(item.recipient_id, item.recipient_user_id)
         )
+        parent = item.recipient_parent_user_id or item.parent_recipient_user_id or item.parent_user_id
+        if parent is not None and not group:
+            phone, user = self._linked(phone, user, parent)
         self._webhook.events.append(
             Status(
                 phone_number_id=self._number,
@@ -282,6 +288,8 @@ class WebhookReading:
         if not message_id:
             return False
         phone, user = (text(item.group_id), "") if item.group_id else person
+        if item.to_parent_user_id is not None and not item.group_id:
+            phone, user = self._linked(phone, user, item.to_parent_user_id)
         self._webhook.events.append(
             Echo(
                 phone_number_id=self._number,
@@ -302,6 +310,8 @@ class WebhookReading:
         if not value:
             return False
         phone, user = self._person(item.wa_id, item.user_id)
+        if item.parent_user_id is not None:
+            phone, user = self._linked(phone, user, item.parent_user_id)
         self._webhook.events.append(
             Preference(
                 phone_number_id=self._number,
@@ -316,6 +326,15 @@ class WebhookReading:
         return True
 
     # People
+
+    def _linked(self, phone: str, user: str, parent: Any) -> tuple[str, str]:
+        """Record that an id for linked portfolios is another id of this person. Return the person's ids."""
+        parent_id = text(parent)
+        if not phone and not user:
+            return "", parent_id
+        if parent_id and parent_id != user:
+            self._identity(phone, user, Ids("", parent_id))
+        return phone, user
 
     def _person(self, phone_id: Any, user_id: Any) -> tuple[str, str]:
         """Return both ids of a person. A missing id is taken from the contact with the other id."""

@@ -145,6 +145,19 @@ def test_a_changed_number_leads_to_the_same_contact() -> None:
     assert len(world.contacts()) == 1
 
 
+def test_a_reply_to_the_id_for_linked_portfolios_answers_the_turn() -> None:
+    """Each of their accounts may send to this id, and its statuses name the person's other ids."""
+    world = World()
+    parent = "US.ENT.77"
+    world.tell(0, IdentityChange(phone_number_id=NUMBER, wa_id=PHONE, user_id=USER, new_user_id=parent))
+    world.hears(0, "m1")
+    world.tell(2, Send(phone_number_id=NUMBER, user_id=parent, kind="reply", accepted=True, id="wamid.r"))
+    world.tell(3, Status(phone_number_id=NUMBER, wa_id=PHONE, user_id=USER, id="wamid.r", status="sent"))
+    world.at(40)
+    assert world.count(catalogue.TURNS, "answered") == 1
+    assert len(world.contacts()) == 1
+
+
 # Merges
 
 TIMES = st.floats(EPOCH, EPOCH + 1000)

@@ -238,6 +238,16 @@ def test_declared_journeys_start_at_0_for_known_numbers(start: Callable[..., Vit
     assert found[key("journey_step_info", journey="order", step="paid", index="2")] == 1
 
 
+def test_declared_experiments_start_at_0_for_known_numbers(start: Callable[..., Vitals]) -> None:
+    """Otherwise `increase` would miss the first contact and the first outcome of each variant."""
+    vitals = start(phone_number_id="11")
+    vitals.experiment("greeting", {"plain": 1, "warm": 1})
+    found = samples(vitals)
+    warm = {"phone_number_id": "11", "experiment": "greeting", "variant": "warm"}
+    assert found[key("experiment_contacts_total", **warm)] == 0
+    assert found[key("experiment_outcomes_total", **warm, outcome="unanswered")] == 0
+
+
 def test_the_oldest_gauges_are_absent_when_nothing_is_open(start: Callable[..., Vitals]) -> None:
     """A 0 would be the year 1970. Without a waiting customer the series is absent."""
     vitals = start()

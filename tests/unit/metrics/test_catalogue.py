@@ -95,7 +95,12 @@ OF_TURNS = [
     name for name in PAGE if not re.match("quality|number|messaging|health|restriction|template_[qs]|acc", name)
 ]
 OF_TURNS = [name for name in OF_TURNS if not name.startswith(("graph_", "poller_"))]  # they come with the poller
-BOT = Bot(thresholds=("10", "60"), journeys={"order": ("menu", "paid")}, in_hours=True)
+BOT = Bot(
+    thresholds=("10", "60"),
+    journeys={"order": ("menu", "paid")},
+    experiments={"greeting": ("plain", "warm")},
+    in_hours=True,
+)
 HUMAN_SCALE = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 
 families = pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
@@ -177,6 +182,12 @@ def test_closed_label_sets_are_complete() -> None:
     }
     assert set(catalogue.JOURNEY_STEP_DROPPED.start_values(BOT)) == {
         ("order", step, f"abandoned_by_{cause}") for step in ("menu", "paid") for cause in ("user", "business")
+    }
+    assert set(catalogue.EXPERIMENT_CONTACTS.start_values(BOT)) == {("greeting", "plain"), ("greeting", "warm")}
+    assert set(catalogue.EXPERIMENT_OUTCOMES.start_values(BOT)) == {
+        ("greeting", variant, outcome)
+        for variant in ("plain", "warm")
+        for outcome in ("goal", "opt_out", "unanswered", "send_failed", "handover")
     }
     refusals = {("reply", "rejected", code) for code in ("190", "timeout", "connection", "131048")}
     assert refusals <= set(catalogue.SENDS.start_values(BOT))

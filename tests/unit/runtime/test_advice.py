@@ -7,6 +7,8 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import pytest
+
 import chatvitals
 from chatvitals import context
 from chatvitals.http_hooks import SendObserver
@@ -18,8 +20,6 @@ from tests.helpers.recorded_events import NUMBER, PHONE, ListeningVitals, item, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     from chatvitals.vitals import Vitals
     from tests.conftest import AsgiDriver, DoorVitals
@@ -98,6 +98,39 @@ def test_the_start_line_shows_the_poller(caplog: pytest.LogCaptureFixture, monke
         vitals.watch_quality(access_token="token", waba_ids="990001112223334")
     vitals.close()
     assert "poller on" in caplog.text
+
+
+# Webhooks of others
+
+FORWARDS = {
+    "On-Premises": b'{"contacts":[{"wa_id":"15550004321"}],"messages":[{"from":"15550004321","id":"1","type":"text"}]}',
+    "Twilio": b"SmsMessageSid=SM1&From=whatsapp%3A%2B15550004321&Body=hello&To=whatsapp%3A%2B15550001234",
+    "Vonage": b'{"channel":"whatsapp","message_uuid":"1","from":"15550004321","message_type":"text","text":"hello"}',
+    "Infobip": b'{"results":[{"integrationType":"WHATSAPP","from":"15550004321","message":{"type":"TEXT"}}]}',
+    "MessageBird": b'{"type":"message.created","message":{"platform":"whatsapp","content":{"text":"hello"}}}',
+    "Gupshup": b'{"app":"shop","type":"message","version":2,"payload":{"source":"15550004321","type":"text"}}',
+}
+
+
+@pytest.mark.parametrize("body", FORWARDS.values(), ids=FORWARDS)
+def test_a_partner_s_own_form_counts_as_undecodable_with_advice(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Partners translate webhooks into forms of their own. Without a word, nothing would count for ever."""
+    vitals = ListeningVitals(app_secret=None)
+    with caplog.at_level(logging.WARNING, "chatvitals"):
+        for _ in range(2):
+            assert vitals.webhook_sink.receive(body, None).webhook.result == "undecodable"
+    assert warnings(caplog).count(advice.UNDECODABLE) == 1
+    assert "15550004321" not in caplog.text
+
+
+def test_meta_s_form_with_a_partner_s_keys_counts(caplog: pytest.LogCaptureFixture) -> None:
+    """Several partners forward Meta's webhooks and add keys of their own."""
+    vitals = ListeningVitals(app_secret=None)
+    body = json.dumps({**webhook(item()), "gs_app_id": "1", "phone_number": "15550001234"}).encode()
+    with caplog.at_level(logging.WARNING, "chatvitals"):
+        found = vitals.webhook_sink.receive(body, None).webhook
+    assert (found.result, len(found.events), found.malformed) == ("accepted", 1, 0)
+    assert advice.UNDECODABLE not in warnings(caplog)
 
 
 # Signatures

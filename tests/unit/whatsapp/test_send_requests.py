@@ -62,6 +62,14 @@ def recognised(fields: dict[str, Any], url: str = URL) -> send_requests.Attempt:
 # Recognising
 
 
+@pytest.mark.parametrize("user", [USER, "US.ENT.90000000000000000077", "user.9373795779eb6441c8ad"])
+def test_a_business_scoped_id_is_no_phone_number_in_either_place(user: str) -> None:
+    """An id of linked portfolios is one, and so is the form of Meta's first pages, which has letters and digits."""
+    for fields in (body(to=user), body(to=None, recipient=user)):
+        attempt = recognised(fields)
+        assert (attempt.phone, attempt.user) == ("", user)
+
+
 @pytest.mark.parametrize("form", [json.dumps, lambda fields: json.dumps(fields).encode(), dict])
 def test_a_body_in_memory_is_recognised(form: Callable[[Any], object]) -> None:
     """Text, bytes and a dict that becomes JSON say the same."""

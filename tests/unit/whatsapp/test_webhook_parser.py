@@ -163,6 +163,58 @@ def test_an_echo_is_about_the_one_it_went_to() -> None:
         assert (event.wa_id, event.user_id, event.type) == ("", ADA_ID, "text")
 
 
+PARENT = "US.ENT.90000000000000000077"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("messages", {"messages": [message(**{"from": ADA, "from_user_id": ADA_ID, "from_parent_user_id": PARENT})]}),
+        ("messages", {"messages": [{"id": "wamid.1", "type": "system", "from": ADA, "from_user_id": ADA_ID,
+                                    "system": {"type": "customer_identity_changed", "parent_user_id": PARENT}}]}),
+        *(
+            ("messages", {"statuses": [{"id": "wamid.1", "status": "sent", "recipient_id": ADA,
+                                        "recipient_user_id": ADA_ID, spelling: PARENT}]})
+            for spelling in ("recipient_parent_user_id", "parent_recipient_user_id", "parent_user_id")
+        ),
+        ("smb_message_echoes", {"message_echoes": [{"id": "wamid.1", "type": "text", "to": ADA, "to_user_id": ADA_ID,
+                                                    "to_parent_user_id": PARENT}]}),
+    ],
+    ids=["message", "system", "recipient_parent", "parent_recipient", "parent", "echo"],
+)  # fmt: skip
+def test_an_id_for_linked_portfolios_is_another_id_of_the_person(field: str, value: Any) -> None:
+    """A bot may send to it, and the send must reach the contact that wrote."""
+    webhook = webhook_parser.decode(post(field, **value))
+    assert webhook.malformed == 0
+    assert ids(webhook) == [(ADA, ADA_ID, "", PARENT), (ADA, ADA_ID)]
+
+
+def test_a_preference_links_the_id_for_linked_portfolios() -> None:
+    """It names the person as a message does."""
+    item = {"wa_id": ADA, "parent_user_id": PARENT, "category": "marketing_messages", "value": "stop"}
+    webhook = webhook_parser.decode(post("user_preferences", user_preferences=[item]))
+    assert [type(event) for event in webhook.events] == [IdentityChange, Preference]
+    assert ids(webhook) == [(ADA, "", "", PARENT)]
+
+
+def test_an_id_for_linked_portfolios_alone_is_the_person() -> None:
+    """It is better than no id. An id of no text is none, and a group is no person."""
+    assert ids(webhook_parser.decode(post(messages=[message(**{"from": "", "from_parent_user_id": PARENT})]))) == [
+        ("", PARENT)
+    ]
+    for none in ('""', "null", "[1]", "{}"):
+        sender = message(**{"from": ADA, "from_parent_user_id": json.loads(none)})
+        assert ids(webhook_parser.decode(post(messages=[sender]))) == [(ADA, "")]
+    group = {
+        "id": "wamid.1",
+        "status": "sent",
+        "recipient_id": "G",
+        "recipient_type": "group",
+        "parent_user_id": PARENT,
+    }
+    assert ids(webhook_parser.decode(post(statuses=[group]))) == [("G", "")]
+
+
 # System messages
 
 

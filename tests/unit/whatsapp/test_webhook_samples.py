@@ -16,10 +16,12 @@ SAMPLES = {path.stem: path for path in (Path(__file__).parents[2] / "payloads").
 NUMBER = "990005556667778"
 ADA, GRACE = "15550004321", "15550005678"
 ADA_ID, GRACE_ID = "US.90000000000000000001", "US.90000000000000000002"
+PARENT_ID = "US.ENT.90000000000000000077"
 
-# Which events come out of which sample. A and B are the phones of two people, UA and UB their business-scoped ids, G is
-# a group, W and W2 are accounts, P a portfolio; `#1F` is a message id by the serial number in it; times are seconds
-# since 1795400000. Of an account event's value its most telling part is named; the whole is compared with the sample.
+# Which events come out of which sample. A and B are the phones of two people, UA and UB their business-scoped ids, UP
+# an id for linked portfolios, G is a group, W and W2 are accounts, P a portfolio; `#1F` is a message id by the serial
+# number in it; times are seconds since 1795400000. Of an account event's value its most telling part is named; the
+# whole is compared with the sample.
 EXPECTED = """
 account_alerts__legacy_flat: account account_alerts W 261 INCREASED_CAPABILITIES_ELIGIBILITY_FAILED
 account_alerts__limit_increase_deferred: account account_alerts W 260 alert_info
@@ -143,10 +145,10 @@ messages__status_sent_service_free: status sent #40 A/- 64 service
 messages__status_sent_v23_conversation: status sent #3C A/- 60 marketing
 messages__status_with_contacts_bsuid: status delivered #48 A/UA 72 marketing
 messages__system_user_changed_number: message system #23 A/- 35; change A/- -> B/-
-messages__system_user_changed_user_id: message system #24 A/- 36; change A/- -> B/UB
+messages__system_user_changed_user_id: change A/- -> -/UP; message system #24 A/- 36; change A/- -> B/UB
 messages__system_user_changed_user_id_previous_ids: message system #25 -/UA 37; change -/UA -> -/UB
 messages__text_bsuid_and_phone: message text #9 A/UA 9
-messages__text_bsuid_and_phone_parent: message text #A A/UA 10
+messages__text_bsuid_and_phone_parent: change A/UA -> -/UP; message text #A A/UA 10
 messages__text_bsuid_only: message text #B -/UA 11
 messages__text_group: message text #C A/- 12 group
 messages__text_identity_key_hash: message text #8 A/- 8
@@ -183,7 +185,7 @@ unknown_field__future: account some_field_of_2027 W 470 anything
 user_preferences__signup: preference marketing_messages signup A/- 282
 user_preferences__stop_bsuid_only: preference marketing_messages stop -/UA 283
 """
-SHORT = {"": "-", ADA: "A", GRACE: "B", ADA_ID: "UA", GRACE_ID: "UB", "EXAMPLEGROUPID0001": "G",
+SHORT = {"": "-", ADA: "A", GRACE: "B", ADA_ID: "UA", GRACE_ID: "UB", PARENT_ID: "UP", "EXAMPLEGROUPID0001": "G",
          "990001112223334": "W", "990001112229999": "W2", "990009998887776": "P", "0": "0"}  # fmt: skip
 TELLING = ("event", "decision", "new_quality_score", "type", "status", "alert_type")
 
