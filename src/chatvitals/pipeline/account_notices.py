@@ -183,5 +183,5 @@ def _listed(words: Iterable[str], before: str = ": ") -> str:
 
 def _until(timestamp: object) -> str:
     """Return the time at which something ends, in UTC."""
-    at = schema.seconds(timestamp)
+    at = schema.date(timestamp)
     return "" if at is None else time.strftime(" until %Y-%m-%d %H:%M UTC", time.gmtime(at))

@@ -98,7 +98,10 @@ def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, me
             if not kind:
                 measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
                 continue
-            expires = schema.seconds(item.get("expiration"))
+            given = item.get("expiration")
+            expires = schema.date(given)
+            if expires is None and given is not None:  # it holds until somebody knows better
+                measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
             kind = enums.listed(kind, enums.RESTRICTIONS)
             account.restrict(kind, at, inf if expires is None else float(expires))
         return

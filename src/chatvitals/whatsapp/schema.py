@@ -6,6 +6,7 @@ stand in place of an object or a list, the type allows it. So a wrong type is on
 
 import json
 import math
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -18,6 +19,7 @@ Wrong: TypeAlias = list[Any] | _Scalar
 """The values that may stand in place of an object."""
 
 _MAX_TIMESTAMP: Final = 100_000_000_000  # seconds; above it, it is milliseconds
+_LONGEST_DATE: Final = 32
 _MAX_INTEGER: Final = 10**30  # a larger number is not an id
 _DIGITS: Final = frozenset("0123456789")
 _MAX_DIGITS: Final = 40  # of an integer that `clean` keeps
@@ -248,6 +250,16 @@ def seconds(value: Any) -> int | None:
     return value if 0 <= value <= _MAX_TIMESTAMP else None
 
 
+def date(value: Any) -> int | None:
+    """Return a date in whole Unix seconds, or None for junk. Milliseconds and the Graph API's text are read, too."""
+    found = seconds(value)
+    if found is None and type(value) is str and len(value) <= _LONGEST_DATE:
+        found = seconds(value[:-3]) if value.isdecimal() else _written_date(value)
+    elif found is None and type(value) is int and value > _MAX_TIMESTAMP:
+        found = seconds(value // 1000)
+    return found
+
+
 def clean(body: bytes) -> bytes:
     """Return the same body as strict JSON. The host's `json` accepts more than msgspec (tests/safety/README.md 13).
 
@@ -260,6 +272,14 @@ def clean(body: bytes) -> bytes:
     """
     plain = json.loads(body, parse_int=_integer, parse_float=_finite, parse_constant=_nothing)
     return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _written_date(value: str) -> int | None:
+    try:
+        at = datetime.fromisoformat(value)
+        return seconds(int(at.replace(tzinfo=at.tzinfo or UTC).timestamp()))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _integer(digits: str) -> int | None:

@@ -45,6 +45,43 @@ def test_a_scheduled_ban_is_read_and_restricts_nothing() -> None:
     assert bench.differs({'events_dropped_total{reason="malformed"}': 0}, (DISABLED,)) == []
 
 
+END = 1_795_480_000
+LIMITED = 'restriction_expires_timestamp_seconds{restriction="RESTRICTED_BIZ_INITIATED_MESSAGING"}'
+
+
+def restricted(bench: Bench, expiration: object) -> None:
+    """Report a restriction that ends at `expiration`."""
+    item = {"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": expiration}
+    bench.change("account_update", {"event": "ACCOUNT_RESTRICTION", "restriction_info": [item]})
+
+
+@pytest.mark.parametrize(
+    "expiration",
+    [END, str(END), float(END), END * 1000, f"{END}000", "2026-11-24T00:26:40+0000", "2026-11-24T01:26:40+01:00",
+     "2026-11-24T00:26:40", "2026-11-24 00:26:40Z"],
+)  # fmt: skip
+def test_the_end_of_a_restriction_is_read_however_it_is_written(expiration: object) -> None:
+    """A restriction whose end is not read would page for ever."""
+    bench = Bench()
+    restricted(bench, expiration)
+    assert bench.differs({LIMITED: END, 'events_dropped_total{reason="malformed"}': 0}) == []
+
+
+@pytest.mark.parametrize("expiration", ["soon", "", [END], {}, True, 10**40, "9" * 30, "0001-01-01T00:00:00+23:00"])
+def test_an_end_that_cannot_be_read_is_counted_and_the_restriction_holds(expiration: object) -> None:
+    """Until a poll or a lift ends it."""
+    bench = Bench()
+    restricted(bench, expiration)
+    assert bench.differs({LIMITED: "+Inf", 'events_dropped_total{reason="malformed"}': 1}) == []
+
+
+def test_a_restriction_without_an_end_is_no_mistake() -> None:
+    """Some have none."""
+    bench = Bench()
+    restricted(bench, None)
+    assert bench.differs({LIMITED: "+Inf", 'events_dropped_total{reason="malformed"}': 0}) == []
+
+
 @pytest.mark.parametrize("value", [{}, {"groups": None}, {"groups": True}, {"groups": [[{"type": "group_suspend"}]]}])
 def test_an_event_about_groups_that_cannot_be_read_counts_as_other(value: dict[str, Any]) -> None:
     bench = Bench()
