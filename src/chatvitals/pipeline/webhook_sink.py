@@ -150,6 +150,6 @@ class WebhookSink:
         except Exception as error:  # noqa: BLE001 - as above
             self.guard.report("webhook", error)
             return Webhook(result="undecodable", received=received)
-        if webhook.result == "undecodable":
+        if webhook.result == "undecodable" and self.shown is not None:  # `replay` reads recordings, which may be cut
             self.advice.once(advice.UNDECODABLE)
         return webhook
