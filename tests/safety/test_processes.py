@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
 import threading
 import time
 import warnings
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import pytest
 
@@ -19,6 +22,9 @@ from chatvitals.metrics import catalogue
 from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
+from chatvitals.simulator.payloads import message as message_row
+from chatvitals.simulator.payloads import webhook
+from chatvitals.simulator.people import BusinessNumber, Person
 from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECEIVED = catalogue.MESSAGES_RECEIVED
+TEXT = {"type": "text", "text": {"body": "hello"}}
 CHOSEN = Settings.load({"store": "memory:", "identity_key": "0123456789abcdef"}, environ={})
 
 
@@ -232,6 +239,47 @@ def test_closing_takes_two_seconds_at_most_when_a_commit_hangs(
     for thread in threading.enumerate():
         if thread.name == "chatvitals":
             thread.join(MOST_SECONDS)
+
+
+class Forking(socketserver.ForkingMixIn, WSGIServer):
+    """A server that forks for each request, as Werkzeug does with `processes`."""
+
+
+class Silent(WSGIRequestHandler):
+    """A handler that logs nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+def test_75_a_server_that_forks_for_each_request_loses_no_webhook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each child ends by `os._exit` right after its answer, before its thread has committed."""
+    monkeypatch.setattr(Pipeline.close, "__defaults__", (MOST_SECONDS,))
+    vitals = Vitals(Settings.load({"store": f"sqlite:///{tmp_path}/s.db", "hooks": False}, environ={}))
+
+    def bot(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    with Forking(("127.0.0.1", 0), Silent) as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # as above
+        server.set_app(vitals.instrument_wsgi(bot))
+        for index in range(4):
+            body = webhook(
+                BusinessNumber(NUMBER),
+                [message_row(Person("", phone=PHONE), f"wamid.{index}", TEXT, at=int(time.time()))],
+            )
+            with socket.create_connection(("127.0.0.1", server.server_port), MOST_SECONDS) as connection:
+                head = f"POST /webhook HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n"
+                connection.sendall(head.encode() + body)
+                server.handle_request()
+                assert connection.makefile("rb").read().endswith(b"ok")
+    vitals.settle(MOST_SECONDS)
+    assert sum(value for cell, value in vitals.store.cells().items() if cell[0] == RECEIVED.name) == 4
+    vitals.close()
 
 
 def test_what_comes_after_closing_harms_nobody(store: SQLiteStore) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, NoReturn, Protocol
 from weakref import WeakSet
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ class Forkable(Protocol):
 
 
 _watched: WeakSet[Forkable] = WeakSet()
+_is_child = False
+_closers: list[Callable[[], None]] = []  # of this forked child
 
 
 def watch(something: Forkable) -> None:
@@ -33,10 +37,13 @@ def watch(something: Forkable) -> None:
 
 
 def before_exit(close: Callable[[], None]) -> None:
-    """Call `close` before this process ends, if it is a child of multiprocessing or of Celery's billiard.
+    """Call `close` before this process ends, if it is a forked child, or a child of multiprocessing or billiard.
 
-    Such a child ends by `os._exit` without `atexit` handlers, and its queue would be lost.
+    Such a child may end by `os._exit` without `atexit` handlers, and its queue would be lost. Servers that fork for
+    each request end every child so, such as those of `socketserver.ForkingMixIn` and Werkzeug with `processes`.
     """
+    if _is_child:
+        _close_before_os_exit(close)
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
         from multiprocessing.util import Finalize  # noqa: PLC0415 - in such a child it is imported already
@@ -52,6 +59,22 @@ def before_exit(close: Callable[[], None]) -> None:
             signals.worker_process_shutdown.connect(lambda **_: close(), weak=False)
 
 
+def _close_before_os_exit(close: Callable[[], None]) -> None:
+    """Let `os._exit` of this forked child call `close` first. The parent and other children are not changed."""
+    if not _closers:
+        end = os._exit
+
+        @wraps(end)
+        def close_and_end(status: int) -> NoReturn:
+            while _closers:
+                with suppress(Exception):  # the process ends, whatever happens here
+                    _closers.pop()()
+            end(status)
+
+        os._exit = close_and_end
+    _closers.append(close)
+
+
 def _before() -> None:
     for something in list(_watched):
         something.before_fork()
@@ -63,6 +86,9 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
+    global _is_child  # noqa: PLW0603 - it is a fact about the process
+    _is_child = True
+    _closers.clear()  # they belong to the parent
     for something in list(_watched):
         something.after_fork_in_child()
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatvitals.events import Message
+from chatvitals.pipeline.worker import Pipeline
+from chatvitals.runtime import fork_hooks
 from chatvitals.settings import Settings
 from chatvitals.stores.base import Changes
 from chatvitals.stores.sqlite import SQLiteStore
@@ -83,6 +85,52 @@ def test_a_child_has_a_thread_of_its_own_after_its_parents_has_run(tmp_path: Pat
     vitals.settle(60)
     assert vitals.store.cells()[RECEIVED] == 7
     vitals.close()
+
+
+def test_75_a_child_that_ends_by_os_exit_commits_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So end the children of servers that fork for each request. Its status stays, and its own child's, too."""
+    monkeypatch.setattr(Pipeline.close, "__defaults__", (60.0,))  # of a busy machine
+    vitals = make(tmp_path / "s.db")
+    vitals._emit(message(0))
+    vitals.settle(60)
+
+    def child() -> None:
+        vitals._emit(message(1))
+        assert in_child(lambda: vitals._emit(message(2))) == 0
+        os._exit(7)
+
+    bare = os._exit
+    assert in_child(child) == 7
+    assert os._exit is bare
+    assert vitals.store.cells()[RECEIVED] == 3
+    vitals.close()
+
+
+def test_a_child_without_events_ends_as_bare(tmp_path: Path) -> None:
+    """A child that becomes another program, for example, has no thread and nothing to commit."""
+    vitals = make(tmp_path / "s.db")
+    vitals._emit(message(0))
+    vitals.settle(60)
+    bare = os._exit
+
+    def child() -> None:
+        assert os._exit is bare
+
+    assert in_child(child) == 0
+    vitals.close()
+
+
+def test_an_error_while_a_child_ends_does_not_keep_it_from_ending() -> None:
+    """The status is the bot's, whatever happens to us."""
+
+    def child() -> None:
+        fork_hooks.before_exit(fail)
+        os._exit(7)
+
+    def fail() -> None:
+        raise ValueError
+
+    assert in_child(child) == 7
 
 
 def test_a_fork_waits_for_a_transaction_and_closes_all_connections(
