@@ -312,6 +312,8 @@ def _into(response: Any) -> bytes:
     return bytes(buffer[: response.readinto(buffer)])
 
 
+HAS_READ1 = hasattr(urllib3.HTTPResponse, "read1")
+"""Whether urllib3 is newer than 2.0, whose `drain_conn` calls `read`."""
 READ: dict[str, tuple[Callable[[str], Any], str]] = {  # and whether the message's id is known
     "httpx, dropped": (_dropped, ""),
     "httpx, closed": (_closed, ""),
@@ -331,10 +333,13 @@ READ: dict[str, tuple[Callable[[str], Any], str]] = {  # and whether the message
     "urllib3, JSON": (_urllib3(lambda response: response.json()), "wamid.one"),
     "urllib3, read": (_urllib3(lambda response: response.read()), "wamid.one"),
     "urllib3, in pieces": (_urllib3(lambda response: b"".join(iter(lambda: response.read(7), b""))), "wamid.one"),
-    "urllib3, read1": (_urllib3(lambda response: b"".join(iter(lambda: response.read1(7), b""))), "wamid.one"),
+    "urllib3, read1": (
+        _urllib3(lambda response: b"".join(iter(lambda: response.read1(7), b""))),
+        "wamid.one" if HAS_READ1 else "",
+    ),
     "urllib3, into": (_urllib3(_into), "wamid.one"),
     "urllib3, iterated": (_urllib3(b"".join), "wamid.one"),
-    "urllib3, drained": (_urllib3(lambda response: response.drain_conn()), ""),
+    "urllib3, drained": (_urllib3(lambda response: response.drain_conn()), "" if HAS_READ1 else "wamid.one"),
     "urllib3, unread": (_urllib3(lambda response: response.status), ""),
     # the response is dropped once its method has been fetched
     "requests, in one line": (

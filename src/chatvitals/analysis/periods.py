@@ -37,10 +37,6 @@ class Period:
         """The length in days."""
         return (self.end - self.start) / DAY
 
-    def shifted(self, seconds: float) -> Period:
-        """Return a period of the same length, `seconds` later."""
-        return Period(self.start + seconds, self.end + seconds)
-
 
 class Calendar:
     """Reader and writer of times in one time zone.

@@ -176,13 +176,6 @@ class ConfidenceSequence:
         return high
 
 
-def fixed_sample_size(share: float, effect: float, *, alpha: float = ALPHA, power: float = 0.8) -> float:
-    """Return the contacts of both sides together that a single look needs to find `effect` with `power`."""
-    z = _NORMAL.inv_cdf(1 - alpha / 2) + _NORMAL.inv_cdf(power)
-    other = min(max(share + effect, 0.0), 1.0)
-    return 2 * z * z * (share * (1 - share) + other * (1 - other)) / effect**2
-
-
 def split_check(counts: Sequence[float], weights: Sequence[float]) -> float:
     """Return the p-value of a split by the weights. Below `SPLIT_ALPHA` the split is broken.
 
@@ -269,21 +262,6 @@ def _placement(counts: Sequence[float], pooled: list[float]) -> tuple[float, flo
         for count, rank, own in zip(counts, pooled, _midranks(counts), strict=True)
     )
     return mean, squares / (size - 1)
-
-
-def ratio_variance(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Return a ratio of sums over contacts and its variance by the delta method.
-
-    Args:
-        pairs: numerator and denominator of each contact, such as its completed and its ended runs.
-
-    """
-    count = len(pairs)
-    top = sum(above for above, _ in pairs) / count
-    bottom = sum(below for _, below in pairs) / count
-    ratio = top / bottom
-    squares = sum((above - ratio * below) ** 2 for above, below in pairs)
-    return ratio, squares / (count - 1) / count / bottom**2
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

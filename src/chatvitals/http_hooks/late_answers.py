@@ -71,13 +71,13 @@ class LateAnswer:
             **dict.fromkeys(ways.async_ends, self._aend),
         }
         kind = type(response)
-        if not all(hasattr(kind, name) for name in ours) or not hasattr(response, "__dict__"):
+        if not all(hasattr(kind, name) for name in ways.ends) or not hasattr(response, "__dict__"):
             pending.finish(status, None)  # a stand-in of another class
             return
         pending.answered()
         self.response = response
-        self._before = {name: vars(response).get(name) for name in ours}
-        self._ours = {name: _Wrapped(call, name) for name, call in ours.items()}
+        self._ours = {name: _Wrapped(call, name) for name, call in ours.items() if hasattr(kind, name)}
+        self._before = {name: vars(response).get(name) for name in self._ours}
         self._gone = weakref.finalize(response, _count, pending, status, self._pieces)
         self._gone.atexit = False
         vars(response).update(self._ours)
