@@ -264,6 +264,21 @@ def _placement(counts: Sequence[float], pooled: list[float]) -> tuple[float, flo
     return mean, squares / (size - 1)
 
 
+def ratio_variance(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return a ratio of sums over contacts and its variance by the delta method.
+
+    Args:
+        pairs: numerator and denominator of each contact, such as its completed and its ended runs.
+
+    """
+    count = len(pairs)
+    top = sum(above for above, _ in pairs) / count
+    bottom = sum(below for _, below in pairs) / count
+    ratio = top / bottom
+    squares = sum((above - ratio * below) ** 2 for above, below in pairs)
+    return ratio, squares / (count - 1) / count / bottom**2
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p-values. Compare each with alpha, for any number of p-values."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])

@@ -89,6 +89,18 @@ def test_many_comparisons_are_adjusted_as_statsmodels_does(p_values: list[float]
     assert statistics.benjamini_hochberg(p_values) == pytest.approx(multipletests(p_values, method="fdr_bh")[1])
 
 
+def test_a_ratio_of_sums_has_the_spread_that_resampling_shows() -> None:
+    random = np.random.default_rng(5)
+    ended = random.poisson(1.4, 900) + 1
+    completed = random.binomial(ended, random.beta(4, 4, 900))
+    pairs = list(zip(completed.tolist(), ended.tolist(), strict=True))
+    drawn = random.integers(0, 900, (2000, 900))
+    resampled = completed[drawn].sum(axis=1) / ended[drawn].sum(axis=1)
+    ratio, variance = statistics.ratio_variance(pairs)
+    assert ratio == pytest.approx(completed.sum() / ended.sum())
+    assert math.sqrt(variance) == pytest.approx(resampled.std(), rel=0.08)
+
+
 def test_the_half_width_is_that_of_the_simulated_month() -> None:
     """5,665 contacts, planned 6,000: 4.03 points, and 10,900 contacts show a difference of 2.9."""
     sequence, plain, emoji = ConfidenceSequence(6000), Share(1467, 2858), Share(1522, 2807)
