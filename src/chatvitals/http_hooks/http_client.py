@@ -11,7 +11,6 @@ that the bot drops would then stay open until the garbage collector comes.
 from __future__ import annotations
 
 import weakref
-import zlib
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +40,6 @@ def _answered(pending: Pending, client: Any, _response: Any, _kwargs: Keywords) 
 
 _READS = ("read", "read1", "readline", "readinto", "peek")  # lines and iteration come from `readline`
 _PACKINGS = frozenset({"gzip", "x-gzip", "deflate"})
-_ANY_HEADER = 47  # zlib's number for a header of gzip or of zlib
 _MARK = "_chatvitals"  # the attribute of a connection that holds its send, and of a response that holds its watch
 
 
@@ -97,15 +95,7 @@ class _BodyWatch:
 def _count(pending: Pending, status: int, pieces: list[bytes], *, packed: bool) -> None:
     with pending.guard("clients"):
         body = b"".join(pieces)
-        pending.finish(status, (_unpacked(body) if packed else body) or None)
-
-
-def _unpacked(body: bytes) -> bytes:
-    """Return the content of a packed body, as far as it fits into an answer to a send. The bot unpacks it itself."""
-    try:
-        return zlib.decompressobj(_ANY_HEADER).decompress(body, send_requests.MAX_BYTES)
-    except zlib.error:
-        return b""
+        pending.finish(status, (send_requests.unpacked(body) if packed else body) or None)
 
 
 @lru_cache(maxsize=16)

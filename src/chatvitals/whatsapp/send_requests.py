@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,8 @@ _SHORTEST_NUMBER = 10  # digits of a `phone_number_id`
 _OBJECTS = frozenset({"template", "typing_indicator"})  # the objects whose content is read
 _HELD = frozenset({"held_for_quality_assessment", "paused"})
 _MARKS = ("status", "typing_indicator")
+_GZIP = b"\x1f\x8b"  # the first bytes of a body that is packed by gzip
+_ANY_HEADER = 47  # zlib's number for a header of gzip or of zlib
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
 _UNREACHED = frozenset({"NewConnectionError", "SSLError", "gaierror"})  # urllib3's first is a timeout to Python
@@ -80,7 +83,8 @@ def recognise(method: str, url: str, body: object) -> Attempt | None:
     Args:
         method: the HTTP method.
         url: the whole address or its path.
-        body: bytes or text of JSON or a form, or a dict that will become one. Streams and files are not read.
+        body: bytes or text of JSON or a form, or a dict that will become one. Bytes may be packed by gzip. Streams and
+            files are not read.
 
     """
     if not is_endpoint(method, url):
@@ -122,6 +126,14 @@ def read_answer(content: bytes | None) -> SendAnswer:
     )
 
 
+def unpacked(body: bytes | bytearray) -> bytes:
+    """Return the content of a packed body, as far as it fits into a send or its answer."""
+    try:
+        return zlib.decompressobj(_ANY_HEADER).decompress(body, MAX_BYTES)
+    except zlib.error:
+        return b""
+
+
 def transport_error(error: BaseException) -> str:
     """Return the kind of an exception that ended a call: timeout, connection, cancelled or error.
 
@@ -161,7 +173,9 @@ def _path(url: str) -> tuple[str, str, str]:
 
 def _fields(body: object) -> dict[Any, Any] | None:
     """Return the JSON object that `body` is or will become, if it belongs to the WhatsApp API."""
-    fields: object = body
+    if isinstance(body, (bytes, bytearray)) and body.startswith(_GZIP) and len(body) <= MAX_BYTES:
+        body = unpacked(body)
+    fields = body
     if isinstance(body, (str, bytes, bytearray)):
         if len(body) > MAX_BYTES or not _mentions_whatsapp(body):
             return None

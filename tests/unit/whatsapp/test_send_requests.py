@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -60,6 +61,16 @@ def recognised(fields: dict[str, Any], url: str = URL) -> send_requests.Attempt:
 
 
 # Recognising
+
+
+def test_a_body_that_the_bot_has_packed_is_recognised() -> None:
+    """Some bots pack their requests. A damaged, endless or foreign body is no send."""
+    packed = gzip.compress(json.dumps(body()).encode())
+    assert send_requests.recognise("POST", URL, packed) == recognised(body())
+    assert send_requests.recognise("POST", URL, bytearray(packed)) == recognised(body())
+    endless = gzip.compress(json.dumps(body(text={"body": " " * 2 * send_requests.MAX_BYTES})).encode())
+    for nothing in (packed[:-20], b"\x1f\x8b" + packed, endless, gzip.compress(b"{}")):
+        assert send_requests.recognise("POST", URL, nothing) is None
 
 
 @pytest.mark.parametrize("user", [USER, "US.ENT.90000000000000000077", "user.9373795779eb6441c8ad"])
