@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tests.helpers.person_facts import DAY, Run
+from tests.helpers.person_facts import DAY, Run, Tie
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ class PersonCounts:
         self.templates: list[tuple[float, str, str]] = []
         self.exposed: dict[str, tuple[str, set[str]]] = {}
         self.chosen: dict[str, int] = {}
+        self.choices: set[tuple[str, str, int]] = set()
         self.last_heard = self.last_message = self.last_reply = self.resolved_at = self.known_by = -math.inf
         self.resolved = False
 
@@ -89,13 +90,13 @@ class PersonCounts:
     def _expose(self, fact: Fact) -> None:
         if fact.name not in self.exposed:
             self.exposed[fact.name] = (fact.code, set())
-            self.count("experiment_contacts_total", experiment=fact.name, variant="plain")
+            self.count("experiment_contacts_total", experiment=fact.name)
 
     def _outcome(self, outcome: str, *names: str) -> None:
         for name in names or self.exposed:
             if outcome not in self.exposed[name][1]:
                 self.exposed[name][1].add(outcome)
-                self.count("experiment_outcomes_total", experiment=name, variant="plain", outcome=outcome)
+                self.count("experiment_outcomes_total", experiment=name, outcome=outcome)
 
     # Statuses and choices
 
@@ -133,6 +134,8 @@ class PersonCounts:
             return
         self.count("opt_outs_total", category=category)
         self._outcome("opt_out")
+        if any(0 < template[0] - fact.at < 1 for template in self.templates):
+            raise Tie  # the code keeps whole seconds of a template
         sent = [template for template in self.templates if 0 <= fact.at - template[0] <= 3 * DAY]
         if sent:
             _, name, language = max(sent)

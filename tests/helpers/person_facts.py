@@ -64,13 +64,14 @@ class Outbound:
 
     def category(self, known_by: float) -> str:
         """Return the first price seen."""
-        return next((price for received, price in sorted(self.prices) if received <= known_by), "unknown")
+        return next((price for received, price in self.prices if received <= known_by), "unknown")
 
 
 class Rules:
     """Settings and journeys of a scenario."""
 
     def __init__(self, settings: Mapping[str, Any], journeys: Sequence[Mapping[str, Any]]) -> None:
+        self.window = settings.get("settle_after", 10.0)
         self.unanswered = settings.get("unanswered_after", DAY)
         self.thresholds = settings.get("overdue_after", [10.0, 60.0, 300.0, 3600.0])
         self.hours = settings.get("in_hours")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from tests.helpers.person_counts import PersonCounts
 from tests.helpers.person_facts import DAY, Fact, Tie, Turn
 
-WINDOW = 10.0
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 RICHNESS = ["", "status", "echo", "code", "api"]
 ORDER = ["message", "revoke", "expose", "step", "end", "fallback", "handover", "dismiss", "resolve", "reply", "status",
          "choice", "refused", "failure"]  # fmt: skip
@@ -42,6 +45,7 @@ class PersonReader(PersonCounts):
         self.handovers = sorted([*self.handovers, *other.handovers])
         self.waiting += other.waiting
         self.templates += other.templates
+        self.choices |= other.choices
         for category, second in other.chosen.items():
             self.chosen[category] = max(second, self.chosen.get(category, second))
         for name, (goal, outcomes) in other.exposed.items():
@@ -56,11 +60,11 @@ class PersonReader(PersonCounts):
     def decide(self, by: float) -> None:
         """Decide everything that is due by then."""
         while True:
-            dues = [(fact.received + WINDOW, fact) for fact in self.waiting]
+            dues = [(fact.received + self.rules.window, fact) for fact in self.waiting]
             points = [(due, fact.at) for due, fact in dues if not self._is_outdone(fact, due)]
             timer = self._next_timer()
             if timer < math.inf:
-                points.append((timer + WINDOW, timer))
+                points.append((timer + self.rules.window, timer))
             due, point = min(points, default=(math.inf, 0.0))
             if due > by:
                 return
@@ -220,7 +224,7 @@ class PersonReader(PersonCounts):
         observe = self.observe_endless if endless else self.observe
         observe("wait_seconds", seconds, turn=turn.label, in_hours=turn.hours)
         for name in self.exposed:
-            observe("experiment_wait_seconds", seconds, experiment=name, variant="plain")
+            observe("experiment_wait_seconds", seconds, experiment=name)
 
     def _give_up(self, turn: Turn, at: float) -> None:
         if turn.closing:
@@ -335,3 +339,12 @@ class PersonReader(PersonCounts):
         for run in self.runs:
             self.count("journey_runs_open", journey=run.journey, step=run.step)
             self.count("journey_runs_stalled", float(run.stalled), journey=run.journey, step=run.step)
+
+    def oldest(self) -> Iterator[tuple[str, float, dict[str, str]]]:
+        """Give name, moment and labels of all that may be the oldest that waits."""
+        for turn in self.turns:
+            if not turn.outcome and not turn.closing:
+                labels = {"turn": turn.label, "in_hours": turn.hours}
+                yield "oldest_open_turn_timestamp_seconds", turn.start, labels
+        for since, hours in self.handovers:
+            yield "oldest_open_handover_timestamp_seconds", since, {"in_hours": hours}

@@ -1,4 +1,4 @@
-"""Random scenarios: several people with several ids, two workers, journeys, experiments, opening hours, bad items."""
+"""Random scenarios: people with several ids on several numbers, two workers, journeys, experiments, opening hours."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ JOURNEYS: list[dict[str, Any]] = [
     {"name": "order", "steps": ["menu", "item", "paid"], "completed_by": "paid"},
     {"name": "quick", "steps": ["ask", "done"], "completed_by": "done", "stalled_after": 60, "abandoned_after": 300,
      "expires_after": 900},
+    {"name": "slow", "steps": ["menu", "ask", "item"], "stalled_after": 7200, "abandoned_after": 172_800,
+     "expires_after": 200_000},
 ]  # fmt: skip
 EXPERIMENTS: list[dict[str, Any]] = [
-    {"name": "greeting", "variants": {"plain": 1, "emoji": 0}, "goal": "order"},
-    {"name": "tone", "variants": {"plain": 1, "emoji": 0}},
+    {"name": "greeting", "variants": {"plain": 1, "emoji": 1}, "goal": "order"},
+    {"name": "tone", "variants": {"plain": 3, "emoji": 1, "none": 0}, "goal": "quick"},
+    {"name": "length", "variants": {"short": 1, "long": 2}},
 ]
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HOURS: list[dict[str, Any] | None] = [
     None,
     None,
@@ -25,7 +29,10 @@ HOURS: list[dict[str, Any] | None] = [
         "timezone": "America/New_York",
         "days": {"mon": [["00:00", "03:30"], ["22:00", "24:00"]], "tue": [["00:00", "24:00"]]},
     },
+    {"timezone": "Australia/Lord_Howe", "days": {day: [["01:00", "01:45"], ["09:00", "18:00"]] for day in DAYS}},
 ]
+STARTS = [0.0, 0.0, 0.0, 9_525_600.0, 10_713_600.0, 11_368_800.0]
+"""Seconds of the epoch. The last three are an hour before the clocks change in New York, Rome and Lord Howe."""
 GAPS = st.sampled_from([0.713, 1.709, 2.903, 4.307, 8.303, 14.219, 61.311, 305.117, 1811.409, 3700.909, 20_000.713,
                         40_000.321, 87_000.723])  # fmt: skip
 LATE = st.sampled_from([0, 0, 0, 0, 3, 6, 21, 73, 331, 3900, 44_000])
@@ -47,14 +54,15 @@ class _Drawing:
         self.handled: set[tuple[int, str]] = set()
         self.told: set[tuple[str, str, str]] = set()
         self.ids = st.sampled_from(["both", "both", "both", "phone", "bsuid"])
-        self.now = 0.213
+        self.now: float = 0.213 + self.one(*STARTS)
+        self.numbers = {contact: self.one("N1", "N1", "N2", "N6") for contact in "ABCD"}
 
     def one(self, *values: Any) -> Any:
         return self.draw(st.sampled_from(values))
 
     def who(self, contact: str, *, code: bool = False) -> dict[str, Any]:
         """Return the contact as a step shows it."""
-        shown: dict[str, Any] = {"contact": contact}
+        shown: dict[str, Any] = {"contact": contact, "number": self.numbers[contact]}
         ids = self.one("phone", "phone", "bsuid") if code else self.draw(self.ids)
         if ids != ("phone" if code else "both"):
             shown["ids"] = ids
@@ -105,6 +113,7 @@ class _Drawing:
             return None
         self.told.add((contact, id_, status))
         item = {"status": status, "contact": contact, "id": id_, "ts": second}  # all of a message name both ids
+        item["number"] = self.numbers[contact]
         if contact in SPELLINGS:
             item["phone"] = self.one(*SPELLINGS[contact])
         price = self.one("", "", "service", "marketing", "utility")
@@ -140,7 +149,9 @@ class _Drawing:
                 self.steps.append(self.in_context({**at, **self.code(kind, name, contact)}, contact, worker))
             case "system":
                 change = self.one("number", "user_id")
-                self.steps.append({**at, "in": "system", "contact": "A", "id": name, "change": change, "to": "A2"})
+                system = {"in": "system", "contact": "A", "id": name, "change": change, "to": "A2"}
+                self.steps.append({**at, **system, "number": self.numbers["A"]})
+                self.handled.discard((worker, "A"))
             case "copy":
                 posts = [step for step in self.steps if {"in", "status", "echo", "preference"} & step.keys()]
                 posts = [step for step in posts if "to" not in step and self.now - step["t"] < 500_000]
@@ -186,8 +197,7 @@ class _Drawing:
             del step["id"]
         if form == "template":
             step["template"] = self.one("order_ready", "welcome")
-        if self.one(True, False):
-            step = self.in_context(step, contact, at["worker"])
+        step = self.begun(self.handling(step, contact, at["worker"]))
         if self.one(*[False] * 5, True):
             step["tag"] = self.one("reply", "campaign", "notice")
         if self.one(*[False] * 5, True) and form not in {"read", "typing"}:
@@ -197,6 +207,20 @@ class _Drawing:
         if self.one(*[False] * 5, True):
             step["actor"] = "human"
         self.steps.append(step)
+
+    def handling(self, step: dict[str, Any], contact: str, worker: int) -> dict[str, Any]:
+        """Draw whose message is being handled during a call: nobody's, the contact's or another one's."""
+        others = sorted(other for one, other in self.handled if one == worker)
+        if self.one(True, False):
+            return self.in_context(step, contact, worker)
+        return {**step, "in_context": self.one(*others)} if others and self.one(True, False, False, False) else step
+
+    def begun(self, step: dict[str, Any]) -> dict[str, Any]:
+        """Draw when a call began. Nothing else happens during a call."""
+        before = self.steps[-1]["t"] if self.steps else 0.0
+        if before > self.now - 0.5 or self.one(*[True] * 4, False):
+            return step
+        return {**step, "started": round(max(before, self.now - 3.0) + 0.1, 3)}
 
     def in_context(self, step: dict[str, Any], contact: str, worker: int) -> dict[str, Any]:
         if (worker, contact) in self.handled and self.one(True, True, False):
@@ -222,5 +246,9 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         chosen["in_hours"] = hours
     if drawing.one(*[False] * 5, True):
         chosen["unanswered_after"] = 4000
+    if drawing.one(*[False] * 3, True):
+        chosen["overdue_after"] = drawing.one([5, 7.5, 30], [60], [1, 20, 73.5, 4000])
+    if drawing.one(*[False] * 3, True):
+        chosen["settle_after"] = drawing.one(2, 5, 30)
     return {"name": "random", "needs": "turns", "settings": chosen, "journeys": JOURNEYS,
                 "experiments": EXPERIMENTS, "steps": drawing.steps, "until": round(until, 3)}  # fmt: skip

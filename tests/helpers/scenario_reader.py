@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chatvitals.testing.fixtures import person, place
+from chatvitals.testing.payloads import EPOCH
 from tests.helpers.person_facts import DAY, Fact, Outbound, Rules
 from tests.helpers.person_reader import PersonReader
 
@@ -38,6 +39,7 @@ class Reading:
     counts: Counter[tuple[str, frozenset[tuple[str, str]]]] = field(default_factory=Counter)
     people: dict[tuple[str, str], PersonReader] = field(default_factory=dict)  # by number and id
     handled: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
+    oldest: dict[tuple[str, frozenset[tuple[str, str]]], float] = field(default_factory=dict)
     seen: set[Any] = field(default_factory=set)
     outbound: defaultdict[str, Outbound] = field(default_factory=lambda: defaultdict(Outbound))
 
@@ -54,6 +56,11 @@ class Reading:
         self._decide(self.scenario["until"])
         for who in {id(who): who for who in self.people.values()}.values():
             who.show_gauges()
+            for name, moment, labels in who.oldest():
+                known = {"phone_number_id": who.number, **labels}
+                key = name, frozenset((label, value) for label, value in known.items() if value)
+                self.oldest[key] = min(self.oldest.get(key, math.inf), EPOCH + moment)
+        self.counts.update(self.oldest)
         return Counter({key: value for key, value in self.counts.items() if value})
 
     def count(self, name: str, value: float = 1, /, **labels: str) -> None:
@@ -192,7 +199,11 @@ class Reading:
     def _preference(self, step: dict[str, Any]) -> None:
         who = self._who(step)
         category, second = step.get("category", "marketing_messages"), step.get("ts", math.floor(step["t"]))
-        copy = self._again("preference", who, category, step["preference"], second)
+        choice = (category, step["preference"], second)
+        copy = choice in who.choices
+        if copy:
+            self.count("duplicates_total", kind="preference")
+        who.choices.add(choice)
         at = min(step["t"], second + 1.0)
         if second > step["t"] + 5:
             at, second = step["t"], math.floor(step["t"])

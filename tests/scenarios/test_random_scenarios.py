@@ -29,7 +29,8 @@ COMPARED = (
     "journey_step_dropped_total journey_step_ended_total journey_step_seconds_count journey_step_seconds_sum "
     "journey_runs_open journey_runs_stalled experiment_contacts_total experiment_outcomes_total "
     "experiment_wait_seconds_count experiment_wait_seconds_sum webhook_lag_seconds_count webhook_lag_seconds_sum "
-    "duplicates_total events_dropped_total clock_skews_total"
+    "duplicates_total events_dropped_total clock_skews_total oldest_open_turn_timestamp_seconds "
+    "oldest_open_handover_timestamp_seconds"
 ).split()
 
 
@@ -40,7 +41,8 @@ def shown(exposition: str) -> Counter[tuple[str, frozenset[tuple[str, str]]]]:
         for sample in family.samples:
             name = sample.name.removeprefix("chatvitals_")
             if name in COMPARED and sample.value and sample.labels.get("le", "14400.0") == "14400.0":
-                found[name, frozenset(pair for pair in sample.labels.items() if pair[1])] += sample.value  # type: ignore[assignment]
+                labels = {label: value for label, value in sample.labels.items() if value and label != "variant"}
+                found[name, frozenset(labels.items())] += sample.value  # type: ignore[assignment]
     return found
 
 
