@@ -7,6 +7,8 @@ import functools
 import gc
 import inspect
 import pickle
+import types
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -383,6 +385,12 @@ def test_a_cancelled_trio_task_is_counted_once_as_cancelled(vitals: ListeningVit
 # Functions that return a coroutine
 
 
+@types.coroutine
+def pausing() -> Generator[None]:
+    """Wait for whoever continues the coroutine."""
+    yield
+
+
 def hidden(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate as many bots do: a plain function that returns the coroutine of another one."""
 
@@ -442,3 +450,20 @@ def test_a_step_leaves_a_hidden_coroutine_as_it_is(vitals: ListeningVitals) -> N
     coroutine = agreet("a")
     assert vitals.journey("order", ["menu"]).step("menu")(lambda: coroutine)() is coroutine
     coroutine.close()
+
+
+def test_a_hidden_coroutine_that_refers_to_itself_is_freed_while_it_waits(vitals: ListeningVitals) -> None:
+    """As the coroutine of a task that keeps its own task and is never continued."""
+    kept: list[Any] = []
+
+    async def wait() -> None:
+        _myself = kept.pop()
+        await pausing()
+
+    outer = vitals.handler("wait")(hidden(wait))()
+    kept.append(outer)
+    outer.send(None)
+    gone = weakref.ref(outer)
+    del outer
+    gc.collect()
+    assert gone() is None

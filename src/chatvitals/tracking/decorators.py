@@ -141,6 +141,7 @@ def _awaited_later(coroutine: CoroutineType[Any, Any, Any], call: Call) -> Corou
     """Return a coroutine with the name of `coroutine` that runs it and then ends the call."""
 
     async def awaited() -> Any:
+        unawaited.detach()
         call.resume()
         try:
             result = await coroutine
@@ -154,7 +155,8 @@ def _awaited_later(coroutine: CoroutineType[Any, Any, Any], call: Call) -> Corou
     outer = cast("CoroutineType[Any, Any, Any]", awaited())
     outer.__name__, outer.__qualname__ = coroutine.__name__, coroutine.__qualname__
     # where nobody awaits the outer coroutine, the inner one must not warn a second time
-    weakref.finalize(outer, coroutine.close).atexit = False
+    unawaited = weakref.finalize(outer, coroutine.close)
+    unawaited.atexit = False
     return outer
 
 
