@@ -116,12 +116,13 @@ def read_answer(content: bytes | None) -> SendAnswer:
     answer = _decoded(content)
     if not isinstance(answer, dict):
         return SendAnswer()
-    message, contact, error = _first(answer.get("messages")), _first(answer.get("contacts")), answer.get("error")
+    message, contact = _first(answer.get("messages")), _first(answer.get("contacts"))
+    error = _first(answer.get("error") or answer.get("errors"))  # some proxies give a list
     return SendAnswer(
         id=_text(message.get("id")),
         phone=_digits(_text(contact.get("wa_id"))),
         user=_text(contact.get("user_id")),
-        code=_code(error.get("code")) if isinstance(error, dict) else "",
+        code=_code(error.get("code")),
         held=_text(message.get("message_status")).lower() in _HELD,
     )
 
@@ -182,13 +183,15 @@ def _fields(body: object) -> dict[Any, Any] | None:
         fields = _decoded(body)
         if fields is None:
             fields = _form(body)
-    if isinstance(fields, dict) and fields.get("messaging_product") == "whatsapp":
+    if isinstance(fields, dict) and _text(fields.get("messaging_product")).lower() == "whatsapp":
         return {name: _inner(value) if name in _OBJECTS else value for name, value in fields.items()}
     return None
 
 
 def _mentions_whatsapp(body: str | bytes | bytearray) -> bool:
-    return "whatsapp" in body if isinstance(body, str) else b"whatsapp" in body
+    if isinstance(body, str):
+        return "whatsapp" in body or "WHATSAPP" in body
+    return b"whatsapp" in body or b"WHATSAPP" in body
 
 
 def _form(body: str | bytes | bytearray) -> dict[str, str] | None:

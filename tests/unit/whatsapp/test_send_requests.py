@@ -63,6 +63,21 @@ def recognised(fields: dict[str, Any], url: str = URL) -> send_requests.Attempt:
 # Recognising
 
 
+@pytest.mark.parametrize("form", [json.dumps, lambda fields: json.dumps(fields).encode(), dict])
+def test_the_product_is_read_in_capitals_too(form: Callable[[Any], object]) -> None:
+    """Meta writes its enumerations in either case."""
+    assert send_requests.recognise("POST", URL, form(body(messaging_product="WHATSAPP"))) == recognised(body())
+    assert send_requests.recognise("POST", URL, form(body(messaging_product="INSTAGRAM"))) is None
+
+
+@pytest.mark.parametrize(
+    "error", [{"error": [{"code": 470}]}, {"errors": [{"code": 470}]}, {"errors": {"code": "470"}}]
+)
+def test_an_error_in_a_list_keeps_its_code(error: dict[str, Any]) -> None:
+    """Proxies of partners answer so."""
+    assert send_requests.read_answer(json.dumps(error).encode()) == send_requests.SendAnswer(code="470")
+
+
 def test_a_body_that_the_bot_has_packed_is_recognised() -> None:
     """Some bots pack their requests. A damaged, endless or foreign body is no send."""
     packed = gzip.compress(json.dumps(body()).encode())
