@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from chatvitals.cli import _common
+from chatvitals.cli import store_copies, store_forget
+from chatvitals.cli._store_access import is_empty, mark_silent, table, with_store
 from chatvitals.conversations import handovers, settling, state
 from chatvitals.metrics import catalogue
 from chatvitals.metrics.measurements import Measurements
-from chatvitals.settings import Settings, SettingsError
-from chatvitals.stores import kind_of, open_store
-from chatvitals.stores.base import Changes, StoreUnavailableError, mark_kind, mark_labels
+from chatvitals.stores.base import Changes, mark_kind, mark_labels
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable
 
     from chatvitals.stores.base import Store
 
@@ -59,8 +56,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     move.add_argument("source", metavar="FROM_URL")
     move.add_argument("target", metavar="TO_URL")
     move.set_defaults(run=lambda options: _migrate(options.source, options.target))
-    from chatvitals.cli import store_copies, store_forget  # noqa: PLC0415 - they use this module
-
     store_copies.add_actions(actions)
     store_forget.add_actions(actions)
 
@@ -169,38 +164,6 @@ def migrate(source: Store, target: Store) -> int:
     return contacts
 
 
-def mark_silent(piece: Changes) -> None:
-    """Name the silent contacts of a dump's piece. Not every store knows them."""
-    piece.silent.update(key for key, (row, _) in piece.states.items() if settling.is_silent_row(row))
-
-
-def is_empty(store: Store) -> bool:
-    """Return whether a store is empty.
-
-    Raises:
-        StoreUnavailableError: the store cannot be read.
-
-    """
-    return not any(p.states or p.links or p.open_since or p.increments or p.maxima or p.documents for p in store.dump())
-
-
-def with_store(url: str, action: Callable[[Store], None], *, create: bool = False) -> int:
-    """Open the store of `url` for an action. Errors become sentences."""
-    try:
-        settings = Settings.load({"store": url}, {})
-        if kind_of(settings.store).shared_by == "process":
-            return _common.refused("store", "a store in memory belongs to its process: give a file or a server")
-        opened = open_store(settings.store, create=create)
-        try:
-            action(opened)
-        finally:
-            with suppress(StoreUnavailableError):
-                opened.close()
-    except (SettingsError, StoreUnavailableError, ValueError) as error:
-        return _common.refused("store", str(error))
-    return _common.OK
-
-
 def _info(store: Store, out: TextIO) -> None:
     table(out, info(store).items())
 
@@ -221,11 +184,6 @@ def _migrate(source: str, target: str) -> int:
 
     status: list[int] = []
     return with_store(source, into) or status[0]
-
-
-def table(out: TextIO, rows: Iterable[tuple[str, object]]) -> None:
-    """Write names and values as two columns."""
-    out.writelines(f"{name + ':':<28}{value}\n" for name, value in rows)
 
 
 def _line(out: TextIO, value: object) -> None:

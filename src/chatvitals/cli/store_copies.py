@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatvitals.cli import _common
-from chatvitals.cli import store as store_cli
+from chatvitals.cli._store_access import is_empty, mark_silent, table, with_store
 from chatvitals.stores.base import Changes, StoreUnavailableError
 from chatvitals.stores.sqlite import SQLiteStore
 
@@ -78,7 +78,7 @@ def restore(source: Store, target: Store) -> int:
         ValueError: the target holds other data.
 
     """
-    if target.document(RESTORING) != b"1" and not store_cli.is_empty(target):
+    if target.document(RESTORING) != b"1" and not is_empty(target):
         raise ValueError(
             "the target is not empty, so numbers would be added up: choose another store, or delete it first"
         )
@@ -89,7 +89,7 @@ def restore(source: Store, target: Store) -> int:
         contacts += len(piece.states)
         last.increments.update(piece.increments)
         last.documents.update(piece.documents)
-        store_cli.mark_silent(piece)
+        mark_silent(piece)
         _commit(target, Changes(piece.states, piece.silent, piece.links, open_since=piece.open_since))
     last.documents[RESTORING] = b""
     _commit(target, last)
@@ -107,9 +107,9 @@ def _backup(url: str, target: Path) -> int:
             backup(store, target)
         except OSError as error:
             raise StoreUnavailableError(str(error)) from error
-        store_cli.table(sys.stdout, [("backup", target), ("bytes", target.stat().st_size)])
+        table(sys.stdout, [("backup", target), ("bytes", target.stat().st_size)])
 
-    return store_cli.with_store(url, save)
+    return with_store(url, save)
 
 
 def _restore(source: Path, url: str) -> int:
@@ -118,6 +118,6 @@ def _restore(source: Path, url: str) -> int:
 
     def load(store: Store) -> None:
         with closing(SQLiteStore(source, create=False)) as copy:
-            store_cli.table(sys.stdout, [("contacts restored", restore(copy, store))])
+            table(sys.stdout, [("contacts restored", restore(copy, store))])
 
-    return store_cli.with_store(url, load, create=True)
+    return with_store(url, load, create=True)

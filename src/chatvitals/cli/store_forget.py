@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from chatvitals.cli import store as store_cli
+from chatvitals.cli._store_access import table, with_store
 from chatvitals.context import named
 from chatvitals.conversations.state import Rules
 from chatvitals.events import Message
@@ -109,6 +109,6 @@ def _forget(url: str, contact: str, numbers: list[str]) -> int:
     def erase(store: Store) -> None:
         settings = Settings.load({"store": url})
         removed = forget(store, settings, contact, numbers, time.time())
-        store_cli.table(sys.stdout, [("contacts removed", removed)])
+        table(sys.stdout, [("contacts removed", removed)])
 
-    return store_cli.with_store(url, erase)
+    return with_store(url, erase)
