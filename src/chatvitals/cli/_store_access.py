@@ -1,4 +1,4 @@
-"""What the actions of `chatvitals store` share: an opened store, its emptiness, and a table of facts."""
+"""The shared parts of `chatvitals store`: opening a store, its emptiness, and a table of facts."""
 
 from __future__ import annotations
 
