@@ -142,6 +142,8 @@ def test_now_ranks_what_is_worth_doing(ask: Ask, month: Month) -> None:
     assert 3 <= len(found["todos"]) <= 5
     assert any("is rated RED" in todo["what"] for todo in found["todos"])
     assert ask("now", "--at", day(month, 29), "--markdown").startswith("**Now**")
+    assert "confirmed 0 minutes ago" in plain(ask("now", "--at", day(month, 17)))
+    assert "confirmed 0 minutes ago" not in plain(ask("now"))  # its newest numbers are hours old
 
 
 def test_the_page_opens_in_a_browser(ask: Ask, tmp_path: Path) -> None:
@@ -159,6 +161,7 @@ def test_the_page_opens_in_a_browser(ask: Ask, tmp_path: Path) -> None:
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     assert shot.stat().st_size > 20_000
     assert len(re.findall(rb"/Type */Page\b", pdf.read_bytes())) <= 2
+    assert html.index("What to do") < html.index("What it cost")
     for words in ("What it cost", "What moved before the fall", "Rating by WhatsApp", "bot 1.3.2 → 1.4.0", GOOD):
         assert words in done.stdout
 

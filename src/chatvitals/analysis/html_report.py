@@ -98,12 +98,12 @@ def render(report: DropReport, document: Document, calendar: Calendar, api: Prom
         cost=_lines(sections["What"]),
         moved=driver_table(clearly, "What moved before the fall"),
         still=driver_table(others, "What did not"),
+        advice=_advice(report, calendar),
         lists=[
             ("The control: other numbers at the same time", _lines(sections["5"])),
             ("Named by WhatsApp in the 14 days before", _lines(sections["1"])),
             ("Your own experiments", _lines(sections["2"])),
             ("Timeline of the 14 days before", _lines(sections["3"])),
-            ("What to do", _advice(report, calendar)),
             ("How sure is this?", _certainty(report)),
         ],
         measures=measures,
@@ -164,5 +164,5 @@ def _certainty(report: DropReport) -> list[str]:
     return [
         "The evidence is order in time and a control number, not an experiment. Something unmeasured may have changed.",
         "WhatsApp does not report which customers blocked or reported a number.",
-        f"The usual range comes from {windows - 1} earlier windows of the same number. Ranks count among all.",
+        f"The usual range comes from {windows - 1} earlier windows of the same number. Rank 1 is the most unusual one.",
     ]

@@ -132,7 +132,7 @@ def _lights(found: Situation, api: PrometheusApi, numbers: list[Number]) -> None
     }
     found.ratings = {str(number): ratings.get(number.id, "UNKNOWN") for number in numbers}
     polled = api.query(f"min ({catalogue.QUALITY_UPDATED.name})", at)
-    found.polled = at - polled[0].last if polled else math.nan
+    found.polled = at + found.age - polled[0].last if polled else math.nan
     labels = ", ".join((*catalogue.TURNS_OPEN.all_labels, "job"))
     open_now = api.query(f"sum (max by ({labels}) ({catalogue.TURNS_OPEN.name}))", at)
     found.waiting = open_now[0].last if open_now else 0.0
@@ -191,10 +191,12 @@ def _from_figures(found: Situation, number: str, sides: tuple[Figures, Figures],
     budget = month.over_minute.value / (1 - OBJECTIVE)
     if budget > 1:
         over = month.over_minute.count - (1 - OBJECTIVE) * month.over_minute.total
+        recovered = recent.over_minute.value <= 1 - OBJECTIVE
         found.add(
             f"Over {counted(days, 'day')}, {percent(month.over_minute.value)} waited over a minute{at}. "
-            f"The budget is {percent(1 - OBJECTIVE)}. Last week: {percent(recent.over_minute.value)}.",
-            over / max(days / 7, 1) if recent.over_minute.value > 1 - OBJECTIVE else over / max(days, 1) / 7,
+            f"The budget is {percent(1 - OBJECTIVE)}. Last week: {percent(recent.over_minute.value)}, "
+            + ("so the cause seems to be mended." if recovered else "so see chatvitals report unanswered."),
+            over / max(days, 1) / 7 if recovered else over / max(days / 7, 1),
         )
 
 

@@ -97,6 +97,7 @@ def compare(api: PrometheusApi, question: Question, now: float) -> Document:
         number.id: (reader.figures(number.id, ours.periods), reader.figures(number.id, other.periods))
         for number in numbers
     }
+    _check_turns(shown, found, (ours, other))
     for number in shown:
         ranges = [reader.figures(number.id, [period]) for period in usual]
         add_number(document, str(number), (ours.name, other.name), found[number.id], ranges)
@@ -217,6 +218,17 @@ def _check_reach(side: Side, known: Period, calendar: Calendar) -> None:
             )
 
 
+def _check_turns(shown: list[Number], found: dict[str, tuple[Figures, Figures]], sides: tuple[Side, Side]) -> None:
+    """Raise where a side has no turn at all, because every measure would look unchanged."""
+    for place, side in enumerate(sides):
+        if not any(found[number.id][place].turns for number in shown):
+            raise TooLittleDataError(f"{side.name} has no turns{_at(shown)}, so there is nothing to compare.")
+
+
+def _at(numbers: list[Number]) -> str:
+    return f" at {numbers[0]}" if len(numbers) == 1 else ""
+
+
 def _usual(other: Side, ours: Side, first: float, calendar: Calendar) -> list[Period]:
     """Return periods with the same times of the day before both sides, the latest first."""
     model = other.periods[0]
@@ -251,7 +263,8 @@ def _conclusions(
     elif slower and len(numbers) > 1:
         said.append("All numbers got slower. Look at what they share: host, network, WhatsApp.")
     elif not slower:
-        said.append(f"Answers did not get slower at {_names(shown)}.")
+        compared = [number for number in shown if all(side.turns for side in found[number.id])]
+        said.append(f"Answers did not get slower at {_names(compared)}." if compared else "No number has both sides.")
     said += [f"{number} is worse in: {', '.join(worse[number.id])}." for number in shown if worse[number.id]]
     return said
 

@@ -80,6 +80,28 @@ def needed_prometheus(options: argparse.Namespace) -> PrometheusApi:
     return found
 
 
+def refuse_unused(options: argparse.Namespace, allowed: dict[str, bool], of: str) -> None:
+    """Refuse a given option that does not belong to what is asked, because it would have no effect.
+
+        refuse_unused(options, {"drop": subject == "drop"}, "this report")
+
+    Args:
+        options: the options, with None or False for an option that is not given.
+        allowed: whether an option has an effect, by its name in `options`.
+        of: the asked thing, for the sentence.
+
+    Raises:
+        WrongNameError: such an option is given.
+
+    """
+    from chatvitals.analysis.errors import WrongNameError  # noqa: PLC0415
+
+    spelled = {"start": "from", "end": "to"}
+    for name, has_effect in allowed.items():
+        if not has_effect and getattr(options, name) not in {None, False}:
+            raise WrongNameError(f"--{spelled.get(name, name).replace('_', '-')} has no effect on {of}: leave it out")
+
+
 def show(name: str, options: argparse.Namespace, answer: Callable[[], Document]) -> int:
     """Print an answer and return the exit status.
 

@@ -28,9 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--margin",
         type=_points,
-        default=2.0,
         metavar="P",
-        help="largest difference in points that does not matter (default: %(default)g)",
+        help="largest difference in points that does not matter (default: 2)",
     )
     one.add_argument("--until", metavar="TIME", help="count up to this time only (default: now)")
     two = parser.add_argument_group("two sides")
@@ -43,9 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     two.add_argument(
         "--since-first-message", action="store_true", help="compare numbers by days since each number's first message"
     )
-    two.add_argument(
-        "--days", type=analysis_options.days, default=30.0, metavar="N", help="days to look back (default: %(default)g)"
-    )
+    two.add_argument("--days", type=analysis_options.days, metavar="N", help="days to look back (default: 30)")
     parser.set_defaults(run=run)
 
 
@@ -61,18 +58,25 @@ def _answer(options: argparse.Namespace) -> Document:
     if options.number is not None and options.against is not None and not sides:
         sides = ["number"]
     if options.experiment is not None and not sides:
+        unused = dict.fromkeys(("after", "against", "since_first_message", "days"), False)
+        analysis_options.refuse_unused(options, unused, "the comparison of an experiment")
         return _experiment(options)
     if options.experiment is not None or len(sides) != 1:
         raise WrongNameError(
             "give one thing to compare: EXPERIMENT, --before with --after, --on, --version or --number with --against"
         )
+    for_one_kind = dict.fromkeys(("control", "planned", "margin", "until"), False)
+    for_one_kind |= {"after": sides == ["before"], "against": sides != ["before"]}
+    analysis_options.refuse_unused(
+        options, for_one_kind | {"since_first_message": sides == ["number"]}, f"a comparison by --{sides[0]}"
+    )
     other = "after" if sides == ["before"] else "against"
     if getattr(options, other) is None:
         raise WrongNameError(f"--{sides[0]} needs --{other}")
     from chatvitals.analysis import number_comparison, side_comparison  # noqa: PLC0415
 
     api = analysis_options.needed_prometheus(options)
-    shared = {"other": getattr(options, other), "tz": options.tz, "days": options.days}
+    shared = {"other": getattr(options, other), "tz": options.tz, "days": options.days or 30.0}
     if sides == ["number"]:
         numbers = number_comparison.Question(
             ours=options.number, since_first_message=options.since_first_message, **shared
@@ -106,7 +110,7 @@ def _experiment(options: argparse.Namespace) -> Document:
         if number is not None:
             number = chosen(known_numbers(api, at - 90 * 86_400, at), number).id
         counts = experiment_counts.from_prometheus(api, options.experiment, at, control=options.control, number=number)
-    result = experiment_comparison.judge(counts, planned=options.planned, margin=options.margin / 100)
+    result = experiment_comparison.judge(counts, planned=options.planned, margin=(options.margin or 2.0) / 100)
     return experiment_report.document(result)
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from chatvitals.analysis.periods import Calendar
 
 _SUBJECTS = ("drop", "unanswered", "templates", "journey")
+_SUBJECTS_IN_WORDS = {
+    "drop": "a drop", "unanswered": "unanswered turns", "templates": "templates", "journey": "a journey",
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="the journey")
     analysis_options.add_source(parser, store=False)
     analysis_options.add_output(parser)
-    parser.add_argument("--drop", metavar="DAY", default="last", help="the fall: last or a day (default: last)")
+    parser.add_argument("--drop", metavar="DAY", help="the fall: last or a day (default: last)")
     parser.add_argument(
         "--days", type=analysis_options.days, metavar="N", help="days to look back (default: 30, or 90 for a drop)"
     )
@@ -57,7 +60,10 @@ def _answer(options: argparse.Namespace) -> Document:
         raise WrongNameError("report journey needs the name of one journey. The other reports take no name")
     if options.html is not None and options.subject != "drop":
         raise WrongNameError("--html is for the report on a drop")
-    if options.subject == "drop":
+    falls, journey = options.subject == "drop", options.subject == "journey"
+    given = {"drop": falls, "start": not falls, "end": not falls, "against": journey}
+    analysis_options.refuse_unused(options, given, f"the report on {_SUBJECTS_IN_WORDS[options.subject]}")
+    if falls:
         return _drop(options, calendar)
     from chatvitals.analysis import journey_report, template_report, unanswered_report  # noqa: PLC0415
     from chatvitals.analysis.scope import scope  # noqa: PLC0415
@@ -81,7 +87,7 @@ def _drop(options: argparse.Namespace, calendar: Calendar) -> Document:
 
         html_report.check(options.html)
     api, days = analysis_options.needed_prometheus(options), options.days or float(LONGEST_DAYS)
-    report = rating_drop.find(api, calendar, options.drop, days=days, number=options.number)
+    report = rating_drop.find(api, calendar, options.drop or "last", days=days, number=options.number)
     if report is None:
         first, last = known_span(api, calendar.now)
         first = max(first, last - days * DAY)

@@ -239,7 +239,8 @@ def _quantile(q: float, truth: Truth, reported: Reported, least: list[float], mo
     lower, upper, value = bucket
     low, high = at_rank(q, least), at_rank(q, most)
     said = f"{seconds(value)} in {lower:g}-{upper:g} s"
-    return Row(name, seconds(measured), said, _between(low, high), lower <= high and low <= upper)
+    allowed = f"a bucket with {_between(low, high)}"  # the value within the bucket is interpolated, not measured
+    return Row(name, seconds(measured), said, allowed, lower <= high and low <= upper)
 
 
 def _between(low: float, high: float) -> str:

@@ -75,3 +75,15 @@ def test_late_failures_may_set_counts_apart() -> None:
     assert rows["turns"].agrees
     assert rows["turns"].allowed == "exact, but for 1 late failures"
     assert rows["messages"].allowed == "exact"
+
+
+def test_the_row_of_a_percentile_says_that_the_bucket_is_compared() -> None:
+    """The value in it is interpolated, and may lie outside of what the customers measured."""
+    truth = Truth()
+    truth.wrote("anyone", 100.0)
+    truth.turns[0].wait = 1.6
+    told = 'chatvitals_response_seconds_bucket{le="1"} 0\nchatvitals_response_seconds_bucket{le="2"} 1\n'
+    row = next(row for row in comparison.compare(truth, comparison.parse(told)) if row.name == "response p95")
+    assert row.agrees
+    assert row.reported == "1.95 s in 1-2 s"
+    assert row.allowed.startswith("a bucket with 1.")
