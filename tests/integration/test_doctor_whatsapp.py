@@ -79,8 +79,17 @@ def test_an_api_that_nobody_serves(patient: Patient) -> None:
     assert result.finding("access token")["found"] == (
         "the Graph API cannot be asked: 127.0.0.1:9 refuses the connection"
     )
+    assert result.finding("access token")["next"] == "check that a server runs at 127.0.0.1:9, and the port"
     assert result.finding("subscription")["state"] == "skipped"
     assert result.finding("metrics")["state"] == "ok"
+
+
+def test_an_account_that_does_not_exist(patient: Patient) -> None:
+    """The answer has no code of Meta, so the advice is about the id and the address."""
+    patient.environ["CHATVITALS_WABA_IDS"] = "990009998887776"
+    found = patient.doctor("--json").finding("subscription")
+    assert found["state"] == "attention"
+    assert found["next"].startswith("check the id, and that CHATVITALS_GRAPH_URL")
 
 
 def test_an_api_whose_name_is_none(patient: Patient) -> None:

@@ -81,14 +81,14 @@ def needed_prometheus(options: argparse.Namespace) -> PrometheusApi:
 
 
 def refuse_unused(options: argparse.Namespace, allowed: dict[str, bool], of: str) -> None:
-    """Refuse a given option that does not belong to what is asked, because it would have no effect.
+    """Refuse a given option that has no effect on the answer.
 
         refuse_unused(options, {"drop": subject == "drop"}, "this report")
 
     Args:
         options: the options, with None or False for an option that is not given.
         allowed: whether an option has an effect, by its name in `options`.
-        of: the asked thing, for the sentence.
+        of: the requested report, for the sentence.
 
     Raises:
         WrongNameError: such an option is given.

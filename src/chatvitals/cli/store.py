@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="delete inactive contacts and free disk space",
         description="Delete contacts that have been inactive for longer than the retention period. Free disk space.",
     )
-    smaller.add_argument("url", metavar="URL")
+    smaller.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
     smaller.set_defaults(run=lambda options: with_store(options.url, lambda opened: _compact(opened, sys.stdout)))
     lines = actions.add_parser(
         "export",
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         description="Write all metric cells and contact states as JSON lines. Contacts are keyed hashes. The key is "
         "not written.",
     )
-    lines.add_argument("url", metavar="URL")
+    lines.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
     lines.set_defaults(run=lambda options: with_store(options.url, lambda opened: export(opened, sys.stdout)))
     move = actions.add_parser(
         "migrate",
@@ -53,8 +53,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         description="Copy everything, the identity key too, into an empty store. Stop the bot first: the copy misses "
         "what a running bot still counts.",
     )
-    move.add_argument("source", metavar="FROM_URL")
-    move.add_argument("target", metavar="TO_URL")
+    move.add_argument("source", metavar="FROM_URL", help="the store to copy, such as sqlite:///chatvitals.db")
+    move.add_argument("target", metavar="TO_URL", help="an empty store, such as redis://127.0.0.1:6379/0")
     move.set_defaults(run=lambda options: _migrate(options.source, options.target))
     store_copies.add_actions(actions)
     store_forget.add_actions(actions)

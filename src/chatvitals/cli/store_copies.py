@@ -30,7 +30,7 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Copy a store into a new SQLite file while the bot runs. The file holds the identity key, unless "
         "the key is a setting: keep it as safe as the store. FILE appears when the copy is complete.",
     )
-    save.add_argument("url", metavar="URL")
+    save.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
     save.add_argument("file", metavar="FILE", type=Path)
     save.set_defaults(run=lambda options: _backup(options.url, options.file))
     load = actions.add_parser(
@@ -40,7 +40,7 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "interruption, the same command begins anew.",
     )
     load.add_argument("file", metavar="FILE", type=Path)
-    load.add_argument("url", metavar="URL")
+    load.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
     load.set_defaults(run=lambda options: _restore(options.file, options.url))
 
 

@@ -37,7 +37,7 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "business numbers. Open turns and runs end and are counted. The identity key comes from "
         "CHATVITALS_IDENTITY_KEY, else from the store.",
     )
-    forget.add_argument("url", metavar="URL")
+    forget.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
     forget.add_argument("--contact", metavar="ID", required=True, help="phone number or business-scoped user id")
     forget.add_argument(
         "--phone-number-id", metavar="ID", action="append", default=[], help="only on this business number"

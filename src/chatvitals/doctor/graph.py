@@ -120,4 +120,6 @@ class Graph:
             return f"the token cannot see this object: {error}", do_next
         if error.status >= 500 or error.code in _OWN_TROUBLE:
             return f"WhatsApp reports a problem of its own: {error}", "try again in a few minutes"
+        if not error.code:  # Meta's own errors have a code
+            return str(error), "check the id, and that CHATVITALS_GRAPH_URL (--graph-url) is the address of Meta's API"
         return str(error), "look the code up in Meta's list of error codes, and try again"

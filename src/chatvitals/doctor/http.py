@@ -95,7 +95,7 @@ def why(error: BaseException, where: str) -> tuple[str, str]:
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return f"{where} does not use TLS", "check whether the address should begin with http:// instead"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return f"{where} refuses the connection", "check that it runs, and the port"
+        return f"{where} refuses the connection", f"check that a server runs at {where}, and the port"
     says = f"{where} cannot be reached ({type(error).__name__})"
     return says, "check the address, and the network between this machine and it"
 

@@ -53,7 +53,10 @@ def texts_or_none_of(text: str) -> list[str]:
 
 def numbers_of(text: str) -> list[float]:
     """Return numbers that are separated by commas."""
-    return [number_of(part) for part in text.split(",") if part.strip()]
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise NotAllowedError("must be numbers that are separated by commas") from None
 
 
 def number_of(text: str) -> float:
@@ -69,7 +72,7 @@ def whole_of(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise NotAllowedError("must be a number") from None
+        raise NotAllowedError("must be a whole number") from None
 
 
 # Checks

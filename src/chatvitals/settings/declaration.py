@@ -17,6 +17,13 @@ _HIDDEN = "(the value is hidden because it is secret)"
 _OF_TESTS = frozenset({"CHATVITALS_REQUIRE_SERVICES", "CHATVITALS_FLEET_CUSTOMERS"})
 _OF_KUBERNETES = r"CHATVITALS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 """Kubernetes sets these in each pod where a Service has a name such as `chatvitals`."""
+_ELSEWHERE = {
+    "webhook_path": "Give it to vitals.instrument_app(app, webhook_path=…).",
+    "metrics_path": "Give it to vitals.instrument_app(app, metrics_path=…).",
+    "verify_token": "The bot itself answers WhatsApp's handshake, so only chatvitals doctor takes the verify token.",
+    "token": "The token of /metrics is metrics_token, and the token of the Graph API is access_token.",
+}
+"""Names that people expect among the settings, with their place."""
 _LONGEST_FILE = 1_000_000
 _LONGEST_SHOWN = 100
 
@@ -122,7 +129,8 @@ def values(group: type[SettingsGroup], given: Mapping[str, Any], environ: Mappin
     for name in given:
         if name not in known:
             listed = ", ".join(sorted(known))
-            raise SettingsError(f"there is no setting {name!r}.{did_you_mean(name, known)} The settings are: {listed}")
+            advice = f" {_ELSEWHERE[name]}" if name in _ELSEWHERE else did_you_mean(str(name), known)
+            raise SettingsError(f"there is no setting {name!r}.{advice} The settings are: {listed}")
     found: dict[str, Any] = {}
     for name, rule in sorted(known.items()):
         raw = given.get(name)
@@ -184,10 +192,9 @@ def refuse_unknown_variables(environ: Mapping[str, str], groups: Iterable[type[S
                 known.add(f"{PREFIX}{name.upper()}_FILE")
     for variable in sorted(environ):
         if variable.startswith(PREFIX) and variable not in known and not _is_of_kubernetes(variable):
-            raise SettingsError(
-                f"there is no variable {variable}.{did_you_mean(variable, known - _OF_TESTS)} "
-                "Remove it, or correct its name."
-            )
+            elsewhere = _ELSEWHERE.get(variable.removeprefix(PREFIX).lower())
+            advice = f" {elsewhere}" if elsewhere else did_you_mean(variable, known - _OF_TESTS)
+            raise SettingsError(f"there is no variable {variable}.{advice} Remove it, or correct its name.")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def advice(path: Path, error: Exception) -> str:
     """Return what to do about an error of the store file `path`."""
     text, name = str(error), path.name
-    if isinstance(error, sqlite3.OperationalError) and "unable to open" in text and not path.exists():
-        return f"there is no store file {path}: look in the folder in which the bot runs"
+    if isinstance(error, sqlite3.OperationalError) and "unable to open" in text and not path.is_file():
+        return no_file(path)
     if is_busy(error):
         return f"the store file {name} is locked by another process: chatvitals waits for it"
     if is_damage(error):
@@ -24,6 +24,13 @@ def advice(path: Path, error: Exception) -> str:
         f"the store file {name} cannot be used ({type(error).__name__}: {text}): "
         "check that the file or its folder exists and is writable"
     )
+
+
+def no_file(path: Path) -> str:
+    """Return what to do about a path at which there is no file."""
+    if path.is_dir():
+        return f"{path} is a folder: name a file in it, such as sqlite:///{path / 'chatvitals.db'}"
+    return f"there is no store file {path}: look in the folder in which the bot runs"
 
 
 def is_damage(error: Exception) -> bool:

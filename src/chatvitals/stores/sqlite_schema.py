@@ -14,6 +14,7 @@ import msgspec
 
 from chatvitals.conversations.settling import is_silent_row
 from chatvitals.runtime import pacing
+from chatvitals.stores import sqlite_errors
 from chatvitals.stores.base import StoreMistakeError, StoreUnavailableError, is_label
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def read_cells(path: str | os.PathLike[str]) -> dict[Cell, float]:
 
     """
     if not Path(path).is_file():
-        raise StoreUnavailableError(f"there is no store file {path}: look in the folder in which the bot runs")
+        raise StoreUnavailableError(sqlite_errors.no_file(Path(path)))
     try:
         connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -220,6 +221,16 @@ def test_a_missing_store_file_is_named_by_each_command(words: list[str], tmp_pat
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize("words", [["now", "--store"], ["journeys", "--store"], ["store", "info"]])
+def test_a_folder_in_place_of_a_store_file_is_named_by_each_command(words: list[str], tmp_path: Path) -> None:
+    """It is there, so that it is not missing."""
+    (tmp_path / "data").mkdir()
+    command = [*COMMAND, *words, "sqlite:///data"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert found.returncode != 0
+    assert "data is a folder: name a file in it, such as sqlite:///data/chatvitals.db" in found.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -252,3 +263,16 @@ def test_a_log_of_a_windows_program_is_read(tmp_path: Path) -> None:
     found = run("replay", str(log))
     assert (found.returncode, found.stderr) == (0, "")
     assert "2 read, 0 skipped" in found.stdout
+
+
+def test_a_key_pressed_while_a_command_is_loaded_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report imports much, which takes a second on a cold machine."""
+
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib, "import_module", interrupted)
+    assert main.main(["report"]) == 130
+    assert capsys.readouterr().err == "\nchatvitals: interrupted\n"

@@ -477,3 +477,33 @@ def test_a_wrong_schedule_is_refused_with_what_is_wrong(changes: dict[str, Any],
     """The sentence names the day or the zone."""
     with pytest.raises(SettingsError, match=rf"^in_hours.*{re.escape(said)}"):
         load(in_hours=ROME | changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("webhook_path", "Give it to vitals.instrument_app(app, webhook_path=…)."),
+        ("metrics_path", "Give it to vitals.instrument_app(app, metrics_path=…)."),
+        ("token", "The token of /metrics is metrics_token"),
+    ],
+)
+def test_a_name_that_belongs_elsewhere_is_refused_with_its_place(name: str, place: str) -> None:
+    """A close name of another meaning, such as metrics_token, would mislead."""
+    with pytest.raises(SettingsError, match=re.escape(f"there is no setting {name!r}. {place}")):
+        Settings.load({name: "/x"}, {})
+    with pytest.raises(SettingsError, match=re.escape(f"there is no variable CHATVITALS_{name.upper()}. {place}")):
+        Settings.load({}, {f"CHATVITALS_{name.upper()}": "/x"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("CHATVITALS_LABEL_CAP", "1.5", "label_cap must be a whole number, not '1.5'"),
+        ("CHATVITALS_OVERDUE_AFTER", "10,x", "overdue_after must be numbers that are separated by commas, not '10,x'"),
+        ("CHATVITALS_SETTLE_AFTER", "ten", "settle_after must be a number, not 'ten'"),
+    ],
+)
+def test_a_text_that_is_no_such_number_is_refused_with_its_kind(variable: str, text: str, said: str) -> None:
+    """1.5 is a number, so the sentence says what kind is needed."""
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        Settings.load({}, {variable: text})
