@@ -3,7 +3,7 @@
 What a client decides by itself and what therefore differs:
 
 - http.client follows no redirect. urllib.request follows 301, 302 and 303 with a GET, after the send has been answered.
-- `putrequest` of http.client, a body that can be read only once and a compressed body are not read. Statuses count.
+- `putrequest` of http.client and a body that can be read only once are not read. Statuses count.
 - A call in a batch request (`batch=`) has no endpoint of its own in the address. Statuses count.
 """
 
@@ -172,7 +172,7 @@ BODIES: dict[str, tuple[dict[str, Any], list[Fact]]] = {
     "indented": ({"raw": json.dumps(TEXT, indent=2).encode()}, [Fact()]),
     "as text/plain": ({"raw": RAW, "headers": {"Content-Type": "text/plain"}}, [Fact()]),
     "a form": ({"form": FORM}, [Fact()]),
-    "compressed": ({"raw": gzip.compress(RAW), "headers": {"Content-Encoding": "gzip"}}, []),
+    "compressed": ({"raw": gzip.compress(RAW), "headers": {"Content-Encoding": "gzip"}}, [Fact()]),
     "a template": ({"json": TEMPLATE}, [Fact(kind="campaign", template="menu")]),
     "a template in a form": (
         {"form": {**TEMPLATE, "template": json.dumps(TEMPLATE["template"])}},
