@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,26 +46,34 @@ def version_spans(api: PrometheusApi, over: Grid) -> dict[str, list[Period]]:
     return _spans(seen, over)
 
 
-def deploys(api: PrometheusApi, over: Grid) -> list[Deploy]:
+def deploys(api: PrometheusApi, over: Grid, number: str = "") -> list[Deploy]:
     """Return each change of a bot's version, the earliest first. A restart of the same version is not a change.
 
     Args:
         api: the Prometheus to query. Each of its jobs is one bot.
         over: the grid of times to look at.
+        number: `phone_number_id` of a business number, whose bots alone count. The empty string stands for all bots.
 
     """
     found: set[Deploy] = set()
-    bots = [
-        sorted((each for known in _spans(moments, over).values() for each in known), key=lambda each: each.start)
-        for moments in _moments(api, over).values()
-    ]
-    for periods in bots:
-        for period in periods:
+    bots = {
+        job: sorted((each for known in _spans(moments, over).values() for each in known), key=lambda each: each.start)
+        for job, moments in _moments(api, over).items()
+    }
+    every = [each for bot in bots.values() for each in bot]
+    for job in (bots.keys() & _jobs_of(api, over, number) if number else ()) or bots:
+        for period in bots[job]:
             # a job without a past may be another one that was renamed
-            ran = _just_before(period, periods) or _just_before(period, [each for bot in bots for each in bot])
+            ran = _just_before(period, bots[job]) or _just_before(period, every)
             if period.name not in ran and period.start > over.start:
                 found.add(Deploy(period.name, ran[-1] if ran else "", period.start))
     return sorted(found, key=lambda each: each.at)
+
+
+def _jobs_of(api: PrometheusApi, over: Grid, number: str) -> set[str]:
+    """Return the jobs that show a business number."""
+    query = f"group by (job) ({catalogue.QUALITY_RATING.name}{{phone_number_id={json.dumps(number)}}})"
+    return {series.labels.get("job", "") for series in api.query_range(query, over.start, over.end, over.step)}
 
 
 def _moments(api: PrometheusApi, over: Grid) -> dict[str, dict[str, set[float]]]:

@@ -61,7 +61,13 @@ class EventLog:
     def of_the_bot(self, number: str) -> list[LogEntry]:
         """Return deploys, changes of journeys, first sends of templates, outages and bursts, the earliest first."""
         return sorted(
-            (*self._deploys(), *self._journeys(), *self._first_sends(number), *self._outages(), *self._bursts(number)),
+            (
+                *self._deploys(number),
+                *self._journeys(),
+                *self._first_sends(number),
+                *self._outages(),
+                *self._bursts(number),
+            ),
             key=lambda entry: entry.at,
         )
 
@@ -97,8 +103,8 @@ class EventLog:
             if after > before:
                 yield LogEntry(self._grid.start + index * self._grid.step, what, kind)
 
-    def _deploys(self) -> Iterator[LogEntry]:
-        for each in deploys(self._api, self._grid):
+    def _deploys(self, number: str) -> Iterator[LogEntry]:
+        for each in deploys(self._api, self._grid, number):
             what = f"bot {each.before} → {each.version}" if each.before else f"bot {each.version}"
             yield LogEntry(each.at, what, "deploy")
 

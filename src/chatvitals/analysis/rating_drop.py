@@ -172,7 +172,7 @@ def _experiments(api: PrometheusApi, at: float) -> tuple[list[str], list[str]]:
 def _cost(api: PrometheusApi, reader: FigureReader, episode: Episode, known: Period) -> Cost:
     at, number = episode.at, episode.number.id
     over = fine_grid(known.start, known.end)
-    changes = deploys(api, over)
+    changes = deploys(api, over, number)
     before = [each for each in changes if at - _DEPLOY_DAYS * DAY <= each.at <= at]
     after = [each for each in changes if each.at > at]
     until = min(after[0].at if after else math.inf, episode.back or math.inf, known.end)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from chatvitals.monitoring.alert import Alert
-from chatvitals.monitoring.expressions import increase, usual
+from chatvitals.monitoring.expressions import counted, usual
 from chatvitals.whatsapp import enums
 
 _IT: Final = "{{ $labels.phone_number_id }}"
@@ -22,11 +22,13 @@ _alert = partial(Alert, component="delivery", dashboard="chatvitals-templates")
 def alerts() -> list[Alert]:
     """Return the alerts on sends, reads and opt-outs."""
     refused, sends = (
-        increase('chatvitals_sends_total{result="rejected"}', "30m"),
-        increase("chatvitals_sends_total", "30m"),
+        counted('chatvitals_sends_total{result="rejected"}', "30m"),
+        counted("chatvitals_sends_total", "30m"),
     )
-    failed = increase(f'chatvitals_message_failures_total{{code=~"{_REFUSALS}"}}', "30m", _CODE)
-    for_quality = increase(f'chatvitals_sends_total{{result="rejected",code=~"{_REFUSALS}"}}', "30m", _CODE)
+    failed = counted(f'chatvitals_message_failures_total{{code=~"{_REFUSALS}"}}', "30m", _CODE)
+    for_quality = counted(f'chatvitals_sends_total{{result="rejected",code=~"{_REFUSALS}"}}', "30m", _CODE)
+    # Customers read a campaign within hours, and fewer read it than an answer. A first campaign lowers every ratio.
+    like_last_week = f"{_DELIVERED} < 2 * ({_DELIVERED} offset 1w)"
     return [
         _alert(
             name="WhatsAppSendsFailing", expr=f"({refused} >= 3)\n/ {sends} > 0.5", severity="critical", hold="5m",
@@ -49,7 +51,7 @@ def alerts() -> list[Alert]:
         _alert(
             name="WhatsAppReadRateDropped",
             expr=f"{_READ} < 0.8 * {usual(_READ, '6h')}\nand {_READ} < 0.8 * ({_READ} offset 1w)\n"
-            f"and {_DELIVERED} >= 100",
+            f"and {_DELIVERED} >= 100\nand {like_last_week}",
             severity="warning", hold="1h", keep="1h", summary=f"Customers of {_IT} read less",
             description="{{ $value | humanizePercentage }} of the messages delivered in six hours were read. This is a "
             "fifth below the week before. A low read rate lowers template quality.",
@@ -59,7 +61,8 @@ def alerts() -> list[Alert]:
         ),
         _alert(
             name="WhatsAppOptOutSurge",
-            expr=f"{_OPT_OUTS} > 0.01\nand {_OPT_OUTS} > 3 * {usual(_OPT_OUTS, '6h')}\nand {_HOW_MANY} >= 5",
+            expr=f"{_OPT_OUTS} > 0.01\nand {_OPT_OUTS} > 3 * {usual(_OPT_OUTS, '6h')}\nand {_HOW_MANY} >= 5\n"
+            f"and {_HOW_MANY} > 0.01 * ({_DELIVERED} offset 6h)",  # the last ones after a campaign
             severity="warning", hold="10m", keep="1h", summary=f"Customers of {_IT} opt out",
             description="{{ $value | humanizePercentage }} of the customers reached in six hours stopped messages, "
             "three times the usual share.",

@@ -21,6 +21,8 @@ def alerts() -> list[Alert]:
 def _ratings() -> list[Alert]:
     rating = held("chatvitals_quality_rating", NUMBER)
     best = f"max {NUMBER} (max_over_time(chatvitals_quality_rating[1d]))"
+    interval = held("chatvitals_poller_interval_seconds", "by (job)")
+    age = f"time() - {held('chatvitals_quality_updated_timestamp_seconds', NUMBER)}"
     return [
         _alert(
             name="WhatsAppQualityRatingRed", expr=f"{rating} == 1", severity="critical", hold="5m",
@@ -50,7 +52,7 @@ def _ratings() -> list[Alert]:
         ),
         _alert(
             name="WhatsAppQualityRatingUnknown",
-            expr=f"max {NUMBER} (chatvitals_quality_rating) == 0\nand on (job) chatvitals_poller_interval_seconds",
+            expr=f"{rating} == 0\nand on (job) {interval}",
             severity="warning", hold="1h", summary=f"The quality rating of {_IT} is unknown",
             description="The poller runs and WhatsApp gives no rating. This is not a good rating. New numbers have "
             "none for some days.",
@@ -60,12 +62,13 @@ def _ratings() -> list[Alert]:
         ),
         _alert(
             name="WhatsAppQualityStale",
-            expr=f"time() - {held('chatvitals_quality_updated_timestamp_seconds', NUMBER)} > 3600",
+            expr=f"{age} > 3600\nunless on (job, phone_number_id) {age} <= on (job) group_left () 3 * {interval}",
             severity="warning", hold="5m",
             summary=f"The quality rating of {_IT} is {{{{ $value | humanizeDuration }}}} old",
             description="The dashboards show an old rating. A fall would stay unnoticed.",
             look="Run `chatvitals doctor`. See the Graph API's results on the instrumentation dashboard.",
-            mend="Renew the token, or give the poller network access.",
+            mend="Renew the token, or give the poller network access. A number that left the account is forgotten "
+            "after eight days. Silence its alert until then.",
             verify='"Age of ratings" is near the poll interval.',
         ),
     ]  # fmt: skip

@@ -54,7 +54,11 @@ def _waiting() -> list[Alert]:
         return increase(f'chatvitals_turns_overdue_total{{threshold="{threshold}",{IN_HOURS}}}', window)
 
     oldest = held_while_blind(f"chatvitals_oldest_open_turn_timestamp_seconds{{{IN_HOURS}}}", NUMBER, "min")
-    answered = increase('chatvitals_turns_total{outcome="answered"}', "1h")
+
+    def nobody(late_within: str, answered_within: str, least: float) -> str:
+        answered = increase('chatvitals_turns_total{outcome="answered"}', answered_within)
+        return f"({late(300, late_within)} >= {least}) unless {answered} > 0\nand time() - {oldest} > 300"
+
     before = increase(_OPENED, "1h", at=" offset 1h")  # those who have waited an hour by now
     return [
         _alert(
@@ -63,13 +67,14 @@ def _waiting() -> list[Alert]:
                 (
                     *(f"({late(300, each)} >= 3)\n> 0.2 * {increase(_OPENED, each)}" for each in ("30m", "1h")),
                     # in a quiet night, those who were late an hour ago may all have their answer
-                    f"({late(300, '2h')} >= 1.5) unless {answered} > 0\nand time() - {oldest} > 300",
+                    nobody("2h", "1h", 1.5),
+                    nobody("1d", "1d", 2.5),  # a bot with few customers a day
                 )
             ),
             severity="critical", hold="5m", keep="30m",
             summary=f"{{{{ $value | humanize }}}} customers of {_IT} got no answer within five minutes",
-            description="More than a fifth of an hour's customers wait, or nobody got an answer for an hour. A handler "
-            "is dead, or the bot does not answer at all.",
+            description="More than a fifth of an hour's customers wait, or nobody got an answer for an hour, or for a "
+            "day at a small bot. A handler is dead, or the bot does not answer at all.",
             look="The response dashboard: handler errors and sends. The journeys dashboard: where do runs stall?",
             mend="Restart the bot, undo the last deploy, or hand the waiting customers over to people.",
             verify='"People waiting" falls, and "Oldest wait" is short.',

@@ -47,6 +47,21 @@ def increase(series: str, window: str, by: str = NUMBER, at: str = "") -> str:
     return f"sum {by} ({one(f'increase({series}[{window}]{at})')})"
 
 
+def counted(series: str, window: str, by: str = NUMBER) -> str:
+    """Return the increase of a counter of rare events within a window, with the first values of new series.
+
+    `increase` misses the value with which a series begins. A series that is new on a known target began within the
+    window, so all that it counts is new. A series that a store outage or a restart hid has not begun anew.
+    """
+    target = f"on (job) (count by (job) (last_over_time(chatvitals_build_info[1h] offset {window})))"
+    # a series that was there at the beginning, or within the day before it
+    before = (
+        f"unless {one(f'{series} offset {window}')} unless {one(f'last_over_time({series}[1d:15m] offset {window})')}"
+    )
+    new = f"{one(series)} {before} and {target}"
+    return f"sum {by} (({new}) or {one(f'increase({series}[{window}])')})"
+
+
 def held(series: str, by: str) -> str:
     """Return a gauge of the store, or its last value within an hour where no target shows it.
 

@@ -6,7 +6,7 @@ from chatvitals.analysis.deploys import Deploy, deploys, version_spans
 from chatvitals.analysis.history import Grid
 from chatvitals.analysis.periods import Period
 from chatvitals.analysis.prometheus_api import PrometheusApi
-from tests.helpers.analysis_prometheus import answering, data
+from tests.helpers.analysis_prometheus import Answer, answering, data
 
 OVER = Grid(0.0, 300.0, 13)
 Runs = tuple[str, str, str, int, int]
@@ -48,3 +48,22 @@ def test_a_gap_of_one_of_two_bots_is_no_change() -> None:
 def test_a_job_with_a_new_name_is_no_change() -> None:
     _, changes = found(("bot", "1.3", "", 0, 25), ("bot-eu", "1.3", "", 30, 60))
     assert changes == []
+
+
+def test_a_number_has_the_deploys_of_its_own_bots_alone() -> None:
+    """Two bots share a Prometheus. A number that no job shows has the deploys of all."""
+    versions = [
+        ({"job": job, "app_version": version}, [(at * 60.0, 1.0) for at in range(start, end + 1, 5)])
+        for job, version, start, end in (("a", "1", 0, 25), ("a", "2", 30, 60), ("b", "7", 0, 40), ("b", "8", 45, 60))
+    ]
+    shown = [({"job": "b"}, [(0.0, 1.0)])]
+
+    def answer(_: str, query: dict[str, str]) -> Answer:
+        text = query["query"]
+        return data(*(versions if "build_info" in text else shown if '"123"' in text else ()))
+
+    with answering(answer) as url:
+        api = PrometheusApi(url, clock=lambda: 0.0)
+        assert [each.version for each in deploys(api, OVER, "123")] == ["8"]
+        assert [each.version for each in deploys(api, OVER, "456")] == ["2", "8"]
+        assert [each.version for each in deploys(api, OVER)] == ["2", "8"]

@@ -163,7 +163,8 @@ def test_silence_in_a_busy_hour_pages_within_the_hour(
     week_ago: str, now: str, minutes_of_silence: int, firing: int, tmp_path: Path
 ) -> None:
     """Four webhooks a minute, then none for so long. Closing hours and quiet hours do not page."""
-    values = f"{week_ago} _x2400 {now} 5000x30"  # between the two nothing is looked at
+    yesterday = week_ago
+    values = f"{week_ago} _x2099 {yesterday} _x240 {now} 5000x30"  # between them nothing is looked at
     rule = next(alert for alert in EVERY if alert.name == "WhatsAppWebhookSilent")
     parts = {"alert": rule.name, "expr": rule.expr, "for": rule.hold, "keep_firing_for": rule.keep}
     (tmp_path / "rule.yml").write_text(yaml.safe_dump({"groups": [{"name": "one", "rules": [parts]}]}))

@@ -1,0 +1,328 @@
+"""Alerts in incidents and near-incidents: a person is called when it matters, and is left alone otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.incidents import DAY, EVER, HOUR, WEEK, Incident, Series, always, between, growing, run, times
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers.incidents import Value
+
+NUMBER = {"phone_number_id": "1"}
+OTHER_TARGET = {"instance": "b"}
+HERE = Series("chatvitals_build_info", always(1))
+STORE = Series("chatvitals_store_up", always(1))
+FIVE_A_DAY = [DAY // 5 * number + 37 for number in range(25)]
+
+
+def sends(value: Value, code: str = "", kind: str = "reply", **labels: str) -> Series:
+    """Return calls of the messages endpoint. A code means that WhatsApp refused them."""
+    result = "rejected" if code else "accepted"
+    return Series("chatvitals_sends_total", value, {**NUMBER, "kind": kind, "result": result, "code": code, **labels})
+
+
+def failed(value: Value, category: str) -> Series:
+    """Return messages that failed because customers block the number."""
+    return Series("chatvitals_message_failures_total", value, {**NUMBER, "code": "131048", "category": category})
+
+
+def statuses(status: str, value: Value, category: str = "service") -> Series:
+    """Return messages that reached a status."""
+    return Series("chatvitals_message_statuses_total", value, {**NUMBER, "status": status, "category": category})
+
+
+def webhooks(value: Value, result: str = "accepted") -> Series:
+    """Return webhooks."""
+    return Series("chatvitals_webhooks_total", value, {"result": result})
+
+
+def rating(value: Value) -> Series:
+    """Return the rating of the number."""
+    return Series("chatvitals_quality_rating", value, NUMBER)
+
+
+def rated(value: Value) -> Series:
+    """Return when the rating was last confirmed."""
+    return Series("chatvitals_quality_updated_timestamp_seconds", value, NUMBER)
+
+
+def polls(seconds: float) -> Series:
+    """Return the interval of the poller."""
+    return Series("chatvitals_poller_interval_seconds", always(seconds))
+
+
+def customers(asked: list[float], answered: list[float], waiting: Value) -> tuple[Series, ...]:
+    """Return turns that are late after five minutes unless they are answered at once."""
+    first = {**NUMBER, "turn": "first"}
+    late = [at + 5 for at in asked if at not in answered]
+    return (
+        Series("chatvitals_turns_opened_total", times(asked), first),
+        Series("chatvitals_turns_overdue_total", times(late), {**first, "threshold": "300"}),
+        Series("chatvitals_turns_total", times(answered), {**first, "outcome": "answered"}),
+        Series("chatvitals_oldest_open_turn_timestamp_seconds", waiting, first),
+        STORE,
+    )
+
+
+def burst(at: float, number: float, minutes: float = 10) -> Value:
+    """Return a counter of a campaign's messages, which take some minutes from a moment on."""
+    return growing((at, 0), (minutes, number / minutes))
+
+
+def both(first: Value, second: Value) -> Value:
+    """Return the sum of two counters."""
+    return lambda at: (first(at) or 0.0) + (second(at) or 0.0)
+
+
+DELIVERY = (
+    *(
+        Incident(
+            f"a campaign of 500 is refused between two scrapes, {scrape * 60:.0f} s apart",
+            "WhatsAppSendsFailing",
+            (HERE, sends(growing((120, 0.2))), sends(between((120.5, 300, 500)), "132001", "campaign")),
+            fires=(130, 160),
+            quiet=(115, 260),
+            scrape=scrape,
+        )
+        for scrape in (0.25, 0.5, 1.0)
+    ),
+    Incident(
+        "a target comes into sight with refusals of last month",
+        "WhatsAppSendsFailing",
+        (
+            HERE.hidden(0, 60),
+            sends(always(20)).hidden(0, 60),
+            sends(always(500), "132001", "campaign").hidden(0, 60),
+        ),
+        quiet=(70, 80, 90, 100, 120),
+    ),
+    Incident(
+        "the store is away for 40 minutes, and the refusals are old",
+        "WhatsAppSendsFailing",
+        (HERE, sends(always(20)).hidden(60, 100), sends(always(500), "132001").hidden(60, 100)),
+        quiet=(101, 110, 120, 130, 140),
+    ),
+    Incident(
+        "Prometheus misses ten minutes",
+        "WhatsAppSendsFailing",
+        (HERE.hidden(60, 70), sends(always(20)).hidden(60, 70), sends(always(500), "132001").hidden(60, 70)),
+        quiet=(71, 80, 90, 100, 110),
+    ),
+    Incident(
+        "a deploy moves the bot to another target",
+        "WhatsAppSendsFailing",
+        (
+            HERE.hidden(60, 999),
+            Series(HERE.name, between((58, 300, 1)), OTHER_TARGET),
+            sends(between((0, 60, 500)), "132001"),
+            sends(between((58, 300, 500)), "132001", instance="b"),
+        ),
+        quiet=(60, 70, 80, 90, 100),
+    ),
+    Incident(
+        "the first refusal of a kind of send and of a category begins with 1",
+        "WhatsAppSendsRefusedForQuality",
+        (HERE, sends(times([60], since=60), "131048", "other"), failed(times([200], since=200), "authentication")),
+        fires=(62, 80, 202, 220),
+        quiet=(55, 150, 190),
+    ),
+    Incident(
+        "a first campaign is read by 40 %, which is less than answers are",
+        "WhatsAppReadRateDropped",
+        (
+            statuses("delivered", growing((EVER, 1))),
+            statuses("read", growing((EVER, 0.85))),
+            statuses("delivered", burst(WEEK + 200, 3000), "marketing"),
+            statuses("read", burst(WEEK + 200, 1200, 360), "marketing"),
+        ),
+        quiet=tuple(range(WEEK, WEEK + 1000, 60)),
+        scrape=4,
+        evaluated=20,
+    ),
+    Incident(
+        "customers read half as much as before",
+        "WhatsAppReadRateDropped",
+        (statuses("delivered", growing((EVER, 1))), statuses("read", growing((WEEK + 100, 0.85), (EVER, 0.4)))),
+        fires=(WEEK + 500,),
+        quiet=(WEEK + 80,),
+        scrape=4,
+        evaluated=20,
+    ),
+    Incident(
+        "0.5 % opt out, the last of them when the campaign is six hours old",
+        "WhatsAppOptOutSurge",
+        (
+            statuses("delivered", both(growing((EVER, 1)), burst(WEEK + 200, 3000))),
+            Series("chatvitals_opt_outs_total", both(growing((EVER, 0.002)), burst(WEEK + 200, 15, 120)), NUMBER),
+        ),
+        quiet=tuple(range(WEEK, WEEK + 1000, 60)),
+        scrape=4,
+        evaluated=20,
+    ),
+    Incident(
+        "3 % of a campaign opt out",
+        "WhatsAppOptOutSurge",
+        (
+            statuses("delivered", both(growing((EVER, 1)), burst(WEEK + 200, 3000))),
+            Series("chatvitals_opt_outs_total", both(growing((EVER, 0.0005)), burst(WEEK + 200, 90, 120)), NUMBER),
+        ),
+        fires=(WEEK + 400,),
+        quiet=(WEEK + 180,),
+        scrape=4,
+        evaluated=20,
+    ),
+)
+
+RATINGS = (
+    Incident(
+        "a deploy of five minutes and a store that is away for twenty do not make a rating known",
+        "WhatsAppQualityRatingUnknown",
+        (
+            rating(between((0, 120, 0), (125, 200, 0), (220, 400, 0))),
+            polls(300).hidden(120, 125).hidden(200, 220),
+        ),
+        fires=(70, 122, 130, 170, 210, 230),
+        quiet=(50,),
+    ),
+    Incident(
+        "the poller of another bot says nothing about this one",
+        "WhatsAppQualityRatingUnknown",
+        (rating(always(0)), Series("chatvitals_poller_interval_seconds", always(300), {"job": "other"})),
+        quiet=(70, 200),
+    ),
+    Incident(
+        "ratings are polled every two hours, as set",
+        "WhatsAppQualityStale",
+        (rated(lambda at: at // 120 * 7200), polls(7200)),
+        quiet=(70, 110, 190, 230, 310),
+    ),
+    Incident(
+        "they are polled every five minutes until 100",
+        "WhatsAppQualityStale",
+        (rated(lambda at: min(at, 100.0) // 5 * 300), polls(300)),
+        fires=(170, 200),
+        quiet=(90, 155),
+    ),
+    Incident(
+        "no poll has ever succeeded, because the token is wrong",
+        "WhatsAppQualityPollerStale",
+        (polls(300),),
+        fires=(40, 200),
+        quiet=(20,),
+    ),
+    Incident(
+        "the poller is stale, and a deploy takes half an hour",
+        "WhatsAppQualityPollerStale",
+        (
+            polls(300).hidden(100, 130),
+            Series("chatvitals_poller_last_success_timestamp_seconds", always(60)).hidden(100, 130),
+        ),
+        fires=(30, 102, 115, 128, 131),
+        quiet=(10,),
+    ),
+)
+
+WAITING = (
+    Incident(
+        "a bot with five customers a day answers nobody from the second day on",
+        "WhatsAppCustomersIgnored",
+        customers(FIVE_A_DAY, [at for at in FIVE_A_DAY if at < DAY], between((DAY, EVER, DAY * 60))),
+        fires=(2 * DAY, 3 * DAY),
+        quiet=(DAY, DAY + 700),
+        evaluated=5,
+    ),
+    Incident(
+        "one of five customers a day says thanks, and nobody answers",
+        "WhatsAppCustomersIgnored",
+        customers(
+            FIVE_A_DAY,
+            [at for number, at in enumerate(FIVE_A_DAY) if number % 5],
+            between((37, EVER, 37 * 60)),
+        ),
+        quiet=tuple(range(HOUR, 4 * DAY, 4 * HOUR)),
+        evaluated=5,
+    ),
+)
+
+PLUMBING = (
+    Incident(
+        "a small bot had a campaign of 100 a week ago",
+        "WhatsAppWebhookSilent",
+        (
+            webhooks(
+                both(
+                    times([at for at in [*FIVE_A_DAY, *(5 * DAY + at for at in FIVE_A_DAY)] for _ in range(4)]),
+                    burst(DAY + 600, 300),
+                )
+            ),
+        ),
+        quiet=tuple(range(WEEK + DAY, WEEK + 2 * DAY, HOUR)),
+        scrape=4,
+        evaluated=4,
+    ),
+    Incident(
+        "nothing arrives from ten o'clock on, and at night few would write",
+        "WhatsAppWebhookSilent",
+        (webhooks(growing(*[(12 * HOUR, 1.5), (12 * HOUR, 0.1)] * 7, (2 * HOUR, 1.5))),),
+        fires=(WEEK + 6 * HOUR, WEEK + 12 * HOUR, WEEK + 20 * HOUR, WEEK + 28 * HOUR),
+        quiet=(WEEK + HOUR, WEEK + 2 * HOUR),
+        scrape=4,
+        evaluated=4,
+    ),
+    Incident(
+        "webhooks arrive again at night",
+        "WhatsAppWebhookSilent",
+        (webhooks(growing(*[(12 * HOUR, 1.5), (12 * HOUR, 0.1)] * 7, (2 * HOUR, 1.5), (12 * HOUR, 0), (10, 0.3))),),
+        fires=(WEEK + 13 * HOUR,),
+        quiet=(WEEK + 15 * HOUR, WEEK + 18 * HOUR),
+        scrape=4,
+        evaluated=4,
+    ),
+    Incident(
+        "Prometheus misses 23 hours, and few webhooks have arrived since",
+        "WhatsAppWebhookSilent",
+        (webhooks(growing((WEEK + DAY - 60, 0.08), (EVER, 0))).hidden(WEEK, WEEK + DAY - 60),),
+        quiet=tuple(range(WEEK + DAY - 60, WEEK + DAY + 60, 12)),
+        scrape=4,
+        evaluated=4,
+    ),
+    Incident(
+        "the app secret changed, and three webhooks an hour are refused",
+        "WhatsAppWebhookSignatureFailures",
+        (webhooks(growing((60, 0.05))), webhooks(times(range(60, 900, 20)), "bad_signature")),
+        fires=(500, 800),
+        quiet=(60, 300),
+    ),
+    Incident(
+        "someone forges three webhooks, and customers write as ever",
+        "WhatsAppWebhookSignatureFailures",
+        (webhooks(growing((900, 0.05))), webhooks(times([60, 61, 62]), "bad_signature")),
+        quiet=(65, 80, 300, 500),
+    ),
+    Incident(
+        "the store comes and goes every ten minutes",
+        "WhatsAppStoreDown",
+        (Series(STORE.name, lambda at: float(at % 10 >= 3)),),
+        fires=tuple(range(5, 100, 5)),
+    ),
+    Incident(
+        "Redis restarts within a minute",
+        "WhatsAppStoreDown",
+        (Series(STORE.name, lambda at: float(not 60 <= at < 61)),),
+        quiet=(61, 62, 65),
+        scrape=0.25,
+    ),
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("incident", [*DELIVERY, *RATINGS, *WAITING, *PLUMBING], ids=lambda each: each.about)
+def test_an_alert_fires_when_it_matters_and_never_otherwise(incident: Incident, tmp_path: Path) -> None:
+    """At each of the minutes."""
+    assert run(incident, tmp_path) == ""
