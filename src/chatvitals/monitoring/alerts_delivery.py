@@ -34,10 +34,10 @@ def alerts() -> list[Alert]:
             name="WhatsAppSendsFailing", expr=f"({refused} >= 3)\n/ {sends} > 0.5", severity="critical", hold="5m",
             keep="30m", summary=f"WhatsApp refuses {{{{ $value | humanizePercentage }}}} of the sends of {_IT}",
             description="Most answers and campaigns of the last half hour did not go out. Customers get nothing.",
-            look='"Sends refused, by code" on the templates dashboard. 190 and 401: the token. 131000: WhatsApp. '
-            "timeout and connection: the network.",
+            look='"Sends refused a day, by code" on the templates dashboard. 190 and 401: the token. 131000: WhatsApp. '
+            "132001: no such template. timeout and connection: the network.",
             mend="Renew the access token, or repair the network. For WhatsApp's own faults see its status page.",
-            verify='"Sends refused, by code" falls to 0.',
+            verify='"Sends refused a day, by code" falls.',
         ),
         _alert(
             name="WhatsAppSendsRefusedForQuality", expr=f"{failed} > 0\nor\n{for_quality} > 0", severity="critical",
@@ -55,7 +55,7 @@ def alerts() -> list[Alert]:
             severity="warning", hold="1h", keep="1h", summary=f"Customers of {_IT} read less",
             description="{{ $value | humanizePercentage }} of the messages delivered in six hours were read. This is a "
             "fifth below the week before. A low read rate lowers template quality.",
-            look='"Read ratio, by category" on the templates dashboard: only marketing, or all?',
+            look='"Read ratio of a day, by category" on the templates dashboard: only marketing, or all?',
             mend="Send fewer campaigns, to customers who want them.",
             verify="The read ratio is back at the week's share.",
         ),
@@ -68,6 +68,6 @@ def alerts() -> list[Alert]:
             "three times the usual share.",
             look="The templates dashboard: which campaign ran before?",
             mend="Stop that campaign.",
-            verify='"Opt-outs and opt-ins" is back at its usual height.',
+            verify='"Opt-outs and opt-ins, a day" is back at its usual height.',
         ),
     ]  # fmt: skip

@@ -51,7 +51,8 @@ def _sources() -> list[Alert]:
             description="Prometheus scrapes no bot of this job, or the bot does not run. No other chatvitals alert can "
             "fire until this is fixed.",
             look="Prometheus's page of targets: is the target down, or gone?",
-            mend="Start the bot, or repair the scrape configuration or the metrics token.",
+            mend="Start the bot, or repair the scrape configuration or the metrics token. Where the bot was removed on "
+            "purpose, silence this alert for a day.",
             verify='"Targets" on the instrumentation dashboard shows UP.',
         ),
         _alert(
@@ -89,7 +90,7 @@ def _losses() -> list[Alert]:
             "not counted.",
             look="Was the app secret changed? Is there a new proxy before the bot?",
             mend="Set the new app secret, or let the proxy pass bodies unchanged.",
-            verify='"Webhooks by result" shows accepted ones alone.',
+            verify='"Webhooks an hour, by result" shows accepted ones alone.',
         ),
         _alert(
             name="WhatsAppInstrumentationErrors", expr=f"{errors} > 0", severity="warning", hold="10m", keep="30m",
@@ -104,7 +105,7 @@ def _losses() -> list[Alert]:
             summary="Events were not used ({{ $labels.reason }})",
             description="{{ $value | humanize }} in a quarter of an hour. queue_full and store: the store was away too "
             "long. malformed and unknown_tier: WhatsApp sent something new.",
-            look="\"Events dropped\" on the instrumentation dashboard, and the bot's log.",
+            look="\"Events dropped an hour\" on the instrumentation dashboard, and the bot's log.",
             mend="Repair the store. For malformed events update chatvitals, or report them.",
             verify='"Events lost" stays the same.',
         ),

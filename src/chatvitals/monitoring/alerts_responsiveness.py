@@ -86,7 +86,7 @@ def _waiting() -> list[Alert]:
             description="More than one in twenty customers gets no answer.",
             look="The response dashboard: outcomes, failed sends and handler errors.",
             mend="Repair the handler that fails. Call dismiss() for messages that need no answer.",
-            verify='"Turns not answered" stays flat.',
+            verify='"Turns not answered, in 6 h" falls.',
         ),
         _alert(
             name="WhatsAppOldestCustomerWaiting",

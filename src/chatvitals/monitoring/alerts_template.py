@@ -39,7 +39,7 @@ def alerts() -> list[Alert]:
             name="WhatsAppTemplateRejected", expr=_is('="REJECTED"'), severity="info", keep="10m",
             summary=f"Template {_NAME} was rejected",
             description="WhatsApp does not let the template be sent.",
-            look='"Status changes" on the templates dashboard shows the reason.',
+            look='"Status changes that WhatsApp announced" on the templates dashboard shows the reason.',
             mend="Change the text for that reason and submit it again, or delete it.",
             verify="Its status is APPROVED, or it is gone.",
         ),

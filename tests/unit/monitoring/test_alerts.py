@@ -14,11 +14,13 @@ from chatvitals.metrics import catalogue
 from chatvitals.monitoring.alerts import Alert, alerts
 from chatvitals.monitoring.recording_rules import LIMIT, Recording, groups, recordings
 from chatvitals.monitoring.slo import Objective
+from tests.helpers.grafana import PAGES, page, panels
 from tests.helpers.services import require
 
 GRAFANA = Path(__file__).parents[3] / "grafana"
 RULES = GRAFANA / "rules"
 EVERY = alerts(Objective())
+TITLES = {panel.get("title") for path in PAGES for panel in panels(page(path))}
 
 
 def test_the_generated_files_are_what_the_build_makes() -> None:
@@ -71,6 +73,13 @@ def test_the_runbook_has_three_steps_for_each_alert() -> None:
     assert len(sections) == len({alert.name for alert in EVERY})
     for section in sections:
         assert re.findall(r"^(\d+\. \w+):", section, re.MULTILINE) == ["1. Look", "2. Mend", "3. Verify"]
+
+
+@pytest.mark.parametrize("alert", EVERY, ids=lambda alert: alert.name)
+def test_a_panel_that_the_runbook_names_is_on_a_dashboard(alert: Alert) -> None:
+    """Under that title, or a person looks for it in vain."""
+    named = {each for text in (alert.look, alert.mend, alert.verify) for each in re.findall(r'"([^"]+)"', text)}
+    assert named <= TITLES
 
 
 def test_every_alert_and_every_record_keeps_the_job() -> None:
