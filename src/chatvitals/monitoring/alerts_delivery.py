@@ -30,7 +30,7 @@ def alerts() -> list[Alert]:
     failed = counted(f'chatvitals_message_failures_total{{code=~"{_REFUSALS}"}}', "30m", _CODE)
     for_quality = counted(f'chatvitals_sends_total{{result="rejected",code=~"{_REFUSALS}"}}', "30m", _CODE)
     # Customers read a campaign within hours, and fewer read it than an answer. A first campaign lowers every ratio.
-    like_last_week = f"{_DELIVERED} < 2 * ({_DELIVERED} offset 1w)"
+    as_ever = f"({_DELIVERED} < 2 * ({_DELIVERED} offset 1w) or {_DELIVERED} < 2 * {usual(_DELIVERED, '6h')})"
     return [
         _alert(
             name="WhatsAppSendsFailing", expr=f"({refused} >= 3)\n/ {sends} > 0.5\nand ({refused} >= 20 or {again})",
@@ -54,7 +54,7 @@ def alerts() -> list[Alert]:
         _alert(
             name="WhatsAppReadRateDropped",
             expr=f"{_READ} < 0.8 * {usual(_READ, '6h')}\nand {_READ} < 0.8 * ({_READ} offset 1w)\n"
-            f"and {_DELIVERED} >= 100\nand {like_last_week}",
+            f"and {_DELIVERED} >= 100\nand {as_ever}",
             severity="warning", hold="1h", keep="1h", summary=f"Customers of {_IT} read less",
             description="{{ $value | humanizePercentage }} of the messages delivered in six hours were read. This is a "
             "fifth below the week before. A low read rate lowers template quality.",
