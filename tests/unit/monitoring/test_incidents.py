@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.incidents import DAY, EVER, HOUR, WEEK, Incident, Series, always, between, growing, run, times
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.helpers.incidents import Value
@@ -56,7 +57,7 @@ def polls(seconds: float) -> Series:
     return Series("chatvitals_poller_interval_seconds", always(seconds))
 
 
-def customers(asked: list[float], answered: list[float], waiting: Value) -> tuple[Series, ...]:
+def customers(asked: Sequence[float], answered: Sequence[float], waiting: Value) -> tuple[Series, ...]:
     """Return turns that are late after five minutes unless they are answered at once."""
     first = {**NUMBER, "turn": "first"}
     late = [at + 5 for at in asked if at not in answered]
