@@ -19,6 +19,7 @@ import zlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import aiohttp
 import httpx
 import pytest
 import requests
@@ -423,6 +424,35 @@ def test_44_a_stand_in_for_a_response_counts_by_its_status(ear: Ear, monkeypatch
     http_hooks.install(ear)
     prepared = requests.Request("POST", f"https://graph.example{PATH}", json=TEXT).prepare()
     assert requests.Session().send(prepared, stream=True) is response
+    http_hooks.remove(ear)
+    assert facts(ear) == [Fact(id="")]
+
+
+def test_44_a_stand_in_for_a_response_of_aiohttp_counts_by_its_status(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also once its stream ends."""
+    ended: list[Callable[[], None]] = []
+
+    class Content:
+        is_eof = staticmethod(lambda: False)
+        on_eof = staticmethod(ended.append)
+
+    class Response:
+        status, content = 200, Content()
+
+    async def request(*_: object, **__: object) -> Any:
+        return Response()
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            await session._request("POST", f"https://graph.example{PATH}", json=TEXT)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", request)
+    http_hooks.install(ear)
+    asyncio.run(main())
+    for end in ended:
+        end()
     http_hooks.remove(ear)
     assert facts(ear) == [Fact(id="")]
 

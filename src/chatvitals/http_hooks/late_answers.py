@@ -59,6 +59,7 @@ class LateAnswer:
         self._pending = pending
         self._status = status
         self._received = ways.received
+        self._ours: dict[str, _Wrapped] = {}
         self._pieces: list[bytes] = []
         self._size = 0
         self._reading = 0  # reads that are under way; some methods read by another method, and close at the end
@@ -85,7 +86,7 @@ class LateAnswer:
     def is_over(self) -> None:
         """Finish where the whole body is in memory, or where none of the bot's reads is under way."""
         with self._pending.guard("clients"):
-            if not self._reading or self._received(self.response) is not None:
+            if self._ours and (not self._reading or self._received(self.response) is not None):
                 self._finish()
 
     def _bare(self, name: str) -> Callable[..., Any]:
