@@ -28,7 +28,11 @@ class Point(NamedTuple):
 
 
 class Receiver:
-    """Gathers the requests that reach it. With `fail` it answers with an error. With `token` it requires that token."""
+    """Gathers the requests that reach it.
+
+    With `fail` it answers with an error. With `token` it requires that token. With `redirect` it redirects with that
+    status, and answers anything but a POST with 200.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
@@ -36,6 +40,7 @@ class Receiver:
         """Requests with spans."""
         self.fail = False
         self.token = ""
+        self.redirect = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,11 +49,22 @@ class Receiver:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 allowed = not receiver.token or self.headers["Authorization"] == f"Bearer {receiver.token}"
+                if receiver.redirect:
+                    self.send_response(receiver.redirect)
+                    self.send_header("Location", "/login")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 if self.path == "/v1/traces":
                     receiver.traces.append(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
                 elif allowed and not receiver.fail:
                     receiver.requests.append(metrics_service_pb2.ExportMetricsServiceRequest.FromString(body))
                 self.send_response(400 if receiver.fail else 200 if allowed else 401)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatvitals.vitals import Vitals
+    from tests.conftest import Swallowed
     from tests.helpers.otlp_receiver import Key
 
 RECEIVED: Key = ("chatvitals_messages_received_total", (("phone_number_id", NUMBER), ("type", "text")))
@@ -117,6 +118,23 @@ def test_after_a_kill_another_process_goes_on_without_a_falling_counter(
         if key[0].endswith(("_total", "_bucket", "_count", "_sum")) and key[0] not in PROCESS and after[key] < value
     ]
     assert fallen == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_an_endpoint_that_redirects_has_accepted_nothing(
+    status: int, start: Callable[..., Vitals], receiver: Receiver, swallowed: Swallowed
+) -> None:
+    """As http:// does where only https:// is served. The SDK calls it a success, and differences would be lost."""
+    vitals = start()
+    push = pusher(vitals, OTLPMetricExporter(receiver.url, preferred_temporality=DELTA))
+    busy(vitals, "m0")
+    receiver.redirect = status
+    assert not push.push()
+    swallowed.take("otlp")
+    receiver.redirect = 0
+    busy(vitals, "m1")
+    assert push.push()
+    assert told(receiver, RECEIVED) == 2
 
 
 def test_two_leaseholders_after_a_clock_jump_tell_nothing_twice(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
@@ -56,6 +59,8 @@ class Sender:
 
     def __init__(self, exporter: MetricExporter) -> None:
         self._exporter = exporter
+        if type(exporter).__module__.startswith(_PACKAGE):
+            _refuse_redirects(exporter)
         self._short = _short_way(exporter)
         self._kept: KeptRequest | None = None
 
@@ -80,6 +85,25 @@ class Sender:
             self._kept = None  # it may be updated only in part
             raise
         return way(request) is MetricExportResult.SUCCESS
+
+
+def _refuse_redirects(exporter: MetricExporter) -> None:
+    """Make a redirect an error. The SDK's exporters over HTTP take it for success, although nobody took the numbers."""
+    session = getattr(exporter, "_session", None)  # of versions that follow redirects, with a GET
+    if session is not None:
+        session.max_redirects = 0
+    client: Any = getattr(exporter, "_client", None)  # of later versions
+    send = getattr(client, "export", None)
+    if callable(send):
+        client.export = partial(_sent, send)
+
+
+def _sent(send: Callable[[bytes], Any], data: bytes) -> Any:
+    result = send(data)
+    status = getattr(result, "status_code", None) or 0
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return replace(result, success=False)
+    return result
 
 
 def _short_way(exporter: MetricExporter) -> Callable[[Any], Any] | None:
