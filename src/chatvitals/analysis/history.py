@@ -154,6 +154,10 @@ class History:
             matching: further matchers of PromQL, such as `turn="first"`.
             whole: whether the count before the first sample is included.
 
+        Raises:
+            SourceUnavailableError: Prometheus cannot be read.
+            TooLittleDataError: Prometheus keeps the histogram in its native form only.
+
         """
         names = tuple(by.split())
         suffix = "" if family.kind == "counter" else "_bucket" if "le" in names else "_sum"
@@ -162,13 +166,23 @@ class History:
             own = ", ".join((*family.all_labels, *(("le",) if suffix == "_bucket" else ()), "job"))
             one = f"max by ({own}) ({key[0]}{{{matching}}})"
             query = f"sum by ({', '.join((*names, 'job'))}) ({one})"
-            found = self.api.query_range(query, self.grid.start, self.grid.end, self.grid.step)
+            found = self.gauge(query)
+            if not found and family.kind == "histogram":
+                self._refuse_native(family)
             self._read[key] = Counts(self.grid, names, self._grown(found, names, whole=whole))
         return self._read[key]
 
     def gauge(self, expression: str) -> list[Series]:
         """Return the series of an expression on the grid."""
         return self.api.query_range(expression, self.grid.start, self.grid.end, self.grid.step)
+
+    def _refuse_native(self, family: catalogue.Family) -> None:
+        """Refuse a histogram that Prometheus has converted, because all its times would be missing without a reason."""
+        if self.gauge(f"count ({family.name})"):
+            raise TooLittleDataError(
+                f"{self.api.url} keeps {family.name} as a native histogram only, which chatvitals cannot read. "
+                "Set always_scrape_classic_histograms: true for the bot's job."
+            )
 
     def _first_moments(self) -> dict[str, int]:
         query = f"max by (job) ({catalogue.BUILD_INFO.name})"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatvitals.analysis.errors import TooLittleDataError
 from chatvitals.analysis.history import Grid, History, grid, known_span
 from chatvitals.analysis.prometheus_api import PrometheusApi
 from chatvitals.metrics import catalogue
@@ -74,6 +75,30 @@ def test_a_gap_keeps_the_last_value() -> None:
     with answering(answer) as url:
         counts = History(PrometheusApi(url), Grid(0.0, 60.0, 6)).counts(TURNS)
     assert [counts.between(0, at) for at in (60.0, 120.0, 180.0, 240.0, 300.0)] == [2, 2, 2, 10, 10]
+
+
+@pytest.mark.parametrize("by", ["phone_number_id", "phone_number_id le"])
+def test_a_prometheus_with_native_histograms_alone_is_refused_with_the_setting(by: str) -> None:
+    """It has no series of their buckets and sums, so all times would be missing without a reason."""
+
+    def answer(_: str, parameters: dict[str, str]) -> Answer:
+        return data() if "_bucket" in parameters["query"] or "_sum" in parameters["query"] else data(({}, [(0, 1)]))
+
+    with answering(answer) as url:
+        history = History(PrometheusApi(url), Grid(0.0, 60.0, 6))
+        with pytest.raises(TooLittleDataError, match="always_scrape_classic_histograms: true"):
+            history.counts(catalogue.WAIT_SECONDS, by)
+
+
+def test_a_histogram_without_any_sample_yet_is_no_native_histogram() -> None:
+    """A new bot has waited for nobody."""
+
+    def answer(_: str, parameters: dict[str, str]) -> Answer:
+        return data(({"job": "bot"}, [(0, 1)])) if "build_info" in parameters["query"] else data()
+
+    with answering(answer) as url:
+        counts = History(PrometheusApi(url), Grid(0.0, 60.0, 6)).counts(catalogue.WAIT_SECONDS)
+    assert counts.between(0.0, 300.0) == 0
 
 
 @given(st.lists(st.integers(0, 90 * 288), min_size=2, max_size=4, unique=True))
