@@ -88,7 +88,7 @@ class Sender:
 
 
 def _refuse_redirects(exporter: MetricExporter) -> None:
-    """Make a redirect an error. The SDK's exporters over HTTP take it for success, although nobody took the numbers."""
+    """Make a redirect an error. The SDK's exporters over HTTP take it for success, and the numbers are lost."""
     session = getattr(exporter, "_session", None)  # of versions that follow redirects, with a GET
     if session is not None:
         session.max_redirects = 0
