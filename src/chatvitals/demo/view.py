@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from chatvitals.demo import comparison, order_flow
@@ -118,7 +118,7 @@ class RichView:
         agreed = all(row.agrees for row in rows)
         self._console.print(Text(outcome, style="bold"))
         self._console.print(Text(comparison.verdict(rows), style="bold green" if agreed else "bold red"))
-        table = Table(*_HEAD)
+        table = Table(Column(_HEAD[0], no_wrap=True), *_HEAD[1:])
         for row in rows:
             style = None if row.agrees else "bold red"
             table.add_row(row.name, row.measured, row.reported, row.allowed, _yes(row), style=style)

@@ -290,7 +290,7 @@ class _Metrics:
 
 def _serve_metrics(vitals: MountableVitals, app: Any, path: str) -> None:
     """Insert the route before all others, where no catch-all hides it."""
-    from chatvitals.integrations._metrics_route import MetricsRoute  # noqa: PLC0415 - it needs Starlette
+    from chatvitals.integrations._starlette_route import MetricsRoute  # noqa: PLC0415 - it needs Starlette
 
     routes = app.router.routes
     routes.insert(0, MetricsRoute(path, _Metrics(vitals, routes, path), routes))
