@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from chatvitals.monitoring.alert import Alert
-from chatvitals.monitoring.expressions import counted, increase, usual
+from chatvitals.monitoring.expressions import counted, usual
 from chatvitals.whatsapp import enums
 
 _IT: Final = "{{ $labels.phone_number_id }}"
@@ -25,17 +25,14 @@ def alerts() -> list[Alert]:
         counted('chatvitals_sends_total{result="rejected"}', "30m"),
         counted("chatvitals_sends_total", "30m"),
     )
-    # The retries of one send are over at once, and one customer is no reason to wake anybody.
-    again = f"""count_over_time(({increase('chatvitals_sends_total{result="rejected"}', "10m")} > 0)[30m:10m]) >= 2"""
     failed = counted(f'chatvitals_message_failures_total{{code=~"{_REFUSALS}"}}', "30m", _CODE)
     for_quality = counted(f'chatvitals_sends_total{{result="rejected",code=~"{_REFUSALS}"}}', "30m", _CODE)
     # Customers read a campaign within hours, and fewer read it than an answer. A first campaign lowers every ratio.
     as_ever = f"({_DELIVERED} < 2 * ({_DELIVERED} offset 1w) or {_DELIVERED} < 2 * {usual(_DELIVERED, '6h')})"
     return [
         _alert(
-            name="WhatsAppSendsFailing", expr=f"({refused} >= 3)\n/ {sends} > 0.5\nand ({refused} >= 20 or {again})",
-            severity="critical", hold="5m", keep="30m",
-            summary=f"WhatsApp refuses {{{{ $value | humanizePercentage }}}} of the sends of {_IT}",
+            name="WhatsAppSendsFailing", expr=f"({refused} >= 3)\n/ {sends} > 0.5", severity="critical", hold="5m",
+            keep="30m", summary=f"WhatsApp refuses {{{{ $value | humanizePercentage }}}} of the sends of {_IT}",
             description="Most answers and campaigns of the last half hour did not go out. Customers get nothing.",
             look='"Sends refused a day, by code" on the templates dashboard. 190 and 401: the token. 131000: WhatsApp. '
             "132001: no such template. timeout and connection: the network.",

@@ -93,19 +93,6 @@ DELIVERY = (
         for scrape in (0.25, 0.5, 1.0)
     ),
     Incident(
-        "one send of a quiet night times out three times within a minute",
-        "WhatsAppSendsFailing",
-        (HERE, sends(times(FIVE_A_DAY)), sends(times([603, 603, 604]), "timeout")),
-        quiet=(605, 610, 615, 620, 625, 630),
-    ),
-    Incident(
-        "every send of a quiet night times out: one at 603 and one at 620",
-        "WhatsAppSendsFailing",
-        (HERE, sends(times(FIVE_A_DAY)), sends(times([603, 603, 604, 620, 620, 621]), "timeout")),
-        fires=(629, 650),
-        quiet=(610, 700),
-    ),
-    Incident(
         "a target comes into sight with refusals of last month",
         "WhatsAppSendsFailing",
         (
