@@ -97,13 +97,16 @@ class Delivery:
         try:
             if self._span is not None:
                 self._span.leave()
-            token, self._token = self._token, None
-            if token is not None:
-                context.reset(token)
-        except ValueError:
-            pass  # the token belongs to another context, which ends with its task
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             self._sink.guard.report(self.where, error)
+        token, self._token = self._token, None
+        if token is not None:
+            try:
+                context.reset(token)
+            except ValueError:
+                pass  # the token belongs to another context, which ends with its task
+            except Exception as error:  # noqa: BLE001 - as above
+                self._sink.guard.report(self.where, error)
 
     def end(self) -> None:
         """Emit a webhook whose verdict never came, and restore the previous binding. It never raises."""
