@@ -110,7 +110,8 @@ def _experiment(options: argparse.Namespace) -> Document:
         if number is not None:
             number = chosen(known_numbers(api, at - 90 * 86_400, at), number).id
         counts = experiment_counts.from_prometheus(api, options.experiment, at, control=options.control, number=number)
-    result = experiment_comparison.judge(counts, planned=options.planned, margin=(options.margin or 2.0) / 100)
+    margin = experiment_comparison.MARGIN if options.margin is None else options.margin / 100
+    result = experiment_comparison.judge(counts, planned=options.planned, margin=margin)
     return experiment_report.document(result)
 
 
