@@ -57,3 +57,39 @@ def takes(app: Any, count: int) -> bool | None:
     except ValueError:
         return None
     return True
+
+
+def is_instance(app: object, module: str, name: str) -> bool:
+    """Return whether `app` is an instance of a class that another tool may have replaced in its module.
+
+    OpenTelemetry's instrumentations put a subclass in its place. The class of an application from before, or of a
+    framework that derives from it, is known by its name alone.
+    """
+    package = module.partition(".")[0]
+    return any(kind.__name__ == name and kind.__module__.partition(".")[0] == package for kind in type(app).__mro__)
+
+
+def taken_sentence(path: str) -> str:
+    """Return a sentence on a path that the bot serves itself, with advice."""
+    return (
+        f"the bot answers {path} already: choose another metrics_path, or leave it out and add chatvitals to your "
+        "own metrics with registry.register(vitals.collector)"
+    )
+
+
+def unknown_sentence(app: object) -> str:
+    """Return a sentence on an unknown kind of application, with the alternatives."""
+    return (
+        f"instrument_app does not know applications like {type(app).__name__!r}: it takes those of Starlette, "
+        "FastAPI, Flask, Quart, Django, aiohttp, Tornado and Sanic, and clients of pywa. Wrap another ASGI application "
+        "as ChatVitalsMiddleware(app, vitals) and another WSGI application as vitals.instrument_wsgi(app), or call "
+        "vitals.observe_webhook(body, headers) in the handler"
+    )
+
+
+def started_sentence() -> str:
+    """Return a sentence on an application that runs already, with advice."""
+    return (
+        "instrument_app was called after the application had started: "
+        "call it at the place where the application is created, not in a request"
+    )

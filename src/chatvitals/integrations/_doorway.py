@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _arguments, _http
+from chatvitals.integrations import _arguments, _http, _paths
 from chatvitals.integrations._lost_webhooks import Lookout
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ class Doorway:
 
     def __init__(self, vitals: MountableVitals, webhook_path: str, metrics_path: str | None) -> None:
         _arguments.check_vitals(vitals)
-        _http.check_paths(webhook_path, metrics_path)
+        _paths.check_paths(webhook_path, metrics_path)
         self.vitals = vitals
         self.sink = vitals.webhook_sink
-        self.webhook_paths = _http.spellings("webhook_path", webhook_path)
-        self._metrics = () if metrics_path is None else _http.spellings("metrics_path", metrics_path)
+        self.webhook_paths = _paths.spellings("webhook_path", webhook_path)
+        self._metrics = () if metrics_path is None else _paths.spellings("metrics_path", metrics_path)
         self.sink.watches(webhook_path)
         if metrics_path is not None:
             self.sink.serves(metrics_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from chatvitals.integrations import _http, asgi, wsgi
+from chatvitals.integrations import _arguments, _paths, asgi, wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,38 +21,38 @@ def instrument_app(
     vitals: MountableVitals, app: App, *, webhook_path: str | None = None, metrics_path: str | None = None
 ) -> App:
     """Do what `Vitals.instrument_app` documents."""
-    if _http.is_instance(app, "pywa.client", "WhatsApp"):
+    if _arguments.is_instance(app, "pywa.client", "WhatsApp"):
         from chatvitals.integrations import pywa  # noqa: PLC0415 - most bots do not use it
 
         pywa.instrument(vitals, app, webhook_path, metrics_path, instrument_app)
         return app
     webhook_path = "/webhook" if webhook_path is None else webhook_path
-    _http.check_paths(webhook_path, metrics_path)
+    _paths.check_paths(webhook_path, metrics_path)
     if asgi.is_starlette(app):
         return asgi.instrument_app(vitals, app, webhook_path=webhook_path, metrics_path=metrics_path)
     for module, name, instrument in _KINDS:
-        if _http.is_instance(app, module, name):
+        if _arguments.is_instance(app, module, name):
             instrument(vitals, app, webhook_path, metrics_path)
             return app
-    raise TypeError(_http.unknown_sentence(app))
+    raise TypeError(_arguments.unknown_sentence(app))
 
 
 def _flask(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:
     if getattr(app, "_got_first_request", False):
-        raise RuntimeError(_http.started_sentence())
+        raise RuntimeError(_arguments.started_sentence())
 
     def serves(path: str) -> bool:
         return _rules_serve(app.url_map.iter_rules(), path)
 
     if metrics_path is not None and serves(metrics_path):
-        raise ValueError(_http.taken_sentence(metrics_path))
+        raise ValueError(_arguments.taken_sentence(metrics_path))
     app.wsgi_app = _wrapped(vitals, app.wsgi_app, webhook_path, metrics_path, serves)
 
 
 def _quart(vitals: MountableVitals, app: Any, webhook_path: str, metrics_path: str | None) -> None:
     if metrics_path is not None:
         if _rules_serve(app.url_map.iter_rules(), metrics_path):
-            raise ValueError(_http.taken_sentence(metrics_path))
+            raise ValueError(_arguments.taken_sentence(metrics_path))
         from chatvitals.integrations import _doorway  # noqa: PLC0415 - a bot that is not asynchronous needs no asyncio
 
         door = _doorway.Doorway(vitals, webhook_path, metrics_path)
@@ -108,7 +108,7 @@ def _wrapped(
 
 def _rules_serve(rules: Iterable[Any], path: str) -> bool:
     """Return whether one of Werkzeug's rules answers GET on exactly this path."""
-    spelled = _http.spellings("metrics_path", path)
+    spelled = _paths.spellings("metrics_path", path)
     return any(
         rule.rule in spelled and "GET" in (rule.methods or {"GET"}) and rule.endpoint != "chatvitals_metrics"
         for rule in rules

@@ -1,8 +1,7 @@
-"""Shared parts of all integrations: matching the webhook's path, copying its body, and reading the bot's verdict."""
+"""One delivery of a webhook, shared by all integrations: its body is copied, and the bot's verdict is read."""
 
 from __future__ import annotations
 
-import re
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from chatvitals.pipeline.raw_webhook import RawWebhook
     from chatvitals.pipeline.webhook_sink import WebhookSink
-
-_FIXED_PATH: Final = r"/(?!/)[^{}<>?#%]*"  # frameworks match a decoded path without its query
 
 SEEN: Final = "chatvitals"
 """Key of an ASGI scope or a WSGI environ for the deliveries of this request, the outermost first."""
@@ -255,66 +252,6 @@ def about_account_only(webhook: Webhook) -> bool:
     )
 
 
-def spellings(name: str, path: str) -> tuple[str, str]:
-    """Return `path` without and with a slash at its end.
-
-    Raises:
-        ValueError: `path` is not a fixed path that starts with `/`.
-
-    """
-    if not isinstance(path, str) or not re.fullmatch(_FIXED_PATH, path) or not path.isprintable():
-        example = "/metrics" if name == "metrics_path" else "/webhook"
-        raise ValueError(f"{name} must be a fixed path that starts with '/', such as '{example}', not {path!r:.200}")
-    bare = path.rstrip("/")
-    return bare, f"{bare}/"
-
-
-def check_paths(webhook_path: str, metrics_path: str | None) -> None:
-    """Check the paths of an integration.
-
-    Raises:
-        ValueError: a path is not a fixed path that starts with `/`, or both are the same.
-
-    """
-    paths = spellings("webhook_path", webhook_path)
-    if metrics_path is not None and set(paths) & set(spellings("metrics_path", metrics_path)):
-        raise ValueError(f"metrics_path must differ from webhook_path, both are {metrics_path!r}: choose another path")
-
-
-def matches(paths: tuple[str, str], path: object, root: object) -> bool:
-    """Return whether a request's path is the webhook's path.
-
-    Servers and frameworks disagree on whether `path` contains the root path, so both readings are tried. Routers also
-    merge slashes, which a callback address often doubles by mistake.
-    """
-    if path in paths:
-        return True
-    if not isinstance(path, str):
-        return False
-    if "//" in path:
-        path = _merged(path)
-        if path in paths:
-            return True
-    if not root or not isinstance(root, str):
-        return False
-    root = root.rstrip("/")
-    return path.removeprefix(root) in paths or root + path in paths
-
-
-def asks_for_metrics(paths: tuple[str, ...], path: object, root: object) -> bool:
-    """Return whether a request's path is the path of the metrics, within the application or in full."""
-    if path in paths:
-        return True
-    return bool(paths and root) and isinstance(root, str) and isinstance(path, str) and root.rstrip("/") + path in paths
-
-
-def _merged(path: str) -> str:
-    """Return a path without doubled slashes before names, and without the scheme and host that proxies may add."""
-    if not path.startswith("/"):
-        path = f"/{path.partition('://')[2].partition('/')[2]}"
-    return re.sub("/{2,}(?!$)", "/", path)
-
-
 def is_seen(sink: WebhookSink, seen: object, signature: Callable[[Any], str | None], request: object) -> bool:
     """Return whether an outer integration counts this request for the same sink.
 
@@ -330,42 +267,6 @@ def is_seen(sink: WebhookSink, seen: object, signature: Callable[[Any], str | No
     if isinstance(seen, tuple) and any(getattr(other, "sink", None) is sink for other in seen):
         return True
     return context.watched_by(sink, signature, request) is not None
-
-
-def is_instance(app: object, module: str, name: str) -> bool:
-    """Return whether `app` is an instance of a class that another tool may have replaced in its module.
-
-    OpenTelemetry's instrumentations put a subclass in its place. The class of an application from before, or of a
-    framework that derives from it, is known by its name alone.
-    """
-    package = module.partition(".")[0]
-    return any(kind.__name__ == name and kind.__module__.partition(".")[0] == package for kind in type(app).__mro__)
-
-
-def taken_sentence(path: str) -> str:
-    """Return a sentence on a path that the bot serves itself, with advice."""
-    return (
-        f"the bot answers {path} already: choose another metrics_path, or leave it out and add chatvitals to your "
-        "own metrics with registry.register(vitals.collector)"
-    )
-
-
-def unknown_sentence(app: object) -> str:
-    """Return a sentence on an unknown kind of application, with the alternatives."""
-    return (
-        f"instrument_app does not know applications like {type(app).__name__!r}: it takes those of Starlette, "
-        "FastAPI, Flask, Quart, Django, aiohttp, Tornado and Sanic, and clients of pywa. Wrap another ASGI application "
-        "as ChatVitalsMiddleware(app, vitals) and another WSGI application as vitals.instrument_wsgi(app), or call "
-        "vitals.observe_webhook(body, headers) in the handler"
-    )
-
-
-def started_sentence() -> str:
-    """Return a sentence on an application that runs already, with advice."""
-    return (
-        "instrument_app was called after the application had started: "
-        "call it at the place where the application is created, not in a request"
-    )
 
 
 def warn_if_open(sink: WebhookSink, path: str) -> None:

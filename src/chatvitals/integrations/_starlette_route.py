@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Match, Route
 
-from chatvitals.integrations._http import asks_for_metrics
+from chatvitals.integrations._paths import asks_for_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

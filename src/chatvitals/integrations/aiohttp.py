@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from aiohttp.streams import AsyncStreamIterator, ChunkTupleAsyncStreamIterator, EmptyStreamReader
 
-from chatvitals.integrations import _http
+from chatvitals.integrations import _arguments, _http, _paths
 from chatvitals.integrations._doorway import Doorway, HeaderDelivery
 
 if TYPE_CHECKING:
@@ -78,14 +78,14 @@ def instrument(vitals: MountableVitals, app: web.Application, webhook_path: str,
 
     """
     if app.frozen:
-        raise RuntimeError(_http.started_sentence())
+        raise RuntimeError(_arguments.started_sentence())
     if app.pre_frozen:
         raise RuntimeError(
             "add_subapp has fixed the middlewares of this application: call instrument_app for the outer application, "
             "with the whole webhook_path, such as '/bots/webhook'"
         )
     if metrics_path is not None and _serves(app, metrics_path):
-        raise ValueError(_http.taken_sentence(metrics_path))
+        raise ValueError(_arguments.taken_sentence(metrics_path))
     app.middlewares.insert(0, middleware(vitals, webhook_path=webhook_path, metrics_path=metrics_path))
 
 
@@ -220,7 +220,7 @@ def _is_answered(request: web.Request) -> bool:
 
 def _serves(app: web.Application, path: str) -> bool:
     """Return whether a route of the application answers GET on exactly this path, or is mounted above it."""
-    spelled = _http.spellings("metrics_path", path)
+    spelled = _paths.spellings("metrics_path", path)
     for resource in app.router.resources():
         if resource.canonical in spelled and any(route.method in {"GET", "*"} for route in resource):
             return True

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 from chatvitals import context
-from chatvitals.integrations import _arguments, _http, _lost_webhooks
+from chatvitals.integrations import _arguments, _http, _lost_webhooks, _paths
 from chatvitals.integrations._http import SEEN, DoorVitals
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ChatVitalsMiddleware:
         self.app = app
         _mark_as_coroutine_function(_Delivery.send)
         self._sink = vitals.webhook_sink
-        self._paths = _http.spellings("webhook_path", webhook_path)
+        self._paths = _paths.spellings("webhook_path", webhook_path)
         self._sink.watches(webhook_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +79,7 @@ class ChatVitalsMiddleware:
         path = scope.get("path")
         if path in self._paths and SEEN not in scope and context.bound_handling() is None:  # nearly always
             return True
-        if path not in self._paths and not _http.matches(self._paths, path, scope.get("root_path")):
+        if path not in self._paths and not _paths.matches(self._paths, path, scope.get("root_path")):
             return False
         return not _http.is_seen(self._sink, scope.get(SEEN), _signature, scope)
 
@@ -140,9 +140,9 @@ def instrument_app(
 
     """
     _arguments.check_vitals(vitals)
-    _http.check_paths(webhook_path, metrics_path)
+    _paths.check_paths(webhook_path, metrics_path)
     if not is_starlette(app):
-        raise TypeError(_http.unknown_sentence(app))
+        raise TypeError(_arguments.unknown_sentence(app))
     starlette: Any = app
     if starlette.middleware_stack is not None:
         raise RuntimeError(
@@ -152,8 +152,8 @@ def instrument_app(
     routes = starlette.router.routes
     serve = metrics_path is not None and not any(_serves(route, vitals, metrics_path) for route in routes)
     if serve and metrics_path is not None and _taken(routes, metrics_path) is not None:
-        raise ValueError(_http.taken_sentence(metrics_path))
-    paths = _http.spellings("webhook_path", webhook_path)
+        raise ValueError(_arguments.taken_sentence(metrics_path))
+    paths = _paths.spellings("webhook_path", webhook_path)
     if not any(_watches(middleware, vitals, paths) for middleware in starlette.user_middleware):
         starlette.add_middleware(ChatVitalsMiddleware, vitals=vitals, webhook_path=webhook_path)
         vitals.webhook_sink.watches(webhook_path)
@@ -165,7 +165,7 @@ def instrument_app(
 
 def is_starlette(app: object) -> bool:
     """Return whether this is a Starlette or FastAPI application."""
-    return _http.is_instance(app, "starlette.applications", "Starlette")
+    return _arguments.is_instance(app, "starlette.applications", "Starlette")
 
 
 class _Delivery(_http.Delivery):
@@ -280,7 +280,7 @@ class _Metrics:
                 others = [route for route in self._routes if getattr(route, "endpoint", None) is not self]
                 self._theirs = _taken(others, self.path)
                 if self._theirs is not None:
-                    logger.warning("The metrics of chatvitals are not shown: %s.", _http.taken_sentence(self.path))
+                    logger.warning("The metrics of chatvitals are not shown: %s.", _arguments.taken_sentence(self.path))
         if self._theirs is None:
             await self.app(scope, receive, send)
             return
@@ -303,7 +303,7 @@ def _taken(routes: Iterable[Any], path: str) -> Any:
 
     Routes with parameters are ignored, because a catch-all answers everything, mostly with 404.
     """
-    spelled = _http.spellings("metrics_path", path)
+    spelled = _paths.spellings("metrics_path", path)
     for route in routes:
         if isinstance(getattr(route, "endpoint", None), _Metrics):
             continue  # of another `Vitals`, whose metrics stay
@@ -343,7 +343,7 @@ def _watches(middleware: Any, vitals: DoorVitals, paths: tuple[str, str]) -> boo
     """Return whether this entry of a middleware list is ours, for the same vitals and path."""
     if middleware.cls is not ChatVitalsMiddleware or middleware.kwargs.get("vitals") is not vitals:
         return False
-    return paths == _http.spellings("webhook_path", middleware.kwargs.get("webhook_path", "/webhook"))
+    return paths == _paths.spellings("webhook_path", middleware.kwargs.get("webhook_path", "/webhook"))
 
 
 def _serves(route: object, vitals: MountableVitals, path: str) -> bool:

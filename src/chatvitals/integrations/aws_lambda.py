@@ -6,7 +6,7 @@ import base64
 import functools
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from chatvitals.integrations import _arguments, _http
+from chatvitals.integrations import _arguments, _http, _paths
 from chatvitals.integrations._http import DoorVitals
 from chatvitals.integrations._verdicts import REJECTIONS
 from chatvitals.tracking.observation import observe
@@ -54,7 +54,7 @@ def lambda_handler(
     _arguments.check_vitals(vitals)
     _arguments.check_handler(function)
     if webhook_path is not None:
-        _http.spellings("webhook_path", webhook_path)
+        _paths.spellings("webhook_path", webhook_path)
 
     @functools.wraps(function)
     def handler(event: Any, context: Any) -> Result:

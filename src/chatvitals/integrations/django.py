@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
 from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _http, _lost_webhooks
+from chatvitals.integrations import _arguments, _http, _lost_webhooks, _paths
 from chatvitals.integrations._wsgi_input import InputWatch
 from chatvitals.integrations.wsgi import EnvironDelivery, signature_in
 
@@ -110,13 +110,13 @@ class Middleware:
             webhook_path, metrics_path = given.get("webhook_path"), given.get("metrics_path")
         webhook_path = webhook_path or "/webhook"
         try:
-            _http.check_paths(webhook_path, metrics_path)
+            _paths.check_paths(webhook_path, metrics_path)
         except ValueError as error:
             raise ImproperlyConfigured(f"settings.CHATVITALS: {error}") from error
         self._vitals = vitals
         self._sink = vitals.webhook_sink
-        self._paths = _http.spellings("webhook_path", webhook_path)
-        self._metrics = () if metrics_path is None else _http.spellings("metrics_path", metrics_path)
+        self._paths = _paths.spellings("webhook_path", webhook_path)
+        self._metrics = () if metrics_path is None else _paths.spellings("metrics_path", metrics_path)
         self._taken: bool | None = None
         self._sink.watches(webhook_path)
         if metrics_path is not None:
@@ -153,7 +153,7 @@ class Middleware:
     def _delivery(self, request: HttpRequest) -> _Delivery | None:
         if request.method != "POST":
             return None
-        if not _http.matches(self._paths, request.path_info, request.META.get("SCRIPT_NAME")):
+        if not _paths.matches(self._paths, request.path_info, request.META.get("SCRIPT_NAME")):
             if self._sink.expects_webhooks and _seen(request) is None and "json" in str(request.content_type):
                 lookout = _lost_webhooks.Lookout(self._sink, request.path_info)
                 request._stream = InputWatch(request._stream, lookout)  # noqa: SLF001 - as below
@@ -173,7 +173,7 @@ class Middleware:
         """Return whether this is a request for the metrics that no view of the project answers."""
         if not self._metrics or request.method not in {"GET", "HEAD"}:
             return False
-        if not _http.asks_for_metrics(self._metrics, request.path_info, request.META.get("SCRIPT_NAME")):
+        if not _paths.asks_for_metrics(self._metrics, request.path_info, request.META.get("SCRIPT_NAME")):
             return False
         if self._taken is None:
             self._taken = False
@@ -183,7 +183,9 @@ class Middleware:
             except Resolver404:
                 pass
             if self._taken:
-                logger.warning("The metrics of chatvitals are not shown: %s.", _http.taken_sentence(request.path_info))
+                logger.warning(
+                    "The metrics of chatvitals are not shown: %s.", _arguments.taken_sentence(request.path_info)
+                )
         return not self._taken
 
     def _metrics_response(self, request: HttpRequest) -> HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.integrations import _http
+from chatvitals.integrations import _paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def instrument(
             f"pywa listens at {endpoint!r} (its webhook_endpoint), where webhook_path={webhook_path!r} never matches: "
             "leave webhook_path out"
         )
-    _http.check_paths(endpoint, metrics_path)
+    _paths.check_paths(endpoint, metrics_path)
     server = whatsapp._server  # noqa: SLF001 - as above
     if server is not None:
         instrument_app(vitals, server, webhook_path=endpoint, metrics_path=metrics_path)

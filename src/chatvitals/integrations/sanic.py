@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sanic import response as responses
 
-from chatvitals.integrations import _http
+from chatvitals.integrations import _arguments, _http
 from chatvitals.integrations._doorway import Doorway, HeaderDelivery
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def instrument(vitals: MountableVitals, app: Sanic, webhook_path: str, metrics_p
 
     """
     if app.router.finalized:
-        raise RuntimeError(_http.started_sentence())
+        raise RuntimeError(_arguments.started_sentence())
     if metrics_path is not None and any(_serves(route, metrics_path, "GET") for route in app.router.routes):
-        raise ValueError(_http.taken_sentence(metrics_path))
+        raise ValueError(_arguments.taken_sentence(metrics_path))
     hooks = _Hooks(Doorway(vitals, webhook_path, metrics_path))
     app.register_listener(hooks.before_start, "before_server_start")
     app.register_middleware(hooks.take, "request", priority=_FIRST)

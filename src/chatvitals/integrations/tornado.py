@@ -9,7 +9,7 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, H
 from tornado.web import Application, ErrorHandler, RequestHandler
 
 from chatvitals import context
-from chatvitals.integrations import _http
+from chatvitals.integrations import _arguments
 from chatvitals.integrations._doorway import Doorway, HeaderDelivery
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def instrument(vitals: MountableVitals, app: Application, webhook_path: str, met
         start_line = RequestStartLine("GET", metrics_path, "HTTP/1.1")
         asked = HTTPServerRequest(start_line=start_line, headers=HTTPHeaders({"Host": "127.0.0.1"}))
         if _is_answered(app, app.find_handler(asked)):
-            raise ValueError(_http.taken_sentence(metrics_path))
+            raise ValueError(_arguments.taken_sentence(metrics_path))
     door = Doorway(vitals, webhook_path, metrics_path)
     bare = app.find_handler
 

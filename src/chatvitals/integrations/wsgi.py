@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chatvitals.exporters.metrics_app import MetricsRequest
-from chatvitals.integrations import _arguments, _http, _lost_webhooks
+from chatvitals.integrations import _arguments, _http, _lost_webhooks, _paths
 from chatvitals.integrations._http import SEEN, DoorVitals
 from chatvitals.integrations._wsgi_input import InputWatch
 
@@ -58,11 +58,11 @@ class ChatVitalsWSGIMiddleware:
                 f"{type(app).__name__!r} is an ASGI application, and ChatVitalsWSGIMiddleware takes WSGI applications: "
                 "use chatvitals.ChatVitalsMiddleware(app, vitals), or vitals.instrument_app(app)"
             )
-        _http.check_paths(webhook_path, metrics_path)
+        _paths.check_paths(webhook_path, metrics_path)
         self.app = app
         self._vitals: Any = vitals
         self._sink = vitals.webhook_sink
-        self._paths = _http.spellings("webhook_path", webhook_path)
+        self._paths = _paths.spellings("webhook_path", webhook_path)
         self._metrics: tuple[str, ...] = ()
         self._serves: Callable[[str], bool] | None = None
         self._taken: dict[str, bool] = {}  # whether the application answers at a path itself, since the first request
@@ -83,10 +83,10 @@ class ChatVitalsWSGIMiddleware:
         """
         if path is None or path in self._metrics:
             return
-        spelled = _http.spellings("metrics_path", path)
+        spelled = _paths.spellings("metrics_path", path)
         mounts = getattr(self.app, "mounts", None)  # of Werkzeug's DispatcherMiddleware
         if isinstance(mounts, dict) and not set(spelled).isdisjoint(mounts):
-            raise ValueError(_http.taken_sentence(path))
+            raise ValueError(_arguments.taken_sentence(path))
         self._metrics, self._serves = spelled, serves
         self._sink.serves(path)
         _http.warn_if_open(self._sink, path)
@@ -102,7 +102,7 @@ class ChatVitalsWSGIMiddleware:
             ValueError: `webhook_path` is not a fixed path that starts with `/`.
 
         """
-        return self._sink is vitals.webhook_sink and self._paths == _http.spellings("webhook_path", webhook_path)
+        return self._sink is vitals.webhook_sink and self._paths == _paths.spellings("webhook_path", webhook_path)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, and watch it if it is a webhook."""
@@ -118,14 +118,14 @@ class ChatVitalsWSGIMiddleware:
 
     def _is_webhook(self, environ: Environ) -> bool:
         path = environ.get("PATH_INFO")
-        if path not in self._paths and not _http.matches(self._paths, path, environ.get("SCRIPT_NAME")):
+        if path not in self._paths and not _paths.matches(self._paths, path, environ.get("SCRIPT_NAME")):
             return False
         return not _http.is_seen(self._sink, environ.get(SEEN), signature_in, environ)
 
     def _is_ours(self, environ: Environ) -> bool:
         """Return whether this is the path of our metrics, and the application does not answer there itself."""
         path = str(environ.get("PATH_INFO"))
-        if not _http.asks_for_metrics(self._metrics, path, environ.get("SCRIPT_NAME")):
+        if not _paths.asks_for_metrics(self._metrics, path, environ.get("SCRIPT_NAME")):
             return False
         taken = self._taken.get(path)
         if taken is None:
@@ -133,7 +133,7 @@ class ChatVitalsWSGIMiddleware:
             with self._sink.guard("metrics"):
                 if self._serves is not None and self._serves(path):
                     taken = True
-                    logger.warning("The metrics of chatvitals are not shown: %s.", _http.taken_sentence(path))
+                    logger.warning("The metrics of chatvitals are not shown: %s.", _arguments.taken_sentence(path))
             self._taken[path] = taken
         return not taken
 
