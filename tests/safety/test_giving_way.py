@@ -37,16 +37,16 @@ if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Cell
 
 
-def test_65_the_thread_gives_way_after_a_quarter_of_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_65_the_thread_gives_way_after_sixty_microseconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before, and for longer than no time at all."""
     now, slept = [0.0], list[float]()
     made_up = SimpleNamespace(perf_counter=lambda: now[0], sleep=slept.append)
     monkeypatch.setattr(pacing, "time", made_up)  # other threads of this process sleep, too
     pace = pacing.Pace()
-    now[0] = 0.0002
+    now[0] = 0.00005
     pace.give_way()
     assert slept == []
-    now[0] = 0.00025
+    now[0] = 0.00006
     pace.give_way()
     pace.give_way()
     assert len(slept) == 1

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MOST_AT_ONCE = 0.00025  # seconds of own work
+_MOST_AT_ONCE = 0.00006  # seconds of own work; with four times as much, the slowest answers take a third longer
+_MOST_IN_A_HURRY = 0.00025  # each pause costs some time of its own
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
 _UNDISTURBED = 0.00014  # seconds; a pause that took longer shows that another thread was at work
 _FREED_AT_ONCE = 500  # entries
@@ -20,26 +21,27 @@ _LONGEST = 0.002  # seconds of pauses in a row, so that a busy bot does not keep
 
 
 class Pace:
-    """A timer of a thread's own work. It sleeps for a moment after each quarter of a millisecond of work.
+    """A timer of a thread's own work. It sleeps for a moment after each sixty microseconds of work.
 
     A request releases the interpreter lock several times, at each read and write of its socket. So while other threads
     are at work, this one sleeps on, and a request waits for it once instead of several times.
     """
 
-    __slots__ = ("_longest", "_since")
+    __slots__ = ("_longest", "_most", "_since")
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
-        self._longest = _LONGEST
+        self.hurry(False)
 
     def hurry(self, urgent: bool) -> None:  # noqa: FBT001 - it is the only argument
-        """Sleep only once at a time if `urgent`."""
+        """Work for longer at once, and sleep only once at a time, if `urgent`."""
+        self._most = _MOST_IN_A_HURRY if urgent else _MOST_AT_ONCE
         self._longest = 0.0 if urgent else _LONGEST
 
     def give_way(self) -> None:
         """Sleep for a moment if the last pause was a while ago. Call it between two pieces of work."""
         now = time.perf_counter()
-        if now - self._since < _MOST_AT_ONCE:
+        if now - self._since < self._most:
             return
         latest = now + self._longest
         while True:
@@ -84,7 +86,7 @@ def give_way() -> None:
 
 
 def hurry(urgent: bool) -> None:  # noqa: FBT001 - it is the only argument
-    """Let the current thread sleep only once at a time, while more work waits than it has time for."""
+    """Let the current thread pause less, while more work waits than it has time for."""
     if _thread.pace is not None:
         _thread.pace.hurry(urgent)
 
@@ -97,7 +99,7 @@ def empty(found: dict[Any, Any]) -> None:
         give_way()
 
 
-def steps(items: Iterable[T], each: int = 4) -> Iterable[T]:
+def steps(items: Iterable[T], each: int = 2) -> Iterable[T]:
     """Return the items for a loop that gives way after every `each` items. It costs less than a call per item."""
     pace = _thread.pace
     return items if pace is None else _steps(items, each, pace)

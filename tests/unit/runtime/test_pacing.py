@@ -40,8 +40,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Time]:
 
 
 def test_short_work_needs_no_pause(time: _Time) -> None:
-    """Before a quarter of a millisecond of work, nothing sleeps."""
-    time.now += 0.0002
+    """Before sixty microseconds of work, nothing sleeps."""
+    time.now += 0.00005
     pacing.give_way()
     assert time.sleeps == 0
 
@@ -81,6 +81,17 @@ def test_a_thread_with_much_work_sleeps_only_once_at_a_time(time: _Time) -> None
     time.late = [0.0003]
     pacing.give_way()
     assert time.sleeps == 3
+
+
+def test_a_thread_with_much_work_does_more_of_it_at_once(time: _Time) -> None:
+    """Pauses cost time of their own, so there are fewer of them while a whole batch waits."""
+    pacing.hurry(True)
+    time.now += 0.0002
+    pacing.give_way()
+    assert time.sleeps == 0
+    pacing.hurry(False)
+    pacing.give_way()
+    assert time.sleeps == 1
 
 
 def test_the_work_begins_anew_after_a_pause(time: _Time) -> None:
