@@ -14,6 +14,8 @@ from chatvitals.integrations._http import SEEN, DoorVitals
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 
+    from chatvitals.pipeline.webhook_sink import WebhookSink
+
     Scope: TypeAlias = MutableMapping[str, Any]
     Message: TypeAlias = MutableMapping[str, Any]
     Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -65,14 +67,37 @@ class ChatVitalsMiddleware:
         self._sink.watches(webhook_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and watch it if it is a webhook."""
+        """Pass the request on, and watch it if it is a webhook.
+
+        The mark is set in place. In a copy of the scope, outer middleware would miss the router's entries, such as the
+        route. The delivery has no coroutine of its own, because one more costs as much as the look at the messages.
+        """
         if scope.get("method") != "POST" or scope.get("type") != "http":  # most requests fail the first
             return await self.app(scope, receive, send)
         if not self._is_webhook(scope):
             if self._sink.expects_webhooks and SEEN not in scope and _is_json(scope):
                 receive = _looked_at(receive, _lost_webhooks.Lookout(self._sink, scope.get("path")))
             return await self.app(scope, receive, send)
-        return await _Delivery(self._sink).run(self.app, scope, receive, send)
+        outer = scope.get(SEEN)
+        delivery = _Delivery(self._sink, scope, receive, send)
+        try:
+            scope[SEEN] = delivery.enter(outer)
+        except Exception as error:  # noqa: BLE001 - the bot must not see it
+            delivery.report(error)
+        try:
+            return await self.app(scope, delivery.receive, delivery.send)  # servers check what it returns
+        except Exception:
+            await delivery.failed()
+            raise
+        finally:
+            delivery.end()
+            try:
+                if outer is None:
+                    scope.pop(SEEN, None)
+                else:
+                    scope[SEEN] = outer
+            except Exception as error:  # noqa: BLE001 - the bot must not see it
+                delivery.report(error)
 
     def _is_webhook(self, scope: Scope) -> bool:
         """Return whether this is the webhook's path, and no outer middleware counts it for the same sink."""
@@ -95,10 +120,14 @@ def _mark_as_coroutine_function(function: Any) -> None:
 
 
 def _signature(scope: Scope) -> str | None:
-    found = None
-    for name, value in scope.get("headers") or ():
-        if len(name) == len(_SIGNATURE) and name.lower() == _SIGNATURE:
+    """Return the signature header. Several headers are joined, so that none of them is valid."""
+    headers = scope.get("headers") or ()
+    found: bytes | None = None
+    for name, value in headers:
+        if name == _SIGNATURE:
             found = value if found is None else found + b", " + value
+    if found is None:  # a server that keeps the case of names
+        found = b", ".join(_values(headers, _SIGNATURE)) or None
     return None if found is None else found.decode("latin-1")
 
 
@@ -175,39 +204,15 @@ class _Delivery(_http.Delivery):
 
     where = "asgi"
 
-    _scope: Scope
-    _receive: Receive
-    _send: Send
-
-    async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application with the contacts of this webhook bound and the request marked as counted.
-
-        The mark is set in place. In a copy of the scope, outer middleware would miss the router's entries, such as the
-        route.
-        """
+    def __init__(self, sink: WebhookSink, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(sink)
         self._scope, self._receive, self._send = scope, receive, send
-        outer = scope.get(SEEN)
-        try:
-            self.begin()
-            scope[SEEN] = self.within(outer)
-        except Exception as error:  # noqa: BLE001 - the bot must not see it
-            self._sink.guard.report("asgi", error)
-        try:
-            return await app(scope, self.receive, self.send)  # servers check the returned value, so it is passed on
-        except Exception:
-            if self._acknowledges and self._status is None:
-                with self._sink.guard("asgi"):
-                    await self._acknowledge()
-            raise
-        finally:
-            self.end()
-            try:
-                if outer is None:
-                    scope.pop(SEEN, None)
-                else:
-                    scope[SEEN] = outer
-            except Exception as error:  # noqa: BLE001 - the bot must not see it
-                self._sink.guard.report("asgi", error)
+
+    async def failed(self) -> None:
+        """Answer 200 in place of an application that raised, if the webhook is about account events and no more."""
+        if self._acknowledges and self._status is None:
+            with self._sink.guard("asgi"):
+                await self._acknowledge()
 
     async def receive(self) -> Message:
         """Return the server's next message unchanged, after a look at it."""

@@ -162,8 +162,7 @@ class Middleware:
             return None
         delivery = _Delivery(self._sink, request.META)
         try:
-            delivery.begin()
-            request.META[_http.SEEN] = delivery.within(_seen(request))
+            request.META[_http.SEEN] = delivery.enter(_seen(request))
             request._stream = InputWatch(request._stream, delivery)  # noqa: SLF001 - the source of `body` and `read()`
         except Exception as error:  # noqa: BLE001 - the bot must not see it
             delivery.report(error)

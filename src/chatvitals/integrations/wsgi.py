@@ -213,8 +213,7 @@ class _Delivery(EnvironDelivery):
         """Call the application with the contacts of this webhook bound and the request marked as counted."""
         environ = self._environ
         try:
-            self.begin()
-            environ[SEEN] = self.within(environ.get(SEEN))
+            environ[SEEN] = self.enter(environ.get(SEEN))
             bare = environ.get("wsgi.input")
             if bare is not None:
                 environ["wsgi.input"] = InputWatch(bare, self)
