@@ -6,6 +6,7 @@ its store holds what months of so many business numbers leave, which is some 1,2
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,5 @@ def instrument(bot: Starlette, store: str, numbers: int) -> None:
 
 
 app = make(os.environ.get(KIND, "bare"), int(os.environ.get(NUMBERS, "0")))
+gc.collect()
+gc.freeze()  # a full collection walks the objects of the start for 20 to 40 ms, whoever is measured

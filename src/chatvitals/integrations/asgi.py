@@ -127,7 +127,8 @@ def _signature(scope: Scope) -> str | None:
         if name == _SIGNATURE:
             found = value if found is None else found + b", " + value
     if found is None:  # a server that keeps the case of names
-        found = b", ".join(_values(headers, _SIGNATURE)) or None
+        others = _values(headers, _SIGNATURE)
+        found = b", ".join(others) if others else None
     return None if found is None else found.decode("latin-1")
 
 
