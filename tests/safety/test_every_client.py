@@ -181,7 +181,7 @@ BODIES: dict[str, tuple[dict[str, Any], list[Fact]]] = {
     ),
     "a reaction": ({"json": {**TEXT, "type": "reaction"}}, [Fact(kind="other")]),
     "a flow": ({"json": {**TEXT, "type": "interactive", "interactive": {"type": "flow"}}}, [Fact()]),
-    "to a group": ({"json": {**TEXT, "recipient_type": "group", "to": "the-group"}}, [Fact(phone="")]),
+    "to a group": ({"json": {**TEXT, "recipient_type": "group", "to": "the-group"}}, [Fact(phone="the-group")]),
     "with callback data": ({"json": {**TEXT, "biz_opaque_callback_data": "x" * 500}}, [Fact()]),
     "without a type": ({"json": {**TEXT, "type": None}}, [Fact()]),
     "a read mark": ({"json": MARK}, [Fact(phone="", kind="other")]),

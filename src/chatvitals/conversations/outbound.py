@@ -120,7 +120,10 @@ def echo(contact: ContactState, event: Echo, key: int, measures: Measurements) -
     if moment.skewed:
         measures.count(catalogue.CLOCK_SKEWS)
     if event.adds_nothing or event.type in _NO_REPLY_ECHOES:
-        _is_no_reply(contact, key, event.received)
+        _is_no_reply(contact, key, event.received, message_log.OTHER)
+        return
+    if event.type == "template":  # nobody's message is being handled here, so it is a campaign
+        _is_no_reply(contact, key, event.received, message_log.CAMPAIGN)
         return
     evidence = Item(Kind.REPLY, event.received, moment.at, key, moment.second, Evidence.ECHO,
                     ACTOR_LABELS.index(event.actor))  # fmt: skip
@@ -134,10 +137,10 @@ def reply(contact: ContactState, event: Reply, key: int) -> None:
     _told(contact, key, evidence)
 
 
-def _is_no_reply(contact: ContactState, key: int, received: float) -> None:
+def _is_no_reply(contact: ContactState, key: int, received: float, kind: int) -> None:
     record = message_log.find_record(contact.records, key) or Record(key, int(received))
     if record.kind == message_log.UNKNOWN:
-        record.kind = message_log.OTHER
+        record.kind = kind
         _drop_evidence(contact, key)
         contact.records = message_log.put_record(contact.records, record)
 

@@ -11,6 +11,7 @@ from chatvitals.events import Send
 from chatvitals.runtime import spans
 from chatvitals.whatsapp import send_requests
 from chatvitals.whatsapp.contact_matching import find
+from chatvitals.whatsapp.enums import ADDS_NO_MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -232,7 +233,7 @@ def _recipient(
     """
     phone, user = attempt.phone, attempt.user
     if not phone and not user:  # a group or a mark names no contact, whatever the answer contains
-        return "", "", None
+        return attempt.group, "", None  # all statuses of a group's message name the group, too
     contacts, number = told.contacts, attempt.number
     handled = find(contacts, number, phone, user) or find(contacts, number, answer.phone, answer.user)
     if handled is None:
@@ -249,7 +250,7 @@ def _number(attempt: Attempt, told: SendContext, handled: ContactIds | None) -> 
 
 def _kind(attempt: Attempt, tag: Tag, handled: ContactIds | None) -> tuple[SendKind, bool]:
     """Return the kind of a send, and whether the code set it (conversations/README.md 2)."""
-    if attempt.mark or attempt.type == "reaction":
+    if attempt.mark or attempt.type in ADDS_NO_MESSAGE:
         return "other", False
     if tag.kind is not None:
         return tag.kind, True

@@ -119,6 +119,15 @@ def _display_name(value: dict[str, Any], account: str) -> str:
     return f"WhatsApp has rejected the display name of a number of {account}{reason}."
 
 
+@_about("phone_number_username_update")
+def _username(value: dict[str, Any], account: str) -> str:
+    if upper(value.get("decision")) != "REJECTED":
+        return ""
+    reasons = value.get("rejection_reasons")
+    words = _listed(map(_word, reasons if isinstance(reasons, list) else [reasons]))
+    return f"WhatsApp has rejected the username of a number of {account}{words}."
+
+
 @_about("security")
 def _security(value: dict[str, Any], account: str) -> str:
     event = _word(value.get("event"))

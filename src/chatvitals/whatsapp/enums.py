@@ -20,8 +20,8 @@ MESSAGE_TYPES = frozenset(
     "audio button contacts document edit image interactive location order reaction request_welcome revoke sticker "
     "system text unsupported video".split()
 )
-ADDS_NO_MESSAGE = frozenset({"edit", "reaction", "request_welcome", "revoke", "system"})
-"""Types of messages that change or mark another message, or that no person wrote."""
+ADDS_NO_MESSAGE = frozenset({"edit", "pin", "reaction", "request_welcome", "revoke", "system"})
+"""Types of messages and sends that change or mark another message, or that no person wrote."""
 UNSUPPORTED_ADDS_NO_MESSAGE = frozenset(
     "delete edit event_response keep_in_chat pin poll_update poll_vote reaction revoke unkeep_in_chat unpin".split()
 )
@@ -66,8 +66,9 @@ KNOWN_FIELDS = frozenset(
     "consumer_profile flows group_lifecycle_update group_participants_update group_settings_update "
     "group_status_update history message_echoes message_template_components_update message_template_quality_update "
     "message_template_status_update messages messaging_handovers partner_solutions payment_configuration_update "
-    "phone_number_name_update phone_number_quality_update security smb_app_state_sync smb_message_echoes standby "
-    "template_category_update template_correct_category_detection tracking_events user_preferences".split()
+    "phone_number_name_update phone_number_quality_update phone_number_username_update security smb_app_state_sync "
+    "smb_message_echoes standby template_category_update template_correct_category_detection tracking_events "
+    "user_preferences".split()
 )
 RATINGS = ("UNKNOWN", "RED", "YELLOW", "GREEN")
 """Ratings of numbers and templates. The index is the value of the gauge."""
@@ -135,6 +136,7 @@ ACCOUNT_EVENTS = {
     ),
     "account_review_update": _DECISIONS,
     "phone_number_name_update": _DECISIONS,
+    "phone_number_username_update": _DECISIONS,
     "security": frozenset("PIN_CHANGED PIN_RESET_REQUEST PIN_REQUEST_SUCCESS".split()),
     "flows": frozenset(
         "FLOW_STATUS_CHANGE CLIENT_ERROR_RATE ENDPOINT_ERROR_RATE ENDPOINT_LATENCY ENDPOINT_AVAILABILITY "

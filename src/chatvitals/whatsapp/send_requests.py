@@ -51,6 +51,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """Whether it is a read mark or a typing indicator, which is no new message."""
     marketing: bool
     """Whether it goes to the endpoint for marketing messages."""
+    group: str = ""
+    """The group that it goes to. A group is not a contact."""
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
@@ -93,7 +95,8 @@ def recognise(method: str, url: str, body: object) -> Attempt | None:
     if fields is None:
         return None
     number, endpoint = _segments(url)
-    phone, user = _person(fields)
+    is_group = _text(fields.get("recipient_type")).lower() == "group"
+    phone, user = ("", "") if is_group else _person(fields)
     template = fields.get("template")
     named = template if isinstance(template, dict) else {}
     language = named.get("language")
@@ -106,6 +109,7 @@ def recognise(method: str, url: str, body: object) -> Attempt | None:
         language=_text(language.get("code")) if isinstance(language, dict) else "",
         mark=any(fields.get(name) is not None for name in _MARKS),
         marketing=_MARKETING_ENDPOINTS[endpoint],
+        group=_text(fields.get("to")) if is_group else "",
     )
 
 
@@ -224,9 +228,7 @@ def _decoded(text: str | bytes | bytearray) -> object:
 
 
 def _person(fields: dict[Any, Any]) -> tuple[str, str]:
-    """Return the phone and the business-scoped id of the recipient. A group is not a contact."""
-    if _text(fields.get("recipient_type")).lower() == "group":
-        return "", ""
+    """Return the phone and the business-scoped id of the recipient."""
     to, user = _text(fields.get("to")), _text(fields.get("recipient"))
     country, dot, _ = to.partition(".")
     if dot and country.isalpha():  # answered with 200, although nothing is delivered (whatsapp/README.md 7.1)

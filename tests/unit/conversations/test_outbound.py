@@ -227,6 +227,34 @@ def test_an_echo_that_is_no_message_answers_nobody(kind: str) -> None:
     assert world.count(catalogue.DUPLICATES, "echo") == 1
 
 
+@pytest.mark.parametrize("first", ["echo", "status"])
+def test_a_template_in_an_echo_is_a_campaign(first: str) -> None:
+    """Another responder's marketing answers nobody, whichever comes first, and a bot's call knows better."""
+    world = World()
+    world.hears(0, "m1")
+    if first == "status":
+        world.status(1, "e1", "sent")
+    world.types(2, "e1", "template", actor="unknown")
+    world.status(3, "e1", "sent", category="service", ts=4)
+    world.at(20)
+    assert world.count(catalogue.TURNS_OPEN) == 1
+    world.types(21, "r1", "template")
+    world.sends(22, "r1", template="order_ready")
+    world.at(40)
+    assert world.ended() == {"answered": 1}
+
+
+def test_a_template_to_a_group_has_its_statuses() -> None:
+    """The send and the statuses name the group. All participants' copies are one message."""
+    world = World()
+    world.sends(1, "c1", "campaign", template="menu", language="en", wa_id="the-group")
+    for second, status in ((2, "sent"), (3, "delivered"), (4, "delivered"), (5, "read")):
+        world.status(second, "c1", status, wa_id="the-group", group=True)
+    world.at(20)
+    counted = [world.count(catalogue.TEMPLATE_MESSAGES, "menu", name) for name in ("sent", "delivered", "read")]
+    assert counted == [1, 1, 1]
+
+
 # Sends and templates
 
 

@@ -128,6 +128,17 @@ def test_a_sentence_names_the_cause(name: str, sentence: str) -> None:
             f"WhatsApp has rejected the display name of a number of account {W1}: NAME_X.",
         ),
         ("phone_number_name_update", {"decision": "APPROVED"}, ""),
+        (
+            "phone_number_username_update",
+            {"decision": "REJECTED", "rejection_reasons": ["NOT_AVAILABLE", "some prose", "ACCOUNT_INELIGIBLE"]},
+            f"WhatsApp has rejected the username of a number of account {W1}: NOT_AVAILABLE, ACCOUNT_INELIGIBLE.",
+        ),
+        (
+            "phone_number_username_update",
+            {"decision": "REJECTED"},
+            f"WhatsApp has rejected the username of a number of account {W1}.",
+        ),
+        ("phone_number_username_update", {"decision": "APPROVED"}, ""),
         ("account_alerts", {"alert_severity": "CRITICAL", "alert_status": "NONE", "alert_type": "OBA_REJECTED"}, ""),
         (
             "account_alerts",

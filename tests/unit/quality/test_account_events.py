@@ -130,6 +130,15 @@ def test_a_capability_update_without_a_limit_changes_none() -> None:
     assert bench.differs({**expected, "messaging_limit": 2000}) == []
 
 
+def test_a_decision_about_a_username_is_counted() -> None:
+    """Its field is one of three about usernames."""
+    bench = Bench()
+    value = {"display_phone_number": "15550001234", "decision": "REJECTED", "rejection_reasons": ["NOT_AVAILABLE"]}
+    bench.change("phone_number_username_update", value)
+    selector = 'account_events_total{field="phone_number_username_update",event="REJECTED"}'
+    assert bench.differs({selector: 1, 'webhook_fields_total{known="no"}': 0}) == []
+
+
 def test_a_value_that_is_too_deep_for_its_key_is_malformed() -> None:
     """The depth that Python allows depends on the stack, so what could be decoded may still be too deep here."""
     deep: list[object] = []

@@ -420,9 +420,15 @@ def test_the_answer_names_the_person_as_webhooks_do(seen: Seen) -> None:
 
 
 def test_a_group_is_counted_and_is_no_contact(seen: Seen) -> None:
-    """Whatever the answer says about it."""
+    """Whatever the answer says about it. Its id joins the send with the statuses of its message."""
     event = seen.send(body(recipient_type="group", to="120363"))
-    assert (event.kind, event.id, event.wa_id, event.user_id) == ("reply", "wamid.one", "", "")
+    assert (event.kind, event.id, event.wa_id, event.user_id) == ("reply", "wamid.one", "120363", "")
+
+
+def test_a_pin_is_no_reply(seen: Seen) -> None:
+    """It marks a message of a group, and adds none."""
+    pin = {"type": "pin", "message_id": "wamid.m", "expiration_days": 7}
+    assert seen.send(body(recipient_type="group", to="120363", type="pin", pin=pin)).kind == "other"
 
 
 @pytest.mark.parametrize(

@@ -319,7 +319,7 @@ def test_a_status_of_another_type_is_no_message_status(kind: str) -> None:
         ({"type": "interactive", "interactive": {"type": "button_reply"}}, False),
         ({"type": "interactive"}, False),
         ({"type": "text", "unsupported": {"type": "edit"}}, False),
-        *(({"type": kind}, True) for kind in ("reaction", "edit", "revoke", "system", "request_welcome")),
+        *(({"type": kind}, True) for kind in ("reaction", "edit", "revoke", "system", "request_welcome", "pin")),
     ],
 )
 def test_what_adds_no_message_says_so_in_its_own_type(item: dict[str, Any], nothing: bool) -> None:  # noqa: FBT001 - a column
