@@ -92,6 +92,12 @@ def test_an_account_that_does_not_exist(patient: Patient) -> None:
     assert found["next"].startswith("check the id, and that CHATVITALS_GRAPH_URL")
 
 
+def test_a_phone_number_id_of_another_account(patient: Patient) -> None:
+    """The setting names a number that the accounts of the token do not have."""
+    patient.environ["CHATVITALS_PHONE_NUMBER_ID"] = "990000000000001"
+    assert needs(patient, "business number")["found"] == "this phone_number_id is not a number of the accounts"
+
+
 def test_an_api_whose_name_is_none(patient: Patient) -> None:
     """A label of a host's name has 63 characters at most, and Python raises something else for longer ones."""
     name = f"{'x' * 70}.example"

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from statistics import median_low
+from typing import TYPE_CHECKING, Final
 
 from chatvitals.analysis.errors import WrongNameError, listed, printable
 from chatvitals.analysis.periods import Period
 from chatvitals.metrics import catalogue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chatvitals.analysis.history import Grid
     from chatvitals.analysis.prometheus_api import PrometheusApi
+
+
+_FEWEST_GAPS: Final = 3
+_FURTHEST_SAMPLES: Final = 7200.0  # seconds; a longer gap is an outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +99,11 @@ def _moments(api: PrometheusApi, over: Grid) -> dict[str, dict[str, set[float]]]
 def _spans(seen: dict[str, set[float]], over: Grid) -> dict[str, list[Period]]:
     """Return the periods of each version without a gap. A version runs until the next sample shows another."""
     spans: dict[str, list[Period]] = {}
+    apart = spacing({at for moments in seen.values() for at in moments}, over)
     for name, moments in seen.items():
         known: list[Period] = []
         for at in sorted(moments):
-            end = min(at + over.step, over.end)
+            end = min(at + apart, over.end)
             if known and at - known[-1].end <= over.step * 0.5:
                 known[-1] = Period(known[-1].start, end, name)
             elif end > at:
@@ -102,6 +111,19 @@ def _spans(seen: dict[str, set[float]], over: Grid) -> dict[str, list[Period]]:
         if known:
             spans[name] = known
     return spans
+
+
+def spacing(moments: Iterable[float], over: Grid) -> float:
+    """Return the usual seconds between two samples, at least the step of the grid.
+
+    Prometheus shows a sample for five minutes. Samples further apart, such as those of a simulated month, leave most
+    times of the grid without a value. Outages do so more seldom.
+    """
+    apart = [after - before for before, after in pairwise(sorted(moments))]
+    gaps = [each for each in apart if each > over.step * 1.5]
+    if len(gaps) < _FEWEST_GAPS or sum(gaps) * 2 < sum(apart) or (usual := median_low(gaps)) > _FURTHEST_SAMPLES:
+        return over.step
+    return usual
 
 
 def _just_before(period: Period, periods: list[Period]) -> list[str]:

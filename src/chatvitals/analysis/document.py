@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
+
+from chatvitals.analysis import table_text, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +83,7 @@ def text(document: Document, width: int = 100) -> str:
     for section in document.sections:
         lines += ["", *_wrapped(section.title, width)] if section.title else [""]
         for block in section.blocks:
-            lines += _table(block) if isinstance(block, Table) else _wrapped(block, width, "  ")
+            lines += table_text.lines(block, width) if isinstance(block, Table) else _wrapped(block, width, "  ")
     if document.verdict:
         lines += ["", *_wrapped(document.verdict, width)]
     return "\n".join(lines)
@@ -131,17 +132,4 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _wrapped(sentence: str, width: int, indent: str = "") -> list[str]:
-    return textwrap.wrap(sentence, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
-
-
-def _table(table: Table) -> list[str]:
-    rows = [table.columns, *table.rows]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(table.columns))]
-    left = {0, *table.text_columns}
-    return [
-        "  ".join(
-            cell.ljust(size) if place in left else cell.rjust(size)
-            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return text_width.wrapped(sentence, width, others=indent) or [""]

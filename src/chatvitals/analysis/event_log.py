@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from chatvitals.analysis.deploys import deploys
+from chatvitals.analysis.deploys import deploys, spacing
 from chatvitals.analysis.errors import printable
 from chatvitals.analysis.history import DAY, HOUR, Grid, History
 from chatvitals.analysis.rating_changes import RATINGS
@@ -126,10 +126,11 @@ class EventLog:
 
     def _outages(self) -> Iterator[LogEntry]:
         for labels, points in self._range(f"max by (job) ({catalogue.BUILD_INFO.name})"):
+            apart = spacing((at for at, _ in points), self._grid)
             for (last, _), (at, _) in pairwise(points):
-                if at - last - self._grid.step >= OUTAGE_SECONDS:
+                if at - last - apart >= OUTAGE_SECONDS:
                     job = printable(labels.get("job", ""))
-                    yield LogEntry(last + self._grid.step, f"no metrics of {job} for {span(at - last)}", "outage")
+                    yield LogEntry(last + apart, f"no metrics of {job} for {span(at - last)}", "outage")
 
     def _bursts(self, number: str) -> Iterator[LogEntry]:
         counts = self._history.counts(catalogue.TURNS_OVERDUE, catalogue.NUMBER, 'threshold="3600"')

@@ -35,10 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     two = parser.add_argument_group("two sides")
     two.add_argument("--before", metavar="PERIOD", help="the earlier period: FROM..TO, a day, or 8d before --after")
     two.add_argument("--after", metavar="PERIOD", help="the later period: FROM..TO or a day")
-    two.add_argument("--on", metavar="DAY", help="a day")
-    two.add_argument("--version", metavar="V", help="a version of the bot (app_version)")
+    two.add_argument("--on", metavar="DAY", help="the day to compare, such as 2026-11-10")
+    two.add_argument("--version", metavar="V", help="the version of the bot to compare (its app_version)")
     two.add_argument("--number", metavar="N", help="a business number: its id, its digits or its name")
-    two.add_argument("--against", metavar="OTHER", help="the other day, version or number")
+    two.add_argument("--against", metavar="OTHER", help="the day, version or number to compare it with")
     two.add_argument(
         "--since-first-message", action="store_true", help="compare numbers by days since each number's first message"
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import shutil
-import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chatvitals.analysis import statistics
+from chatvitals.analysis import statistics, text_width
+from chatvitals.analysis.errors import printable
 from chatvitals.cli import _common
 from chatvitals.cli.journey_paths import Paths
 from chatvitals.exporters import scrape
@@ -235,7 +235,7 @@ def lines(funnel: Funnel, *, width: int = 80, blocks: bool = True) -> list[str]:
     first, most = steps[0].reached, max(step.reached for step in steps)
     marks = _marks(funnel, blocks=blocks)
     cells = [_HEAD, *((marks[step.name] + row[0], *row[1:]) for step in steps for row in [_cells(step, first)])]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEAD))]
+    widths = [max(text_width.width(row[column]) for row in cells) for column in range(len(_HEAD))]
     shown = _fitting(widths, width)
     if _BAR in shown:
         taken = sum(widths[column] for column in shown) + 2 * (len(shown) - 1)
@@ -243,14 +243,14 @@ def lines(funnel: Funnel, *, width: int = 80, blocks: bool = True) -> list[str]:
     bars = ["", *(_bar(step.reached / most if most else 0.0, widths[_BAR], blocks=blocks) for step in steps)]
     table = [
         "  ".join(
-            text.ljust(widths[column]) if column in {0, _BAR} else text.rjust(widths[column])
+            text_width.left(text, widths[column]) if column in {0, _BAR} else text_width.right(text, widths[column])
             for column, text in enumerate((*row[:_BAR], bar, *row[_BAR + 1 :]))
             if column in shown
         ).rstrip()
         for row, bar in zip(cells, bars, strict=True)
     ]
     said = [_summary(funnel), "", *table, *_elsewhere(funnel, steps[0]), *_worst(steps)]
-    wrapped = (textwrap.wrap(text, width, subsequent_indent="  ") if text not in table else [text] for text in said)
+    wrapped = (text_width.wrapped(text, width, others="  ") if text not in table else [text] for text in said)
     return [text.replace(_STAY, " ") for block in wrapped for text in block or [""]]
 
 
@@ -350,8 +350,7 @@ def _count(value: float) -> str:
 
 def _shown(name: str) -> str:
     """Return a name that is safe for a terminal, because names come from outside."""
-    name = "".join(char if char.isprintable() else "?" for char in name)
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    return text_width.cut(printable(name), _LONGEST_NAME)
 
 
 def _listed(names: Iterable[str]) -> str:

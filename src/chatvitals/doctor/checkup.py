@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chatvitals.doctor.config import Options, Setup
+    from chatvitals.doctor.graph import Json
 
 
 class _Subscribing(NamedTuple):
@@ -103,6 +104,7 @@ def _meta(checked: Setup, report: Report, stack: ExitStack) -> _Subscribing:
     report.add(subscribed.finding)
     callback = subscribed.callback
     unsubscribed: list[str] = []
+    known: list[list[Json]] = []
     if graph is None or not checked.wabas:
         enable = "CHATVITALS_WABA_IDS (--waba) and an access token enable this"
         report.add(skipped(accounts.SUBSCRIPTION, "no account is given", enable))
@@ -112,8 +114,12 @@ def _meta(checked: Setup, report: Report, stack: ExitStack) -> _Subscribing:
             findings, rows = numbers.numbers(graph, waba)
             callback = callback or numbers.callback(rows)
             unsubscribed += [waba] if own.missing else []
+            known.append(rows)
             for finding in (own.finding, accounts.overrides(waba, own, rows, callback), *findings):
                 report.add(finding)
+    if known and all(known):  # an account that could not be read may have the number
+        for finding in numbers.unknown(checked.phone_number_ids, [row for rows in known for row in rows]):
+            report.add(finding)
     report.add(meta_app.callback(callback, checked.url))
     return _Subscribing(graph, app_id, unsubscribed, callback)
 

@@ -44,6 +44,7 @@ class Setup:
 
     access_token: str = field(default="", repr=False)
     wabas: tuple[str, ...] = ()
+    phone_number_ids: tuple[str, ...] = ()
     graph_url: str = ""
     api_version: str = ""
     app_id: str = ""
@@ -107,6 +108,7 @@ def setup(options: Options, environ: Mapping[str, str]) -> Setup:
     return Setup(
         access_token=settings.access_token or "",
         wabas=settings.waba_ids,
+        phone_number_ids=settings.phone_number_id,
         graph_url=settings.graph_url,
         api_version=settings.api_version,
         app_id=tool.app_id,
@@ -127,6 +129,7 @@ def _told_by(bot: BotSetup) -> dict[str, object]:
     found: dict[str, object] = {
         "access_token": next(iter(bot.tokens.values()), None) or known.access_token,
         "waba_ids": list(bot.tokens) or list(known.waba_ids) or None,
+        "phone_number_id": list(known.phone_number_id) or None,
         "graph_url": known.graph_url,
         "api_version": known.api_version,
         "app_secret": list(known.app_secret) or None,

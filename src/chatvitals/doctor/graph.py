@@ -42,6 +42,7 @@ class Graph:
     def __init__(self, setup: Setup, token: str, *, of_app: bool = False) -> None:
         self.out_of_reach = ""
         self._host = http.host(setup.graph_url)
+        self._proxy = http.proxy_of(setup.graph_url)
         self._of_app = of_app
         self._client = GraphClient(token, url=setup.graph_url, version=setup.api_version, timeout=http.SECONDS)
 
@@ -92,13 +93,13 @@ class Graph:
                 self.out_of_reach = says.partition(":")[0]
             raise RefusedError(says, do_next, code=error.code) from None
         except ValueError as error:  # an invalid host name
-            says, do_next = http.why(error, self._host)
+            says, do_next = http.why(error, self._host, self._proxy, of_bot=False)
             self.out_of_reach = "the Graph API cannot be asked"
             raise RefusedError(f"{self.out_of_reach}: {says}", do_next) from None
 
     def _explained(self, error: GraphError) -> tuple[str, str]:  # noqa: PLR0911 - one line per kind of trouble
         if error.kind in {"timeout", "connection"}:
-            says, do_next = http.why(error, self._host)
+            says, do_next = http.why(error, self._host, self._proxy, of_bot=False)
             return f"the Graph API cannot be asked: {says}", do_next
         if error.kind == "malformed":
             return str(error), "check CHATVITALS_GRAPH_URL. A proxy or a sign-in page may answer in the API's place"

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import ssl
 import time
+import urllib.request
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -78,26 +79,79 @@ def ask(
                     raise httpx.ReadTimeout("endless")
             return HttpAnswer(response.status_code, response.headers, bytes(body))
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:  # an invalid name raises, too
-        raise NoAnswerError(*why(error, host(url))) from None
+        raise NoAnswerError(*why(error, host(url), "" if is_loopback(url) else proxy_of(url))) from None
 
 
-def why(error: BaseException, where: str) -> tuple[str, str]:
-    """Return the reason for a missing answer and advice. Library texts are left out, as they may quote the request."""
+def why(error: BaseException, where: str, proxy: str = "", *, of_bot: bool = True) -> tuple[str, str]:
+    """Return the reason for a missing answer and advice. Library texts are left out, as they may quote the request.
+
+    Args:
+        error: the error of the request.
+        where: host and port that were asked.
+        proxy: host and port of the proxy in between, or the empty string.
+        of_bot: whether the bot was asked, and not the Graph API.
+
+    """
     causes = list(_causes(error))
+    through = f" (through the proxy {proxy})" if proxy else ""
     if any(isinstance(cause, httpx.TimeoutException | TimeoutError) for cause in causes):
-        says = f"{where} did not answer within {SECONDS:g} s"
+        says = f"{where} did not answer within {SECONDS:g} s{through}"
         return says, "check that it runs and is not overloaded, and that no firewall blocks the connection"
+    if any(isinstance(cause, httpx.ProxyError) for cause in causes):
+        return f"the proxy {proxy} does not let the request to {where} pass", f"allow {where} in the proxy, or {_PROXY}"
+    asked, advice = (f"the proxy {proxy}", _PROXY) if proxy else (where, "")
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return f"the name {where} is not known", "check the spelling, or the DNS of this machine"
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        says = f"the TLS certificate of {where} is not valid for it"
-        return says, "renew the certificate, or add the missing chain. WhatsApp refuses it as well"
+        return (
+            f"the name {'of ' if proxy else ''}{asked} is not known",
+            advice or "check the spelling, or the DNS of this machine",
+        )
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return f"{where} does not use TLS", "check whether the address should begin with http:// instead"
+        return _why_no_tls(next(cause for cause in causes if isinstance(cause, ssl.SSLError)), where, of_bot=of_bot)
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return f"{where} refuses the connection", f"check that a server runs at {where}, and the port"
-    says = f"{where} cannot be reached ({type(error).__name__})"
+        return f"{asked} refuses the connection", advice or f"check that a server runs at {where}, and the port"
+    says = f"{where} cannot be reached ({type(error).__name__}){through}"
     return says, "check the address, and the network between this machine and it"
+
+
+_PROXY = "correct the variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
+_UNTRUSTED = (18, 19, 20, 21)  # OpenSSL's codes of a certificate whose issuer is not known
+_REFUSALS = {
+    10: "has expired by this machine's clock",
+    62: "is for another name",
+    64: "is for another name",
+    **dict.fromkeys(_UNTRUSTED, "has no trusted issuer"),
+}
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "RECORD LAYER FAILURE", "HTTP_REQUEST", "PACKET_LENGTH")
+
+
+def _why_no_tls(error: ssl.SSLError, where: str, *, of_bot: bool) -> tuple[str, str]:
+    """Return the reason why TLS failed, and advice."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        if any(name in str(error).upper() for name in _NO_TLS):
+            return f"{where} does not use TLS", "check whether the address should begin with http:// instead"
+        do_next = "check that the server speaks TLS 1.2 or newer and knows this name, and that no firewall cuts TLS"
+        return f"{where} ends the TLS handshake", do_next
+    code = getattr(error, "verify_code", 0)
+    if code in _UNTRUSTED and not of_bot:
+        says = f"this machine does not trust the TLS certificate of {where}"
+        return says, "a proxy may open TLS connections: set SSL_CERT_FILE to a file with its certificate"
+    says = f"the TLS certificate of {where} {_REFUSALS.get(code, 'is not valid for it')}"
+    if not of_bot:
+        return says, "check the address, and the clock of this machine"
+    return says, "renew the certificate, or add the missing chain. WhatsApp refuses it as well"
+
+
+def proxy_of(url: str) -> str:
+    """Return host and port of the proxy that the environment names for an address, or the empty string."""
+    try:
+        parts = urlsplit(url)
+        proxies = urllib.request.getproxies()
+        proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+        if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
+            return ""
+        return host(proxy if "//" in proxy else f"//{proxy}")
+    except ValueError:
+        return ""
 
 
 def host(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from chatvitals.doctor.finding import attention, ok, skipped
@@ -10,7 +11,7 @@ from chatvitals.graph_api import fields
 from chatvitals.whatsapp import enums, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from chatvitals.doctor.finding import Finding
     from chatvitals.doctor.graph import Graph, Json
@@ -36,6 +37,27 @@ def numbers(graph: Graph, waba: str) -> tuple[list[Finding], list[Json]]:
         do_next = "add one in WhatsApp Manager, or give the token's system user this account"
         return [attention(_CHECK, "the account has no number that the token can see", do_next, subject=waba)], []
     return [_number(row) for row in rows], rows
+
+
+def unknown(ids: Iterable[str], rows: list[Json]) -> Iterator[Finding]:
+    """Yield a finding for each `phone_number_id` of the bot that is not among the numbers of its accounts.
+
+    Args:
+        ids: the values of the setting.
+        rows: the numbers of all accounts.
+
+    """
+    by_id = {str(row.get("id")): row for row in rows}
+    by_digits = {re.sub(r"\D", "", str(row.get("display_phone_number"))): number for number, row in by_id.items()}
+    for wanted in ids:
+        if wanted in by_id:
+            continue
+        if wanted in by_digits:
+            found, do_next = "this phone_number_id is the phone number itself", f"set it to the id {by_digits[wanted]}"
+        else:
+            found = "this phone_number_id is not a number of the accounts"
+            do_next = f"set it to one of {', '.join(sorted(by_id))}, or add its account to waba_ids"
+        yield attention(_CHECK, found, do_next, subject=wanted)
 
 
 def callback(rows: list[Json]) -> str:

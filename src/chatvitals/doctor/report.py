@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO
+
+from chatvitals.analysis import text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -118,9 +119,7 @@ def next_step(findings: Sequence[Finding]) -> str:
 
 
 def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:
-    return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
-    )
+    return text_width.wrapped(text, width, first, others, break_words=False)
 
 
 def _can_show(text: str, out: TextIO) -> bool:

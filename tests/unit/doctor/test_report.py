@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from chatvitals.doctor import http, store
+from chatvitals.doctor import http, numbers, store
 from chatvitals.doctor.config import Options, setup
 from chatvitals.doctor.finding import Finding, attention, ok, skipped
 from chatvitals.doctor.report import CHECKS, Report, lines, summary
@@ -149,6 +149,90 @@ def test_why_nobody_answered_is_said_in_plain_words(cause: OSError, says: str, a
     found, do_next = http.why(error, "bot.example")
     assert found == says
     assert advice in do_next
+
+
+def refused_certificate(code: int) -> ssl.SSLCertVerificationError:
+    """Return the error of a certificate that OpenSSL refused with this code."""
+    error = ssl.SSLCertVerificationError(1, "CERTIFICATE_VERIFY_FAILED")
+    error.verify_code = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("cause", "of_bot", "says", "advice"),
+    [
+        (refused_certificate(10), True, "the TLS certificate of meta.example has expired", "renew"),
+        (
+            refused_certificate(10),
+            False,
+            "the TLS certificate of meta.example has expired",
+            "the clock of this machine",
+        ),
+        (refused_certificate(62), True, "the TLS certificate of meta.example is for another name", "renew"),
+        (refused_certificate(62), False, "the TLS certificate of meta.example is for another name", "address"),
+        (refused_certificate(19), True, "the TLS certificate of meta.example has no trusted issuer", "missing chain"),
+        (refused_certificate(19), False, "this machine does not trust the TLS certificate", "SSL_CERT_FILE"),
+        (ssl.SSLError(1, "[SSL: TLSV1_ALERT_PROTOCOL_VERSION]"), True, "meta.example ends the TLS handshake", "1.2"),
+    ],
+)
+def test_tls_that_fails_is_explained(cause: ssl.SSLError, of_bot: bool, says: str, advice: str) -> None:  # noqa: FBT001 - a parameter
+    """The owner of the bot renews its certificate. Nobody but Meta renews Meta's."""
+    found, do_next = http.why(caused(httpx.ConnectError("no"), cause), "meta.example", of_bot=of_bot)
+    assert found.startswith(says)
+    assert advice in do_next
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ConnectionRefusedError(111, "refused"), "the proxy proxy.example:3128 refuses the connection"),
+        (socket.gaierror(-2, "unknown"), "the name of the proxy proxy.example:3128 is not known"),
+        (
+            httpx.ProxyError("407 Proxy Authentication Required"),
+            "the proxy proxy.example:3128 does not let the request to meta.example pass",
+        ),
+    ],
+)
+def test_a_proxy_that_fails_is_named(error: Exception, says: str) -> None:
+    """The connection goes to the proxy alone, so the address behind it is not the cause."""
+    found, do_next = http.why(caused(httpx.ConnectError("no"), error), "meta.example", "proxy.example:3128")
+    assert found == says
+    assert "HTTPS_PROXY" in do_next
+
+
+@pytest.mark.parametrize(
+    ("variables", "proxy"),
+    [
+        ({}, ""),
+        ({"HTTPS_PROXY": "http://name:secret@proxy.example:3128"}, "proxy.example:3128"),
+        ({"ALL_PROXY": "proxy.example:3128"}, "proxy.example:3128"),
+        ({"HTTP_PROXY": "http://proxy.example:3128"}, ""),
+        ({"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "meta.example"}, ""),
+    ],
+)
+def test_the_proxy_is_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], proxy: str
+) -> None:
+    """It never contains the login."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert http.proxy_of("https://meta.example/v26.0/me") == proxy
+
+
+def test_a_phone_number_in_place_of_its_id_is_found() -> None:
+    rows = [{"id": "990005556667778", "display_phone_number": "+1 555-000-1234"}]
+    found = list(numbers.unknown(["990005556667778", "15550001234", "990000000000001"], rows))
+    assert [(each.state, each.subject, each.found) for each in found] == [
+        ("attention", "15550001234", "this phone_number_id is the phone number itself"),
+        ("attention", "990000000000001", "this phone_number_id is not a number of the accounts"),
+    ]
+    assert [each.next for each in found] == [
+        "set it to the id 990005556667778",
+        "set it to one of 990005556667778, or add its account to waba_ids",
+    ]
 
 
 @pytest.mark.parametrize(
