@@ -16,6 +16,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    InvalidResponse,
     RedisClusterException,
     RedisError,
 )
@@ -51,6 +52,10 @@ _SENTENCES = {
     "NOPERM": "does not give this user the needed rights: allow it +@all on the keys of the store's prefix",
     "WRONGTYPE": "holds other data under the store's keys: give this bot its own ?prefix=NAME",
     "DB": "has no database of this number: end the store's URL with a smaller one, such as /0",
+    "MAXCLIENTS": "has no connection left: raise its maxclients, or close other clients",
+    "NOAUTH": "asks for a password: put it into the store's URL, redis://:PASSWORD@HOST:PORT/0",
+    "NOPASSWORD": "has no password: remove the password from the store's URL",
+    "DENIED": "is in protected mode and serves its own machine only: set a password there",
 }
 _WORDS = {  # error words that redis-py removes
     "OutOfMemoryError": "OOM",
@@ -62,9 +67,15 @@ _WORDS = {  # error words that redis-py removes
     "ClusterCrossSlotError": "CROSSSLOT",
     "NoPermissionError": "NOPERM",
 }
-
-
-_MISTAKES = frozenset({"CHATVITALSFORMAT", "NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT", "MOVED", "DB"})
+_PHRASES = {  # of errors without a word of their own, or whose word redis-py removes
+    "max number of clients": "MAXCLIENTS",
+    "Authentication required": "NOAUTH",
+    "unauthenticated": "NOAUTH",  # the answer to a long command before the login
+    "without any password": "NOPASSWORD",
+}
+_MISTAKES = frozenset(
+    {"CHATVITALSFORMAT", "NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT", "MOVED", "DB", "DENIED"}
+)
 
 
 class LostReplyError(StoreUnavailableError):
@@ -127,8 +138,7 @@ class Link:
             self._client = None  # a failover may have moved the data; other threads finish with the old client
             if self._is_mistake(error):
                 raise StoreMistakeError(self._advice(error)) from error
-            lost = isinstance(error, (redis.ConnectionError, redis.TimeoutError, OSError))
-            kind = LostReplyError if lost and not isinstance(error, _REFUSED) else StoreUnavailableError
+            kind = LostReplyError if _is_ambiguous(error) else StoreUnavailableError
             raise kind(self._advice(error)) from error
 
     def erase(self) -> None:
@@ -206,10 +216,8 @@ class Link:
         """Return advice by the kind of error. The texts of redis-py are not shown, because they may hold anything."""
         words = _words(error)
         named = next((sentence for word, sentence in _SENTENCES.items() if word in words), "")
-        if isinstance(error, AuthenticationError):
+        if isinstance(error, AuthenticationError) and not named:
             told = "refuses the login: check user and password in the store's URL"
-        elif "NOAUTH" in words:
-            told = "asks for a password: put it into the store's URL, redis://:PASSWORD@HOST:PORT/0"
         elif isinstance(error, BusyLoadingError):
             told = _SENTENCES["LOADING"]
         elif named:
@@ -224,6 +232,8 @@ class Link:
             told = "cannot be reached: check that it runs and that the address in the store's URL is right"
             if not self._speaks_tls and ("closed" in str(error) or "reset" in str(error)):
                 told += " (if it accepts only TLS, use rediss://)"
+        elif isinstance(error, InvalidResponse):
+            told = "does not speak the protocol of Redis: check host and port in the store's URL"
         else:
             told = f"refuses a command ({type(error).__name__}): chatvitals needs Redis 6.2 or Valkey 7.2"
         return f"the Redis at {self._address.shown} {told}"
@@ -276,7 +286,16 @@ def look(url: str) -> ServerFacts:
 
 def _words(error: Exception) -> list[str]:
     """Return the words of an error. Redis 6 puts a script's error into another sentence."""
-    return [*str(error).replace("-", " ").split(), _WORDS.get(type(error).__name__, "")]
+    text = str(error)
+    known = [word for phrase, word in _PHRASES.items() if phrase in text]
+    return [*text.replace("-", " ").split(), _WORDS.get(type(error).__name__, ""), *known]
+
+
+def _is_ambiguous(error: Exception) -> bool:
+    """Return whether the command may have run. A client that the server turns away has sent none."""
+    if isinstance(error, _REFUSED) or "MAXCLIENTS" in _words(error):
+        return False
+    return isinstance(error, (redis.ConnectionError, redis.TimeoutError, OSError))
 
 
 _ABOUT_DATA = ("not a valid float", "not a float", "NaN or Infinity", "exceeds maximum allowed size", "bulk length")
@@ -286,7 +305,10 @@ def _is_about_data(error: Exception) -> bool:
     """Return whether the same commit would be refused again, whatever the state of the server."""
     if isinstance(error, redis.DataError):
         return True
-    return isinstance(error, redis.ResponseError) and any(words in str(error) for words in _ABOUT_DATA)
+    text = str(error)
+    if "unauthenticated" in text:  # the same limits are lower before the login
+        return False
+    return isinstance(error, redis.ResponseError) and any(words in text for words in _ABOUT_DATA)
 
 
 def _tls_error(error: BaseException) -> ssl.SSLError | None:
