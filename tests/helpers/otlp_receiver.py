@@ -31,7 +31,8 @@ class Receiver:
     """Gathers the requests that reach it.
 
     With `fail` it answers with an error. With `token` it requires that token. With `redirect` it redirects with that
-    status, and answers anything but a POST with 200.
+    status, and answers anything but a POST with 200. With `page` it answers with that web page. With `rejected` or
+    `reason` it accepts a part only.
     """
 
     def __init__(self) -> None:
@@ -41,6 +42,8 @@ class Receiver:
         self.fail = False
         self.token = ""
         self.redirect = 0
+        self.page = b""
+        self.rejected, self.reason = 0, ""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -55,13 +58,23 @@ class Receiver:
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return
+                if receiver.page:
+                    self.send_response(200)
+                    self.send_header("Content-Type", "text/html; charset=utf-8")
+                    self.send_header("Content-Length", str(len(receiver.page)))
+                    self.end_headers()
+                    self.wfile.write(receiver.page)
+                    return
                 if self.path == "/v1/traces":
                     receiver.traces.append(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
                 elif allowed and not receiver.fail:
                     receiver.requests.append(metrics_service_pb2.ExportMetricsServiceRequest.FromString(body))
+                answer = receiver.answer().SerializeToString()
                 self.send_response(400 if receiver.fail else 200 if allowed else 401)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
 
             def do_GET(self) -> None:
                 self.send_response(200)
@@ -74,7 +87,7 @@ class Receiver:
         class Service(metrics_service_pb2_grpc.MetricsServiceServicer):
             def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the service
                 receiver.requests.append(request)
-                return metrics_service_pb2.ExportMetricsServiceResponse()
+                return receiver.answer()
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._grpc = grpc.server(ThreadPoolExecutor(1))
@@ -84,6 +97,14 @@ class Receiver:
         self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
         self.url = f"{self.address}/v1/metrics"
         self.grpc_address = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
+
+    def answer(self) -> Any:
+        """Return what the endpoint says about a request."""
+        answer = metrics_service_pb2.ExportMetricsServiceResponse()
+        if self.rejected or self.reason:
+            answer.partial_success.rejected_data_points = self.rejected
+            answer.partial_success.error_message = self.reason
+        return answer
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()

@@ -16,6 +16,7 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricReader, MetricsData
 
 from chatvitals.events import Message
+from chatvitals.exporters.otlp_grpc import GrpcExporter
 from tests.helpers.otlp_receiver import Receiver
 from tests.helpers.single_worker import NUMBER, PHONE
 from tests.helpers.waiting import returned, until
@@ -135,6 +136,61 @@ def test_an_endpoint_that_redirects_has_accepted_nothing(
     busy(vitals, "m1")
     assert push.push()
     assert told(receiver, RECEIVED) == 2
+
+
+@pytest.mark.parametrize("body", [b"<!DOCTYPE html><p>Log in</p>", b"  <html></html>"])
+def test_an_endpoint_that_answers_with_a_web_page_has_accepted_nothing(
+    body: bytes, start: Callable[..., Vitals], receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a login page or a proxy does with status 200. Differences would be lost."""
+    vitals = start()
+    push = pusher(vitals, OTLPMetricExporter(receiver.url, preferred_temporality=DELTA))
+    busy(vitals, "m0")
+    receiver.page = body
+    assert not push.push()
+    assert "the endpoint answers with a web page" in caplog.text
+    receiver.page = b""
+    busy(vitals, "m1")
+    assert push.push()
+    assert told(receiver, RECEIVED) == 2
+
+
+@pytest.mark.parametrize("kind", ["http", "grpc"])
+def test_points_that_an_endpoint_rejects_are_counted_and_told(
+    kind: str,
+    start: Callable[..., Vitals],
+    receiver: Receiver,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A partial success must not be sent again. So it counts as accepted, and each one as an error."""
+    vitals = start()
+    exporter: MetricExporter = OTLPMetricExporter(receiver.url, preferred_temporality=DELTA)
+    if kind == "grpc":
+        exporter = GrpcExporter(receiver.grpc_address, insecure=True, preferred_temporality=DELTA)
+    push = pusher(vitals, exporter)
+    receiver.rejected, receiver.reason = 3, "too many\nlabels"
+    busy(vitals, "m0")
+    assert push.push()
+    assert "rejected 3 points of a push, which are lost: 'too many labels'" in caplog.text
+    receiver.rejected, receiver.reason = 0, ""
+    busy(vitals, "m1")
+    assert push.push()
+    assert told(receiver, RECEIVED) == 2
+    assert shown(vitals)["chatvitals_internal_errors_total", (("where", "otlp"),)] == 1
+
+
+def test_a_warning_of_an_endpoint_that_accepts_everything_is_said_once(
+    start: Callable[..., Vitals], receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is no error."""
+    vitals = start()
+    push = pusher(vitals, OTLPMetricExporter(receiver.url))
+    receiver.reason = "use delta"
+    busy(vitals, "m0")
+    assert push.push()
+    assert push.push()
+    assert caplog.text.count("accepts the metrics and warns: 'use delta'") == 1
+    assert ("chatvitals_internal_errors_total", (("where", "otlp"),)) not in shown(vitals)
 
 
 def test_two_leaseholders_after_a_clock_jump_tell_nothing_twice(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
 
     from chatvitals.exporters.opentelemetry import Part
+    from chatvitals.exporters.otlp_answers import EndpointAnswers
     from chatvitals.exporters.otlp_requests import KeptRequest
 
 _PACKAGE = "opentelemetry.exporter.otlp.proto."
@@ -57,20 +58,31 @@ class Sender:
 
     """
 
+    answers: EndpointAnswers | None = None
+    """What the endpoint said to the latest push, or None for an exporter that is not the SDK's."""
+
     def __init__(self, exporter: MetricExporter) -> None:
         self._exporter = exporter
-        if type(exporter).__module__.startswith(_PACKAGE):
+        if any(kind.__module__.startswith(_PACKAGE) for kind in type(exporter).__mro__):
+            from chatvitals.exporters.otlp_answers import EndpointAnswers  # noqa: PLC0415 - it needs protobuf
+
+            self.answers = EndpointAnswers(exporter)
             _refuse_redirects(exporter)
         self._short = _short_way(exporter)
         self._kept: KeptRequest | None = None
 
     def send(self, parts: Sequence[Part]) -> bool:
-        """Send the numbers. Return whether the exporter accepted them. Its exceptions pass."""
+        """Send the numbers. Return whether the endpoint accepted them, perhaps without some. Exceptions pass."""
         token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        if self.answers is not None:
+            self.answers.begin()
         try:
             if self._short is not None:
-                return self._send_kept(self._short, parts)
-            return self._exporter.export(MetricsData(list(map(resource_metrics, parts)))) is MetricExportResult.SUCCESS
+                taken = self._send_kept(self._short, parts)
+            else:
+                result = self._exporter.export(MetricsData(list(map(resource_metrics, parts))))
+                taken = result is MetricExportResult.SUCCESS
+            return taken and not (self.answers is not None and self.answers.is_foreign)
         finally:
             detach(token)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from chatvitals.exporters.opentelemetry import Part
+    from chatvitals.exporters.otlp_answers import EndpointAnswers
     from chatvitals.exporters.otlp_exporters import Sender
     from chatvitals.exporters.snapshot import Snapshot, SnapshotReader, Values
     from chatvitals.runtime.error_guard import ErrorGuard
@@ -162,11 +163,25 @@ class OtlpPush(LeasedThread):
         finally:
             if before is not None:
                 self._claim.end(told)
-        if not taken:
-            self._guard.report(
-                "otlp", message="the endpoint did not accept metrics (see OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS)"
-            )
+        self._tell_trouble(self._sender.answers, taken=taken)
         return taken
+
+    def _tell_trouble(self, answers: EndpointAnswers | None, *, taken: bool) -> None:
+        if answers is not None and answers.is_foreign:
+            message = (
+                "the endpoint answers with a web page, so it is no OTLP endpoint or asks for a login "
+                "(see OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS)"
+            )
+        elif not taken:
+            message = "the endpoint did not accept metrics (see OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS)"
+        elif answers is not None and answers.rejected:
+            message = f"the endpoint rejected {answers.rejected} points of a push, which are lost: {answers.reason!r}"
+        elif answers is not None and answers.reason:  # a warning, and everything was accepted
+            self._guard.advice.once(f"The OTLP endpoint accepts the metrics and warns: {answers.reason!r}")
+            return
+        else:
+            return
+        self._guard.report("otlp", message=message)
 
     def _parts(
         self,
