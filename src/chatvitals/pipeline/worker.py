@@ -166,11 +166,15 @@ class Pipeline:
             self.drain()
         self._dropped.count()
         with self._lock:
-            if self._queue or self._lost:
-                self.own.drop("store", len(self._lost) + sum(map(event_count, self._queue)))
-                self._queue.clear()
-                self._lost.clear()
-                self._size = 0
+            left = len(self._lost) + sum(map(event_count, self._queue))
+            self._queue.clear()
+            self._lost.clear()
+            self._size = 0
+        if left:
+            self.own.drop("store", left)
+            self._guard.advice.once(
+                f"This process ends before it could write {left} events to the store. They are missing in the numbers."
+            )
 
     def _start(self) -> None:
         with self._lock:
@@ -189,6 +193,15 @@ class Pipeline:
 
     def _run(self) -> None:
         pacing.begin()
+        while not self._closing:
+            with self._guard("pipeline"):  # without memory, anything may raise, and the thread must go on
+                self._rounds()
+        with self._guard("pipeline"):
+            self.drain()
+        self._store.close()
+
+    def _rounds(self) -> None:
+        """Work until the pipeline closes."""
         pause = 0.0
         sweep = Interval(_ROUND_SECONDS)
         while not self._closing:
@@ -213,9 +226,6 @@ class Pipeline:
                 self._served.notify_all()
             pause = 0.0 if done else min(_LONGEST_PAUSE, 2 * pause or 0.1)
             self._rest(pause)
-        with self._guard("pipeline"):
-            self.drain()
-        self._store.close()
 
     def _rest(self, seconds: float) -> None:
         """Wait before the next attempt at the store, but not beyond the end."""
