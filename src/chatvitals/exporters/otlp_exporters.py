@@ -59,7 +59,7 @@ class Sender:
     """
 
     answers: EndpointAnswers | None = None
-    """What the endpoint said to the latest push, or None for an exporter that is not the SDK's."""
+    """The answer of the endpoint to the latest push, or None for an exporter that is not the SDK's."""
 
     def __init__(self, exporter: MetricExporter) -> None:
         self._exporter = exporter

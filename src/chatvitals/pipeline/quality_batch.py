@@ -9,7 +9,7 @@ import msgspec
 from chatvitals.events import AccountEvent, GraphCall, Poll, PollerState, Webhook
 from chatvitals.metrics import catalogue
 from chatvitals.pipeline.account_notices import notice
-from chatvitals.quality import gauges, state, webhook_events
+from chatvitals.quality import clock_corrections, gauges, state, webhook_events
 from chatvitals.runtime.interval import Interval
 from chatvitals.whatsapp import enums
 from chatvitals.whatsapp.phone_numbers import canonical
@@ -130,6 +130,8 @@ class QualityBatch:
             return
         stored = transaction.document(state.DOCUMENT)
         known = state.decode(stored)
+        if clock_corrections.pull_back(known, self._latest()):
+            self._measures.count(catalogue.CLOCK_SKEWS)
         for number_id, (display, received) in self._names.items():
             webhook_events.name_number(known, number_id, display, received, admit)
         for event in sorted(self._events, key=_received):
@@ -142,6 +144,9 @@ class QualityBatch:
         document = state.encode(known)
         if document != stored:
             changes.documents[state.DOCUMENT] = document
+
+    def _latest(self) -> float:
+        return max([*map(_received, self._events), *(received for _, received in self._names.values())])
 
     def committed(self) -> None:
         """Remember the numbers that the document knows now."""

@@ -95,7 +95,10 @@ class Changes(msgspec.Struct):
     increments: dict[Cell, float] = msgspec.field(default_factory=dict)
     """Amounts that are added to cells."""
     maxima: dict[Cell, float] = msgspec.field(default_factory=dict)
-    """Values to which cells are raised where they are lower."""
+    """Times to which cells are raised where they are earlier.
+
+    A stored time that is later by more than `clock_corrections.SET_BACK` is of a wrong clock and is replaced.
+    """
     dropped: set[Cell] = msgspec.field(default_factory=set)
     """Cells that are deleted."""
     documents: dict[str, bytes] = msgspec.field(default_factory=dict)

@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
+from chatvitals.conversations.clock_corrections import SET_BACK
 from chatvitals.runtime import workers
 from chatvitals.stores.base import Changes, StoreInfo, is_free
 
@@ -150,7 +151,8 @@ class MemoryStore:
         for cell, amount in changes.increments.items():
             self._cells[cell] = self._cells.get(cell, 0.0) + amount
         for cell, value in changes.maxima.items():
-            self._cells[cell] = max(self._cells.get(cell, value), value)
+            known = self._cells.get(cell, value)
+            self._cells[cell] = value if known > value + SET_BACK else max(known, value)
         for cell in changes.dropped:
             self._cells.pop(cell, None)
 

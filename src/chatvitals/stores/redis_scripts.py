@@ -173,7 +173,7 @@ while at <= #latest do
   value, size, at = unpacked('<dI4', latest, at)
   local name = sub(latest, at, at + size - 1)
   local old = tonumber(call('HGET', cells, name) or '')
-  if not (old and old >= value and old < math.huge) then call('HSET', cells, name, value) end
+  if not (old and old >= value and old <= value + 3600) then call('HSET', cells, name, value) end
   at = at + size
 end
 at = 1

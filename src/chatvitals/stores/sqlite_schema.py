@@ -69,7 +69,8 @@ ADD_CELL = (
 )
 RAISE_CELL = (
     "INSERT INTO cells (family, labels, field, value) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (family, labels, field) DO UPDATE SET value = max(value, excluded.value)"
+    "ON CONFLICT (family, labels, field) DO UPDATE SET value = "
+    "CASE WHEN value > excluded.value + 3600 THEN excluded.value ELSE max(value, excluded.value) END"  # as SET_BACK
 )
 DROP_CELL = "DELETE FROM cells WHERE family = ? AND labels = ? AND field = ?"
 PUT_DOCUMENT = (

@@ -69,6 +69,15 @@ def test_amounts_add_up_and_the_latest_point_in_time_stays(store: Store) -> None
     assert store.cells() == {CELL: 1.0, LAST: 9.0}
 
 
+def test_36_a_point_in_time_of_a_clock_that_was_ahead_gives_way(store: Store) -> None:
+    """Once the clock is right again. Otherwise a silent webhook would stay unseen until the clock gets there."""
+    for point in (9000.0, 5401.0):
+        commit(store, Changes(maxima={LAST: point}))
+        assert store.cells() == {LAST: 9000.0}
+    commit(store, Changes(maxima={LAST: 5399.0}))
+    assert store.cells() == {LAST: 5399.0}
+
+
 def test_a_dropped_cell_is_gone_and_may_begin_anew(store: Store) -> None:
     """The series of a number that nobody named go with its last contact."""
     commit(store, Changes(increments={CELL: 2.0}, maxima={LAST: 9.0}))

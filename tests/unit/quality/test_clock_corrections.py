@@ -1,0 +1,42 @@
+"""A poll of a clock that was ahead does not hide the polls after it."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatvitals.events import Poll
+from chatvitals.metrics import catalogue
+from chatvitals.quality import state
+from tests.helpers.single_worker import DAY, EPOCH, NUMBER, World
+
+pytestmark = pytest.mark.fast
+
+
+def poll(world: World, t: float, rating: str) -> state.Quality:
+    """Poll at `t`, and return what is known then."""
+    world.clock.now = EPOCH + t
+    row: dict[str, object] = {"id": NUMBER, "quality_rating": rating, "status": "CONNECTED"}
+    template: dict[str, object] = {"name": "hello", "language": "en", "status": "APPROVED"}
+    world.pipeline.put(Poll(waba_id="9", received=world.clock.now, numbers=[row], templates=[template]))
+    assert world.pipeline.drain()
+    return state.decode(world.store.document(state.DOCUMENT))
+
+
+def test_36_a_rating_changes_after_a_clock_that_was_days_ahead() -> None:
+    """It would have stayed GREEN for ten days, and nothing would have shown that it was old."""
+    world = World()
+    poll(world, 10 * DAY, "GREEN")
+    known = poll(world, 100, "RED")
+    assert (known.numbers[NUMBER].rating, known.numbers[NUMBER].rated) == ("RED", EPOCH + 100)
+    assert known.polled == EPOCH + 100
+    assert known.accounts["9"].listed == EPOCH + 100
+    assert [template.status.at for template in known.templates.values()] == [EPOCH + 100]
+    assert world.count(catalogue.CLOCK_SKEWS) == 1
+
+
+def test_an_older_poll_of_another_worker_still_changes_nothing() -> None:
+    """It waited in a queue for some minutes."""
+    world = World()
+    poll(world, 1000, "GREEN")
+    assert poll(world, 400, "RED").numbers[NUMBER].rating == "GREEN"
+    assert world.count(catalogue.CLOCK_SKEWS) == 0
