@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from chatvitals.tracking.experiments import Experiment
     from chatvitals.tracking.journeys import Journey
 
-_GIVE_WAY_AFTER = 500  # cells
+_GIVE_WAY_AFTER = 125  # cells
 
 Values: TypeAlias = dict[tuple[str, ...], dict[int, float]]
 """Fields by label values, as in `Cell`. A series without any field is 0."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _GIVE_WAY_AFTER = 10  # label sets; one of a histogram has about a dozen lines
 _COMPARED_AT_ONCE = 100  # label sets
 _BLOCK = 100  # label sets; a change of one of them has the whole block compressed again
+_HISTOGRAM_BLOCK = 10  # label sets
 _END = TextBlock(b"# EOF\n")
 
 
@@ -67,6 +68,7 @@ class TextFormat:
             if values is not before.values:
                 pacing.empty(values)
             return before.blocks
+        at_most = _HISTOGRAM_BLOCK if family.kind == "histogram" else _BLOCK
         series: dict[tuple[str, ...], str] = {}
         pieces = [self._head(family)]
         blocks: list[TextBlock] = []
@@ -77,7 +79,7 @@ class TextFormat:
                 text = _series(family, labels, fields, born, marked)
             series[labels] = text
             pieces.append(text)
-            if not count % _BLOCK:
+            if not count % at_most:
                 blocks.append(before.block(len(blocks), pieces))
                 pieces = []
             if not count % _GIVE_WAY_AFTER:

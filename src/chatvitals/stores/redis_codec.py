@@ -24,7 +24,7 @@ ABSENT = bytes(8)
 
 _KEPT_SECONDS = 98 * 86_400  # default time to keep a state
 _NAMES_KEPT = 50_000
-_CELLS_AT_ONCE = 200
+_CELLS_AT_ONCE = 50
 _LINK = ord("L")
 _KEY_SIZE = 8
 

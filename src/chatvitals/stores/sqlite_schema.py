@@ -54,7 +54,7 @@ CREATE TABLE open_contacts (key INTEGER PRIMARY KEY, row NOT NULL, due REAL NOT 
 INSERT INTO open_contacts SELECT key, row, due FROM silent_contacts WHERE due IS NOT NULL AND NOT is_silent(row);
 CREATE INDEX open_contacts_due ON open_contacts (due);
 """
-_CELLS_AT_ONCE = 200
+_CELLS_AT_ONCE = 50
 _decode_labels = msgspec.json.Decoder(tuple[str, ...]).decode
 _TABLES_OF_1 = {"contacts", "marks", "cells", "kept"}  # this format had no application id
 
