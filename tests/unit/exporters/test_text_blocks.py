@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
 from chatvitals.exporters.text_blocks import TextBlock, gzipped, plain
+from chatvitals.runtime import pacing
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def unpacked(packed: bytes) -> bytes:
@@ -53,3 +58,11 @@ def test_blocks_may_change_their_neighbours() -> None:
 def test_no_block_is_an_empty_text() -> None:
     """A page without any family is a valid answer."""
     assert unpacked(gzipped([])) == b""
+
+
+def test_compression_gives_way_after_each_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All blocks at once keep the core for milliseconds, in which a request waits."""
+    calls: list[int] = []
+    monkeypatch.setattr(pacing, "give_way", lambda: calls.append(1))
+    gzipped([TextBlock(b"turns 1\n"), TextBlock(b"turns 2\n"), TextBlock(b"# EOF\n")])
+    assert len(calls) == 3
