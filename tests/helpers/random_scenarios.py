@@ -1,4 +1,4 @@
-"""Random scenarios: people with several ids on several numbers, two workers, journeys, experiments, opening hours."""
+"""Random scenarios: people whose ids change, on several numbers, two workers, journeys, experiments, opening hours."""
 
 from __future__ import annotations
 
@@ -36,10 +36,13 @@ STARTS = [0.0, 0.0, 0.0, 9_525_600.0, 10_713_600.0, 11_368_800.0]
 GAPS = st.sampled_from([0.713, 1.709, 2.903, 4.307, 8.303, 14.219, 61.311, 305.117, 1811.409, 3700.909, 20_000.713,
                         40_000.321, 87_000.723])  # fmt: skip
 LATE = st.sampled_from([0, 0, 0, 0, 3, 6, 21, 73, 331, 3900, 44_000])
+CONTACTS = ("A", "A", "A2", "B", "B2", "C", "D")
+"""A2 and B2 are what A and B become after a change, and they may write before and after it."""
 SPELLINGS = {"C": ["5511987654321", "551187654321"], "D": ["5215512345678", "525512345678"]}
 KINDS = (
     ["in"] * 9 + ["send"] * 6 + ["status"] * 5 + ["failed"] * 2 + ["echo"] * 3 + ["call"] * 4 + ["step"] * 5
-    + ["end", "expose", "preference", "revoke", "revoke", "template", "template", "system", "batch", "copy", "restart"]
+    + ["end", "expose", "preference", "revoke", "revoke", "template", "template", "system", "system", "batch", "copy"]
+    + ["restart"]
 )  # fmt: skip
 
 
@@ -55,10 +58,21 @@ class _Drawing:
         self.told: set[tuple[str, str, str]] = set()
         self.ids = st.sampled_from(["both", "both", "both", "phone", "bsuid"])
         self.now: float = 0.213 + self.one(*STARTS)
-        self.numbers = {contact: self.one("N1", "N1", "N2", "N6") for contact in "ABCD"}
+        self.numbers: dict[str, str] = {}
+        for contact in "ABCD":
+            self.move(contact)
 
     def one(self, *values: Any) -> Any:
         return self.draw(st.sampled_from(values))
+
+    def move(self, contact: str) -> None:
+        """Draw the business number that a person, under both ids, writes to from now on."""
+        number = self.one("N1", "N1", "N2", "N6")
+        for one in (contact[0], f"{contact[0]}2"):
+            self.numbers[one] = number
+            self.handled = {(worker, other) for worker, other in self.handled if other != one}
+            self.sent.pop(one, None)
+            self.messages.pop(one, None)
 
     def who(self, contact: str, *, code: bool = False) -> dict[str, Any]:
         """Return the contact as a step shows it."""
@@ -125,7 +139,7 @@ class _Drawing:
 
     def step(self, name: str) -> None:
         """Draw one step."""
-        contact = self.one("A", "A", "A", "B", "C", "D")
+        contact = self.one(*CONTACTS)
         kind = self.draw(st.sampled_from(KINDS))
         worker = self.one(1, 1, 2)
         at = {"t": self.now, "worker": worker}
@@ -136,7 +150,7 @@ class _Drawing:
                     self.post(worker, {**at, **item}, [item])
             case "batch":
                 items = [
-                    self.item(self.one("in", "in", "status", "echo"), f"{name}b{index}", self.one("A", "A", "B", "C"))
+                    self.item(self.one("in", "in", "status", "echo"), f"{name}b{index}", self.one(*CONTACTS))
                     for index in range(self.one(1, 2, 3))
                 ]
                 drawn = [item for item in items if item is not None]
@@ -148,10 +162,10 @@ class _Drawing:
             case "call" | "step" | "end" | "expose":
                 self.steps.append(self.in_context({**at, **self.code(kind, name, contact)}, contact, worker))
             case "system":
-                change = self.one("number", "user_id")
-                system = {"in": "system", "contact": "A", "id": name, "change": change, "to": "A2"}
-                self.steps.append({**at, **system, "number": self.numbers["A"]})
-                self.handled.discard((worker, "A"))
+                old, change = self.one("A", "A", "B"), self.one("number", "user_id")
+                system = {"in": "system", "contact": old, "id": name, "change": change, "to": f"{old}2"}
+                self.steps.append({**at, **system, "number": self.numbers[old]})
+                self.handled.discard((worker, old))
             case "copy":
                 posts = [step for step in self.steps if {"in", "status", "echo", "preference"} & step.keys()]
                 posts = [step for step in posts if "to" not in step and self.now - step["t"] < 500_000]
@@ -237,6 +251,8 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         if index and drawing.one(*[False] * 40, True):
             gap = 700_000.117  # everything ends, and a contact is forgotten
             drawing.sent.clear()
+        if index and drawing.one(*[False] * 15, True):
+            drawing.move(drawing.one(*"ABCD"))
         drawing.now = round(drawing.now + gap, 3)
         drawing.step(f"m{index}")
     until = drawing.now + drawing.one(31.457, 31.457, 5000.341, 100_000.519, 800_000.311)

@@ -197,6 +197,8 @@ def chi2_tail(statistic: float, degrees: int) -> float:
     x = statistic / 2
     if x <= 0:
         return 1.0
+    if math.isinf(x):
+        return 0.0
     # the upper incomplete gamma function, built up in whole steps from 1/2 or 1
     step = 0.5 if degrees % 2 else 1.0
     tail = math.erfc(math.sqrt(x)) if degrees % 2 else math.exp(-x)

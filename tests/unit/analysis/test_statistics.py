@@ -72,6 +72,11 @@ def test_the_split_check_is_a_chi_squared_test(counts: list[int]) -> None:
         assert statistics.split_check(counts, weights) == pytest.approx(scipy.stats.chisquare(counts, expected).pvalue)
 
 
+def test_a_split_that_is_beyond_all_numbers_is_broken() -> None:
+    """The statistic is infinite, and the p-value is a number all the same."""
+    assert statistics.split_check([5, 5, 5], [1e-308, 1, 1]) == 0.0
+
+
 def test_a_variant_that_nobody_should_get_breaks_the_split() -> None:
     assert statistics.split_check([100, 100, 3], [1, 1, 0]) == 0.0
     assert statistics.split_check([100, 100, 0], [1, 1, 0]) == 1.0
