@@ -107,6 +107,7 @@ class Vitals(Applications, Declarations, BotReports):
         self._pipeline = Pipeline(settings, self.store, self._guard, clock, background=background)
         self.webhook_sink = WebhookSink(settings, self._guard, clock, self._pipeline.put)
         """The receiver of webhooks, for integrations."""
+        self.webhook_sink.flush = self._pipeline.flush
         self._emit = self.webhook_sink.emit
         self.journeys: dict[str, Journey] = {}
         self.experiments: dict[str, Experiment] = {}

@@ -73,6 +73,8 @@ class ChatVitalsMiddleware:
         route. The delivery has no coroutine of its own, because one more costs as much as the look at the messages.
         """
         if scope.get("method") != "POST" or scope.get("type") != "http":  # most requests fail the first
+            if scope.get("type") == "lifespan":
+                return await self._live(scope, receive, send)
             return await self.app(scope, receive, send)
         if not self._is_webhook(scope):
             if self._sink.expects_webhooks and SEEN not in scope and _is_json(scope):
@@ -98,6 +100,19 @@ class ChatVitalsMiddleware:
                     scope[SEEN] = outer
             except Exception as error:  # noqa: BLE001 - the bot must not see it
                 delivery.report(error)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the lifespan on, and commit waiting events at its end.
+
+        uvicorn ends its process by the signal that stopped it, so that no `atexit` handler runs. Nothing is awaited
+        after the application returns, because uvicorn would go on meanwhile.
+        """
+        try:
+            return await self.app(scope, receive, send)
+        finally:
+            with self._sink.guard("asgi"):
+                if self._sink.flush is not None:
+                    self._sink.flush()
 
     def _is_webhook(self, scope: Scope) -> bool:
         """Return whether this is the webhook's path, and no outer middleware counts it for the same sink."""

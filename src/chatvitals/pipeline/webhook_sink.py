@@ -43,6 +43,7 @@ class WebhookSink:
         "after_imports",
         "before_receive",
         "clock",
+        "flush",
         "guard",
         "looks",
         "lost_paths",
@@ -66,6 +67,8 @@ class WebhookSink:
         self.after_imports: Callable[[], int] | None = None
         """Function to call where modules have been imported since. It returns the number of modules it has seen."""
         self._modules = 0
+        self.flush: Callable[[], object] | None = None
+        """Function that commits the events so far, for integrations that see the server's end. It may take seconds."""
         self.seen = 0
         """Number of webhooks that this process has received."""
         self.webhook_paths: set[str] = set()

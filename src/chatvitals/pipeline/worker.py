@@ -155,6 +155,11 @@ class Pipeline:
                 if left <= 0 or not self._served.wait(left):
                     return
 
+    def flush(self, timeout: float = 2.0) -> None:
+        """Commit all events so far within `timeout` seconds as far as possible. Do nothing where none have come."""
+        if self._thread is not None or self._queue:
+            self.settle(timeout)
+
     def close(self, timeout: float = 2.0) -> None:
         """Commit waiting events within `timeout` seconds, and stop the thread. The rest is counted as dropped."""
         thread = self._thread
