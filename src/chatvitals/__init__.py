@@ -17,6 +17,8 @@ notice.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chatvitals._version import __version__
 from chatvitals.events import Poll
 from chatvitals.integrations.asgi import ChatVitalsMiddleware
@@ -51,3 +53,10 @@ log_handler.install()
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for known
+
+    def __getattr__(name: str) -> object:
+        advice = f": call vitals.{name}() on the result of chatvitals.init()" if hasattr(Vitals, name) else ""
+        raise AttributeError(f"module 'chatvitals' has no attribute {name!r}{advice}")

@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
+import chatvitals
+
 # Each costs a bot that does not use it some milliseconds and megabytes.
 _HEAVY = (
     "asyncio",
@@ -25,3 +29,11 @@ def test_the_import_brings_nothing_that_a_bot_may_not_need() -> None:
     code = f"import sys, chatvitals; print(*[name for name in {_HEAVY!r} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
+
+
+def test_a_method_that_is_looked_for_in_the_module_is_explained() -> None:
+    """`init` returns the object that has it."""
+    with pytest.raises(AttributeError, match=r"call vitals\.instrument_app\(\) on the result of chatvitals\.init\(\)"):
+        chatvitals.instrument_app  # type: ignore[attr-defined] # noqa: B018 - the access raises
+    with pytest.raises(AttributeError, match=r"has no attribute 'nothing'$"):
+        chatvitals.nothing  # type: ignore[attr-defined] # noqa: B018 - as above

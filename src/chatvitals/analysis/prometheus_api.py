@@ -124,8 +124,9 @@ class PrometheusApi:
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
                 raise self._late() from None
+            says = getattr(reason, "strerror", None) or str(reason)
             raise SourceUnavailableError(
-                f"{self.url} cannot be read ({printable(str(reason))}). Is Prometheus running, and is this its address?"
+                f"{self.url} cannot be read ({printable(says)}). Is Prometheus running, and is this its address?"
             ) from None
 
     def _read(self, answer: Any) -> bytes:

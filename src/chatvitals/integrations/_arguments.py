@@ -79,6 +79,10 @@ def taken_sentence(path: str) -> str:
 
 def unknown_sentence(app: object) -> str:
     """Return a sentence on an unknown kind of application, with the alternatives."""
+    if isinstance(app, type):
+        return f"instrument_app takes an application, not the class {app.__name__!r}: create the application first"
+    if isinstance(app, str):
+        return f"instrument_app takes the application itself, not its name {app!r:.80}: import it first"
     return (
         f"instrument_app does not know applications like {type(app).__name__!r}: it takes those of Starlette, "
         "FastAPI, Flask, Quart, Django, aiohttp, Tornado and Sanic, and clients of pywa. Wrap another ASGI application "

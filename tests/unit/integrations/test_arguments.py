@@ -39,3 +39,12 @@ def test_the_example_is_of_the_path_s_kind(door: type[DoorVitals]) -> None:
     """A webhook's path would be no help for the metrics."""
     with pytest.raises(ValueError, match=r"metrics_path must be .* such as '/metrics', not 'metrics'"):
         _frameworks.instrument_app(door(), FastAPI(), metrics_path="metrics")
+
+
+@pytest.mark.parametrize(
+    ("app", "says"),
+    [(FastAPI, "not the class 'FastAPI': create"), ("bot:app", "not its name 'bot:app': import")],
+)
+def test_what_stands_for_an_application_is_refused(door: type[DoorVitals], app: object, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        _frameworks.instrument_app(door(), app)
