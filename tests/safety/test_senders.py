@@ -1,4 +1,4 @@
-"""Case 76 of tests/safety/README.md, and sends that the table of `test_every_client` does not have."""
+"""Case 76 of tests/safety/README.md, and sends that the table of `every_client` does not have."""
 
 from __future__ import annotations
 

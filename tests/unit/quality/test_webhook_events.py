@@ -8,34 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chatvitals.events import GraphCall, Poll, PollerState
-from chatvitals.quality import messaging_limits
 from chatvitals.quality import state as quality_state
-from chatvitals.testing.payloads import EPOCH
 from tests.helpers.quality_bench import N1, N2, NOW, W1, Bench
+from tests.helpers.quality_values import CONNECTED, FLAGGED, RATING, UPDATED, at, health, template_value
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-RATING = f'quality_rating{{phone_number_id="{N1.phone_number_id}"}}'
-UPDATED = f'quality_updated_timestamp_seconds{{phone_number_id="{N1.phone_number_id}"}}'
-FLAGGED = f'number_flagged_timestamp_seconds{{phone_number_id="{N1.phone_number_id}"}}'
-CONNECTED = {"quality_rating": "GREEN", "status": "CONNECTED"}
-
-
-def at(seconds: float) -> str:
-    """A point in time so many seconds after the start, as expectations write it."""
-    return f"epoch+{NOW - EPOCH + seconds}"
-
-
-def template_value(**more: Any) -> dict[str, Any]:
-    """A value about the template `offer`."""
-    return {"message_template_name": "offer", "message_template_language": "en", **more}
-
-
-def health(**entities: str) -> dict[str, Any]:
-    """A `health_status` with one entity of each kind."""
-    found = [{"entity_type": kind, "id": "1", "can_send_message": word} for kind, word in entities.items()]
-    return {"health_status": {"can_send_message": "LIMITED", "entities": found}}
 
 
 # Silence
@@ -292,154 +270,6 @@ def test_free_text_is_no_label() -> None:
     assert bench.differs({'template_quality{template="other"}': 1, 'template_quality{template="offer_2"}': 3}) == []
     assert shown.count("chatvitals_template_quality{") == 4
     assert bench.differs({'series_overflow_total{label="template"}': 4}) == []
-
-
-# Limits, health, restrictions
-
-
-@pytest.mark.parametrize(
-    ("spelling", "users"),
-    [("TIER_1K", 1000), ("tier_2k", 2000), (2000.0, 2000), ("10000", 10_000), (-1, float("inf")), ("-1", float("inf")),
-     ("UNLIMITED", float("inf")), ("TIER_NOT_SET", None)],
-)  # fmt: skip
-def test_a_limit_has_one_normal_form(spelling: object, users: float | None) -> None:
-    """All spellings of a limit become one number (whatsapp/README.md 4.3)."""
-    assert messaging_limits.normal(spelling) == messaging_limits.Users(users)
-
-
-@pytest.mark.parametrize("spelling", ["TIER_3K", "", True, None, [2000], {}, -2, 10**40, 1.5, "1e3", "٣"])
-def test_what_is_no_limit_is_not_guessed(spelling: object) -> None:
-    """Not even where it looks like one."""
-    assert messaging_limits.normal(spelling) is None
-
-
-def test_a_poll_repeats_an_unknown_tier_and_it_counts_once() -> None:
-    """Every five minutes would be a counter of time."""
-    bench = Bench()
-    bench.poll({"whatsapp_business_manager_messaging_limit": "TIER_2K"})
-    for _ in range(3):
-        bench.clock.advance(300)
-        bench.poll({"whatsapp_business_manager_messaging_limit": "TIER_20M"})
-    limit = f'messaging_limit{{waba_id="{W1}",scope="portfolio"}}'
-    assert bench.differs({limit: 2000, 'events_dropped_total{reason="unknown_tier"}': 1}) == []
-
-
-def test_the_limit_of_older_api_versions_is_the_numbers() -> None:
-    """Where the portfolio's is not given, and only there."""
-    bench = Bench()
-    bench.poll({"messaging_limit_tier": "TIER_1K"})
-    assert bench.differs({f'messaging_limit{{phone_number_id="{N1.phone_number_id}",scope="number"}}': 1000}) == []
-    assert bench.differs({}, ('messaging_limit{scope="portfolio"}',)) == []
-
-
-def test_the_whole_chain_has_its_health() -> None:
-    """Of several entities of one kind the worst counts. The account's node holds for all its numbers."""
-    bench = Bench()
-    row = health(PHONE_NUMBER="AVAILABLE", WABA="AVAILABLE", BUSINESS="LIMITED", APP="AVAILABLE")
-    row["health_status"]["entities"].append({"entity_type": "APP", "id": "2", "can_send_message": "BLOCKED"})
-    bench.poll(row)
-    shown = {f'health_status{{entity="{e}"}}': v for e, v in {"number": 2, "waba": 2, "business": 1, "app": 0}.items()}
-    assert bench.differs(shown) == []
-    bench.clock.advance(60)
-    bench.poll(account={"id": W1, **health(WABA="BLOCKED")})
-    assert bench.differs({**shown, 'health_status{entity="waba"}': 0}) == []
-
-
-@pytest.mark.parametrize("in_row", [True, False])
-def test_an_available_account_has_no_restrictions(in_row: bool) -> None:  # noqa: FBT001 - parametrized
-    """Most lifts come with no webhook. One that is older than the restriction lifts nothing."""
-    bench = Bench()
-    value = {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": "RESTRICTED_UTILITY_TEMPLATES"}]}
-    bench.change("account_update", value)
-
-    def poll(received: float) -> None:
-        found = health(WABA="AVAILABLE")
-        bench.poll(*[found] * in_row, account=None if in_row else found, received=received)
-
-    poll(NOW - 1)
-    assert bench.differs({"restriction_expires_timestamp_seconds": "+Inf"}) == []
-    poll(NOW + 1)
-    assert bench.differs({}, ("restriction_expires_timestamp_seconds",)) == []
-
-
-@pytest.mark.parametrize("state", ["REINSTATE", ["REINSTATE"]])
-def test_a_reinstated_account_is_free(state: object) -> None:
-    """Text on one page of Meta's, a list on another. All restrictions end with the ban."""
-    bench = Bench()
-    value = {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": "RESTRICTED_UTILITY_TEMPLATES"}]}
-    bench.change("account_update", value, time=int(NOW) - 9)
-    bench.change(
-        "account_update", {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": ["DISABLE"]}}, time=int(NOW) - 8
-    )
-    assert bench.differs({'restriction_expires_timestamp_seconds{restriction="DISABLED"}': "+Inf"}) == []
-    bench.change("account_update", {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": state}})
-    assert bench.differs({}, ("restriction_expires_timestamp_seconds",)) == []
-
-
-def test_a_lift_of_direct_send_leaves_other_restrictions() -> None:
-    """`…_UNBAN` is about Direct Send alone."""
-    bench = Bench()
-    kinds = ("RESTRICTED_UTILITY_TEMPLATES", "RESTRICTED_DIRECT_SEND_UTILITY_TEMPLATES")
-    value = {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": kind} for kind in kinds]}
-    bench.change("account_update", value, time=int(NOW) - 9)
-    lift = {"violation_type": "DIRECT_SEND_UTILITY_TEMPLATE_ABUSE_UNBAN"}
-    bench.change("account_update", {"event": "ACCOUNT_RESTRICTION", "violation_info": lift})
-    name = "restriction_expires_timestamp_seconds"
-    assert (
-        bench.differs({f'{name}{{restriction="{kinds[0]}"}}': "+Inf"}, (f'{name}{{restriction="{kinds[1]}"}}',)) == []
-    )
-
-
-# Templates
-
-
-def test_a_reinstated_template_is_approved() -> None:
-    """The case in which Meta writes a value does not matter (conversations/README.md 9)."""
-    bench = Bench()
-    bench.change("message_template_status_update", template_value(event="paused"), time=int(NOW) - 5)
-    bench.change("message_template_status_update", template_value(event="REINSTATED"))
-    assert bench.differs({'template_status{status="APPROVED"}': 1, "template_status": 1}) == []
-    assert bench.differs({'template_status_changes_total{status="APPROVED",reason="NONE"}': 1}) == []
-
-
-def test_a_template_shows_its_status_and_whether_it_is_approved() -> None:
-    """The twelve statuses that it has not are absent, because an account may have thousands of templates."""
-    bench = Bench()
-    bench.change("message_template_status_update", template_value(event="PAUSED"), time=int(NOW))
-    lines = [line for line in bench.exposition().splitlines() if "template_status{" in line]
-    assert len(lines) == 2
-    assert bench.differs({'template_status{status="APPROVED"}': 0, 'template_status{status="PAUSED"}': 1}) == []
-
-
-def test_the_list_of_templates_is_complete() -> None:
-    """What it lacks is gone, unless something newer was heard of it."""
-    bench = Bench()
-    rows: list[dict[str, object]] = [
-        {"name": name, "language": "en", "status": "APPROVED", "quality_score": {"score": "GREEN", "date": 1}}
-        for name in ("offer", "other_offer", "third")
-    ]
-    bench.poll(templates=rows)
-    bench.clock.advance(3600)
-    bench.change("message_template_status_update", template_value(event="PAUSED"), time=int(NOW) + 3600)
-    bench.poll(templates=rows[2:], received=NOW + 3599)
-    gone = ('template_quality{template="other_offer"}', 'template_status{template="other_offer"}')
-    expected = {'template_quality{template="offer"}': 3, 'template_status{template="offer",status="PAUSED"}': 1}
-    assert bench.differs({**expected, 'template_quality{template="third"}': 3}, gone) == []
-    bench.poll(received=NOW + 3599)  # no list was asked for: nothing is gone
-    assert bench.differs(expected) == []
-
-
-def test_a_number_that_is_listed_no_more_is_forgotten() -> None:
-    """A week later, so that a page that failed once hides nothing."""
-    bench = Bench()
-    bench.poll(CONNECTED, {"id": N2.phone_number_id, "display_phone_number": N2.display, **CONNECTED})
-    gone = f'quality_rating{{phone_number_id="{N2.phone_number_id}"}}'
-    bench.clock.advance(6 * 86_400)
-    bench.poll(CONNECTED)
-    assert bench.differs({gone: 3}) == []
-    bench.clock.advance(3 * 86_400)
-    bench.poll(CONNECTED)
-    assert bench.differs({RATING: 3}, (gone,)) == []
 
 
 # The poller

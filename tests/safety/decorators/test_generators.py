@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvitals.events import Handled
+from tests.helpers.decorated import HostError
 from tests.helpers.examples import examples
 from tests.helpers.recorded_events import ListeningVitals
 
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
     Script = list[tuple[str, Any]]
-
-
-class HostError(Exception):
-    """The bot's own."""
 
 
 # Bodies: what they see goes into `seen`, because a wrapper must not show there

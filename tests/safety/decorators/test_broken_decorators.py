@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 
 from chatvitals.events import Handled
+from tests.helpers.decorated import HostError, agreet, counting, greet, raising
 from tests.helpers.recorded_events import NUMBER, PHONE, ListeningVitals, item
-from tests.safety.test_decorators import HostError, agreet, counting, greet, raising
-
-
-@pytest.fixture
-def vitals() -> ListeningVitals:
-    """A Vitals to listen to."""
-    return ListeningVitals()
 
 
 class Broken(ListeningVitals):

@@ -22,12 +22,6 @@ from tests.helpers.recorded_events import NUMBER, PHONE, ListeningVitals, item, 
 OTHER_PHONE = "15550004322"
 
 
-@pytest.fixture
-def vitals() -> ListeningVitals:
-    """A Vitals to listen to."""
-    return ListeningVitals()
-
-
 @pytest.fixture(params=["asyncio", "trio"])
 def post(request: pytest.FixtureRequest) -> Callable[..., list[httpx.Response]]:
     """Post bodies to `/webhook` of an app, all at once, on both event loops."""
