@@ -140,7 +140,7 @@ class LateAnswer:
             return self._bare(name)(*args, **kwargs)
         with self._one_read():
             piece = self._bare(name)(*args, **kwargs)
-        self._has_read(piece, args, kwargs)
+        self._has_read(name, piece, args[0] if args else kwargs.get("amt"))
         return piece
 
     async def _aread(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -148,7 +148,7 @@ class LateAnswer:
             return await self._bare(name)(*args, **kwargs)
         with self._one_read():
             piece = await self._bare(name)(*args, **kwargs)
-        self._has_read(piece, args, kwargs)
+        self._has_read(name, piece, args[0] if args else kwargs.get("amt"))
         return piece
 
     @contextmanager
@@ -162,9 +162,10 @@ class LateAnswer:
         finally:
             self._reading -= 1
 
-    def _has_read(self, piece: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _has_read(self, name: str, piece: object, size: object) -> None:
+        """Copy a piece, and finish after the last. Without a size `read` returns everything, and `read1` a piece."""
         self._saw(piece)
-        if not piece or (not args and kwargs.get("amt") is None):
+        if not piece or (size in (None, -1) and name != "read1"):
             self._finish()
 
     def _end(self, name: str, *args: Any, **kwargs: Any) -> Any:

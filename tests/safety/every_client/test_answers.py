@@ -68,9 +68,9 @@ def _requests(read: Callable[[requests.Response], Any]) -> Callable[[str], Any]:
     return post
 
 
-def _urllib3(read: Callable[[Any], Any]) -> Callable[[str], Any]:
+def _urllib3(read: Callable[[Any], Any], answer: str = "") -> Callable[[str], Any]:
     def post(url: str) -> Any:
-        with urllib3.PoolManager() as manager:
+        with urllib3.PoolManager(headers={"x-answer": answer}) as manager:
             return read(manager.request("POST", url, json=TEXT, preload_content=False))
 
     return post
@@ -106,6 +106,11 @@ READ: dict[str, tuple[Callable[[str], Any], str]] = {  # and whether the message
         _urllib3(lambda response: b"".join(iter(lambda: response.read1(7), b""))),
         "wamid.one" if HAS_READ1 else "",
     ),
+    "urllib3, read1 without a size": (
+        _urllib3(lambda response: b"".join(iter(response.read1, b"")), "chunks"),
+        "wamid.one" if HAS_READ1 else "",
+    ),
+    "urllib3, read of no size": (_urllib3(lambda response: response.read(None)), "wamid.one"),
     "urllib3, into": (_urllib3(_into), "wamid.one"),
     "urllib3, iterated": (_urllib3(b"".join), "wamid.one"),
     "urllib3, drained": (_urllib3(lambda response: response.drain_conn()), "" if HAS_READ1 else "wamid.one"),
