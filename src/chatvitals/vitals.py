@@ -6,6 +6,7 @@ import atexit
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
+from weakref import WeakSet
 
 from chatvitals import http_hooks
 from chatvitals.exporters.leader_election import LeaderElection
@@ -135,6 +136,7 @@ class Vitals(Applications, Declarations, BotReports):
         self._poller: Poller | None = None
         self._otlp: OtlpPush | None = None
         self._undo: list[Callable[[], None]] = []
+        self._undo_clients: WeakSet[Callable[[], None]] = WeakSet()  # some bots make a client for each request
         self._closed = False
 
     def __repr__(self) -> str:
@@ -161,7 +163,7 @@ class Vitals(Applications, Declarations, BotReports):
 
         """
         undo = http_hooks.instrument_client(client, self._observer)
-        self._undo.append(undo)
+        self._undo_clients.add(undo)
         return undo
 
     # Quality ratings
@@ -269,19 +271,25 @@ class Vitals(Applications, Declarations, BotReports):
         self._undo.append(undo)
 
     def close(self) -> None:
-        """Stop watching, commit waiting events within 2 s, and end the thread. A second call does nothing."""
+        """Stop watching, commit waiting events within 2 s, and end the thread. A second call does nothing.
+
+        It never raises. An error in one part leaves no other part open.
+        """
         if self._closed:
             return
         self._closed = True
-        http_hooks.remove(self._observer)
+        with self._guard("close"):
+            http_hooks.remove(self._observer)
         for undo in self._undo:
-            undo()
-        if self._poller is not None:
-            self._poller.close()
-        self._pipeline.close()
-        if self._otlp is not None:
-            self._otlp.close()
-        self.store.close()
+            with self._guard("close"):
+                undo()
+        while self._undo_clients:
+            with self._guard("close"):
+                self._undo_clients.pop()()
+        for part in (self._poller, self._pipeline, self._otlp, self.store):
+            if part is not None:
+                with self._guard("close"):
+                    part.close()
         atexit.unregister(self.close)
 
     @property

@@ -116,7 +116,7 @@ def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]
     for method in _METHODS:
         owner = method.loaded_class(sys.modules)
         if owner is not None and isinstance(client, owner):
-            return _ClientWatch(method, client, observer).undo
+            return _ClientWatch(method, client, observer)
     known = ", ".join(method.label for method in _METHODS if "._" not in method.label)
     raise TypeError(
         f"instrument_client cannot watch a {type(client).__module__}.{type(client).__qualname__}. "
@@ -125,16 +125,16 @@ def instrument_client(client: Any, observer: SendObserver) -> Callable[[], None]
 
 
 class _ClientWatch:
-    """The hook on one client, until it is undone."""
+    """The hook on one client, until a call undoes it. The client keeps it alive, and nothing else must."""
 
-    __slots__ = ("_observer", "_patch")
+    __slots__ = ("__weakref__", "_observer", "_patch")
 
     def __init__(self, method: Method, client: Any, observer: SendObserver) -> None:
         self._observer: SendObserver | None = observer
         with lock:
             self._patch = Patch(method, client, self._observing)
 
-    def undo(self) -> None:
+    def __call__(self) -> None:
         """Remove the hook. A second call does nothing."""
         self._observer = None
         self._patch.undo()

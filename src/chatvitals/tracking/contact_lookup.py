@@ -95,8 +95,8 @@ class ContactResolver:
             return
         self._guard.report(
             "no_contact",
-            message=f"{what} could not tell which contact it is about. Pass contact= and phone_number_id=, "
-            "and leave it out for webhooks without a message, such as statuses",
+            message=f"{what} could not tell which contact it is about. Pass contact= and phone_number_id=. "
+            "A webhook without a message, such as a status, needs no call",
         )
 
 

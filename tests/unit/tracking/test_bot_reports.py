@@ -69,10 +69,10 @@ def test_the_log_says_what_to_do_where_no_contact_is_known(call: str, caplog: py
     report: Callable[[], None] = getattr(vitals, call)
     report()
     assert (
-        f"{call}() could not tell which contact it is about. Pass contact= and phone_number_id=, and leave it out "
-        in (caplog.text)
+        f"{call}() could not tell which contact it is about. Pass contact= and phone_number_id=. A webhook without "
+        in caplog.text
     )
-    assert "such as statuses (no_contact). The bot is not affected" in caplog.text
+    assert "such as a status, needs no call (no_contact). The bot is not affected" in caplog.text
 
 
 @pytest.mark.parametrize("timeout", ["5", None, [], True])
