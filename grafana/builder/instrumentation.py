@@ -127,7 +127,7 @@ def _commits() -> Panel:
         "Commit time p50, p99", "Time to read, compute and write one batch of events. Seconds: the store is "
             "overloaded.",
         [Query(f"histogram_quantile({share:g}, sum by (le) (rate({buckets}[{WINDOW}])))", f"p{share * 100:.0f}")
-         for share in (0.5, 0.99)], unit="s", nothing="no commit",
+         for share in (0.5, 0.99)], unit="s", nothing="no commit seen",
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def _graph() -> Panel:
     return lines(
         "Graph API calls an hour", "The poller's calls by result. unauthorized: renew the token. rate_limited, "
         "budget: other tools use up the hourly calls.", [Query(count(own("graph_requests_total"), "1h", "by (result)"), "{{result}}")],
-        nothing="no poller runs",
+        nothing="no poll seen",
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel
-from builder.promql import FEWEST_RUNS, RANGE, WINDOW, count, of, own, points, ratio, total
+from builder.promql import FEWEST_RUNS, RANGE, count, of, own, points, ratio, total, where_enough_or_a_day
 from chatvitals.analysis.experiment_comparison import FEWEST
 from chatvitals.analysis.statistics import ALPHA
 
@@ -28,6 +28,8 @@ _COMPLETED = of("journey_runs_total", f'outcome="completed",{_J}')
 _STARTED = of("journey_runs_started_total", _J)
 _DROPPED = of("journey_step_dropped_total", _J)
 _ENDED = of("journey_step_ended_total", _J)
+# Runs are abandoned after a day. A drop-off of 0 on the first day would say too much.
+_KNOWN = f"and on () (sum(last_over_time({_STARTED}[1d] offset 1d)) >= 0)"
 _ORDER = f"topk by (step) (1, max by (step, index) ({own('journey_step_info', _J)}))"  # a deploy may move one
 
 
@@ -66,7 +68,7 @@ def _stats() -> list[tuple[int, Panel]]:
                        "percentage points. Shown where both have 20 runs.",
                        [Query(points(ratio(_COMPLETED, _STARTED, "6h", ""), _last_week("6h"), enough))],
                        unit="suffix: points", decimals=1, limits=((None, "red"), (-5.0, "yellow"), (0.0, "green")),
-                       nothing="from the second week on")),
+                       nothing="needs 20 runs, now and a week ago")),
         (5, stat_panel("Runs under way", "Runs that have not ended. A run ends when it is completed, handed over, or "
                        "silent for 24 h.", [Query(f"sum({open_runs})")], decimals=0)),
         (4, stat_panel("Stalled", "Runs that are silent for 30 minutes, as a share of a day's started runs. Most "
@@ -93,8 +95,8 @@ def _funnel() -> Panel:
     return grid(
         "Funnel", 'Runs that reached each step in this time range, in the declared order. Where a journey branches, '
         'a step may have fewer runs than the next. "Moves between steps" shows the branches.',
-        [Column("#", label="index", width=40), Column("Step", label="step"),
-         Column("Runs", _ordered(count(reached, RANGE, _STEP)), decimals=0, bar=True, width=260)],
+        [Column("#", label="index", width=50), Column("Step", label="step", wrapped=True),
+         Column("Runs", _ordered(count(reached, RANGE, _STEP)), decimals=0, bar=True, width=190)],
         sort="#",
     )  # fmt: skip
 
@@ -108,13 +110,14 @@ def _steps() -> Panel:
 
     return grid(
         "Steps", "Steps in the declared order. High drop-off: customers leave there. Many visits or loops: they do "
-        "not understand the question. A long time: the step asks too much.",
-        [Column("#", label="index", width=50), Column("Step", label="step"), Column("Reached", _ordered(reached), decimals=0),
+        "not understand the question. A long time: the step asks too much. Drop-off is known a day later.",
+        [Column("#", label="index", width=50), Column("Step", label="step", wrapped=True), Column("Reached", _ordered(reached), decimals=0, width=85),
          Column("Of started", _ordered(f"{reached} / ignoring (step) group_left () {count(_STARTED, RANGE, '')}"),
-                "percentunit", 1),
-         Column("Drop-off", _ordered(ratio(_DROPPED, _ENDED, RANGE, _STEP)), "percentunit", 1),
-         Column("Median time", _ordered(median), "s", 0), Column("Visits", _ordered(visits), decimals=2),
-         Column("Loops", _ordered(loops), "percentunit", 1)],
+                "percentunit", 1, width=95),
+         Column("Drop-off", _ordered(f"{ratio(_DROPPED, _ENDED, RANGE, _STEP)} {_KNOWN}"), "percentunit", 1, width=85),
+         Column("Median time", _ordered(median), "s", 0, width=110),
+         Column("Visits", _ordered(visits), decimals=2, width=75),
+         Column("Loops", _ordered(loops), "percentunit", 1, width=75)],
         sort="#",
     )  # fmt: skip
 
@@ -138,11 +141,11 @@ def _moves() -> Panel:
     return grid(
         "Moves between steps", "The next step after each step, with its share of all moves from there. A move to the "
         "same or a smaller number goes back. Many of these: customers go round in circles.",
-        [Column("#", label="from_index", width=40), Column("From", label="from_step"),
-         Column("To #", label="to_index", width=70), Column("To", label="to_step"),
-         Column("Moves", placed(moves), decimals=0),
-         Column("Share", placed(f"{moves} / on (from_step) group_left () ({whole} > 0)"), "percentunit", 1)],
-        sort="#, To #", nothing="no run in this time range",
+        [Column("#", label="from_index", width=50), Column("From", label="from_step", wrapped=True),
+         Column("To #", label="to_index", width=70), Column("To", label="to_step", wrapped=True),
+         Column("Moves", placed(moves), decimals=0, width=80),
+         Column("Share", placed(f"{moves} / on (from_step) group_left () ({whole} > 0)"), "percentunit", 1, width=80)],
+        sort="#, To #", nothing="no run seen in this time range",
     )  # fmt: skip
 
 
@@ -153,7 +156,7 @@ def _confusion() -> Panel:
     return grid(
         "Questions that confuse", "Turns that the bot did not understand, and messages, both per visit of a step. "
         "Reword the questions with the highest values.",
-        [Column("#", label="index", width=50), Column("Step", label="step"),
+        [Column("#", label="index", width=50), Column("Step", label="step", wrapped=True),
          Column("Not understood", _ordered(f"{fallbacks} / {visits}"), "percentunit", 1),
          Column("Messages a visit", _ordered(f"{messages} / {visits}"), decimals=2)],
         sort="#",
@@ -167,7 +170,8 @@ def _drop_off() -> Panel:
     return lines(
         "Drop-off by step and cause", "Share of a day's ended runs. A run counts 24 h after the last "
         "message. business: the bot did not answer. Repair that first.",
-        [Query(f"{who} / on (step) group_left () {whole}", "{{step}}, {{who}}")], unit="percentunit",
+        [Query(f"{who} / on (step) group_left () {whole} {_KNOWN}", "{{step}}, {{who}}")], unit="percentunit",
+        nothing="known from the second day on",
     )  # fmt: skip
 
 
@@ -182,9 +186,10 @@ def _completion() -> Panel:
 
 def _open() -> Panel:
     return lines(
-        "Open and stalled runs", "Runs by their current step. Stalled runs show drop-off a day before it is counted.",
-        [Query(_gauge("journey_runs_open"), "open at {{step}}"), Query(_gauge("journey_runs_stalled"), "stalled at {{step}}")],
-        dashed="stalled.*", nothing="no run is open",
+        "Open runs, stalled ones dashed", "Runs by their current step. Each step has its own colour. Stalled runs show "
+        "drop-off a day before it is counted.",
+        [Query(_gauge("journey_runs_open"), "{{step}}"), Query(_gauge("journey_runs_stalled"), "{{step}}")],
+        second_dashed=True, nothing="no open run seen",
     )  # fmt: skip
 
 
@@ -197,12 +202,15 @@ def _ends() -> Panel:
 
 def _time_in_step() -> Panel:
     buckets = of("journey_step_seconds_bucket", f'end="advanced",{_J}')
-    enough = count(of("journey_step_seconds_count", f'end="advanced",{_J}'), WINDOW, _STEP)
+    median = where_enough_or_a_day(
+        lambda window: f"histogram_quantile(0.5, sum by (step, le) (rate({buckets}[{window}])))",
+        of("journey_step_seconds_count", f'end="advanced",{_J}'), _STEP,
+    )  # fmt: skip
     return lines(
         "Median time in step", "Time at a step, of customers who went on. It includes the bot's response time and "
-        "the customer's own time. Compare with the response times.",
-        [Query(f"histogram_quantile(0.5, sum by (step, le) (rate({buckets}[{WINDOW}]))) and {enough} >= 10", "{{step}}")],
-        unit="s",
+        "the customer's own time. Compare with the response times. Windows with under 10 customers are left out. With "
+        "few customers a day, each point is the day before it.",
+        [Query(median, "{{step}}")], unit="s", nothing="no step with ten customers seen",
     )  # fmt: skip
 
 
@@ -223,12 +231,12 @@ def _variants() -> Panel:
         [Column("Variant", label="variant"), Column("Contacts", contacts, decimals=0),
          Column("Goal", share("goal"), "percentunit", 1),
          Column("Difference", f"100 * ({difference}) unless on (variant) {_CONTROL}", "suffix: points", 1),
-         Column("give or take", f"100 * {half} unless on (variant) {_CONTROL}", "suffix: points", 1),
+         Column("give or take", f"(100 * {half} unless on (variant) {_CONTROL}) <= 100", "suffix: points", 1),
          Column("Conclusion", f"({direction} unless on (variant) {_CONTROL}) or 2 * {_CONTROL}", rated="conclusion",
                 width=190),
          Column("Opt-out", share("opt_out"), "percentunit", 2), Column("Unanswered", share("unanswered"), "percentunit", 1),
          Column("Wait p90", _wait(RANGE), "s", 1)],
-        sort="Variant", nothing="no contact has seen a variant",
+        sort="Variant", nothing="no contact of a variant seen",
     )  # fmt: skip
 
 
@@ -264,11 +272,12 @@ def _wait(window: str) -> str:
 
 def _outcome_shares() -> Panel:
     goal = of("experiment_outcomes_total", f'outcome="goal",{_E}')
+    share = ratio(goal, _CONTACTS, "1d", _VARIANT)
     return lines(
-        "Goal reached, by variant", "Share of the contacts that saw a variant in a day. Lines that cross all the "
-            "time do not differ.",
-        [Query(ratio(goal, of("experiment_contacts_total", _E), "1d", _VARIANT), "{{variant}}")], unit="percentunit",
-        nothing="no contact has seen a variant",
+        "Goal reached, by variant", "Share of the contacts that saw a variant in a day. Days with under 10 contacts are "
+            "left out. Lines that cross all the time do not differ.",
+        [Query(f"clamp_max({share}, 1) and {count(_CONTACTS, '1d', _VARIANT)} >= 10", "{{variant}}")], unit="percentunit",
+        nothing="no variant with ten contacts a day seen",
     )  # fmt: skip
 
 
@@ -276,5 +285,5 @@ def _variant_waits() -> Panel:
     return lines(
         "Wait p90, by variant", "Nine of ten waits were shorter. Where one variant waits longer, that alone may "
             "explain its other numbers.",
-        [Query(_wait("1d"), "{{variant}}")], unit="s", nothing="no contact has seen a variant",
+        [Query(_wait("1d"), "{{variant}}")], unit="s", nothing="no contact of a variant seen",
     )  # fmt: skip

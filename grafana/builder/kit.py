@@ -44,6 +44,8 @@ _DASHES: Final = [
     models.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 8]}),
     models.DynamicConfigValue(id_val="custom.fillOpacity", value=0),
 ]
+_SMALLEST_SCALE: Final = {"short": 5.0, "percentunit": 0.05}
+"""The top of the axis while all values are small. Without it, a line of zeros stands under 10,000 %."""
 QUIET: Final = "nothing in this time range"
 
 
@@ -69,6 +71,7 @@ class Column:
     width: int | None = None
     hidden: bool = False
     bar: bool = False
+    wrapped: bool = False
 
 
 def texts(values: dict[str, tuple[str, str]], missing: str = "") -> list[models.ValueMapping]:
@@ -164,13 +167,13 @@ def lines(  # noqa: PLR0913 - what a graph may need
     nothing: str = QUIET,
     axis: float | None = None,
     soft: float | None = None,
-    by_number: bool = False,
+    second_dashed: bool = False,
 ) -> timeseries.Panel:
     """Return a graph over time.
 
     `objective` is the height of a dashed line, as PromQL. `dashed` is a pattern of the series to draw dashed. `soft`
-    is where the axis begins while no value is lower. With `by_number` a number has one colour: the second query's
-    series are dashed and stand in no legend.
+    is where the axis begins while no value is lower. With `second_dashed` a number or a step has one
+    colour: the second query's series are dashed and stand in no legend.
     """
     if objective:  # a series, because a threshold of a panel cannot be a variable
         queries = [*queries, Query(f"vector({objective}) and on () count({promql.OPENED})", "objective")]
@@ -184,14 +187,15 @@ def lines(  # noqa: PLR0913 - what a graph may need
     panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
     if any(query.legend == "{{display_phone_number}}" for query in queries):
         colors = {**{rf"\d*{digit}": color for digit, color in enumerate(_OF_NUMBERS)}, **(colors or {})}
-    if unit == "short" and not objective:
-        panel.axis_soft_max(5.0)
+    if unit in _SMALLEST_SCALE and not objective and top is None:
+        panel.axis_soft_max(_SMALLEST_SCALE[unit])
     _scale(panel, log=log, soft=soft, top=top, width=axis)
     if bars:
         panel.draw_style(kinds.GraphDrawStyle.BARS).line_width(0)
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL))
     _colour(panel, colors or {}, codes=any("{{code}}" in query.legend for query in queries))
-    if by_number:
+    if second_dashed:
+        panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
         _dash_query(panel, ascii_uppercase[1])
     if dashed:
         panel.override_by_regexp(dashed, _DASHES)
@@ -300,6 +304,9 @@ def _cells(column: Column) -> list[models.DynamicConfigValue]:
     if column.bar:
         values["custom.cellOptions"] = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
         values["min"] = 0
+    if column.wrapped:
+        values["custom.cellOptions"] = {"type": "auto", "wrapText": True}  # up to Grafana 12.1
+        values["custom.wrapText"] = True
     if column.link:
         values["links"] = [{"title": "Open the dashboard", "url": column.link}]
     return [models.DynamicConfigValue(id_val=name, value=value) for name, value in values.items() if value is not None]

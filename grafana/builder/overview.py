@@ -20,6 +20,7 @@ from builder.promql import (
     mean,
     named,
     of,
+    oldest_wait,
     points,
     quantile,
     rate,
@@ -82,7 +83,6 @@ def _first_stats() -> list[tuple[int, Panel]]:
 
 def _second_stats() -> list[tuple[int, Panel]]:
     waiting = total("turns_open")
-    oldest = f"max(time() - {gauge('oldest_open_turn_timestamp_seconds', over='min')}) or 0 * {waiting}"
     completion = ratio(_COMPLETED, _STARTED, "6h", "")
     before = ratio(_COMPLETED, _STARTED, "6h", "", " offset 1w")
     enough = (
@@ -95,7 +95,7 @@ def _second_stats() -> list[tuple[int, Panel]]:
         (5, stat_panel(
             "Oldest wait", "Wait of the customer who has waited longest. Answer, or call dismiss() for a message "
                 "that needs no reply.",
-            [Query(oldest)], unit="s", mapping="nobody", nothing="no fresh numbers", link=at_same_time("chatvitals-response"))),
+            [Query(oldest_wait())], unit="s", mapping="nobody", nothing="no fresh numbers", link=at_same_time("chatvitals-response"))),
         (5, stat_panel(
             "First p90", 'Nine of ten conversations had their first reply within this time. Customers who still wait '
             'are not included. "Oldest wait" shows them.',
@@ -111,7 +111,7 @@ def _second_stats() -> list[tuple[int, Panel]]:
             "Completion vs last week", "Completed over started runs of 6 h, minus the same 6 h a week ago. Falls: "
             "see the funnel. Shown where both have 20 runs, so not in the first week.",
             [Query(points(completion, before, enough))], unit="suffix: points", decimals=1,
-            limits=((None, "red"), (-5.0, "yellow"), (0.0, "green")), nothing="from the second week on", link=at_same_time("chatvitals-journeys"))),
+            limits=((None, "red"), (-5.0, "yellow"), (0.0, "green")), nothing="needs 20 runs, now and a week ago", link=at_same_time("chatvitals-journeys"))),
     ]  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def _alerts() -> Panel:
         "Firing alerts", 'Alerts of this Prometheus that fire now. The runbook says what to do about each. "none" is '
         'shown only where the rules are loaded. Alerts of another system, such as Grafana, are not shown.',
         [Column("Alert", label="alertname", width=280), Column("Severity", label="severity", width=90),
-         Column("Number", label="phone_number_id"), Column("Template", label="template"),
+         Column("Number id", label="phone_number_id"), Column("Template", label="template"),
          Column("Journey", label="journey"), Column("Step", label="step"), Column("Job", label="job"),
          Column("Firing", f"{firing} or ({quiet} unless on () {firing})", hidden=True)],
         nothing="the rules are not loaded here: see grafana/README.md",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chatvitals.metrics import catalogue
 from chatvitals.monitoring.expressions import one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 P: Final = "by (phone_number_id)"
 NUMBER: Final = 'phone_number_id=~"$phone",job=~"$job"'
 RATE: Final = "$__rate_interval"
 RANGE: Final = "$__range"
+DAY: Final = "1d"
 WINDOW: Final = "$window"  # grows with the time range, so that a month is as calm as a day
 _FEWEST: Final = 10  # with fewer turns one slow answer would be more than 10 %
 BUSINESS: Final = 'waba_id=~"$business",job=~"$job"'
@@ -97,6 +101,27 @@ def or_none(expression: str, label: str) -> str:
 def where_enough(expression: str, window: str, by: str = P) -> str:
     """Return a measure of turns, without the times of too few turns."""
     return f"({expression}) and ({count(OPENED, window, by)} >= {_FEWEST})"
+
+
+def where_enough_or_a_day(measure: Callable[[str], str], events: str = "", by: str = P) -> str:
+    """Return a measure of the window. A bot with few events an hour has the measure of the day instead.
+
+    Its windows hardly ever have enough, and a panel that stays empty says nothing. `events` are turns by default.
+    """
+    events = events or OPENED
+    few = f"{count(events, DAY, by)} < {24 * _FEWEST}"
+    enough = [f"({measure(window)}) and ({count(events, window, by)} >= {_FEWEST})" for window in (WINDOW, DAY)]
+    return f"(({enough[0]}) or ({enough[1]} and ({few})))"
+
+
+def oldest_wait() -> str:
+    """Return the longest wait of those who wait now, and 0 where nobody waits.
+
+    A gauge that ends without a mark of its end, as one that was pushed, is seen for five minutes more.
+    """
+    waiting = total("turns_open")
+    oldest = gauge("oldest_open_turn_timestamp_seconds", over="min")
+    return f"(max(time() - {oldest}) and {waiting} > 0) or 0 * {waiting}"
 
 
 def named(expression: str) -> str:

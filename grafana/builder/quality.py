@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from builder import promql
@@ -13,7 +14,6 @@ from builder.promql import (
     OPENED,
     OVERDUE,
     RANGE,
-    WINDOW,
     count,
     counted,
     named,
@@ -23,7 +23,7 @@ from builder.promql import (
     rate,
     ratio,
     seen,
-    where_enough,
+    where_enough_or_a_day,
     while_rated,
     while_running,
 )
@@ -89,8 +89,9 @@ def _templates() -> Panel:
 def _late() -> Panel:
     return lines(
         "Share of turns over $threshold s", "Share of turns that are late. Slow answers drive customers away. Above "
-        "the dashed line the objective is missed. Windows with under 10 turns are left out.",
-        [Query(named(where_enough(ratio(OVERDUE, OPENED, WINDOW), WINDOW)), _NAME)],
+        "the dashed line the objective is missed. Windows with under 10 turns are left out. With few turns a day, each "
+        "point is the day before it.",
+        [Query(named(where_enough_or_a_day(lambda window: ratio(OVERDUE, OPENED, window))), _NAME)],
         unit="percentunit", objective=BUDGET, axis=_AXIS, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
 
@@ -99,17 +100,20 @@ def _waits() -> Panel:
     return lines(
         "First response: p50, and p90 dashed", "The typical and the slow first answer. Each number has its own "
         "colour. A p90 of 4 h stands for waits that ended without an answer. The grey line is the objective.",
-        [Query(named(where_enough(quantile(share, "wait_seconds", WINDOW, matchers='turn="first"'), WINDOW)), _NAME)
-         for share in (0.5, 0.9)],
-        unit="s", log=True, objective="$threshold", axis=_AXIS, by_number=True, nothing=_YOUNG.format(QUIET),
+        [Query(named(where_enough_or_a_day(partial(_first, share))), _NAME) for share in (0.5, 0.9)],
+        unit="s", log=True, objective="$threshold", axis=_AXIS, second_dashed=True, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
+
+
+def _first(share: float, window: str) -> str:
+    return quantile(share, "wait_seconds", window, matchers='turn="first"')
 
 
 def _read() -> Panel:
     return lines(
         "Read ratio", "Read over delivered messages of 24 h. It falls where customers mute or block a number. "
         "Customers without read receipts never count as read.",
-        [Query(named(ratio(_READ, _DELIVERED, "1d")), _NAME)], unit="percentunit", axis=_AXIS, soft=0.4, nothing=_YOUNG.format(QUIET),
+        [Query(named(f"clamp_max({ratio(_READ, _DELIVERED, '1d')}, 1)"), _NAME)], unit="percentunit", axis=_AXIS, soft=0.4, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
 
 
@@ -119,7 +123,7 @@ def _troubles() -> Panel:
         "Failures with 131048 or 131049: WhatsApp holds messages back. Stop the campaign that caused them.",
         [Query(named(count(_OPT_OUTS, "1d")), _NAME),
          Query(named(count(of("message_failures_total"), "1d")), _NAME)],
-        axis=_AXIS, by_number=True, nothing=_YOUNG.format(QUIET),
+        axis=_AXIS, second_dashed=True, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
 
 
@@ -198,7 +202,7 @@ def _drop() -> Panel:
         "the days before: slow answers are a likely cause.",
         [Query(named(day), f"24 h {_NAME}"), Query(named(days), f"4 days {_NAME}")],
         unit="percentunit", decimals=1, limits=((None, BLUE),),
-        nothing="no fall in this range",
+        nothing="no fall seen in this range",
     )  # fmt: skip
 
 
@@ -217,7 +221,7 @@ def _codes() -> Panel:
     return lines(
         "Failures a day, by code", "131048: too many blocks, stop. 131049: WhatsApp limits marketing to that "
         "customer. 131026: the customer cannot receive it. 131047: the answer came after the 24 h window.",
-        [Query(seen(counted(failures, "1d", "by (code)"), failures, "by (code)"), "{{code}}")], nothing="no failure",
+        [Query(seen(counted(failures, "1d", "by (code)"), failures, "by (code)"), "{{code}}")], nothing="no failure seen",
     )  # fmt: skip
 
 
@@ -232,5 +236,5 @@ def _events() -> Panel:
         "in this time range. WhatsApp Manager names the policy behind restrictions and violations.",
         [Column("What", label="what"),
          Column("Times", f"sum by (what) ({changes} or {account} or {number}) > 0", decimals=0, width=100)],
-        nothing="no event", sort="What",
+        nothing="no event seen", sort="What",
     )  # fmt: skip

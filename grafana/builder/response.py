@@ -21,11 +21,13 @@ from builder.promql import (
     mean,
     named,
     of,
+    oldest_wait,
     quantile,
     rate,
     ratio,
     total,
     where_enough,
+    where_enough_or_a_day,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +65,6 @@ def board() -> Board:
 def _stats() -> list[tuple[int, Panel]]:
     late = f"({rate(OVERDUE, RANGE, '')} / {rate(OPENED, RANGE, '')})"
     waiting = total("turns_open")
-    oldest = f"max(time() - {gauge('oldest_open_turn_timestamp_seconds', over='min')}) or 0 * {waiting}"
     first = mean("response_seconds", RANGE, "", _FIRST)
     before = mean("response_seconds", RANGE, "", _FIRST, " offset 1w")
     enough = f"{count(OPENED, RANGE, '', ' offset 1w')} >= 20"
@@ -86,13 +87,13 @@ def _stats() -> list[tuple[int, Panel]]:
                        "stop risky changes.", [Query(f"1 - {late} / {BUDGET}")],
                        unit="percentunit", decimals=0, limits=((None, "red"), (0.0, "yellow"), (0.25, "green")))),
         (4, stat_panel("Oldest wait", "Wait of the customer who has waited longest. Answer, or call dismiss() for a "
-                       "message that needs no reply.", [Query(oldest)], unit="s", mapping="nobody", nothing="no fresh numbers")),
+                       "message that needs no reply.", [Query(oldest_wait())], unit="s", mapping="nobody", nothing="no fresh numbers")),
         (6, stat_panel("Average first response", "Average time to the first answer of a conversation. A few slow "
                        "answers move it far: see p90.", [Query(first)], unit="s", decimals=1)),
         (6, stat_panel("Against last week", "The average first response minus that of a week ago. Above 0: slower. "
                        "Shown where the week before had 20 turns.", [Query(f"({first}) - ({before}) and ({enough})")],
                        unit="s", decimals=1, limits=((None, "green"), (5.0, "yellow"), (30.0, "red")),
-                       nothing="from the second week on")),
+                       nothing="needs 20 turns a week ago")),
         (6, stat_panel("Unanswered", "Turns that ended without an answer in this time range. They end a day after "
                        "the customer's last message.", [Query(unanswered)], decimals=0, nothing="no fresh numbers")),
         (6, stat_panel("People waiting", "Customers without a reply now. It only grows: nothing answers.",
@@ -127,10 +128,10 @@ def _average() -> Panel:
 
 
 def _within() -> Panel:
-    late = ratio(OVERDUE, OPENED, WINDOW)
     return lines(
         "Answered within $threshold s", "By number. The objective is $slo. A late turn counts at once, answered or "
-        "not. Windows with under 10 turns are left out.", [Query(named(where_enough(f"1 - {late}", WINDOW)), _NAME)],
+        "not. Windows with under 10 turns are left out. With few turns a day, each point is the day before it.",
+        [Query(named(where_enough_or_a_day(lambda window: f"1 - {ratio(OVERDUE, OPENED, window)}")), _NAME)],
         unit="percentunit", top=1.0, soft=0.8, objective="$slo",
     )  # fmt: skip
 
@@ -168,7 +169,7 @@ def _human() -> Panel:
         "too small at that hour, or nobody sees the handovers.",
         [Query(f"({quantile(share, 'human_first_response_seconds', '1d', '')} > 0) / 60", f"p{share * 100:.0f}")
          for share in (0.5, 0.9)],
-        unit="suffix:min", nothing="no handover answered",
+        unit="suffix:min", nothing="no answered handover seen",
     )  # fmt: skip
 
 
@@ -177,7 +178,7 @@ def _handed_over() -> Panel:
         "Handovers, in 6 h", "Handovers to people, and customers who wait for a person now. Many: see at which step "
             "of a journey the bot gives up.",
         [Query(count(of("handovers_total"), "6h", ""), "made"), Query(total("handovers_open"), "open now")],
-        nothing="no handover",
+        nothing="no handover seen",
     )  # fmt: skip
 
 
@@ -185,24 +186,27 @@ def _longest_handover() -> Panel:
     oldest = gauge("oldest_open_handover_timestamp_seconds", over="min")
     return lines(
         "Longest open handover", "Wait of the customer who has waited longest for a person. It grows at night where "
-        "nobody works then.", [Query(f"max(time() - {oldest})", "oldest")], unit="s", nothing="no handover is open",
+        "nobody works then.", [Query(f"max(time() - {oldest})", "oldest")], unit="s", nothing="no open handover seen",
     )  # fmt: skip
 
 
 def _fallbacks() -> Panel:
     return lines(
-        "Not understood", "Share of turns in which the bot called fallback(). A jump after a deploy: an intent broke.",
-        [Query(named(where_enough(ratio(of("fallbacks_total"), OPENED, WINDOW), WINDOW)), _NAME)], unit="percentunit",
+        "Not understood", "Share of turns in which the bot called fallback(). A jump after a deploy: an intent broke. With few turns a day, "
+        "each point is the day before it.",
+        [Query(named(where_enough_or_a_day(lambda window: ratio(of("fallbacks_total"), OPENED, window))), _NAME)], unit="percentunit",
     )  # fmt: skip
 
 
 def _handlers() -> Panel:
-    calls = count(of("handler_seconds_count"), WINDOW, "by (handler)")
+    slow = where_enough_or_a_day(
+        lambda window: quantile(0.9, "handler_seconds", window, "handler"), of("handler_seconds_count"), "by (handler)"
+    )
     return lines(
         "Handler time p90", "Time in the bot's own code, by handler. Slow handlers with fast sends: the database or "
-        "the model of the bot is slow. Windows with under 10 calls are left out.",
-        [Query(f"{quantile(0.9, 'handler_seconds', WINDOW, 'handler')} and {calls} >= 10", "{{handler}}")],
-        unit="s", nothing="no handler is watched",
+        "the model of the bot is slow. Windows with under 10 calls are left out. With few calls a day, each point is the "
+        "day before it.", [Query(slow, "{{handler}}")],
+        unit="s", nothing="no handler with ten calls seen",
     )  # fmt: skip
 
 
@@ -210,7 +214,7 @@ def _errors() -> Panel:
     return lines(
         "Handler errors, in 6 h", "After each error a customer may wait for nothing. The bot's log has the traceback.",
         [Query(counted(of("handler_seconds_count", 'result="error"'), "6h", "by (handler)"), "{{handler}}")],
-        nothing="no error",
+        nothing="no error seen",
     )  # fmt: skip
 
 

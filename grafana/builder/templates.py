@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from builder import promql
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel, states
-from builder.promql import RANGE, count, counted, fresh, of, own, ratio, seen
+from builder.promql import RANGE, count, counted, fresh, of, own, rate, ratio, seen
 from chatvitals.monitoring.expressions import one
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def _stats() -> list[tuple[int, Panel]]:
     status = f'chatvitals_template_status{{{promql.BUSINESS},status!="APPROVED"}}'
     stopped = f"(max {_BY} ({status} == 1)) {_MINE}"
     bad = f"({_QUALITY} < 3 > 0) {_MINE}"
+    whole = rate(ended, RANGE, "")
     read = ratio(of("message_statuses_total", 'status="read"'), delivered, RANGE, "")
     return [
         (5, stat_panel("Not approved", "Templates that are paused, rejected, disabled or in review now. Edit them, "
@@ -57,11 +58,11 @@ def _stats() -> list[tuple[int, Panel]]:
                        "ratios mean little: wait for more before you act.",
                        [Query(count(delivered, RANGE, ""))], decimals=0)),
         (5, stat_panel("Read", "Share of the delivered messages that were read. Low: the wrong customers, time or "
-            "text.", [Query(read)],
+            "text.", [Query(f"clamp_max({read}, 1)")],
                        unit="percentunit", decimals=1)),
         (4, stat_panel("Failed", "Share of failed messages among delivered and failed messages. See the codes, and "
             "stop the cause.",
-                       [Query(ratio(failed, ended, RANGE, ""))],
+                       [Query(f"({rate(failed, RANGE, '')} or 0 * {whole}) / ({whole} > 0)")],
                        unit="percentunit", decimals=1)),
     ]  # fmt: skip
 
@@ -106,7 +107,7 @@ def _sends() -> Panel:
     return lines(
         "Sends an hour, by kind", "campaign: templates to many customers. reply: an answer, so it follows the day's "
         "traffic.", [Query(count(accepted, "1h", "by (kind)"), "{{kind}}")], bars=True,
-        nothing="no client is watched",
+        nothing="no send of a watched client seen",
     )  # fmt: skip
 
 
@@ -115,7 +116,7 @@ def _rejections() -> Panel:
     return lines(
         "Sends refused a day, by code", "Sends that the API refused. 131056: too many to one customer. 131048, 368: "
         "quality. 130429: too fast. timeout, connection: the network.",
-        [Query(seen(counted(rejected, "1d", by), rejected, by), "{{code}}")], nothing="no send was refused",
+        [Query(seen(counted(rejected, "1d", by), rejected, by), "{{code}}")], nothing="no refused send seen",
     )  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def _failures() -> Panel:
         "Failed after sending, a day", "131049: WhatsApp holds back marketing to that customer. 131026: it cannot be "
         "delivered. 131048: the number is limited. late: the message had counted as an answer.",
         [Query(seen(counted(failures, "1d", by), failures, by), "{{code}}"),
-         Query(count(of("late_failures_total"), "1d", ""), "late")], nothing="no failure",
+         Query(count(of("late_failures_total"), "1d", ""), "late")], nothing="no failure seen",
     )  # fmt: skip
 
 
@@ -144,7 +145,7 @@ def _read() -> Panel:
     return lines(
         "Read ratio of a day, by category", "Falls for marketing only: the campaign annoys. Falls for all: the "
             "number annoys.",
-        [Query(ratio(read, delivered, "1d", by), "{{category}}")], unit="percentunit", soft=0.4,
+        [Query(f"clamp_max({ratio(read, delivered, '1d', by)}, 1)", "{{category}}")], unit="percentunit", soft=0.4,
     )  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def _template_failures() -> Panel:
     return lines(
         "Failed a day, by template", "By template and error code. 132015, 132016: the template is paused or "
         "disabled. 131049: WhatsApp holds back marketing to that customer.",
-        [Query(seen(counted(failures, "1d", by), failures, by), "{{template}} {{code}}")], nothing="no failure",
+        [Query(seen(counted(failures, "1d", by), failures, by), "{{template}} {{code}}")], nothing="no failure seen",
     )  # fmt: skip
 
 
@@ -175,5 +176,5 @@ def _changes() -> Panel:
             "Reword the template for that reason, or appeal.",
         [Column("Template", label="template"), Column("Language", label="language"), Column("Status", label="status"),
          Column("Reason", label="reason"), Column("Times", f"{changes} > 0", decimals=0)],
-        nothing="no webhook about a template",
+        nothing="no webhook about a template seen",
     )  # fmt: skip

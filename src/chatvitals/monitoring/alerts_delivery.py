@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from chatvitals.monitoring.alert import Alert
-from chatvitals.monitoring.expressions import counted, usual
+from chatvitals.monitoring.expressions import NUMBER, counted, increase, one, usual
 from chatvitals.whatsapp import enums
 
 _IT: Final = "{{ $labels.phone_number_id }}"
@@ -25,18 +25,24 @@ def alerts() -> list[Alert]:
         counted('chatvitals_sends_total{result="rejected"}', "30m"),
         counted("chatvitals_sends_total", "30m"),
     )
+    # The retries of one send are one customer. Where no customer waits, as for notices, they are over at once.
+    waiting = f"sum {NUMBER} ({one('chatvitals_turns_open')})"
+    again = f"""count_over_time(({increase('chatvitals_sends_total{result="rejected"}', "10m")} > 0)[30m:10m])"""
+    several = f"({waiting} >= 2 or {refused} >= 20 or {again} >= 2)"
     failed = counted(f'chatvitals_message_failures_total{{code=~"{_REFUSALS}"}}', "30m", _CODE)
     for_quality = counted(f'chatvitals_sends_total{{result="rejected",code=~"{_REFUSALS}"}}', "30m", _CODE)
     # Customers read a campaign within hours, and fewer read it than an answer. A first campaign lowers every ratio.
     as_ever = f"({_DELIVERED} < 2 * ({_DELIVERED} offset 1w) or {_DELIVERED} < 2 * {usual(_DELIVERED, '6h')})"
     return [
         _alert(
-            name="WhatsAppSendsFailing", expr=f"({refused} >= 3)\n/ {sends} > 0.5", severity="critical", hold="5m",
-            keep="30m", summary=f"WhatsApp refuses {{{{ $value | humanizePercentage }}}} of the sends of {_IT}",
+            name="WhatsAppSendsFailing", expr=f"({refused} >= 3)\n/ {sends} > 0.5\nand {several}", severity="critical",
+            hold="5m", keep="30m",
+            summary=f"WhatsApp refuses {{{{ $value | humanizePercentage }}}} of the sends of {_IT}",
             description="Most answers and campaigns of the last half hour did not go out. Customers get nothing.",
             look='"Sends refused a day, by code" on the templates dashboard. 190 and 401: the token. 131000: WhatsApp. '
             "132001: no such template. timeout and connection: the network.",
-            mend="Renew the access token, or repair the network. For WhatsApp's own faults see its status page.",
+            mend="Code 190 or 401: renew the access token. Code timeout or connection: repair the network. For "
+            "WhatsApp's own faults see its status page.",
             verify='"Sends refused a day, by code" falls.',
         ),
         _alert(
@@ -45,7 +51,7 @@ def alerts() -> list[Alert]:
             description="{{ $value | humanize }} within half an hour. 131048, 131064: the number is limited. 132015, "
             "132016: the template is paused or disabled. 131031, 368: the account is locked or blocked.",
             look="The templates dashboard: which template or campaign is refused?",
-            mend="Stop that campaign before the number is restricted.",
+            mend="Stop the campaign that is refused, before the number is restricted.",
             verify="No send fails with this code any more.",
         ),
         _alert(
@@ -67,7 +73,7 @@ def alerts() -> list[Alert]:
             description="{{ $value | humanizePercentage }} of the customers reached in six hours stopped messages, "
             "three times the usual share.",
             look="The templates dashboard: which campaign ran before?",
-            mend="Stop that campaign.",
+            mend="Stop the campaign of the last hours.",
             verify='"Opt-outs and opt-ins, a day" is back at its usual height.',
         ),
     ]  # fmt: skip

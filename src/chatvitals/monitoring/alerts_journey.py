@@ -31,7 +31,7 @@ def _completion() -> Alert:
         description="{{ $value | humanizePercentage }} of the runs of the last six hours were completed. This is less "
         "than 70 % of the week's share, and more than chance explains.",
         look="The journeys dashboard: at which step does the funnel fall? What was deployed?",
-        mend="Try the journey yourself. Undo the change of that step.",
+        mend="Try the journey yourself. Undo the change of the step at which customers leave.",
         verify="\"Completed of started\" is back at last week's line.",
     )  # fmt: skip
 
@@ -69,5 +69,5 @@ def _stalls() -> Alert:
         "many again as in the week before. Most of them will be abandoned.",
         look="Do customers get an answer at this step? See the response dashboard.",
         mend="Repair the step's handler, or remind the customers of the next thing to do.",
-        verify='"Open and stalled runs" falls for the step.',
+        verify='"Open runs, stalled ones dashed" falls for the step.',
     )  # fmt: skip

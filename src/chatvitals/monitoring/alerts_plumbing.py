@@ -97,7 +97,7 @@ def _losses() -> list[Alert]:
             summary="Errors inside chatvitals ({{ $labels.where }})",
             description="The bot is not affected. Some numbers may be missing.",
             look="The bot's log shows the error's place.",
-            mend="Report it with that log. A store that was away explains errors at the store.",
+            mend="Report it with the bot's log. A store that was away explains errors at the store.",
             verify='"Internal errors" on the instrumentation dashboard is 0.',
         ),
         _alert(

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from chatvitals.monitoring.alert import Alert
-from chatvitals.monitoring.expressions import NUMBER, held, held_while_blind
+from chatvitals.monitoring.expressions import NUMBER, held, held_rating, held_while_blind
 
 RATINGS: Final = "1 is RED, 2 is YELLOW, 3 is GREEN"
 _IT: Final = "{{ $labels.phone_number_id }}"
@@ -19,7 +19,7 @@ def alerts() -> list[Alert]:
 
 
 def _ratings() -> list[Alert]:
-    rating = held("chatvitals_quality_rating", NUMBER)
+    rating = held_rating("chatvitals_quality_rating", NUMBER)
     best = f"max {NUMBER} (max_over_time(chatvitals_quality_rating[1d]))"
     interval = held("chatvitals_poller_interval_seconds", "by (job)")
     age = f"time() - {held('chatvitals_quality_updated_timestamp_seconds', NUMBER)}"
@@ -28,9 +28,9 @@ def _ratings() -> list[Alert]:
             name="WhatsAppQualityRatingRed", expr=f"{rating} == 1", severity="critical", hold="5m",
             summary=f"The quality rating of {_IT} is RED",
             description="Many customers block or report this number. WhatsApp may pause its templates and refuse its "
-            "sends next. Stop campaigns on this number now.",
+            "sends next.",
             look="The quality dashboard, 30 days: which panel moved before the rating fell?",
-            mend="Stop campaigns on this number. Undo the deploy or the campaign that moved first.",
+            mend="Stop campaigns on this number now. Undo the deploy or the campaign that moved first.",
             verify="The rating is YELLOW or GREEN. This takes up to seven days without new blocks.",
         ),
         _alert(
@@ -52,7 +52,7 @@ def _ratings() -> list[Alert]:
         ),
         _alert(
             name="WhatsAppQualityRatingUnknown",
-            expr=f"{rating} == 0\nand on (job) {interval}",
+            expr=f"{held('chatvitals_quality_rating', NUMBER)} == 0\nand on (job) {interval}",
             severity="warning", hold="1h", summary=f"The quality rating of {_IT} is unknown",
             description="The poller runs and WhatsApp gives no rating. This is not a good rating. New numbers have "
             "none for some days.",
@@ -103,9 +103,9 @@ def _restrictions() -> list[Alert]:
         _alert(
             name="WhatsAppMessagingBlocked", expr=f"{entity} == 0", severity="critical", hold="5m",
             summary=f"Messaging of {_IT} is blocked ({{{{ $labels.entity }}}})",
-            description="WhatsApp's health status says that this number cannot send.",
-            look="Run `chatvitals doctor`: it prints WhatsApp's reason and possible solution.",
-            mend="Follow that solution in WhatsApp Manager.",
+            description="WhatsApp's health status says that this number cannot send. Customers get nothing.",
+            look="The reason and a possible solution that `chatvitals doctor` prints.",
+            mend="Run `chatvitals doctor` and follow WhatsApp's solution in WhatsApp Manager.",
             verify='"Health by entity" on the overview is AVAILABLE.',
         ),
         _alert(
@@ -113,8 +113,9 @@ def _restrictions() -> list[Alert]:
             summary="Account {{ $labels.waba_id }} is restricted: {{ $labels.restriction }}",
             description="The restriction ends in {{ $value | humanizeDuration }}. +Inf means that it does not end by "
             "itself.",
-            look="WhatsApp Manager names the policy and the reason.",
-            mend="Remove the cause, then appeal. Silence this alert until the restriction ends.",
+            look="The policy and the reason in WhatsApp Manager.",
+            mend="WhatsApp Manager names the reason. Remove the cause, then appeal. Silence this alert until the "
+            "restriction ends.",
             verify="The overview shows no restriction.",
         ),
     ]  # fmt: skip

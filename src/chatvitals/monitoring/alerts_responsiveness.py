@@ -59,6 +59,10 @@ def _waiting() -> list[Alert]:
         answered = increase('chatvitals_turns_total{outcome="answered"}', answered_within)
         return f"({late(300, late_within)} >= {least}) unless {answered} > 0\nand time() - {oldest} > 300"
 
+    # Where people answer and no opening hours are set, a weekend is as it was a week ago.
+    late_then = increase(f'chatvitals_turns_overdue_total{{threshold="300",{IN_HOURS}}}', "1d", at=" offset 1w")
+    answered_then = increase('chatvitals_turns_total{outcome="answered"}', "1d", at=" offset 1w")
+    closed = f"(({late_then} > 0) unless {answered_then} > 0)"
     before = increase(_OPENED, "1h", at=" offset 1h")  # those who have waited an hour by now
     return [
         _alert(
@@ -68,7 +72,7 @@ def _waiting() -> list[Alert]:
                     *(f"({late(300, each)} >= 3)\n> 0.2 * {increase(_OPENED, each)}" for each in ("30m", "1h")),
                     # in a quiet night, those who were late an hour ago may all have their answer
                     nobody("2h", "1h", 1.5),
-                    nobody("1d", "1d", 2.5),  # a bot with few customers a day
+                    f"{nobody('1d', '1d', 2.5)}\nunless {closed}",  # a bot with few customers a day
                 )
             ),
             severity="critical", hold="5m", keep="30m",

@@ -7,7 +7,7 @@ from typing import Final
 
 from chatvitals.monitoring.alert import Alert
 from chatvitals.monitoring.alerts_quality import RATINGS
-from chatvitals.monitoring.expressions import held, held_while_blind
+from chatvitals.monitoring.expressions import held_rating, held_while_blind
 
 _BY: Final = "by (job, waba_id, template, language)"
 _NAME: Final = "{{ $labels.template }} ({{ $labels.language }})"
@@ -16,7 +16,7 @@ _alert = partial(Alert, component="template", dashboard="chatvitals-templates")
 
 def alerts() -> list[Alert]:
     """Return the alerts on templates."""
-    quality = held("chatvitals_template_quality", _BY)
+    quality = held_rating("chatvitals_template_quality", _BY)
     best = f"max {_BY} (max_over_time(chatvitals_template_quality[1d]))"
     return [
         _alert(
@@ -32,7 +32,7 @@ def alerts() -> list[Alert]:
             keep="10m", summary=f"Template {_NAME} is {{{{ $labels.status }}}}",
             description="Sends of it fail, or will soon. The next pause lasts longer, and the third one disables it.",
             look="The templates dashboard: which campaign lowered its quality?",
-            mend="Stop that campaign. Later send the template to fewer and better chosen customers.",
+            mend="Stop the campaign that sends it. Later send the template to fewer and better chosen customers.",
             verify="Its status is APPROVED.",
         ),
         _alert(
@@ -40,7 +40,7 @@ def alerts() -> list[Alert]:
             summary=f"Template {_NAME} was rejected",
             description="WhatsApp does not let the template be sent.",
             look='"Status changes that WhatsApp announced" on the templates dashboard shows the reason.',
-            mend="Change the text for that reason and submit it again, or delete it.",
+            mend="Change the text for WhatsApp's reason and submit it again, or delete it.",
             verify="Its status is APPROVED, or it is gone.",
         ),
         _alert(

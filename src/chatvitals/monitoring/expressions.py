@@ -70,6 +70,15 @@ def held(series: str, by: str) -> str:
     return f"(max {by} ({series}) or max {by} (last_over_time({series}[1h])))"
 
 
+def held_rating(series: str, by: str) -> str:
+    """Return a rating, or 0 where it is unknown. A rating that is unknown or unseen keeps its last value for an hour.
+
+    WhatsApp sometimes gives no rating for one poll. RED is still RED then, and nobody should be paged again.
+    """
+    last = f"last_over_time((max {by} ({series}) > 0)[1h:1m])"
+    return f"((max {by} ({series}) > 0) or {last} or {held(series, by)})"
+
+
 def held_while_blind(series: str, by: str, over: str = "max", ended: str = "") -> str:
     """Return a gauge whose absence has a meaning. While the store is down, its last value within an hour counts.
 

@@ -61,6 +61,12 @@ rule_files:
 
 The rules use PromQL of Prometheus 2.42 and later, and no group has more than 20 rules. So they load in Mimir, Grafana Cloud and vmalert as well. vmalert needs `-remoteWrite.url` and `-remoteRead.url`, else alerts lose their state on a restart.
 
+They mean the same in Prometheus 3. Its ranges leave out a sample exactly at their beginning, so no rule reads a range of two samples or less. Every scrape interval up to 150 s works.
+
+Where Grafana imports the rules as its own, import `recording.yml` as well: many alerts read recorded series. There is no series `ALERTS` then. So the panels "Alert rules" and "Firing alerts" stay empty, and `WhatsAppWebhookSilent` ends in hours in which few customers write.
+
+Where people answer, set the opening hours of the bot (`in_hours`). Else `WhatsAppCustomersIgnored` may page at night, and on the first weekend.
+
 `promtool test rules rules/tests/*.yml` takes some minutes. Take routes and inhibitions for Alertmanager from `alertmanager.yml`, with your own receivers. `amtool check-config alertmanager.yml` checks the result.
 
 Several bots, or several businesses, can share one Prometheus. Scrape each bot as a job of its own, with its own `metrics_token`. Each dashboard has the variables Job, Business and Number, and numbers follow the chosen business. Each alert names its job, and `alertmanager.yml` mutes effects within one job only.

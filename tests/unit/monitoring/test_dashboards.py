@@ -95,6 +95,74 @@ def test_a_panel_says_what_it_shows_and_what_to_do(path: Path) -> None:
 
 
 @every_page
+def test_a_graph_of_zeros_has_a_small_axis(path: Path) -> None:
+    """Grafana would draw a line of zeros under 100, which is 10,000 % of a share."""
+    for panel in panels(page(path)):
+        defaults = panel["fieldConfig"]["defaults"]
+        if panel["type"] == "timeseries" and defaults["unit"] == "percentunit":
+            assert (
+                "max" in defaults
+                or 0 < defaults["custom"].get("axisSoftMax", 0) <= 0.05
+                or any("vector(" in target["expr"] for target in panel["targets"])
+            ), panel["title"]
+
+
+@every_page
+def test_an_empty_panel_claims_nothing(path: Path) -> None:
+    """Without data nobody knows that there was no error: none was seen."""
+    for panel in panels(page(path)):
+        nothing = panel["fieldConfig"]["defaults"]["noValue"]
+        if nothing.startswith("no ") and panel["type"] != "stat":
+            assert re.search(r"\b(seen|yet|fresh)\b", nothing), panel["title"]
+
+
+def test_long_names_of_steps_are_wrapped() -> None:
+    """A name that is cut off is that of another step as well."""
+    found = 0
+    for panel in panels(page(GRAFANA / "dashboards" / "chatvitals-journeys.json")):
+        for override in panel["fieldConfig"].get("overrides", []):
+            if override["matcher"]["options"] in {"Step", "From", "To"}:
+                assert {"id": "custom.wrapText", "value": True} in override["properties"], panel["title"]
+                found += 1
+    assert found == 5
+
+
+SMALL_SHOP = """
+evaluation_interval: 10m
+tests:
+  - interval: 10m
+    input_series:
+      - {series: 'chatvitals_turns_opened_total{phone_number_id="1",job="b",in_hours="n"}', values: '0+0.2x200'}
+      - {series: 'chatvitals_turns_overdue_total{phone_number_id="1",job="b",in_hours="n"}', values: '0+0.02x200'}
+      - {series: 'chatvitals_turns_opened_total{phone_number_id="2",job="b",in_hours="n"}', values: '0+5x150 750x50'}
+      - {series: 'chatvitals_turns_overdue_total{phone_number_id="2",job="b",in_hours="n"}', values: '0+1x150 150x50'}
+    promql_expr_test:
+      - expr: 'round(100 * QUERY)'
+        eval_time: 1440m
+        exp_samples: [{labels: '{phone_number_id="1"}', value: 10}, {labels: '{phone_number_id="2"}', value: 20}]
+      - expr: 'round(100 * QUERY)'
+        eval_time: 1700m
+        exp_samples: [{labels: '{phone_number_id="1"}', value: 10}]
+"""
+
+
+@pytest.mark.slow
+def test_a_small_shop_sees_its_day_and_a_busy_one_its_hour(tmp_path: Path) -> None:
+    """29 turns a day are never ten an hour. A busy bot has no line at night."""
+    sys.path.insert(0, str(GRAFANA))
+    from builder import promql  # noqa: PLC0415 - the folder of the build is on no path by default
+
+    query = promql.where_enough_or_a_day(lambda window: promql.ratio(promql.OVERDUE, promql.OPENED, window))
+    values = {"$phone": ".+", "$job": "b", "$in_hours": ".*", "$window": "1h", 'threshold="$threshold",': ""}
+    for name, value in values.items():
+        query = query.replace(name, value)
+    file = tmp_path / "small.yml"
+    file.write_text(SMALL_SHOP.replace("QUERY", query))
+    done = subprocess.run([require("promtool"), "test", "rules", file], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@every_page
 def test_panels_have_ids_of_their_own_and_do_not_overlap(path: Path) -> None:
     """Links and annotations need stable ids. Each cell of the grid belongs to one panel."""
     content = page(path)

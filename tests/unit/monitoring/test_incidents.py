@@ -27,6 +27,11 @@ def sends(value: Value, code: str = "", kind: str = "reply", **labels: str) -> S
     return Series("chatvitals_sends_total", value, {**NUMBER, "kind": kind, "result": result, "code": code, **labels})
 
 
+def people(value: Value) -> Series:
+    """Return how many customers wait."""
+    return Series("chatvitals_turns_open", value, {**NUMBER, "turn": "first"})
+
+
 def failed(value: Value, category: str) -> Series:
     """Return messages that failed because customers block the number."""
     return Series("chatvitals_message_failures_total", value, {**NUMBER, "code": "131048", "category": category})
@@ -91,6 +96,36 @@ DELIVERY = (
             scrape=scrape,
         )
         for scrape in (0.25, 0.5, 1.0)
+    ),
+    Incident(
+        "one answer of a quiet night times out three times within a minute",
+        "WhatsAppSendsFailing",
+        (
+            HERE,
+            sends(times(FIVE_A_DAY)),
+            sends(times([603, 603, 604]), "timeout"),
+            people(between((0, 603, 0), (603, 900, 1))),
+        ),
+        quiet=(605, 610, 615, 620, 625, 630),
+    ),
+    Incident(
+        "the token expires in a quiet night, and the second customer waits from 620 on",
+        "WhatsAppSendsFailing",
+        (
+            HERE,
+            sends(times(FIVE_A_DAY)),
+            sends(times([603, 604, 620]), "190"),
+            people(between((0, 603, 0), (603, 620, 1), (620, 900, 2))),
+        ),
+        fires=(626, 640),
+        quiet=(610, 619),
+    ),
+    Incident(
+        "notices to nobody who waits are refused, one in ten minutes",
+        "WhatsAppSendsFailing",
+        (HERE, sends(times(FIVE_A_DAY)), sends(times([601, 611, 621]), "190", "notice"), people(always(0))),
+        fires=(628, 640),
+        quiet=(610, 619),
     ),
     Incident(
         "a target comes into sight with refusals of last month",
@@ -181,6 +216,42 @@ DELIVERY = (
 
 RATINGS = (
     Incident(
+        "a RED number is unknown for two minutes, and later not seen for ten",
+        "WhatsAppQualityRatingRed",
+        (rating(between((0, 60, 1), (60, 62, 0), (62, 120, 1), (130, 300, 1))),),
+        fires=(10, 60, 61, 62, 63, 67, 121, 129, 135),
+        quiet=(4,),
+    ),
+    Incident(
+        "a RED number is unknown from 60 on",
+        "WhatsAppQualityRatingRed",
+        (rating(between((0, 60, 1), (60, 300, 0))),),
+        fires=(10, 65, 110),
+        quiet=(121, 180),
+    ),
+    Incident(
+        "a RED number is YELLOW at 60",
+        "WhatsAppQualityRatingRed",
+        (rating(between((0, 60, 1), (60, 300, 2))),),
+        fires=(10, 59),
+        quiet=(60, 61, 90),
+    ),
+    Incident(
+        "a number was RED an hour ago, is GREEN, and is unknown at 90",
+        "WhatsAppQualityRatingRed",
+        (rating(between((0, 60, 1), (60, 90, 3), (90, 300, 0))),),
+        fires=(10,),
+        quiet=(60, 90, 100, 120),
+    ),
+    Incident(
+        "a YELLOW number is unknown for some minutes of its first day",
+        "WhatsAppQualityRatingYellow",
+        (rating(between((0, 600, 2), (600, 610, 0), (610, 2 * DAY, 2))),),
+        fires=(DAY + 5, DAY + 100),
+        quiet=(DAY - 10,),
+        evaluated=5,
+    ),
+    Incident(
         "a deploy of five minutes and a store that is away for twenty do not make a rating known",
         "WhatsAppQualityRatingUnknown",
         (
@@ -247,6 +318,26 @@ WAITING = (
         ),
         quiet=tuple(range(HOUR, 4 * DAY, 4 * HOUR)),
         evaluated=5,
+    ),
+)
+
+SHOP = [week * WEEK + day * DAY + 10 * HOUR + 90 * at for week in range(3) for day in range(5) for at in range(5)]
+"""Customers of office hours, from Monday to Friday."""
+WEEKEND = [week * WEEK + day * DAY + 10 * HOUR + 120 * at for week in range(3) for day in (5, 6) for at in range(4)]
+"""Customers who wait until Monday."""
+
+WEEKENDS = (
+    Incident(
+        "people answer from Monday to Friday, and no opening hours are set",
+        "WhatsAppCustomersIgnored",
+        customers(
+            sorted(SHOP + WEEKEND),
+            SHOP,
+            lambda at: (at // WEEK * WEEK + 5 * DAY + 10 * HOUR) * 60 if at % WEEK > 5 * DAY + 10 * HOUR else None,
+        ),
+        quiet=tuple(range(WEEK + DAY, 3 * WEEK, 2 * HOUR)),
+        scrape=4,
+        evaluated=4,
     ),
 )
 
@@ -323,7 +414,7 @@ PLUMBING = (
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("incident", [*DELIVERY, *RATINGS, *WAITING, *PLUMBING], ids=lambda each: each.about)
+@pytest.mark.parametrize("incident", [*DELIVERY, *RATINGS, *WAITING, *WEEKENDS, *PLUMBING], ids=lambda each: each.about)
 def test_an_alert_fires_when_it_matters_and_never_otherwise(incident: Incident, tmp_path: Path) -> None:
     """At each of the minutes."""
     assert run(incident, tmp_path) == ""
