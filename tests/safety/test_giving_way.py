@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -37,26 +38,54 @@ if TYPE_CHECKING:
     from chatvitals.metrics.measurements import Cell
 
 
-def test_65_the_thread_gives_way_after_sixty_microseconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not before, and for longer than no time at all."""
-    now, slept = [0.0], list[float]()
+def test_65_the_thread_gives_way_where_another_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not sleep before, and it sleeps for longer than no time at all."""
+    now, slept, switches = [0.0], list[float](), [1]
     made_up = SimpleNamespace(perf_counter=lambda: now[0], sleep=slept.append)
     monkeypatch.setattr(pacing, "time", made_up)  # other threads of this process sleep, too
+    monkeypatch.setattr(pacing, "_switches", lambda: switches[0])
+    monkeypatch.setattr(pacing, "_COUNTED", True)
     pace = pacing.Pace()
     now[0] = 0.00005
     pace.give_way()
-    assert slept == []
-    now[0] = 0.00006
+    assert slept == []  # nobody waits
+    switches[0] = 2
+    now[0] = 0.00008
+    pace.give_way()
+    assert slept == []  # the last look was a moment ago
+    now[0] = 0.0001
     pace.give_way()
     pace.give_way()
     assert len(slept) == 1
     assert 0.0 < slept[0] < 0.001
 
 
+def test_65_the_thread_finds_a_real_thread_that_waits() -> None:
+    """A thread that asks for the lock is seen, and it gets the lock in the middle of the work."""
+    seen: list[int] = []
+    work = [0]
+
+    def ask() -> None:
+        for _ in range(20):
+            time.sleep(0.0005)
+            seen.append(work[0])
+
+    thread = threading.Thread(target=ask)
+    with pacing.paced():
+        thread.start()
+        end = time.perf_counter() + 5
+        while thread.is_alive() and time.perf_counter() < end:
+            work[0] += 1
+            pacing.give_way()
+    thread.join()
+    assert len(set(seen)) > 10
+
+
 def test_65_only_a_paced_thread_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread of the bot that decodes a webhook never pauses."""
     slept: list[int] = []
     monkeypatch.setattr(pacing, "_MOST_AT_ONCE", 0.0)
+    monkeypatch.setattr(pacing, "_PIECE", 0.0)
     noting = SimpleNamespace(perf_counter=lambda: 0.0, sleep=lambda _: slept.append(threading.get_ident()))
     monkeypatch.setattr(pacing, "time", noting)
     ids: list[int] = []

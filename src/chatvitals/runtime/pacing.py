@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]  # as above
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
 
-_MOST_AT_ONCE = 0.00006  # seconds of own work; with four times as much, the slowest answers take a third longer
-_MOST_IN_A_HURRY = 0.00025  # each pause costs some time of its own
+_PIECE = 0.00004  # seconds of own work between two looks
+_MOST_AT_ONCE = 0.0005  # seconds of own work between two pauses
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
 _UNDISTURBED = 0.00014  # seconds; a pause that took longer shows that another thread was at work
 _FREED_AT_ONCE = 500  # entries
@@ -21,27 +27,37 @@ _LONGEST = 0.002  # seconds of pauses in a row, so that a busy bot does not keep
 
 
 class Pace:
-    """A timer of a thread's own work. It sleeps for a moment after each sixty microseconds of work.
+    """A timer of a thread's own work. It sleeps for a moment where another thread of the process waits for the lock.
+
+    It looks for one after each forty microseconds of work, and sleeps after half a millisecond in any case. Most pauses
+    would help nobody, and each costs about as much as ten looks.
 
     A request releases the interpreter lock several times, at each read and write of its socket. So while other threads
     are at work, this one sleeps on, and a request waits for it once instead of several times.
     """
 
-    __slots__ = ("_longest", "_most", "_since")
+    __slots__ = ("_longest", "_looked", "_paused", "_piece", "_switches")
 
     def __init__(self) -> None:
-        self._since = time.perf_counter()
+        self._looked = self._paused = time.perf_counter()
+        self._switches = _switches()
         self.hurry(False)
 
     def hurry(self, urgent: bool) -> None:  # noqa: FBT001 - it is the only argument
-        """Work for longer at once, and sleep only once at a time, if `urgent`."""
-        self._most = _MOST_IN_A_HURRY if urgent else _MOST_AT_ONCE
+        """Look less often, and sleep only once at a time, if `urgent`."""
+        self._piece = _MOST_AT_ONCE if urgent else _PIECE
         self._longest = 0.0 if urgent else _LONGEST
 
     def give_way(self) -> None:
-        """Sleep for a moment if the last pause was a while ago. Call it between two pieces of work."""
+        """Sleep for a moment if another thread waits, or if the last pause was a while ago.
+
+        Call it between two pieces of work.
+        """
         now = time.perf_counter()
-        if now - self._since < self._most:
+        if now - self._looked < self._piece:
+            return
+        if now - self._paused < _MOST_AT_ONCE and not self._is_awaited():
+            self._looked = now
             return
         latest = now + self._longest
         while True:
@@ -50,7 +66,36 @@ class Pace:
             now = time.perf_counter()
             if now - before < _UNDISTURBED or now >= latest:
                 break
-        self._since = now
+        self._looked = self._paused = now
+        self._switches = _switches()
+
+    def _is_awaited(self) -> bool:
+        """Return whether another thread of this process has run since the last pause, so that it may wait now.
+
+        A thread that waits for the lock gives up its core, and the kernel counts this. On a shared core, it comes to
+        wait only once this thread yields the core.
+        """
+        if not _COUNTED:
+            return True
+        os.sched_yield()
+        return _switches() != self._switches
+
+
+def _switches() -> int:
+    """Return how often threads of this process have given up their core so far, or 0 where nobody counts."""
+    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+
+
+def _are_counted() -> bool:
+    """Return whether the system counts switches and allows a thread to yield. Some sandboxes do neither."""
+    try:
+        os.sched_yield()
+        return _switches() > 0
+    except (AttributeError, OSError):
+        return False
+
+
+_COUNTED = _are_counted()
 
 
 class _Thread(threading.local):

@@ -21,6 +21,7 @@ class _Time:
         self.now = 0.0
         self.late: list[float] = []
         self.sleeps = 0
+        self.switches = 1
 
     def perf_counter(self) -> float:
         return self.now
@@ -35,15 +36,57 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Time]:
     """Give the current thread a pace on a clock of the test's own."""
     clock = _Time()
     monkeypatch.setattr(pacing, "time", clock)
+    monkeypatch.setattr(pacing, "_switches", lambda: clock.switches)
+    monkeypatch.setattr(pacing, "_COUNTED", True)
     with pacing.paced():
         yield clock
 
 
 def test_short_work_needs_no_pause(time: _Time) -> None:
-    """Before sixty microseconds of work, nothing sleeps."""
-    time.now += 0.00005
+    """Before forty microseconds of work, nothing sleeps."""
+    time.now += 0.00003
+    time.switches += 1
     pacing.give_way()
     assert time.sleeps == 0
+
+
+def test_work_goes_on_while_nobody_waits(time: _Time) -> None:
+    """A look at the count of switches shows that a pause would help nobody."""
+    for _ in range(9):
+        time.now += 0.00005
+        pacing.give_way()
+    assert time.sleeps == 0
+
+
+def test_a_waiting_thread_gets_a_pause_soon(time: _Time) -> None:
+    """Another thread has given up its core, so it may wait for the lock."""
+    time.now += 0.00005
+    time.switches += 1
+    pacing.give_way()
+    assert time.sleeps == 1
+    time.now += 0.00005
+    pacing.give_way()
+    assert time.sleeps == 1  # it has been served
+
+
+def test_every_piece_ends_with_a_pause_where_nobody_counts_switches(
+    time: _Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows and some sandboxes do not tell whether a thread waits."""
+    monkeypatch.setattr(pacing, "_COUNTED", False)
+    time.now += 0.00005
+    pacing.give_way()
+    assert time.sleeps == 1
+
+
+def test_a_system_that_forbids_to_yield_counts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox refuses calls that it does not know."""
+
+    def refused() -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("chatvitals.runtime.pacing.os.sched_yield", refused)
+    assert not pacing._are_counted()
 
 
 def test_one_pause_is_enough_while_nobody_else_works(time: _Time) -> None:
@@ -83,10 +126,11 @@ def test_a_thread_with_much_work_sleeps_only_once_at_a_time(time: _Time) -> None
     assert time.sleeps == 3
 
 
-def test_a_thread_with_much_work_does_more_of_it_at_once(time: _Time) -> None:
-    """Pauses cost time of their own, so there are fewer of them while a whole batch waits."""
+def test_a_thread_with_much_work_looks_less_often(time: _Time) -> None:
+    """Looks and pauses cost time of their own, so there are fewer of them while a whole batch waits."""
     pacing.hurry(True)
-    time.now += 0.0002
+    time.now += 0.0004
+    time.switches += 1
     pacing.give_way()
     assert time.sleeps == 0
     pacing.hurry(False)
@@ -108,7 +152,7 @@ def test_a_loop_looks_at_the_clock_after_every_few_items(time: _Time) -> None:
     seen = []
     for item in pacing.steps(range(10), 4):
         seen.append((item, time.sleeps))
-        time.now += 0.0001
+        time.now += 0.0002
     assert [item for item, _ in seen] == list(range(10))
     assert [sleeps for _, sleeps in seen] == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
 
