@@ -82,7 +82,7 @@ class Pace:
 
 
 def _switches() -> int:
-    """Return how often threads of this process have given up their core so far, or 0 where nobody counts."""
+    """Return how often threads of this process have given up their core so far. Without a count, it is 0."""
     return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
 
 
