@@ -96,6 +96,8 @@ def scope(
             f"{calendar.write(since)} is not known. Prometheus holds {calendar.write(first)} to "
             f"{calendar.write(last)}, which is {known.days:.0f} days."
         )
+    if first >= last:
+        raise TooLittleDataError("Prometheus has metrics of chatvitals for a few minutes only. Try again in an hour.")
     since = max(since, first)
     if since >= until:
         raise TooLittleDataError(f"The period is empty: {calendar.write(since)} is not before {calendar.write(until)}.")

@@ -144,7 +144,7 @@ class _Progress:
 
     def __call__(self, queries: int, seconds: float) -> None:
         """Print the progress, on a terminal at once and otherwise now and then."""
-        line = f"chatvitals: asking Prometheus, {queries} queries answered in {seconds:.0f} s"
+        line = f"chatvitals: asking Prometheus, queries answered: {queries} in {seconds:.0f} s"
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{line}")
             sys.stderr.flush()

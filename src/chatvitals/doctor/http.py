@@ -96,7 +96,8 @@ def why(error: BaseException, where: str, proxy: str = "", *, of_bot: bool = Tru
     through = f" (through the proxy {proxy})" if proxy else ""
     if any(isinstance(cause, httpx.TimeoutException | TimeoutError) for cause in causes):
         says = f"{where} did not answer within {SECONDS:g} s{through}"
-        return says, "check that it runs and is not overloaded, and that no firewall blocks the connection"
+        runs = "check that it runs and is not overloaded, and" if of_bot else "try again, and check"
+        return says, f"{runs} that no firewall blocks the connection"
     if any(isinstance(cause, httpx.ProxyError) for cause in causes):
         return f"the proxy {proxy} does not let the request to {where} pass", f"allow {where} in the proxy, or {_PROXY}"
     asked, advice = (f"the proxy {proxy}", _PROXY) if proxy else (where, "")

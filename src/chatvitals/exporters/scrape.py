@@ -61,6 +61,7 @@ def from_url(url: str, token: str | None = None) -> list[Sample]:
             raise SourceError(_refused(url, error, has_token=bool(token))) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
+        reason = getattr(reason, "strerror", None) or reason
         raise SourceError(f"{url} cannot be read ({reason}): is the bot running, and is this its address?") from None
     samples = from_text(text)
     if not samples:
