@@ -24,7 +24,7 @@ class PersonCounts:
         self.turns: list[Turn] = []
         self.runs: list[Run] = []
         self.handovers: list[tuple[float, str]] = []
-        self.templates: list[tuple[tuple[float, str, str], Outbound]] = []
+        self.templates: list[tuple[float, str, str]] = []
         self.exposed: dict[str, tuple[str, set[str]]] = {}
         self.chosen: dict[str, int] = {}
         self.choices: set[tuple[str, str, int]] = set()
@@ -134,14 +134,9 @@ class PersonCounts:
             return
         self.count("opt_outs_total", category=category)
         self._outcome("opt_out")
-        reached = [
-            template
-            for template, record in self.templates
-            if not any(received <= self.known_by for received in record.failures)
-        ]
-        if any(0 < template[0] - fact.at < 1 for template in reached):
+        if any(0 < template[0] - fact.at < 1 for template in self.templates):
             raise Tie  # the code keeps whole seconds of a template
-        sent = [template for template in reached if 0 <= fact.at - template[0] <= 3 * DAY]
+        sent = [template for template in self.templates if 0 <= fact.at - template[0] <= 3 * DAY]
         if sent:
             _, name, language = max(sent)
             self.count("template_opt_outs_total", template=name, language=language)

@@ -245,7 +245,7 @@ class Reading:
         record.kinds.append((now, "api", kind))
         if form in {"template", "marketing"}:
             record.template = (now, step.get("template", "order_ready"), step.get("language", "en"))
-            who.templates.append((record.template, record))
+            who.templates.append(record.template)
         if kind == "reply":
             actor = step.get("actor", "bot")
             who.tell(Fact(now, now, "reply", name, math.floor(now), evidence="api", actor=actor))

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from chatvitals.conversations.state import ContactState
 
 SET_BACK: Final = 3600.0
-"""Seconds by which an event must be older than the latest one to prove that a clock was wrong. Queues wait less."""
+"""Seconds by which a stored time must lie ahead of this process's clock to prove that a clock was wrong.
+
+An event that waited in a queue proves nothing, because a queue waits for as long as the store is away.
+"""
 
 _BEFORE: Final = 60.0  # seconds, in which a message that comes now may have been written
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.conversations import clock_corrections, message_log, outbound, preferences, timestamps, traces
+from chatvitals.conversations import message_log, outbound, preferences, timestamps, traces
 from chatvitals.conversations.state import ContactState, Item, Kind
 from chatvitals.events import (
     Call,
@@ -41,11 +41,7 @@ _OPT_INS = frozenset({"resume", "signup"})
 
 def apply_event(contact: ContactState, event: PersonEvent, hasher: Hasher, measures: Measurements) -> None:
     """Apply one event to the contact's state."""
-    if event.received > contact.last_received_at:
-        contact.last_received_at = event.received
-    elif event.received < contact.last_received_at - clock_corrections.SET_BACK:
-        measures.count(catalogue.CLOCK_SKEWS)
-        clock_corrections.pull_back(contact, event.received)
+    if event.received > contact.last_received_at:  # noqa: PLR1730 - `max` is a call, and this is hot
         contact.last_received_at = event.received
     _FOLD[type(event)](contact, event, hasher, measures)
 

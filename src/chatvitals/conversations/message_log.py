@@ -118,10 +118,10 @@ def put_record(records: bytes, record: Record) -> bytes:
 
 
 def latest_template(records: bytes, at: float, not_before: float) -> int:
-    """Return the template number of the latest template message in a span of time that did not fail, or 0."""
+    """Return the template number of the latest template message in a span of time, or 0."""
     found, found_at = 0, -1
-    for _, time, bits, _, _, template in _RECORD.iter_unpack(records):
-        if template and not bits & _FAILED and not_before <= time <= at and time >= found_at:
+    for _, time, _, _, _, template in _RECORD.iter_unpack(records):
+        if template and not_before <= time <= at and time >= found_at:
             found, found_at = template, time
     return found
 

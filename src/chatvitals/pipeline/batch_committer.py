@@ -158,12 +158,13 @@ class BatchCommitter:
                 now = self._clock()
                 events = sort(batch, business, self._labels, measures, now)
                 reduction = ContactBatch(transaction, self._rules, hasher, self._labels, measures, self._known)
+                reduction.now = now
                 if not events:  # one contact that raises an error must not hold up a sweep
                     reduction.on_error = partial(self._guard.report, "reducer")
                 reduction.apply(events)
                 due = reduction.settle(now + ahead, most_due) if most_due else 0
                 changes = reduction.changes(known_until(now))
-                business.fold(transaction, changes, self._labels.limit, hasher)
+                business.fold(transaction, changes, self._labels.limit, hasher, now)
                 pacing.give_way()
                 self._labels.limit_series(measures)
                 labels = self._labels.document()
@@ -171,6 +172,7 @@ class BatchCommitter:
                     changes.documents[cardinality.DOCUMENT] = labels
                 self._exemplars.write(transaction, measures, changes, now)
                 if changes.states or changes.removed or changes.increments or changes.documents:
+                    changes.now = now
                     transaction.commit(changes)
             business.committed()
             self._account_log.write(business.notices)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chatvitals.conversations import handovers, identity, settling, state
+from chatvitals.conversations import clock_corrections, handovers, identity, settling, state
 from chatvitals.conversations.intake import apply_event
 from chatvitals.conversations.state import ContactState, Rules
 from chatvitals.events import IdentityChange, Send
@@ -61,6 +62,8 @@ class ContactBatch:
         self._measures = measures
         self.on_error: Callable[[Exception], None] | None = None
         """With it, each contact that is due is advanced by itself, and this takes the errors."""
+        self.now = inf
+        """Unix seconds. Contacts whose times lie far ahead of it are of a wrong clock, see `clock_corrections`."""
         self._entries: dict[int, Entry] = {}
         self._links: dict[int, int] = {}
         self._absent: set[int] = set()
@@ -222,10 +225,14 @@ class ContactBatch:
             self._links[key] = row
             return True
         try:
-            self._entries[key] = self._known.take(key, row)
+            entry = self._entries[key] = self._known.take(key, row)
         except msgspec.MsgspecError:
             self._measures.count(catalogue.INTERNAL_ERRORS, ("state",))
             return False
+        if entry.contact.last_received_at > self.now + clock_corrections.SET_BACK:
+            self._measures.count(catalogue.CLOCK_SKEWS)
+            clock_corrections.pull_back(entry.contact, self.now)
+            entry.due, entry.touched = 0.0, True
         return True
 
     def _find(self, key: int) -> Entry | None:

@@ -124,13 +124,13 @@ class QualityBatch:
         else:
             self._events.append(event)
 
-    def fold(self, transaction: Transaction, changes: Changes, admit: Admit, hasher: Hasher) -> None:
-        """Apply everything to the document, as part of this transaction's changes."""
+    def fold(self, transaction: Transaction, changes: Changes, admit: Admit, hasher: Hasher, now: float) -> None:
+        """Apply everything to the document, as part of this transaction's changes at `now`."""
         if not self._events and not self._names:
             return
         stored = transaction.document(state.DOCUMENT)
         known = state.decode(stored)
-        if clock_corrections.pull_back(known, self._latest()):
+        if clock_corrections.pull_back(known, now):
             self._measures.count(catalogue.CLOCK_SKEWS)
         for number_id, (display, received) in self._names.items():
             webhook_events.name_number(known, number_id, display, received, admit)
@@ -144,9 +144,6 @@ class QualityBatch:
         document = state.encode(known)
         if document != stored:
             changes.documents[state.DOCUMENT] = document
-
-    def _latest(self) -> float:
-        return max([*map(_received, self._events), *(received for _, received in self._names.values())])
 
     def committed(self) -> None:
         """Remember the numbers that the document knows now."""

@@ -21,7 +21,7 @@ def pull_back(quality: Quality, now: float) -> bool:
 
     Args:
         quality: the state, which is changed.
-        now: the time of the latest event in Unix seconds.
+        now: the right time in Unix seconds.
 
     """
     if max(quality.polled, quality.heard, quality.interval_told) <= now + SET_BACK:

@@ -152,7 +152,7 @@ class MemoryStore:
             self._cells[cell] = self._cells.get(cell, 0.0) + amount
         for cell, value in changes.maxima.items():
             known = self._cells.get(cell, value)
-            self._cells[cell] = value if known > value + SET_BACK else max(known, value)
+            self._cells[cell] = value if known > changes.now + SET_BACK else max(known, value)
         for cell in changes.dropped:
             self._cells.pop(cell, None)
 

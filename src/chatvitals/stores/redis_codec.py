@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chatvitals.conversations.clock_corrections import SET_BACK
 from chatvitals.runtime import pacing
 from chatvitals.stores.base import RefusedDataError, is_label
 
@@ -179,6 +180,7 @@ class Packer:
             _texts(firsts),
             _texts(digests),
             b"".join([part for name in map(self._name, changes.dropped) for part in (_size(len(name)), name)]),
+            b"" if changes.now == inf else b"%.3f" % (changes.now + SET_BACK),
         )
 
     def _amounts(self, amounts: dict[Cell, float]) -> bytes:

@@ -87,7 +87,8 @@ COMMIT = (
     _HEAD
     + """
 local token, writer, checks, states, links, removed, marks, adds, latest = unpack(ARGV, 2, 10)
-local documents, firsts, reads, dropped = unpack(ARGV, 11)
+local documents, firsts, reads, dropped, wrong = unpack(ARGV, 11)
+wrong = tonumber(wrong) or math.huge
 local call, sub, unpacked = redis.call, string.sub, struct.unpack
 local memory = base .. 'w:' .. writer
 local cells, kept = base .. 'cells', base .. 'kept'
@@ -173,7 +174,7 @@ while at <= #latest do
   value, size, at = unpacked('<dI4', latest, at)
   local name = sub(latest, at, at + size - 1)
   local old = tonumber(call('HGET', cells, name) or '')
-  if not (old and old >= value and old <= value + 3600) then call('HSET', cells, name, value) end
+  if not (old and old >= value and old <= wrong and old < math.huge) then call('HSET', cells, name, value) end
   at = at + size
 end
 at = 1

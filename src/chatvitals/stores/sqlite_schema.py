@@ -70,7 +70,7 @@ ADD_CELL = (
 RAISE_CELL = (
     "INSERT INTO cells (family, labels, field, value) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (family, labels, field) DO UPDATE SET value = "
-    "CASE WHEN value > excluded.value + 3600 THEN excluded.value ELSE max(value, excluded.value) END"  # as SET_BACK
+    "CASE WHEN value > ? THEN excluded.value ELSE max(value, excluded.value) END"
 )
 DROP_CELL = "DELETE FROM cells WHERE family = ? AND labels = ? AND field = ?"
 PUT_DOCUMENT = (

@@ -64,15 +64,3 @@ def test_a_preference_from_the_future_is_taken_as_received_and_counted() -> None
     assert world.count(catalogue.CLOCK_SKEWS) == 1
     assert world.count(catalogue.OPT_OUTS) == 1
     assert world.count(catalogue.OPT_INS) == 1
-
-
-def test_an_opt_out_counts_for_no_template_that_failed() -> None:
-    """WhatsApp's cap stopped the later one, so the earlier one was the latest that this person saw."""
-    world = World()
-    world.sends(1, "c1", "campaign", template="lunch", language="en")
-    world.sends(100, "c2", "campaign", template="dinner", language="en")
-    world.status(102, "c2", "failed", code="131049", category="marketing")
-    world.prefers(200, "stop")
-    world.at(250)
-    assert world.count(catalogue.TEMPLATE_OPT_OUTS, "lunch") == 1
-    assert world.count(catalogue.TEMPLATE_OPT_OUTS, "dinner") == 0
