@@ -178,7 +178,7 @@ class Pipeline:
         if left:
             self.own.drop("store", left)
             self._guard.advice.once(
-                f"This process ends before it could write {left} events to the store. They are missing in the numbers."
+                f"This process ends before it could write all events to the store. Missing in the numbers: {left}."
             )
 
     def _start(self) -> None:
@@ -201,6 +201,8 @@ class Pipeline:
         while not self._closing:
             with self._guard("pipeline"):  # without memory, anything may raise, and the thread must go on
                 self._rounds()
+            if not self._closing:
+                time.sleep(_LINGER)
         with self._guard("pipeline"):
             self.drain()
         self._store.close()

@@ -79,5 +79,5 @@ def test_events_that_the_end_leaves_unwritten_are_told_with_their_number(
     for serial in range(3):
         vitals._pipeline.put(message(serial))
     vitals.close()
-    assert "before it could write 3 events to the store" in caplog.text
+    assert "before it could write all events to the store. Missing in the numbers: 3." in caplog.text
     assert vitals._pipeline.waiting == 0
