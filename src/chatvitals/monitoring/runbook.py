@@ -61,7 +61,7 @@ rule_files:
 
 The rules use PromQL of Prometheus 2.42 and later, and no group has more than 20 rules. So they load in Mimir, Grafana Cloud and vmalert as well. vmalert needs `-remoteWrite.url` and `-remoteRead.url`, else alerts lose their state on a restart.
 
-They mean the same in Prometheus 3. Its ranges leave out a sample exactly at their beginning, so no rule reads a range of two samples or less. Every scrape interval up to 150 s works.
+In Prometheus 3, ranges leave out a sample exactly at their beginning. So no rule reads a range of two samples or less, where the scrape interval is at most 150 s.
 
 Where Grafana imports the rules as its own, import `recording.yml` as well: many alerts read recorded series. There is no series `ALERTS` then. So the panels "Alert rules" and "Firing alerts" stay empty, and `WhatsAppWebhookSilent` ends in hours in which few customers write.
 

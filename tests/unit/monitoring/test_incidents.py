@@ -339,6 +339,19 @@ WEEKENDS = (
         scrape=4,
         evaluated=4,
     ),
+    Incident(
+        "a bot that answers on each day is dead on its second weekend",
+        "WhatsAppCustomersIgnored",
+        customers(
+            sorted(SHOP + WEEKEND),
+            [at for at in sorted(SHOP + WEEKEND) if not WEEK + 5 * DAY <= at < 2 * WEEK],
+            lambda at: (WEEK + 5 * DAY + 10 * HOUR) * 60 if WEEK + 5 * DAY + 10 * HOUR < at < 2 * WEEK else None,
+        ),
+        fires=(WEEK + 5 * DAY + 18 * HOUR, WEEK + 6 * DAY + 4 * HOUR),
+        quiet=(WEEK + 5 * DAY - HOUR,),
+        scrape=4,
+        evaluated=4,
+    ),
 )
 
 PLUMBING = (
