@@ -6,7 +6,7 @@ import pytest
 
 from chatvitals.events import Poll
 from chatvitals.metrics import catalogue
-from chatvitals.quality import state
+from chatvitals.quality import clock_corrections, state
 from tests.helpers.single_worker import DAY, EPOCH, NUMBER, World
 
 pytestmark = pytest.mark.fast
@@ -40,3 +40,11 @@ def test_an_older_poll_of_another_worker_still_changes_nothing() -> None:
     poll(world, 1000, "GREEN")
     assert poll(world, 400, "RED").numbers[NUMBER].rating == "GREEN"
     assert world.count(catalogue.CLOCK_SKEWS) == 0
+
+
+def test_a_webhook_that_waits_for_its_number_is_pulled_back() -> None:
+    """Otherwise it would count as newer than all that is known of the number later."""
+    known = state.Quality(polled=10 * DAY, waiting=[state.Waiting("15550001111", "FLAGGED", 9 * DAY, 10 * DAY)])
+    assert clock_corrections.pull_back(known, 100.0)
+    assert [(each.at, each.received) for each in known.waiting] == [(100.0, 100.0)]
+    assert not clock_corrections.pull_back(known, 100.0)
