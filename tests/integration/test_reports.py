@@ -132,7 +132,7 @@ def test_the_questions_of_the_guide_are_answered(ask: Ask, month: Month) -> None
     assert "All steps lose more than before" in text
     assert "left while we owed them an answer" in text
     assert re.search(r"\d+ of [\d,]+ turns had no answer", plain(ask("report", "unanswered")))
-    assert re.search(r"lunch_deal \(en\) GREEN \(RED", plain(ask("report", "templates")))
+    assert re.search(r"lunch_deal \(en\)\W+GREEN \(RED", ask("report", "templates", "--csv"))
 
 
 def test_now_ranks_what_is_worth_doing(ask: Ask, month: Month) -> None:
