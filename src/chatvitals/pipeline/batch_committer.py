@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from chatvitals.conversations import clock_corrections
 from chatvitals.conversations.state import Rules
 from chatvitals.metrics import cardinality
 from chatvitals.metrics.cardinality import CardinalityLimiter
@@ -172,7 +173,7 @@ class BatchCommitter:
                     changes.documents[cardinality.DOCUMENT] = labels
                 self._exemplars.write(transaction, measures, changes, now)
                 if changes.states or changes.removed or changes.increments or changes.documents:
-                    changes.now = now
+                    changes.latest = now + clock_corrections.SET_BACK
                     transaction.commit(changes)
             business.committed()
             self._account_log.write(business.notices)

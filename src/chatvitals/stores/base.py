@@ -96,13 +96,13 @@ class Changes(msgspec.Struct):
     increments: dict[Cell, float] = msgspec.field(default_factory=dict)
     """Amounts that are added to cells."""
     maxima: dict[Cell, float] = msgspec.field(default_factory=dict)
-    """Times to which cells are raised where they are earlier. A stored time of a wrong clock is replaced, see `now`."""
+    """Times to which cells are raised where they are earlier. A stored time of a wrong clock is replaced, see `latest`."""
     dropped: set[Cell] = msgspec.field(default_factory=set)
     """Cells that are deleted."""
     documents: dict[str, bytes] = msgspec.field(default_factory=dict)
     """Few and small texts by name, such as the state of the business."""
-    now: float = inf
-    """Time of the commit in Unix seconds. A stored maximum that is over an hour later is of a wrong clock."""
+    latest: float = inf
+    """Unix seconds. A stored maximum that is later is of a wrong clock."""
     ttls: dict[int, tuple[float, Sequence[int]]] = msgspec.field(default_factory=dict)
     """For remote stores, whose data expires: the least time in seconds to keep a state, and all keys of the contact."""
 

@@ -8,7 +8,6 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from chatvitals.conversations.clock_corrections import SET_BACK
 from chatvitals.runtime import workers
 from chatvitals.stores.base import Changes, StoreInfo, is_free
 
@@ -152,7 +151,7 @@ class MemoryStore:
             self._cells[cell] = self._cells.get(cell, 0.0) + amount
         for cell, value in changes.maxima.items():
             known = self._cells.get(cell, value)
-            self._cells[cell] = value if known > changes.now + SET_BACK else max(known, value)
+            self._cells[cell] = value if known > changes.latest else max(known, value)
         for cell in changes.dropped:
             self._cells.pop(cell, None)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chatvitals.conversations.clock_corrections import SET_BACK
 from chatvitals.runtime import pacing
 from chatvitals.stores.base import RefusedDataError, is_label
 
@@ -180,7 +179,7 @@ class Packer:
             _texts(firsts),
             _texts(digests),
             b"".join([part for name in map(self._name, changes.dropped) for part in (_size(len(name)), name)]),
-            b"" if changes.now == inf else b"%.3f" % (changes.now + SET_BACK),
+            b"%.3f" % changes.latest,
         )
 
     def _amounts(self, amounts: dict[Cell, float]) -> bytes:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 from weakref import WeakSet
 
-from chatvitals.conversations.clock_corrections import SET_BACK
 from chatvitals.runtime import fork_hooks
 from chatvitals.stores import sqlite_contacts, sqlite_errors
 from chatvitals.stores import sqlite_schema as statements
@@ -316,7 +315,7 @@ class _SQLiteTransaction:
             (statements.DELETE_MARK, [mark for mark, at in marks if at is None]),
             (statements.PUT_MARK, [(*mark, at) for mark, at in marks if at is not None]),
             (statements.ADD_CELL, _cell_rows(changes.increments)),
-            (statements.RAISE_CELL, [(*row, changes.now + SET_BACK) for row in _cell_rows(changes.maxima)]),
+            (statements.RAISE_CELL, [(*row, changes.latest) for row in _cell_rows(changes.maxima)]),
             (statements.DROP_CELL, [(family, _text(labels), field) for family, labels, field in changes.dropped]),
             (statements.PUT_DOCUMENT, changes.documents.items()),
         ):

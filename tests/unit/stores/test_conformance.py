@@ -145,7 +145,7 @@ PROMISES: Final[dict[str, dict[str, str]]] = {
     },
     "Changes.dropped": {"": "test_a_dropped_cell_is_gone_and_may_begin_anew"},
     "Changes.documents": {"": "test_a_document_is_replaced_with_a_commit"},
-    "Changes.now": {"": "test_36_a_point_in_time_that_waited_in_a_queue_proves_no_wrong_clock"},
+    "Changes.latest": {"": "test_36_a_point_in_time_that_waited_in_a_queue_proves_no_wrong_clock"},
     "Changes.ttls": {
         "": "test_a_time_to_keep_changes_nothing_that_is_read test_everything_has_one_hash_tag_and_contacts_expire"
     },

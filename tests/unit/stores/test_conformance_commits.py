@@ -71,17 +71,17 @@ def test_amounts_add_up_and_the_latest_point_in_time_stays(store: Store) -> None
 
 def test_36_a_point_in_time_of_a_clock_that_was_ahead_gives_way(store: Store) -> None:
     """Once the clock is right again. Otherwise a silent webhook would stay unseen until the clock gets there."""
-    commit(store, Changes(maxima={LAST: 9000.0}, now=9000.0))
-    commit(store, Changes(maxima={LAST: 5401.0}, now=5401.0))
+    commit(store, Changes(maxima={LAST: 9000.0}, latest=12_600.0))
+    commit(store, Changes(maxima={LAST: 5401.0}, latest=9001.0))
     assert store.cells() == {LAST: 9000.0}
-    commit(store, Changes(maxima={LAST: 5399.0}, now=5399.0))
+    commit(store, Changes(maxima={LAST: 5399.0}, latest=8999.0))
     assert store.cells() == {LAST: 5399.0}
 
 
 def test_36_a_point_in_time_that_waited_in_a_queue_proves_no_wrong_clock(store: Store) -> None:
     """A store that was away for hours gets old times after new ones."""
-    commit(store, Changes(maxima={LAST: 90_000.0}, now=90_000.0))
-    commit(store, Changes(maxima={LAST: 5000.0}, now=90_001.0))
+    commit(store, Changes(maxima={LAST: 90_000.0}, latest=93_600.0))
+    commit(store, Changes(maxima={LAST: 5000.0}, latest=93_601.0))
     assert store.cells() == {LAST: 90_000.0}
 
 
