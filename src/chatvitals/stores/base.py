@@ -96,7 +96,7 @@ class Changes(msgspec.Struct):
     increments: dict[Cell, float] = msgspec.field(default_factory=dict)
     """Amounts that are added to cells."""
     maxima: dict[Cell, float] = msgspec.field(default_factory=dict)
-    """Times to which cells are raised where they are earlier. A stored time of a wrong clock is replaced, see `latest`."""
+    """Times to which cells are raised where they are earlier, unless `latest` shows that a clock was wrong."""
     dropped: set[Cell] = msgspec.field(default_factory=set)
     """Cells that are deleted."""
     documents: dict[str, bytes] = msgspec.field(default_factory=dict)
