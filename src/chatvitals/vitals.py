@@ -123,7 +123,7 @@ class Vitals(Applications, Declarations, BotReports):
         self._pipeline.periodic_tasks.append(MovedKey(settings, self.store, self._guard.advice, clock))
         if settings.hooks:  # a worker without webhooks may import its HTTP client late, too
             self._pipeline.periodic_tasks.append(http_hooks.refresh)
-            self.webhook_sink.after_imports = http_hooks.refresh
+            self.webhook_sink.before_receive.append(http_hooks.refresh)
         self._whose = ContactResolver(self._guard, self._default_number)
         self._assignments = Assignments(
             self.store, partial(known_hasher, settings, self.store), self._pipeline.hasher, clock

@@ -47,7 +47,7 @@ def plain(blocks: Iterable[TextBlock]) -> bytes:
 def gzipped(blocks: Iterable[TextBlock]) -> bytes:
     """Return all blocks as one gzip member.
 
-    The interpreter lock is free while zlib works. It gives way between blocks nevertheless, because the core is busy.
+    The interpreter lock is free while zlib works. The thread gives way between blocks, because the core is busy.
     """
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
     pieces = [_GZIP_HEAD]

@@ -2,7 +2,7 @@
 
 A library is hooked as soon as it has been imported. chatvitals imports none of them, since each import costs a bot
 about 0.2 s and 10 MB. An import hook finds later imports. If another tool imports in another way, the next `refresh`
-finds the library. Integrations call `refresh` before a webhook if there are new modules.
+finds the library. Integrations call `refresh` for each webhook.
 """
 
 from __future__ import annotations
@@ -75,25 +75,19 @@ def _imported() -> None:
 _import_hook = ImportHook({method.module for method in _METHODS} | {"httpx2", "urllib3", "urllib3_future"}, _imported)
 
 
-def refresh() -> int:
-    """Hook the libraries that were imported since the last look. Without new imports it costs next to nothing.
-
-    Returns:
-        The number of modules at the last complete look. A library that is only partly imported needs another look.
-
-    """
+def refresh() -> None:
+    """Hook the libraries that were imported since the last look. Without new imports it costs next to nothing."""
     global _modules  # noqa: PLW0603 - as in `install`
     modules = len(sys.modules)
     if modules == _modules:
-        return modules
+        return
     for method in _waiting:
         if method.module in sys.modules:
             with lock:
                 if _observers:
                     _patch(_waiting)
-            return 0  # a partly imported library may have no class yet
+            return  # and look again next time, because a partly imported library may have no class yet
     _modules = modules
-    return modules
 
 
 def hooked() -> list[str]:

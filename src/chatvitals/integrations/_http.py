@@ -77,20 +77,12 @@ class Delivery:
 
     def enter(self, seen: object) -> tuple[Delivery, ...]:
         """Bind the contacts of this webhook, and return the mark of its request, see `within`. It may raise."""
-        token = self._token = context.bind(self.handling)
-        if spans.attached():
-            self._trace()
-        if seen is None and type(token.old_value) is not context.Handling:  # nearly always
-            return (self,)
+        self.begin()
         return self.within(seen)
 
     def begin(self) -> None:
         """Bind the contacts of this webhook. It may raise."""
         self._token = context.bind(self.handling)
-        if spans.attached():
-            self._trace()
-
-    def _trace(self) -> None:
         if spans.is_traced():
             self._span = spans.start_receive()
             if self._span is not None:
@@ -229,7 +221,7 @@ class Delivery:
         """Receive the webhook. Without an app secret, it is emitted only after the application's verdict."""
         settings = self._sink.settings
         unread = self._sink.receive(body, self.signature())
-        if self._span is None and spans.attached() and spans.is_traced():
+        if self._span is None and spans.is_traced():
             self._span = spans.start_receive()  # the tracing middleware is within this one; it knows its span by now
         if self._span is not None:
             unread.trace = self.handling.trace = spans.packed(self._span.span)

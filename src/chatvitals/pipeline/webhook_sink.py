@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 
 from chatvitals._version import __version__
@@ -36,11 +35,9 @@ class WebhookSink:
 
     __slots__ = (
         "_closings",
-        "_modules",
         "_put",
         "_read",
         "advice",
-        "after_imports",
         "before_receive",
         "clock",
         "flush",
@@ -64,9 +61,6 @@ class WebhookSink:
         """Function that returns further values for the start line. None where nothing is logged."""
         self.before_receive: list[Callable[[], object]] = []
         """Functions to call before each webhook. They must be quick."""
-        self.after_imports: Callable[[], int] | None = None
-        """Function to call where modules have been imported since. It returns the number of modules it has seen."""
-        self._modules = 0
         self.flush: Callable[[], object] | None = None
         """Function that commits the events so far, for integrations that see the server's end. It may take seconds."""
         self.seen = 0
@@ -135,8 +129,6 @@ class WebhookSink:
         """
         self.seen += 1
         try:
-            if len(sys.modules) != self._modules and self.after_imports is not None:
-                self._modules = self.after_imports()
             for call in self.before_receive:
                 call()
         except Exception as error:  # noqa: BLE001 - the guard's work, without a context manager's cost per webhook

@@ -49,7 +49,7 @@ class Pipeline:
         self._background = background
         self._committer = BatchCommitter(settings, store, guard, clock)
         self._inline = False  # whether no thread can be started, so that `put` commits
-        self.periodic_tasks: list[Callable[[], object]] = []  # run in each round of the thread, about once a second
+        self.periodic_tasks: list[Callable[[], None]] = []  # run in each round of the thread, about once a second
         self._closing = False
         self._reset()
         fork_hooks.watch(self)

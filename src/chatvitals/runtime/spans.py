@@ -37,7 +37,7 @@ _NANO: Final = 1_000_000_000
 _INVALID = trace.INVALID_SPAN
 _runtime = getattr(otel_context, "_RUNTIME_CONTEXT", otel_context)
 _variable = getattr(_runtime, "_current_context", None)
-attached: Final[Callable[[], Context]] = (
+_attached: Final[Callable[[], Context]] = (
     _variable.get if isinstance(_variable, ContextVar) and _variable.get(None) is not None else _runtime.get_current
 )
 """Return OpenTelemetry's current context. It is empty where nothing is traced, so it is the first thing to ask."""
@@ -81,7 +81,7 @@ def current() -> bytes:
 
 def is_traced() -> bool:
     """Return whether the caller runs inside a span. Without a tracer provider, this is the only cost."""
-    if not attached():  # many times as quick as asking for the span
+    if not _attached():  # many times as quick as asking for the span
         return False
     span = get_current_span()
     return span is not _INVALID and span.get_span_context().is_valid
