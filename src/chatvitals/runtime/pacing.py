@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 try:
@@ -14,12 +16,14 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]  # as above
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
 
-_PIECE = 0.00004  # seconds of own work between two looks
-_MOST_AT_ONCE = 0.0005  # seconds of own work between two pauses
+_PIECE = 0.00005  # seconds of own work between two looks
+_BUSY_PIECE = 0.0005  # the same while more work waits than there is time for
+_MOST_AT_ONCE = 0.002  # seconds of own work between two pauses
+_AT_ONCE = 0.000005  # seconds; a core that came back later was used by another thread
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
 _UNDISTURBED = 0.00014  # seconds; a pause that took longer shows that another thread was at work
 _FREED_AT_ONCE = 500  # entries
@@ -27,37 +31,35 @@ _LONGEST = 0.002  # seconds of pauses in a row, so that a busy bot does not keep
 
 
 class Pace:
-    """A timer of a thread's own work. It sleeps for a moment where another thread of the process waits for the lock.
+    """A timer of a thread's own work. It lets other threads go first where they wait for the interpreter lock.
 
-    It looks for one after each forty microseconds of work, and sleeps after half a millisecond in any case. Most pauses
-    would help nobody, and each costs about as much as ten looks.
+    After each fifty microseconds of work, it releases the lock and yields its core for a moment. A thread that waits on
+    the same core takes both, and this one has done enough. A thread on another core wakes up too late for that. So it
+    gets a pause, as does any thread where nobody can tell whether one waits.
 
-    A request releases the interpreter lock several times, at each read and write of its socket. So while other threads
-    are at work, this one sleeps on, and a request waits for it once instead of several times.
+    A pause takes a timer of the system, which costs as much as twenty yields, and a hundred in some virtual machines.
+    A request releases the lock several times, at each read and write of its socket. So while other threads are at work,
+    this one sleeps on, and a request waits for it once instead of several times.
     """
 
-    __slots__ = ("_longest", "_looked", "_paused", "_piece", "_switches")
+    __slots__ = ("_has_one_core", "_longest", "_looked", "_paused", "_piece", "_switches", "_yield_core")
 
     def __init__(self) -> None:
+        self._yield_core = _yield_core if _has_real_threads() else None
         self._looked = self._paused = time.perf_counter()
         self._switches = _switches()
+        self._has_one_core = _has_one_core()
         self.hurry(False)
 
     def hurry(self, urgent: bool) -> None:  # noqa: FBT001 - it is the only argument
         """Look less often, and sleep only once at a time, if `urgent`."""
-        self._piece = _MOST_AT_ONCE if urgent else _PIECE
+        self._piece = _BUSY_PIECE if urgent else _PIECE
         self._longest = 0.0 if urgent else _LONGEST
 
     def give_way(self) -> None:
-        """Sleep for a moment if another thread waits, or if the last pause was a while ago.
-
-        Call it between two pieces of work.
-        """
+        """Let others go first, if this thread has worked for a while. Call it between two pieces of work."""
         now = time.perf_counter()
-        if now - self._looked < self._piece:
-            return
-        if now - self._paused < _MOST_AT_ONCE and not self._is_awaited():
-            self._looked = now
+        if now - self._looked < self._piece or self._has_yielded(now):
             return
         latest = now + self._longest
         while True:
@@ -69,33 +71,64 @@ class Pace:
         self._looked = self._paused = now
         self._switches = _switches()
 
-    def _is_awaited(self) -> bool:
-        """Return whether another thread of this process has run since the last pause, so that it may wait now.
-
-        A thread that waits for the lock gives up its core, and the kernel counts this. On a shared core, it comes to
-        wait only once this thread yields the core.
-        """
-        if not _COUNTED:
+    def _has_yielded(self, now: float) -> bool:
+        """Yield the core without the interpreter lock. Return whether nobody needs a pause after that."""
+        if self._yield_core is None:
+            return False
+        self._yield_core()
+        self._looked = after = time.perf_counter()
+        if self._has_one_core:
             return True
-        os.sched_yield()
-        return _switches() != self._switches
+        if after - now > _AT_ONCE:
+            self._paused = after
+            self._switches = _switches()
+            return True
+        return self._switches == _switches() and after - self._paused < _MOST_AT_ONCE
 
 
 def _switches() -> int:
-    """Return how often threads of this process have given up their core so far. Without a count, it is 0."""
+    """Return how often threads of this process have given up their core so far. Without a count, it is 0.
+
+    A thread that waits for the interpreter lock gives up its core. So the lock was free while the count has not moved.
+    """
     return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
 
 
-def _are_counted() -> bool:
-    """Return whether the system counts switches and allows a thread to yield. Some sandboxes do neither."""
+def _has_real_threads() -> bool:
+    """Return whether threads belong to the system. gevent and eventlet replace them, and only sleeps switch theirs."""
+    return isinstance(time.sleep, BuiltinFunctionType)
+
+
+def _has_one_core() -> bool:
+    """Return whether all threads of this process share one core, so that one at most can wait while another works."""
     try:
-        os.sched_yield()
-        return _switches() > 0
+        return len(os.sched_getaffinity(0)) == 1
     except (AttributeError, OSError):
         return False
 
 
-_COUNTED = _are_counted()
+def _found_yield() -> Callable[[], object] | None:
+    """Return a function that yields the core, and the interpreter lock meanwhile. None where it cannot be trusted.
+
+    Without a count of switches, it would hide a thread that waits on another core. Some sandboxes know neither.
+    """
+    try:
+        if sys.version_info >= (3, 12):  # the older function keeps the lock
+            found: Callable[[], object] = os.sched_yield
+        else:
+            import ctypes  # noqa: PLC0415 - only there
+
+            found = ctypes.CDLL(None).sched_yield  # it releases the lock like any foreign function
+        before = _switches()
+        time.sleep(0.000001)
+        if _switches() > before and found() in {None, 0}:
+            return found
+    except (AttributeError, ImportError, OSError, TypeError):  # CDLL(None) is a TypeError on Windows
+        pass
+    return None
+
+
+_yield_core = _found_yield()
 
 
 class _Thread(threading.local):
