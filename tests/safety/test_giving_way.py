@@ -44,26 +44,31 @@ def test_65_the_thread_gives_way_where_another_waits(monkeypatch: pytest.MonkeyP
     made_up = SimpleNamespace(perf_counter=lambda: now[0], sleep=slept.append)
     monkeypatch.setattr(pacing, "time", made_up)  # other threads of this process sleep, too
     monkeypatch.setattr(pacing, "_switches", lambda: switches[0])
-    monkeypatch.setattr(pacing, "_COUNTED", True)
+    monkeypatch.setattr(pacing, "_yield_core", lambda: 0)
+    monkeypatch.setattr(pacing, "_has_real_threads", lambda: True)
+    monkeypatch.setattr(pacing, "_has_one_core", lambda: False)
     pace = pacing.Pace()
-    now[0] = 0.00005
+    now[0] = 0.00006
     pace.give_way()
     assert slept == []  # nobody waits
     switches[0] = 2
-    now[0] = 0.00008
+    now[0] = 0.0001
     pace.give_way()
     assert slept == []  # the last look was a moment ago
-    now[0] = 0.0001
+    now[0] = 0.00012
     pace.give_way()
     pace.give_way()
     assert len(slept) == 1
     assert 0.0 < slept[0] < 0.001
 
 
-def test_65_the_thread_finds_a_real_thread_that_waits() -> None:
+@pytest.mark.parametrize("cores", [1, 2])
+def test_65_the_thread_finds_a_real_thread_that_waits(cores: int) -> None:
     """A thread that asks for the lock is seen, and it gets the lock in the middle of the work."""
     seen: list[int] = []
     work = [0]
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:cores])
 
     def ask() -> None:
         for _ in range(20):
@@ -71,13 +76,16 @@ def test_65_the_thread_finds_a_real_thread_that_waits() -> None:
             seen.append(work[0])
 
     thread = threading.Thread(target=ask)
-    with pacing.paced():
-        thread.start()
-        end = time.perf_counter() + 5
-        while thread.is_alive() and time.perf_counter() < end:
-            work[0] += 1
-            pacing.give_way()
-    thread.join()
+    try:
+        with pacing.paced():
+            thread.start()
+            end = time.perf_counter() + 5
+            while thread.is_alive() and time.perf_counter() < end:
+                work[0] += 1
+                pacing.give_way()
+        thread.join()
+    finally:
+        os.sched_setaffinity(0, before)
     assert len(set(seen)) > 10
 
 

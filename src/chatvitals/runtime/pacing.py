@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from math import inf
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,9 +24,8 @@ T = TypeVar("T")
 _PIECE = 0.00005  # seconds of own work between two looks
 _BUSY_PIECE = 0.0005  # the same while more work waits than there is time for
 _MOST_AT_ONCE = 0.002  # seconds of own work between two pauses
-_AT_ONCE = 0.000005  # seconds; a core that came back later was used by another thread
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
-_UNDISTURBED = 0.00014  # seconds; a pause that took longer shows that another thread was at work
+_DISTURBED = 0.00009  # seconds beyond the shortest pause; a pause that took longer shows another thread at work
 _FREED_AT_ONCE = 500  # entries
 _LONGEST = 0.002  # seconds of pauses in a row, so that a busy bot does not keep this thread from its work
 
@@ -34,21 +34,22 @@ class Pace:
     """A timer of a thread's own work. It lets other threads go first where they wait for the interpreter lock.
 
     After each fifty microseconds of work, it releases the lock and yields its core for a moment. A thread that waits on
-    the same core takes both, and this one has done enough. A thread on another core wakes up too late for that. So it
-    gets a pause, as does any thread where nobody can tell whether one waits.
+    the same core takes both. A thread on another core wakes up too late for that, so it gets a pause. Where nobody can
+    tell whether a thread waits, each piece of work ends with a pause.
 
     A pause takes a timer of the system, which costs as much as twenty yields, and a hundred in some virtual machines.
     A request releases the lock several times, at each read and write of its socket. So while other threads are at work,
     this one sleeps on, and a request waits for it once instead of several times.
     """
 
-    __slots__ = ("_has_one_core", "_longest", "_looked", "_paused", "_piece", "_switches", "_yield_core")
+    __slots__ = ("_has_one_core", "_longest", "_looked", "_paused", "_piece", "_shortest", "_switches", "_yield_core")
 
     def __init__(self) -> None:
         self._yield_core = _yield_core if _has_real_threads() else None
         self._looked = self._paused = time.perf_counter()
         self._switches = _switches()
         self._has_one_core = _has_one_core()
+        self._shortest = inf  # seconds of a pause; virtual machines take three times as long as others
         self.hurry(False)
 
     def hurry(self, urgent: bool) -> None:  # noqa: FBT001 - it is the only argument
@@ -59,31 +60,26 @@ class Pace:
     def give_way(self) -> None:
         """Let others go first, if this thread has worked for a while. Call it between two pieces of work."""
         now = time.perf_counter()
-        if now - self._looked < self._piece or self._has_yielded(now):
+        if now - self._looked < self._piece or self._has_yielded():
             return
         latest = now + self._longest
         while True:
             before = now
             time.sleep(_PAUSE)
             now = time.perf_counter()
-            if now - before < _UNDISTURBED or now >= latest:
+            self._shortest = min(self._shortest, now - before)
+            if now - before < self._shortest + _DISTURBED or now >= latest:
                 break
         self._looked = self._paused = now
         self._switches = _switches()
 
-    def _has_yielded(self, now: float) -> bool:
+    def _has_yielded(self) -> bool:
         """Yield the core without the interpreter lock. Return whether nobody needs a pause after that."""
         if self._yield_core is None:
             return False
         self._yield_core()
         self._looked = after = time.perf_counter()
-        if self._has_one_core:
-            return True
-        if after - now > _AT_ONCE:
-            self._paused = after
-            self._switches = _switches()
-            return True
-        return self._switches == _switches() and after - self._paused < _MOST_AT_ONCE
+        return self._has_one_core or (self._switches == _switches() and after - self._paused < _MOST_AT_ONCE)
 
 
 def _switches() -> int:

@@ -25,8 +25,6 @@ class _Time:
         self.late: list[float] = []
         self.sleeps = 0
         self.yields = 0
-        self.taken = 0.0
-        """How long another thread keeps a yielded core, in seconds."""
         self.switches = 1
 
     def perf_counter(self) -> float:
@@ -38,7 +36,7 @@ class _Time:
 
     def yield_core(self) -> None:
         self.yields += 1
-        self.now += 0.000001 + self.taken
+        self.now += 0.000001
 
 
 @pytest.fixture
@@ -58,6 +56,13 @@ def time(several_cores: _Time) -> Iterator[_Time]:
     """Give the current thread a pace on such a system."""
     with pacing.paced():
         yield several_cores
+
+
+def _pause_once(clock: _Time) -> None:
+    """Show the pace how long a pause takes."""
+    clock.now += 0.0026
+    pacing.give_way()
+    assert clock.sleeps == 1
 
 
 def test_short_work_needs_no_pause(time: _Time) -> None:
@@ -85,19 +90,6 @@ def test_a_thread_that_waits_on_another_core_gets_a_pause_soon(time: _Time) -> N
     time.now += 0.00006
     pacing.give_way()
     assert time.sleeps == 1  # it has been served
-
-
-def test_a_thread_that_waits_on_this_core_needs_no_pause(time: _Time) -> None:
-    """It has taken the core and the lock, since the yield took long."""
-    time.now += 0.00006
-    time.switches += 1
-    time.taken = 0.0001
-    pacing.give_way()
-    assert (time.yields, time.sleeps) == (1, 0)
-    time.taken = 0.0
-    time.now += 0.00006
-    pacing.give_way()
-    assert (time.yields, time.sleeps) == (2, 0)  # it has been served
 
 
 def test_a_long_stretch_of_work_ends_with_a_pause(time: _Time) -> None:
@@ -186,32 +178,44 @@ def test_one_pause_is_enough_while_nobody_else_works(time: _Time) -> None:
 
 def test_the_thread_sleeps_on_while_others_work(time: _Time) -> None:
     """Each late pause shows another thread at work, so a further pause follows."""
-    time.now += 0.0026
+    _pause_once(time)
     time.late = [0.0003, 0.0003]
+    time.now += 0.0026
     pacing.give_way()
+    assert time.sleeps == 1 + 3
+
+
+def test_pauses_that_are_always_long_show_no_other_thread(time: _Time) -> None:
+    """In a virtual machine, each pause takes longer."""
+    time.late = [0.00016, 0.0001, 0.00012]
+    for _ in range(3):
+        time.now += 0.0026
+        pacing.give_way()
     assert time.sleeps == 3
 
 
 def test_a_busy_bot_does_not_keep_the_thread_from_its_work(time: _Time) -> None:
     """Pauses in a row end after two milliseconds, however busy the other threads are."""
+    _pause_once(time)
     time.now += 0.0026
     time.late = [0.0007] * 100
     pacing.give_way()
-    assert time.sleeps == 3
+    assert time.sleeps == 1 + 3
 
 
 def test_a_thread_with_much_work_sleeps_only_once_at_a_time(time: _Time) -> None:
     """While a whole batch waits behind this one, the thread does not sleep on."""
+    _pause_once(time)
     pacing.hurry(True)
     time.now += 0.0026
     time.late = [0.0003]
     pacing.give_way()
-    assert time.sleeps == 1
+    assert time.sleeps == 1 + 1
     pacing.hurry(False)
     time.now += 0.0026
     time.late = [0.0003]
     pacing.give_way()
-    assert time.sleeps == 3
+    assert time.sleeps == 1 + 3
 
 
 def test_a_thread_with_much_work_looks_less_often(time: _Time) -> None:
@@ -229,10 +233,10 @@ def test_a_thread_with_much_work_looks_less_often(time: _Time) -> None:
 def test_the_work_begins_anew_after_a_pause(time: _Time) -> None:
     """The time of the pause does not count as work."""
     time.now += 0.0026
-    time.late = [0.0015]
+    time.late = [0.0025]
     pacing.give_way()
     pacing.give_way()
-    assert time.sleeps == 2  # both in the first call
+    assert time.sleeps == 1
 
 
 def test_a_loop_looks_at_the_clock_after_every_few_items(time: _Time) -> None:
