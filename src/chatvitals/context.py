@@ -55,7 +55,7 @@ class Door(Protocol):
         """Return the signature header of the request."""
 
 
-class Handling:
+class Handling(msgspec.Struct, eq=False):
     """The contacts whose messages the current webhook brought. There is one contact, except in batches.
 
     It is bound before the body has arrived and gets its source afterwards. So every task of the request sees the same
@@ -65,22 +65,26 @@ class Handling:
     minutes after its end, and not in a worker that has gone on to the next webhook (tests/safety/README.md 79).
     """
 
-    __slots__ = ("_contacts", "_ended", "_owner", "_serial", "door", "outer", "source", "trace")
+    _contacts: tuple[ContactIds, ...] = ()
+    trace: bytes = b""
+    """The context of the webhook's span from `spans.packed`. It is empty where nothing is traced."""
+    source: Source | None = None
+    """The object that knows the contacts, once there is a body."""
+    outer: Handling | None = None
+    """The handling of the same webhook by another `Vitals`. It serves where this one refuses the webhook."""
+    door: Door | None = None
+    """The integration that watches the request, until the request has been handled."""
+    _owner: int = 0
+    _serial: int = 0
+    _ended: float | None = None
 
-    def __init__(self, contacts: tuple[ContactIds, ...] = (), trace: bytes = b"") -> None:
-        self.source: Source | None = None
-        """The object that knows the contacts, once there is a body."""
-        self.trace = trace
-        """The context of the webhook's span from `spans.packed`. It is empty where nothing is traced."""
-        self.outer: Handling | None = None
-        """The handling of the same webhook by another `Vitals`. It serves where this one refuses the webhook."""
-        self.door: Door | None = None
-        """The integration that watches the request, until the request has been handled."""
-        self._contacts = contacts
+    __repr__ = object.__repr__  # ids of people must not show in a traceback
+
+    def __post_init__(self) -> None:
+        """Note who works for the webhook."""
         self._owner = _runner()
         _serials.last += 1  # two threads may get the same number, and then each takes the other's for its own
         self._serial = _serials.last
-        self._ended: float | None = None
 
     @property
     def contacts(self) -> tuple[ContactIds, ...]:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chatvitals.integrations.wsgi import MountableVitals
-    from chatvitals.pipeline.webhook_sink import WebhookSink
 
     Values: TypeAlias = Callable[[str], Sequence[str]]
 
@@ -83,14 +82,10 @@ def _signature(values: Values) -> str | None:
     return ", ".join(found) if found else None
 
 
-class HeaderDelivery(_http.Delivery):
+class HeaderDelivery(_http.Delivery, eq=False, kw_only=True):
     """One POST on the webhook path, for frameworks with an object for the headers."""
 
-    __slots__ = ("_values",)
-
-    def __init__(self, sink: WebhookSink, values: Values) -> None:
-        super().__init__(sink)
-        self._values = values
+    _values: Values
 
     def signature(self) -> str | None:
         """Return the signature header. Several headers are joined, so that none of them is valid."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import msgspec
+
 from chatvitals import context
 from chatvitals.events import AccountEvent, Webhook
 from chatvitals.integrations import _verdicts
@@ -31,41 +33,31 @@ class DoorVitals(Protocol):
         """The receiver of webhooks."""
 
 
-class Delivery:
+class Delivery(msgspec.Struct, eq=False, weakref=True):
     """One POST on the webhook path, while the application handles it. Integrations derive from it.
 
     Each `except` here does the guard's work without a context manager, whose calls cost as much as the protected code.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_acknowledges",
-        "_chunks",
-        "_declared",
-        "_sink",
-        "_size",
-        "_span",
-        "_status",
-        "_token",
-        "_unread",
-        "handling",
-    )
-
     where = "door"
     """The place that errors are counted under."""
 
-    def __init__(self, sink: WebhookSink) -> None:
-        self.handling = context.Handling()
+    _sink: WebhookSink
+    handling: context.Handling = msgspec.field(default_factory=context.Handling)
+    _chunks: list[bytes] | None = []  # None once copying has ended
+    _size: int = 0
+    _declared: int = -1  # bytes; negative until it is needed
+    _unread: RawWebhook | None = None  # received, and not yet emitted
+    _status: object = None  # of the response, once it has started
+    _acknowledges: bool = False  # whether an error of the application becomes 200, a setting for account events only
+    _token: Token[context.Handling | None] | None = None
+    _span: spans.ActiveSpan | None = None
+
+    __repr__ = object.__repr__  # the body must not show in a traceback
+
+    def __post_init__(self) -> None:
+        """Let the handling know its request."""
         self.handling.door = self
-        self._sink = sink
-        self._chunks: list[bytes] | None = []  # None once copying has ended
-        self._size = 0
-        self._declared = -1  # bytes; negative until it is needed
-        self._unread: RawWebhook | None = None  # received, and not yet emitted
-        self._status: object = None  # of the response, once it has started
-        self._acknowledges = False  # whether an error of the application becomes 200, a setting for account events only
-        self._token: Token[context.Handling | None] | None = None
-        self._span: spans.ActiveSpan | None = None
 
     def signature(self) -> str | None:
         """Return the signature header. Several headers are joined, so that none of them is valid."""

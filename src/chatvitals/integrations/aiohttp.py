@@ -58,7 +58,7 @@ def middleware(vitals: MountableVitals, *, webhook_path: str = "/webhook", metri
                 if lookout is not None:
                     _look_on(request, lookout)
             return await handler(request)
-        return await _Delivery(door.sink, values).run(request, handler)
+        return await _Delivery(door.sink, _values=values).run(request, handler)
 
     return chatvitals_middleware
 
@@ -89,10 +89,8 @@ def instrument(vitals: MountableVitals, app: web.Application, webhook_path: str,
     app.middlewares.insert(0, middleware(vitals, webhook_path=webhook_path, metrics_path=metrics_path))
 
 
-class _Delivery(HeaderDelivery):
+class _Delivery(HeaderDelivery, eq=False):
     """One POST on the webhook path of an aiohttp application."""
-
-    __slots__ = ()
 
     where = "aiohttp"
 

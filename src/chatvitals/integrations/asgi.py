@@ -14,8 +14,6 @@ from chatvitals.integrations._http import SEEN, DoorVitals
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 
-    from chatvitals.pipeline.webhook_sink import WebhookSink
-
     Scope: TypeAlias = MutableMapping[str, Any]
     Message: TypeAlias = MutableMapping[str, Any]
     Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -81,7 +79,7 @@ class ChatVitalsMiddleware:
                 receive = _looked_at(receive, _lost_webhooks.Lookout(self._sink, scope.get("path")))
             return await self.app(scope, receive, send)
         outer = scope.get(SEEN)
-        delivery = _Delivery(self._sink, scope, receive, send)
+        delivery = _Delivery(self._sink, _scope=scope, _receive=receive, _send=send)
         try:
             scope[SEEN] = delivery.enter(outer)
         except Exception as error:  # noqa: BLE001 - the bot must not see it
@@ -213,16 +211,14 @@ def is_starlette(app: object) -> bool:
     return _arguments.is_instance(app, "starlette.applications", "Starlette")
 
 
-class _Delivery(_http.Delivery):
+class _Delivery(_http.Delivery, eq=False, kw_only=True):
     """One POST on the webhook path of an ASGI application."""
 
-    __slots__ = ("_receive", "_scope", "_send")
+    _scope: Scope
+    _receive: Receive
+    _send: Send
 
     where = "asgi"
-
-    def __init__(self, sink: WebhookSink, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(sink)
-        self._scope, self._receive, self._send = scope, receive, send
 
     async def failed(self) -> None:
         """Answer 200 in place of an application that raised, if the webhook is about account events and no more."""

@@ -160,7 +160,7 @@ class Middleware:
             return None
         if _http.is_seen(self._sink, _seen(request), signature_in, request.META):
             return None
-        delivery = _Delivery(self._sink, request.META)
+        delivery = _Delivery(self._sink, _environ=request.META)
         try:
             request.META[_http.SEEN] = delivery.enter(_seen(request))
             request._stream = InputWatch(request._stream, delivery)  # noqa: SLF001 - the source of `body` and `read()`
@@ -200,10 +200,8 @@ class Middleware:
         return HttpResponse(b"" if request.method == "HEAD" else body, status=status, headers=given)
 
 
-class _Delivery(EnvironDelivery):
+class _Delivery(EnvironDelivery, eq=False):
     """One POST on the webhook path of a Django project."""
-
-    __slots__ = ()
 
     where = "django"
 

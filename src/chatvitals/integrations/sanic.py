@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
     from sanic import HTTPResponse, Request, Sanic
 
-    from chatvitals.integrations._doorway import Values
     from chatvitals.integrations._lost_webhooks import Lookout
     from chatvitals.integrations.wsgi import MountableVitals
-    from chatvitals.pipeline.webhook_sink import WebhookSink
 
 __all__ = ["instrument"]
 
@@ -71,7 +69,7 @@ class _Hooks:
         inner = getattr(request.ctx, "chatvitals", None)  # Sanic calls the handler of the first middleware last
         outer = _outer(request) if inner is None else None
         if door.watches(request.method, request.path, inner or outer, values):
-            delivery = _Delivery(door.sink, values)
+            delivery = _Delivery(door.sink, _values=values)
             request.ctx.chatvitals = delivery.around(inner) if inner else delivery.within(outer)
             _look_on(request, delivery)
             return
@@ -116,16 +114,12 @@ class _Hooks:
         return None
 
 
-class _Delivery(HeaderDelivery):
+class _Delivery(HeaderDelivery, eq=False, kw_only=True):
     """One POST on the webhook path of a Sanic application."""
 
-    __slots__ = ("is_handled",)
+    is_handled: bool = False
 
     where = "sanic"
-
-    def __init__(self, sink: WebhookSink, values: Values) -> None:
-        super().__init__(sink, values)
-        self.is_handled = False
 
     async def run(self, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the bot's handler with the contacts of this webhook bound."""

@@ -77,10 +77,8 @@ class MetricsHandler(RequestHandler):  # type: ignore[misc]  # Tornado may be mi
     head = get
 
 
-class _Delivery(HeaderDelivery):
+class _Delivery(HeaderDelivery, eq=False):
     """One POST on the webhook path of a Tornado application."""
-
-    __slots__ = ()
 
     where = "tornado"
 
@@ -193,7 +191,7 @@ class _Connection(HTTPConnection):  # type: ignore[misc]  # as above
 
 def _watched(door: Doorway, request: HTTPServerRequest, found: Any) -> _Delegate:
     """Return a delegate that copies the request on its way to the found delegate."""
-    delivery = _Delivery(door.sink, request.headers.get_list)
+    delivery = _Delivery(door.sink, _values=request.headers.get_list)
     request.connection = found.connection = _Connection(request.connection, delivery)
     request._chatvitals = delivery.around(_seen(request))  # noqa: SLF001 - a mark of ours
     return _Delegate(found, delivery)

@@ -109,7 +109,7 @@ class ChatVitalsWSGIMiddleware:
         method = environ.get("REQUEST_METHOD")
         if method == "POST":
             if self._is_webhook(environ):
-                return _Delivery(self._sink, environ, start_response).run(self.app)
+                return _Delivery(self._sink, _environ=environ, _start_response=start_response).run(self.app)
             if self._sink.expects_webhooks and SEEN not in environ:
                 watch_for_lost(self._sink, environ)
         elif self._metrics and method in {"GET", "HEAD"} and self._is_ours(environ):
@@ -159,14 +159,10 @@ def signature_in(environ: Environ) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class EnvironDelivery(_http.Delivery):
+class EnvironDelivery(_http.Delivery, eq=False, kw_only=True):
     """One POST on the webhook path, for servers that describe it in a WSGI environ."""
 
-    __slots__ = ("_environ",)
-
-    def __init__(self, sink: WebhookSink, environ: Environ) -> None:
-        super().__init__(sink)
-        self._environ = environ
+    _environ: Environ
 
     def signature(self) -> str | None:
         """Return the signature header. Servers join several headers with commas, so that none of them is valid."""
@@ -198,16 +194,12 @@ class EnvironDelivery(_http.Delivery):
         return self.declared_length() or int("HTTP_TRANSFER_ENCODING" in self._environ)
 
 
-class _Delivery(EnvironDelivery):
+class _Delivery(EnvironDelivery, eq=False, kw_only=True):
     """One POST on the webhook path of a WSGI application."""
 
-    __slots__ = ("_start_response",)
+    _start_response: StartResponse
 
     where = "wsgi"
-
-    def __init__(self, sink: WebhookSink, environ: Environ, start_response: StartResponse) -> None:
-        super().__init__(sink, environ)
-        self._start_response = start_response
 
     def run(self, app: WSGIApp) -> Iterable[bytes]:
         """Call the application with the contacts of this webhook bound and the request marked as counted."""
