@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PIECE = 0.00005  # seconds of own work between two looks
+_PIECE = 0.00003  # seconds of own work between two looks
 _BUSY_PIECE = 0.0005  # the same while more work waits than there is time for
 _MOST_AT_ONCE = 0.002  # seconds of own work between two pauses
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
@@ -33,9 +33,9 @@ _LONGEST = 0.002  # seconds of pauses in a row, so that a busy bot does not keep
 class Pace:
     """A timer of a thread's own work. It lets other threads go first where they wait for the interpreter lock.
 
-    After each fifty microseconds of work, it releases the lock and yields its core for a moment. A thread that waits on
-    the same core takes both. A thread on another core wakes up too late for that, so it gets a pause. Where nobody can
-    tell whether a thread waits, each piece of work ends with a pause.
+    After each thirty microseconds of work, it releases the lock and yields its core for a moment. A thread that waits
+    on the same core takes both. A thread on another core wakes up too late for that, so it gets a pause. Where nobody
+    can tell whether a thread waits, each piece of work ends with a pause.
 
     A pause takes a timer of the system, which costs as much as twenty yields, and a hundred in some virtual machines.
     A request releases the lock several times, at each read and write of its socket. So while other threads are at work,
@@ -173,7 +173,7 @@ def empty(found: dict[Any, Any]) -> None:
         give_way()
 
 
-def steps(items: Iterable[T], each: int = 2) -> Iterable[T]:
+def steps(items: Iterable[T], each: int = 1) -> Iterable[T]:
     """Return the items for a loop that gives way after every `each` items. It costs less than a call per item."""
     pace = _thread.pace
     return items if pace is None else _steps(items, each, pace)

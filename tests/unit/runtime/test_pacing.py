@@ -66,8 +66,8 @@ def _pause_once(clock: _Time) -> None:
 
 
 def test_short_work_needs_no_pause(time: _Time) -> None:
-    """Before fifty microseconds of work, nothing happens."""
-    time.now += 0.00004
+    """Before thirty microseconds of work, nothing happens."""
+    time.now += 0.00002
     time.switches += 1
     pacing.give_way()
     assert (time.yields, time.sleeps) == (0, 0)
