@@ -74,7 +74,7 @@ class Pace:
         self._switches = _switches()
 
     def _has_yielded(self) -> bool:
-        """Yield the core without the interpreter lock. Return whether nobody needs a pause after that."""
+        """Yield the core without the interpreter lock. Return whether no other thread needs a pause after that."""
         if self._yield_core is None:
             return False
         self._yield_core()
@@ -96,7 +96,7 @@ def _has_real_threads() -> bool:
 
 
 def _has_one_core() -> bool:
-    """Return whether all threads of this process share one core, so that one at most can wait while another works."""
+    """Return whether all threads of this process share a single core."""
     try:
         return len(os.sched_getaffinity(0)) == 1
     except (AttributeError, OSError):
