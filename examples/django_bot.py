@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 APP_SECRET = os.environ["WHATSAPP_APP_SECRET"]
-MESSAGES = f"{os.environ.get('GRAPH_URL', 'https://graph.facebook.com/v24.0')}/{{}}/messages"
+MESSAGES = f"{os.environ.get('GRAPH_URL', 'https://graph.facebook.com/v26.0')}/{{}}/messages"
 HEADERS = {"Authorization": f"Bearer {os.environ['WHATSAPP_ACCESS_TOKEN']}", "Content-Type": "application/json"}
 
 settings.configure(  # a project has these in settings.py

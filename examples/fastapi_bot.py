@@ -15,7 +15,7 @@ from fastapi.responses import PlainTextResponse
 import chatvitals
 
 APP_SECRET = os.environ["WHATSAPP_APP_SECRET"]
-MESSAGES = f"{os.environ.get('GRAPH_URL', 'https://graph.facebook.com/v24.0')}/{{}}/messages"
+MESSAGES = f"{os.environ.get('GRAPH_URL', 'https://graph.facebook.com/v26.0')}/{{}}/messages"
 HEADERS = {"Authorization": f"Bearer {os.environ['WHATSAPP_ACCESS_TOKEN']}"}
 
 app = FastAPI()

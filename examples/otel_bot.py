@@ -26,7 +26,7 @@ import chatvitals
 
 NUMBER = os.environ["WHATSAPP_PHONE_NUMBER_ID"]
 ACCESS_TOKEN = os.environ["WHATSAPP_ACCESS_TOKEN"]
-GRAPH_URL = os.environ.get("GRAPH_URL", "https://graph.facebook.com/v24.0")
+GRAPH_URL = os.environ.get("GRAPH_URL", "https://graph.facebook.com/v26.0")
 
 # Your own tracing. `opentelemetry-instrument` works as well, before or after chatvitals.
 provider = TracerProvider()

@@ -25,7 +25,7 @@ APP_SECRET = os.environ["WHATSAPP_APP_SECRET"]
 ACCESS_TOKEN = os.environ["WHATSAPP_ACCESS_TOKEN"]
 VERIFY_TOKEN = os.environ["WHATSAPP_VERIFY_TOKEN"]
 NUMBER = os.environ["WHATSAPP_PHONE_NUMBER_ID"]
-GRAPH_URL = os.environ.get("GRAPH_URL", "https://graph.facebook.com/v24.0")
+GRAPH_URL = os.environ.get("GRAPH_URL", "https://graph.facebook.com/v26.0")
 # Each answer takes a time from one of these ranges (seconds), about as long as a language model.
 THINK = [tuple(map(float, part.split("-"))) for part in os.environ.get("BOT_THINK_SECONDS", "0.5-1.5").split()]
 SILENT = float(os.environ.get("ORDER_ABANDONED_AFTER", "86400"))  # seconds of silence after which an order is given up

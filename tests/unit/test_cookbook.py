@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 import chatvitals
+from chatvitals.settings import Settings
 from tests.helpers import readme, snippets
 
 if TYPE_CHECKING:
@@ -81,6 +83,13 @@ def test_documents_and_examples_import_public_names_only() -> None:
     rooms = ("chatvitals.integrations", "chatvitals.testing", "chatvitals.stores.base", "chatvitals.events.Poll")
     assert "chatvitals" in imported
     assert {name for name in imported - public - {"chatvitals"} if not name.startswith(rooms)} == set()
+
+
+def test_examples_send_to_the_version_of_the_graph_api_that_chatvitals_asks() -> None:
+    """A version ends after two years, and an example that is copied lives long."""
+    texts = [TEXT, *(file.read_text() for file in readme.COOKBOOK.parent.rglob("*.py"))]
+    versions = {version for text in texts for version in re.findall(r"graph\.facebook\.com/(v[\d.]+)", text)}
+    assert versions == {Settings.load({}, environ={}).api_version}
 
 
 def _imported(code: str) -> Iterator[str]:

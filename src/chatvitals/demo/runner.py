@@ -129,7 +129,7 @@ async def _build(  # noqa: PLR0913 - all that the parts need
         "WHATSAPP_APP_SECRET": _APP_SECRET,
         "WHATSAPP_ACCESS_TOKEN": _ACCESS_TOKEN,
         "WHATSAPP_VERIFY_TOKEN": _VERIFY_TOKEN,
-        "GRAPH_URL": f"{graph_url}/v24.0",
+        "GRAPH_URL": f"{graph_url}/v26.0",
         "WHATSAPP_PHONE_NUMBER_ID": number.phone_number_id,
         "ORDER_ABANDONED_AFTER": f"{order_flow.longest_silence(scenario):g}",
         "BOT_THINK_SECONDS": in_words(scenario.think),
