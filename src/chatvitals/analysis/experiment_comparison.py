@@ -155,7 +155,7 @@ def _against(variant: VariantCounts, control: VariantCounts, size: float, varian
     guardrails = []
     for outcome in GUARDRAILS:
         bad, usual = _share(variant, outcome), _share(control, outcome)
-        guardrails.append(Guardrail(outcome, bad.value, usual.value, one_sided.difference(bad, usual).low))
+        guardrails.append(Guardrail(outcome, bad.value, usual.value, one_sided.rare_difference(bad, usual).low))
     return Against(
         variant.name, sequence.difference(ours, other), p_value, "no conclusion", guardrails, _waits(control, variant)
     )

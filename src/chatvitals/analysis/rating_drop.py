@@ -162,7 +162,7 @@ def _experiments(api: PrometheusApi, at: float) -> tuple[list[str], list[str]]:
         for variant in others:
             for outcome, words in _OUTCOMES.items():
                 sides = (Share(each.outcomes.get(outcome, 0.0), each.contacts) for each in (variant, control))
-                difference = ConfidenceSequence(alpha=0.05 / len(others) / len(_OUTCOMES)).difference(*sides)
+                difference = ConfidenceSequence(alpha=0.05 / len(others) / len(_OUTCOMES)).rare_difference(*sides)
                 if difference.direction:
                     more = "more" if difference.direction > 0 else "less"
                     said.append(f"{experiment}: {variant.name} has {more} of {words} than {control.name}")

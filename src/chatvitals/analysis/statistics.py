@@ -80,6 +80,22 @@ def wilson(share: Share, alpha: float = ALPHA) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
+def arcsine(share: Share, z: float) -> tuple[float, float]:
+    """Return the interval of a share by Anscombe's arcsine transformation, or 0 to 1 where nothing was counted.
+
+    Args:
+        share: the share.
+        z: standard deviations from the share to each end.
+
+    """
+    if share.total <= 0:
+        return 0.0, 1.0
+    angle = math.asin(math.sqrt(min((share.count + 3 / 8) / (share.total + 3 / 4), 1.0)))
+    half = z / math.sqrt(4 * share.total + 2)
+    low, high = math.sin(max(angle - half, 0.0)) ** 2, math.sin(min(angle + half, math.pi / 2)) ** 2
+    return min(low, share.value), max(high, share.value)
+
+
 def newcombe(ours: Share, other: Share, alpha: float = ALPHA) -> Estimate:
     """Return the difference `ours - other` of two shares with Newcombe's interval, for one look.
 
@@ -89,10 +105,17 @@ def newcombe(ours: Share, other: Share, alpha: float = ALPHA) -> Estimate:
         (0.1, -0.02)
 
     """
+    return _newcombe(ours, other, wilson(ours, alpha), wilson(other, alpha))
+
+
+def _newcombe(
+    ours: Share, other: Share, interval: tuple[float, float], other_interval: tuple[float, float]
+) -> Estimate:
+    """Combine the intervals of two shares into that of their difference."""
     value = ours.value - other.value
-    (low, high), (other_low, other_high) = wilson(ours, alpha), wilson(other, alpha)
     if math.isnan(value):
         return Estimate(value, -1.0, 1.0)
+    (low, high), (other_low, other_high) = interval, other_interval
     below = math.hypot(ours.value - low, other_high - other.value)
     above = math.hypot(high - ours.value, other.value - other_low)
     return Estimate(value, value - below, value + above)
@@ -156,6 +179,15 @@ class ConfidenceSequence:
         if math.isnan(value):
             return Estimate(value, -1.0, 1.0)
         return Estimate(value, max(value - half, -1.0), min(value + half, 1.0))
+
+    def rare_difference(self, ours: Share, other: Share) -> Estimate:
+        """Return the difference `ours - other` of shares of rare events, with an interval as that of `difference`.
+
+        A variance from a few events is the smaller the fewer came by chance, so that a small control looks too good.
+        On Anscombe's arcsine scale the variance is that of the totals alone. Newcombe's rule combines both shares.
+        """
+        standard = self.half_width(1.0, ours.total + other.total)
+        return _newcombe(ours, other, arcsine(ours, standard), arcsine(other, standard))
 
     def units_needed(self, effect: float, deviation2: float) -> float:
         """Return the number of units that can show an effect of this size. It is infinite beyond 10^9.

@@ -80,6 +80,13 @@ def test_harm_is_named_whatever_the_goal() -> None:
     assert "But it is worse in: opt-outs" in said(counts)
 
 
+@pytest.mark.parametrize(("contacts", "opt_outs", "usual"), [(900, 36, 100), (1800, 31, 200), (5400, 30, 600)])
+def test_a_small_control_without_opt_outs_shows_no_harm(contacts: int, opt_outs: int, usual: int) -> None:
+    """In 2 to 5 of 100 experiments of equal variants a control has none by chance."""
+    counts = ExperimentCounts("x", [variant("a", usual, 0, opt_out=0), variant("b", contacts, 0, opt_out=opt_outs)])
+    assert not judge(counts).against[0].guardrails[0].worse
+
+
 def test_several_variants_are_adjusted() -> None:
     """A difference that would just do alone does not do among four."""
     alone = [variant("a", 3000, 1500), variant("b", 3000, 1621)]
