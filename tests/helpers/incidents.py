@@ -25,7 +25,7 @@ HOUR: Final = 60
 DAY: Final = 24 * HOUR
 WEEK: Final = 7 * DAY
 EVER: Final = 1000 * DAY
-_FIRING: Final = 'count by (alertname) (ALERTS{{alertname="{name}",alertstate="firing"}})'
+_FIRING: Final = 'count by (alertname) (ALERTS{{alertname="{name}",alertstate="firing"{where}}})'
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Incident:
     """Minutes between two samples."""
     evaluated: int = 1
     """Minutes between two evaluations."""
+    where: str = ""
+    """Further matchers of the alerts that are looked at."""
 
 
 def always(value: float) -> Value:
@@ -90,16 +92,17 @@ def growing(*phases: tuple[float, float]) -> Value:
 
 def run(incident: Incident, folder: Path) -> str:
     """Evaluate the alert's rules over the incident. Return what promtool says, or nothing if all is as expected."""
-    groups = _groups(incident.alert)
+    groups = groups_of(incident.alert)
     looks = [(minute, True) for minute in incident.fires] + [(minute, False) for minute in incident.quiet]
     last = max(minute for minute, _ in looks)
     name = f'{{alertname="{incident.alert}"}}'
+    firing = _FIRING.format(name=incident.alert, where=f",{incident.where}" if incident.where else "")
     test = {
         "interval": f"{round(incident.scrape * 60)}s",
         "input_series": [_input(each, incident.scrape, last) for each in incident.series],
         "promql_expr_test": [
             {
-                "expr": f"{_FIRING.format(name=incident.alert)} > bool 0",
+                "expr": f"{firing} > bool 0",
                 "eval_time": f"{minute}m",
                 "exp_samples": [{"labels": name, "value": 1}] if fires else [],
             }
@@ -119,18 +122,27 @@ def run(incident: Incident, folder: Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def _groups(alert: str) -> list[dict[str, Any]]:
+def groups_of(alert: str) -> list[dict[str, Any]]:
     """Return the groups of an alert's rules alone, and of the series that they read."""
     rules = [rule for rule in alerts(Objective()) if rule.name == alert]
-    read = {name for rule in rules for name in re.findall(r"phone_number_id\w*:[\w:]+", rule.expr)}
-    records = [{"record": rule.name, "expr": rule.expr} for rule in recordings(Objective()) if rule.name in read]
-    groups: list[dict[str, Any]] = [{"name": "records", "rules": records}] if records else []
+    read, records = {name for rule in rules for name in _recorded(rule.expr)}, recordings(Objective())
+    read |= {name for rule in records if rule.name in read for name in _recorded(rule.expr)}
+    groups: list[dict[str, Any]] = [
+        {"name": rule.name, "rules": [{"record": rule.name, "expr": rule.expr}]}
+        for rule in records
+        if rule.name in read
+    ]
     fields = [
         {"alert": rule.name, "expr": rule.expr, "for": rule.hold, "keep_firing_for": rule.keep, "labels": rule.labels}
         for rule in rules
     ]
     found = [{name: value for name, value in rule.items() if value} for rule in fields]
     return [*groups, {"name": "alerts", "rules": found}]
+
+
+def _recorded(expression: str) -> list[str]:
+    """Return the recorded series that an expression reads."""
+    return re.findall(r"(?:job|phone_number_id\w*):[\w:]+", expression)
 
 
 def _input(series: Series, scrape: float, minutes: float) -> dict[str, str]:

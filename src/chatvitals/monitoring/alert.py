@@ -11,8 +11,8 @@ class Alert:
 
     Example:
         >>> Alert(name="Down", expr="up == 0", severity="critical", component="plumbing", summary="The bot is down",
-        ...       description="No customer gets an answer.", look="Read its log.", mend="Start it.",
-        ...       verify="`up` is 1.").severity
+        ...       description="No customer gets an answer.", when="It cannot be scraped.",
+        ...       look="Read its log.", mend="Start it.", verify="`up` is 1.").severity
         'critical'
 
     """
@@ -26,6 +26,8 @@ class Alert:
     """One line for the pager."""
     description: str
     """What happened, and why it matters."""
+    when: str
+    """The condition in words, with its numbers. `hold` is not part of it."""
     look: str
     """The runbook's first step: where to look."""
     mend: str

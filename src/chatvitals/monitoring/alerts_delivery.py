@@ -39,6 +39,8 @@ def alerts() -> list[Alert]:
             hold="5m", keep="30m",
             summary=f"WhatsApp refuses {{{{ $value | humanizePercentage }}}} of the sends of {_IT}",
             description="Most answers and campaigns of the last half hour did not go out. Customers get nothing.",
+            when="Within 30m, at least 3 sends were refused, which is over 50 % of all. Two customers wait, or at "
+            "least 20 sends were refused, or some in two different spans of 10m.",
             look='"Sends refused a day, by code" on the templates dashboard. 190 and 401: the token. 131000: WhatsApp. '
             "132001: no such template. timeout and connection: the network.",
             mend="Code 190 or 401: renew the access token. Code timeout or connection: repair the network. For "
@@ -50,6 +52,8 @@ def alerts() -> list[Alert]:
             keep="30m", summary=f"WhatsApp refuses sends of {_IT} for quality (code {{{{ $labels.code }}}})",
             description="{{ $value | humanize }} within half an hour. 131048, 131064: the number is limited. 132015, "
             "132016: the template is paused or disabled. 131031, 368: the account is locked or blocked.",
+            when="Within 30m, a send or a message failed with one of the codes 131048, 131064, 132015, 132016, 131031 "
+            "and 368.",
             look="The templates dashboard: which template or campaign is refused?",
             mend="Stop the campaign that is refused, before the number is restricted.",
             verify="No send fails with this code any more.",
@@ -61,6 +65,8 @@ def alerts() -> list[Alert]:
             severity="warning", hold="1h", keep="1h", summary=f"Customers of {_IT} read less",
             description="{{ $value | humanizePercentage }} of the messages delivered in six hours were read. This is a "
             "fifth below the week before. A low read rate lowers template quality.",
+            when="Of at least 100 messages delivered within 6h, less than 80 % of the usual share were read: of the "
+            "week before, and of that time a week ago. And fewer than 2 times as many as usual were delivered.",
             look='"Read ratio of a day, by category" on the templates dashboard: only marketing, or all?',
             mend="Send fewer campaigns, to customers who want them.",
             verify="The read ratio is back at the week's share.",
@@ -72,6 +78,8 @@ def alerts() -> list[Alert]:
             severity="warning", hold="10m", keep="1h", summary=f"Customers of {_IT} opt out",
             description="{{ $value | humanizePercentage }} of the customers reached in six hours stopped messages, "
             "three times the usual share.",
+            when="Within 6h, at least 5 customers opted out. They are over 1 % of the delivered messages, and of "
+            "those of the 6h before, and this is over 3 times the share of the week before.",
             look="The templates dashboard: which campaign ran before?",
             mend="Stop the campaign of the last hours.",
             verify='"Opt-outs and opt-ins, a day" is back at its usual height.',

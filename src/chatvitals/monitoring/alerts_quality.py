@@ -29,6 +29,7 @@ def _ratings() -> list[Alert]:
             summary=f"The quality rating of {_IT} is RED",
             description="Many customers block or report this number. WhatsApp may pause its templates and refuse its "
             "sends next.",
+            when="The rating is RED. A rating that is unknown or not seen keeps its last value for an hour.",
             look="The quality dashboard, 30 days: which panel moved before the rating fell?",
             mend="Stop campaigns on this number now. Undo the deploy or the campaign that moved first.",
             verify="The rating is YELLOW or GREEN. This takes up to seven days without new blocks.",
@@ -38,6 +39,7 @@ def _ratings() -> list[Alert]:
             keep="1h", summary=f"The quality rating of {_IT} fell",
             description=f"It is {{{{ $value }}}} now and was better within the last day ({RATINGS}). A further fall "
             "costs reach.",
+            when="The rating is known, and lower than its best of the last day.",
             look="The quality dashboard: compare waits, read ratio and opt-outs of the last days with the days before.",
             mend="Undo the change that came first. Send fewer campaigns until the rating rises.",
             verify="The rating is as before. WhatsAppQualityRatingYellow reports it as long as it is not.",
@@ -46,6 +48,7 @@ def _ratings() -> list[Alert]:
             name="WhatsAppQualityRatingYellow", expr=f"{rating} == 2", severity="warning", hold="1d",
             summary=f"The quality rating of {_IT} has been YELLOW for a day or more",
             description="Customers still block or report this number. The next step down is RED.",
+            when="The rating is YELLOW. One that is unknown or not seen keeps its last value for an hour.",
             look="The quality dashboard, 30 days: do the causes go on?",
             mend="Answer faster, and send campaigns only to customers who asked for them.",
             verify="The rating is GREEN.",
@@ -56,6 +59,7 @@ def _ratings() -> list[Alert]:
             severity="warning", hold="1h", summary=f"The quality rating of {_IT} is unknown",
             description="The poller runs and WhatsApp gives no rating. This is not a good rating. New numbers have "
             "none for some days.",
+            when="The rating is unknown although a poller runs.",
             look="Run `chatvitals doctor`: does the token see the number?",
             mend="Renew the token or its permissions. For a new number, silence this alert for a week.",
             verify="The overview shows a colour for the number.",
@@ -66,6 +70,7 @@ def _ratings() -> list[Alert]:
             severity="warning", hold="5m",
             summary=f"The quality rating of {_IT} is {{{{ $value | humanizeDuration }}}} old",
             description="The dashboards show an old rating. A fall would stay unnoticed.",
+            when="The rating is over an hour old, and over three poll intervals where the interval is known.",
             look="Run `chatvitals doctor`. See the Graph API's results on the instrumentation dashboard.",
             mend="Renew the token, or give the poller network access. A number that left the account is forgotten "
             "after eight days. Silence its alert until then.",
@@ -84,6 +89,7 @@ def _restrictions() -> list[Alert]:
             name="WhatsAppNumberFlagged", expr=f"{flagged} + 604800 - time() > 0", severity="critical", keep="10m",
             summary=f"{_IT} is flagged",
             description="{{ $value | humanizeDuration }} are left of the seven days in which its quality must recover.",
+            when="The number was flagged within the last seven days and still is.",
             look="The quality dashboard: which panel moved before the flag?",
             mend="Stop campaigns on this number until the flag is gone.",
             verify="The overview shows no flagged number.",
@@ -94,8 +100,10 @@ def _restrictions() -> list[Alert]:
                 f"min {by} ({limit}) < max {by} (max_over_time({limit}[{days}]))"
                 for days in ("1d", "30d:6h")
             ),
-            severity="warning", hold="5m", keep="1h", summary="The messaging limit fell to {{ $value }} a day",
+            severity="warning", hold="5m", keep="1h",
+            summary="The messaging limit of {{ or $labels.phone_number_id $labels.waba_id }} fell to {{ $value }}",
             description="Fewer customers can be written to first. It was higher within the last 30 days.",
+            when="The limit is lower than it was within the last 30 days.",
             look="WhatsApp Manager, and the events on the quality dashboard.",
             mend="Postpone campaigns that need more. Raise quality, and the limit follows.",
             verify="The limit is as before, or 30 days have passed.",
@@ -104,6 +112,7 @@ def _restrictions() -> list[Alert]:
             name="WhatsAppMessagingBlocked", expr=f"{entity} == 0", severity="critical", hold="5m",
             summary=f"Messaging of {_IT} is blocked ({{{{ $labels.entity }}}})",
             description="WhatsApp's health status says that this number cannot send. Customers get nothing.",
+            when="WhatsApp calls an entity that sends need BLOCKED.",
             look="The reason and a possible solution that `chatvitals doctor` prints.",
             mend="Run `chatvitals doctor` and follow WhatsApp's solution in WhatsApp Manager.",
             verify='"Health by entity" on the overview is AVAILABLE.',
@@ -113,6 +122,7 @@ def _restrictions() -> list[Alert]:
             summary="Account {{ $labels.waba_id }} is restricted: {{ $labels.restriction }}",
             description="The restriction ends in {{ $value | humanizeDuration }}. +Inf means that it does not end by "
             "itself.",
+            when="A restriction of the account has not ended.",
             look="The policy and the reason in WhatsApp Manager.",
             mend="WhatsApp Manager names the reason. Remove the cause, then appeal. Silence this alert until the "
             "restriction ends.",

@@ -41,6 +41,8 @@ def _burns(objective: Objective) -> list[Alert]:
                 f"{objective.threshold} s",
                 description=f"Over the last {long} this is more than {factor:g} times the share that the objective of "
                 f"{objective.share:g} allows.",
+                when=f"Over {long} and over {short}, more than {100 * factor * objective.budget:.4g} % of the turns "
+                f"were late. Over {long} there were at least 20 turns, and at least 5 of them were late.",
                 look="The response dashboard: are all answers slow, or those of one handler? What was deployed?",
                 mend="Undo the deploy, restart the slow service, or turn off the slow handler.",
                 verify='"Burn rate" is below 1.',
@@ -79,6 +81,10 @@ def _waiting() -> list[Alert]:
             summary=f"{{{{ $value | humanize }}}} customers of {_IT} got no answer within five minutes",
             description="More than a fifth of an hour's customers wait, or nobody got an answer for an hour, or for a "
             "day at a small bot. A handler is dead, or the bot does not answer at all.",
+            when="At least 3 turns waited for over 300 s within 30m or 1h, and they are over 20 % of those that began "
+            "then. Or at least two did within 2h, nobody got an answer within 1h, and one waits still. Or at least "
+            "three did within 1d, nobody got an answer within 1d, one waits still, and that day a week ago was not "
+            "like this.",
             look="The response dashboard: handler errors and sends. The journeys dashboard: where do runs stall?",
             mend="Restart the bot, undo the last deploy, or hand the waiting customers over to people.",
             verify='"People waiting" falls, and "Oldest wait" is short.',
@@ -88,6 +94,8 @@ def _waiting() -> list[Alert]:
             expr=f"{late(3600, '1h')}\n/ ({before} >= 20) > 0.05", severity="warning", hold="15m", keep="1h",
             summary=f"{{{{ $value | humanizePercentage }}}} of customers of {_IT} wait more than an hour",
             description="More than one in twenty customers gets no answer.",
+            when="Within 1h, the turns that came to wait for over 3600 s are over 5 % of those that began an hour "
+            "before. These are at least 20.",
             look="The response dashboard: outcomes, failed sends and handler errors.",
             mend="Repair the handler that fails. Call dismiss() for messages that need no answer.",
             verify='"Turns not answered, in 6 h" falls.',
@@ -97,6 +105,7 @@ def _waiting() -> list[Alert]:
             expr=f"(time() - {oldest} > 900) < 21600", severity="info", hold="15m", keep="30m",
             summary=f"A customer of {_IT} has waited for {{{{ $value | humanizeDuration }}}}",
             description="Nobody answered this customer. After six hours this alert ends, because it is too late.",
+            when="The longest wait is between 900 s and 21600 s.",
             look="The response dashboard: one customer, or many? See handovers and failed sends.",
             mend="Answer, or call dismiss() for a message that needs no answer.",
             verify='"Oldest wait" is short.',

@@ -11,6 +11,7 @@ NUMBER: Final = "by (job, phone_number_id)"
 """The grouping of everything about a business number."""
 RUN: Final = "by (job, phone_number_id, journey)"
 STEP: Final = "by (job, phone_number_id, journey, step)"
+JOB: Final = "by (job)"
 IN_HOURS: Final = 'in_hours!="no"'
 """Turns that count for the objective: all of them, or those in opening hours where a schedule is set."""
 

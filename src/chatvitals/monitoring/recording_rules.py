@@ -1,7 +1,8 @@
 """Recording rules: series that Prometheus computes every minute, for alerts that compare.
 
 Each name is `level:metric:operation`. `job` is kept in each beside the labels of its name. A group has at most
-20 rules, which is Mimir's default limit, and no rule reads another one of its group.
+20 rules, which is Mimir's default limit, and no rule reads another one of its group. `silence.STILL` reads its own
+latest value.
 Ratios are over what is above 0, because the average of a week with one NaN is NaN.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from chatvitals.monitoring import silence
 from chatvitals.monitoring.expressions import IN_HOURS, NUMBER, RUN, STEP, increase, one
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ def groups(objective: Objective) -> dict[str, list[Recording]]:
         "chatvitals-recording-responsiveness": _responsiveness(objective),
         "chatvitals-recording-delivery": _delivery(),
         "chatvitals-recording-journey": _journeys(),
+        "chatvitals-recording-silence": [Recording(silence.SILENT, silence.silent())],
+        "chatvitals-recording-silence-still": [Recording(silence.STILL, silence.still())],
     }
 
 
@@ -88,15 +92,18 @@ def _delivery() -> list[Recording]:
 def _journeys() -> list[Recording]:
     """Return the series of journeys and their steps. A missing series counts as 0."""
     run, step = "phone_number_id_journey:chatvitals_journey", "phone_number_id_journey_step:chatvitals_journey"
-    completed = increase(_COMPLETED, "6h", RUN)
-    begun = increase("chatvitals_journey_runs_started_total", "6h", RUN)
     dropped = increase("chatvitals_journey_step_dropped_total", "1d", STEP)
     ended = increase("chatvitals_journey_step_ended_total", "1d", STEP)
     stalled = f"sum {STEP} ({one('chatvitals_journey_runs_stalled')})"
     started = increase("chatvitals_journey_runs_started_total", "1d", RUN)
+    rules = []
+    for window in ("6h", "3d"):
+        begun = increase("chatvitals_journey_runs_started_total", window, RUN)
+        completed = f"{increase(_COMPLETED, window, RUN)}\nor 0 * {begun}"
+        rules.append(Recording(f"{run}_runs_completed:increase{window}", completed))
+        rules.append(Recording(f"{run}_runs_started:increase{window}", begun))
     return [
-        Recording(f"{run}_runs_completed:increase6h", f"{completed}\nor 0 * {begun}"),
-        Recording(f"{run}_runs_started:increase6h", begun),
+        *rules,
         Recording(f"{step}_step_dropped:ratio_increase1d", f"({dropped} or 0 * {ended})\n/ ({ended} > 0)"),
         Recording(f"{step}_step_ended:increase1d", ended),
         Recording(

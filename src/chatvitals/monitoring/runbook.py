@@ -63,7 +63,7 @@ The rules use PromQL of Prometheus 2.42 and later, and no group has more than 20
 
 In Prometheus 3, ranges leave out a sample exactly at their beginning. So no rule reads a range of two samples or less, where the scrape interval is at most 150 s.
 
-Where Grafana imports the rules as its own, import `recording.yml` as well: many alerts read recorded series. There is no series `ALERTS` then. So the panels "Alert rules" and "Firing alerts" stay empty, and `WhatsAppWebhookSilent` ends in hours in which few customers write.
+Where Grafana imports the rules as its own, import `recording.yml` as well: many alerts read recorded series. There is no series `ALERTS` then, so the panel "Firing alerts" shows none of them. No rule needs that series.
 
 Where people answer, set the opening hours of the bot (`in_hours`). Else `WhatsAppCustomersIgnored` may page at night, and on the first weekend.
 
@@ -96,7 +96,7 @@ Rules that compare with the past are silent until there is a past:
 {months}
 # Runbook
 
-Each alert has three steps: look, mend, verify.
+Each alert has its condition and three steps: look, mend, verify. Turns outside of opening hours do not count.
 """
 _SEVERITY: Final = {
     "critical": "Pages. Act now.",
@@ -126,11 +126,18 @@ def page(objective: Objective, months: str) -> str:
 def _section(name: str, same: list[Alert]) -> str:
     """Return the section of an alert. The budget's burn has several rules, each with its windows."""
     lines = [f"## {name}", ""]
-    lines += [f"{_SEVERITY[alert.severity]} {_plain(alert.description)}\n" for alert in same]
+    for alert in same:
+        lines += [f"{_SEVERITY[alert.severity]} {_plain(alert.description)}\n", f"Fires: {_condition(alert)}\n"]
     lines += [f"1. Look: {same[0].look}", f"2. Mend: {same[0].mend}", f"3. Verify: {same[0].verify}", ""]
     if len(same) == 1 and len(same[0].expr) <= _SHORT:
         lines += ["```promql", *same[0].expr.splitlines(), "```", ""]
     return "\n".join(lines)
+
+
+def _condition(alert: Alert) -> str:
+    """Return the condition in words, with how long it must hold and how long the alert outlives it."""
+    held = f" It must hold for {alert.hold}." if alert.hold else ""
+    return f"{alert.when}{held}{f' The alert outlives it by {alert.keep}.' if alert.keep else ''}"
 
 
 def _plain(text: str) -> str:

@@ -13,8 +13,10 @@ import yaml
 from chatvitals.metrics import catalogue
 from chatvitals.monitoring.alerts import Alert, alerts
 from chatvitals.monitoring.recording_rules import LIMIT, Recording, groups, recordings
+from chatvitals.monitoring.silence import SILENT, STILL
 from chatvitals.monitoring.slo import Objective
 from tests.helpers.grafana import PAGES, page, panels
+from tests.helpers.incidents import groups_of
 from tests.helpers.services import require
 
 GRAFANA = Path(__file__).parents[3] / "grafana"
@@ -62,9 +64,27 @@ def test_an_alert_says_what_and_what_to_do(alert: Alert) -> None:
     """Summary for the pager, description for the person, three steps for the runbook."""
     assert alert.severity in {"critical", "warning", "info"}
     assert len(alert.summary) < 120
-    for text in (alert.description, alert.look, alert.mend, alert.verify):
+    for text in (alert.description, alert.when, alert.look, alert.mend, alert.verify):
         assert text[0].isupper() or text[0] in '"{'
         assert text[-1] in ".?"
+
+
+@pytest.mark.parametrize("alert", EVERY, ids=lambda alert: f"{alert.name}{alert.labels.get('long', '')}")
+def test_an_alert_says_to_whom_it_happened(alert: Alert) -> None:
+    """Ten numbers and two bots may share one pager."""
+    assert re.search(r"\$labels\.(phone_number_id|waba_id|template|job)\b", alert.summary)
+
+
+@pytest.mark.parametrize("alert", EVERY, ids=lambda alert: f"{alert.name}{alert.labels.get('long', '')}")
+def test_the_condition_in_words_has_the_numbers_of_the_rule(alert: Alert) -> None:
+    """A number that only one of them has would mean that somebody changed it in one place."""
+    rule = alert.expr
+    read = [each.expr for each in recordings(Objective()) if each.name in {SILENT, STILL}]
+    rule += "".join(read) if "silent" in rule else ""
+    for share in re.findall(r"([\d.]+) %", alert.when):
+        assert re.search(rf"\b{float(share) / 100:.6g}\b", rule), share
+    for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?[smhd]?\b(?! %| s)", alert.when.replace("30 days", "30d")):
+        assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.])", rule) or number == "79", number
 
 
 def test_the_runbook_has_three_steps_for_each_alert() -> None:
@@ -72,6 +92,7 @@ def test_the_runbook_has_three_steps_for_each_alert() -> None:
     sections = (GRAFANA / "README.md").read_text().split("\n## WhatsApp")[1:]
     assert len(sections) == len({alert.name for alert in EVERY})
     for section in sections:
+        assert "\nFires: " in section
         assert re.findall(r"^(\d+\. \w+):", section, re.MULTILINE) == ["1. Look", "2. Mend", "3. Verify"]
 
 
@@ -96,7 +117,7 @@ def test_no_group_is_too_large_or_reads_its_own_records() -> None:
     for name, rules in groups(Objective()).items():
         assert len(rules) <= LIMIT, name
         own = {rule.name for rule in rules}
-        assert not [rule.name for rule in rules if own & set(re.findall(r"phone_number_id\w*:[\w:]+", rule.expr))]
+        assert not [rule.name for rule in rules if own - {STILL} & set(re.findall(r"\b[a-z_]+:[\w:]+", rule.expr))]
     for group in yaml.safe_load((RULES / "alerting.yml").read_text())["groups"]:
         assert len(group["rules"]) <= LIMIT, group["name"]
 
@@ -133,8 +154,14 @@ def test_rules_name_only_metrics_of_the_catalogue() -> None:
         for name in re.findall(r"(?<![:\w])chatvitals_\w+", rule.expr):
             bare = re.sub(r"_(bucket|sum|count)$", "", name)
             assert name in catalogue.FAMILIES or bare in catalogue.FAMILIES, name
-        for name in re.findall(r"phone_number_id\w*:chatvitals_\w+:\w+", rule.expr):
+        for name in re.findall(r"\b[a-z_]+:chatvitals_\w+:\w+", rule.expr):
             assert name in recorded, name
+
+
+def test_no_rule_asks_whether_an_alert_fires() -> None:
+    """Grafana's own rules make no series `ALERTS`."""
+    rules: list[Alert | Recording] = [*recordings(Objective()), *EVERY]
+    assert not [rule.name for rule in rules if "ALERTS" in rule.expr]
 
 
 @pytest.mark.parametrize(
@@ -150,6 +177,7 @@ def test_an_objective_that_nothing_could_miss_is_refused(share: float, threshold
 SUDDENLY = """
 rule_files: [RULE]
 evaluation_interval: 4m
+group_eval_order: ORDER
 tests:
   - interval: 4m
     input_series: [{series: 'chatvitals_webhooks_total{job="bot",instance="a",result="accepted"}', values: 'VALUES'}]
@@ -174,11 +202,11 @@ def test_silence_in_a_busy_hour_pages_within_the_hour(
     """Four webhooks a minute, then none for so long. Closing hours and quiet hours do not page."""
     yesterday = week_ago
     values = f"{week_ago} _x2099 {yesterday} _x240 {now} 5000x30"  # between them nothing is looked at
-    rule = next(alert for alert in EVERY if alert.name == "WhatsAppWebhookSilent")
-    parts = {"alert": rule.name, "expr": rule.expr, "for": rule.hold, "keep_firing_for": rule.keep}
-    (tmp_path / "rule.yml").write_text(yaml.safe_dump({"groups": [{"name": "one", "rules": [parts]}]}))
+    rules = groups_of("WhatsAppWebhookSilent")
+    (tmp_path / "rule.yml").write_text(yaml.safe_dump({"groups": rules}))
     minute = 4 * (61 + 2400 + 75) + minutes_of_silence
-    given = {"RULE": "rule.yml", "VALUES": values, "MINUTE": f"{minute}", "FIRING": f"{firing}"}
+    order = f"{[group['name'] for group in rules]}"
+    given = {"RULE": "rule.yml", "ORDER": order, "VALUES": values, "MINUTE": f"{minute}", "FIRING": f"{firing}"}
     text = SUDDENLY
     for name, value in given.items():
         text = text.replace(name, value)
