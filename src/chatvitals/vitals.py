@@ -18,7 +18,7 @@ from chatvitals.pipeline.store_advice import StoreAdvice
 from chatvitals.pipeline.unused_numbers import UnusedNumbers
 from chatvitals.pipeline.webhook_sink import WebhookSink
 from chatvitals.pipeline.worker import Pipeline
-from chatvitals.runtime import advice
+from chatvitals.runtime import advice, exit_signals
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError, SettingsKeywords
 from chatvitals.stores import kind_of, open_store
@@ -73,6 +73,7 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
         http_hooks.install(vitals._observer)
         vitals._undo_on_close(threads.install())
     atexit.register(vitals.close)
+    exit_signals.register(vitals.close)
     vitals.webhook_sink.shown = vitals._shown
     vitals.webhook_sink.tell_start()
     return vitals
@@ -91,6 +92,9 @@ class Vitals(Applications, Declarations, BotReports):
         on_error: called with place and exception of each swallowed error, for tests.
 
     """
+
+    _poller: Poller | None = None  # both are set in one step, so that two threads never start two of them
+    _otlp: OtlpPush | None = None
 
     def __init__(
         self,
@@ -133,11 +137,10 @@ class Vitals(Applications, Declarations, BotReports):
             self._emit, self._guard, clock, self._default_number, store=shared
         )
         self._pipeline.periodic_tasks.append(SetupAdvice(self.webhook_sink, lambda: sends.seen, self.store))
-        self._poller: Poller | None = None
-        self._otlp: OtlpPush | None = None
         self._undo: list[Callable[[], None]] = []
         self._undo_clients: WeakSet[Callable[[], None]] = WeakSet()  # some bots make a client for each request
-        self._closed = False
+        self._open = [True]  # a list, because only one of two threads can take its entry
+        self._pipeline.before_exit = self.close
 
     def __repr__(self) -> str:
         """Show the store, the hooked HTTP clients and the number of webhooks in this process."""
@@ -200,11 +203,14 @@ class Vitals(Applications, Declarations, BotReports):
 
         given = config.PollerOptions(access_token, waba_ids, graph_url, api_version, every, hourly_calls)
         targets = config.targets(given, self.settings)
-        if self._poller is None:
-            self._poller = config.poller(self.store, self._emit, self._guard, self.clock)
-            self.webhook_sink.before_receive.append(self._poller.ensure)  # the server may have forked since
+        made = self._poller or config.poller(self.store, self._emit, self._guard, self.clock)
+        poller = vars(self).setdefault("_poller", made)
+        if poller is made and poller.ensure not in self.webhook_sink.before_receive:
+            self.webhook_sink.before_receive.append(poller.ensure)  # the server may have forked since
+        if not self._open:
+            poller.close()
         for target in targets:
-            self._poller.add(target)
+            poller.add(target)
         self.webhook_sink.tell_start()
 
     # OpenTelemetry
@@ -233,9 +239,7 @@ class Vitals(Applications, Declarations, BotReports):
         """
         from chatvitals.exporters.otlp_push import OtlpPush  # noqa: PLC0415 - only a push needs it
 
-        if self._otlp is not None:
-            raise ValueError("metrics are pushed already: call export_otlp() once, or set otlp=True, not both")
-        self._otlp = OtlpPush(
+        made = OtlpPush(
             self.collector.reader,
             self.store,
             self._guard,
@@ -244,9 +248,13 @@ class Vitals(Applications, Declarations, BotReports):
             interval=interval,
             resource=resource,
         )
-        self.webhook_sink.before_receive.append(self._otlp.ensure)  # the server may have forked since
-        self._pipeline.periodic_tasks.append(self._otlp.ensure)
-        self._otlp.ensure()
+        if vars(self).setdefault("_otlp", made) is not made:
+            raise ValueError("metrics are pushed already: call export_otlp() once, or set otlp=True, not both")
+        self.webhook_sink.before_receive.append(made.ensure)  # the server may have forked since
+        self._pipeline.periodic_tasks.append(made.ensure)
+        if not self._open:
+            made.close()
+        made.ensure()
 
     # Running
 
@@ -271,13 +279,15 @@ class Vitals(Applications, Declarations, BotReports):
         self._undo.append(undo)
 
     def close(self) -> None:
-        """Stop watching, commit waiting events within 2 s, and end the thread. A second call does nothing.
+        """Stop watching, commit waiting events within 2 s, and end the threads. A second call does nothing.
 
-        It never raises. An error in one part leaves no other part open.
+        The last push over OTLP and the end of a poll take another second each at most. It never raises. An error in one
+        part leaves no other part open.
         """
-        if self._closed:
+        try:
+            self._open.pop()
+        except IndexError:
             return
-        self._closed = True
         with self._guard("close"):
             http_hooks.remove(self._observer)
         for undo in self._undo:
@@ -291,6 +301,7 @@ class Vitals(Applications, Declarations, BotReports):
                 with self._guard("close"):
                     part.close()
         atexit.unregister(self.close)
+        exit_signals.unregister(self.close)
 
     @property
     def _default_number(self) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from chatvitals.exporters.otlp_push import OtlpPush
+from chatvitals.graph_api import config
+from chatvitals.graph_api.poller import Poller
 from chatvitals.metrics import catalogue
 from chatvitals.settings import Settings
 from chatvitals.stores.memory import MemoryStore
@@ -50,6 +54,89 @@ def test_a_part_that_cannot_be_closed_leaves_no_other_part_open(swallowed: Swall
     assert swallowed.take("close")
     assert store.closed
     assert sum(value for (name, *_), value in store.cells().items() if name == catalogue.WEBHOOKS.name) == 1
+
+
+class _Exporter:
+    """An exporter that takes everything."""
+
+    def export(self, *_: object, **__: object) -> None:
+        """Take a push."""
+
+
+def test_of_threads_that_export_at_once_one_is_refused(
+    start: Callable[..., Vitals], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pushes would count the health of this process twice, and `close` would end one of them only."""
+    vitals = start()
+    both = threading.Barrier(2, timeout=60)
+    begin = OtlpPush.__init__
+
+    def slow(self: OtlpPush, *args: Any, **kwargs: Any) -> None:
+        begin(self, *args, **kwargs)
+        both.wait()
+
+    monkeypatch.setattr(OtlpPush, "__init__", slow)
+    refused: list[ValueError] = []
+
+    def export() -> None:
+        try:
+            vitals.export_otlp(_Exporter())  # type: ignore[arg-type]  # it has what is called
+        except ValueError as error:
+            refused.append(error)
+
+    _at_once(export)
+    assert len(refused) == 1
+    assert len(vitals.webhook_sink.before_receive) == 1
+    vitals.close()
+
+
+def test_threads_that_watch_ratings_at_once_share_one_poller(
+    start: Callable[..., Vitals], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`close` would end only one of two."""
+    vitals = start()
+    both = threading.Barrier(2, timeout=60)
+    make = config.poller
+
+    def slow(*args: Any) -> Any:
+        made = make(*args)
+        both.wait()
+        return made
+
+    monkeypatch.setattr(config, "poller", slow)
+    monkeypatch.setattr(Poller, "ensure", lambda _: None)
+    names = iter(["1001", "1002"])
+    _at_once(lambda: vitals.watch_quality(access_token="none", waba_ids=next(names)))
+    assert set(vitals._poller.tokens()) == {"1001", "1002"}  # type: ignore[union-attr]  # it was made
+    vitals.close()
+
+
+def test_nothing_starts_after_the_end(start: Callable[..., Vitals]) -> None:
+    """Nobody would end it."""
+    vitals = start()
+    vitals.close()
+    vitals.export_otlp(_Exporter())  # type: ignore[arg-type]  # as above
+    vitals.watch_quality(access_token="none", waba_ids="1001")
+    for part in (vitals._otlp, vitals._poller):
+        assert part is not None
+        assert part._thread is None
+
+
+def test_of_threads_that_close_at_once_one_does(start: Callable[..., Vitals]) -> None:
+    """Each undo runs once."""
+    vitals = start()
+    undone: list[int] = []
+    vitals._undo_on_close(lambda: undone.append(1))
+    _at_once(vitals.close)
+    assert undone == [1]
+
+
+def _at_once(call: Callable[[], object]) -> None:
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
 
 
 @pytest.mark.parametrize("undone", [True, False])

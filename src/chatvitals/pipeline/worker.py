@@ -50,6 +50,7 @@ class Pipeline:
         self._committer = BatchCommitter(settings, store, guard, clock)
         self._inline = False  # whether no thread can be started, so that `put` commits
         self.periodic_tasks: list[Callable[[], None]] = []  # run in each round of the thread, about once a second
+        self.before_exit: Callable[[], None] = self.close  # for processes that end without `atexit`
         self._closing = False
         self._reset()
         fork_hooks.watch(self)
@@ -194,7 +195,7 @@ class Pipeline:
                 self._inline = True
                 self._guard.report("pipeline", error, message="no thread could be started")
                 return
-            fork_hooks.before_exit(self.close)
+            fork_hooks.before_exit(self.before_exit)
 
     def _run(self) -> None:
         pacing.begin()

@@ -68,8 +68,9 @@ class LeasedThread:
         """Stop within a second. Unfinished work is abandoned, and its results are dropped."""
         self._closed = True
         self._stop.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(_CLOSE_SECONDS)
+        thread = self._thread
+        if thread is not None and thread.ident is not None and thread is not threading.current_thread():
+            thread.join(_CLOSE_SECONDS)  # not of a thread that another thread is about to start
 
     def _run(self) -> None:
         """Work until `_stop` is set. It must not raise."""
