@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread as _thread_module
 import os
 import sys
 import threading
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 _PIECE = 0.00003  # seconds of own work between two looks
 _BUSY_PIECE = 0.0005  # the same while more work waits than there is time for
+_COOPERATIVE_PIECE = 0.0005  # the same under gevent, whose shortest pause is a round of its event loop
 _MOST_AT_ONCE = 0.002  # seconds of own work between two pauses
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
 _DISTURBED = 0.00009  # seconds beyond the shortest pause; a pause that took longer shows another thread at work
@@ -37,15 +39,28 @@ class Pace:
     on the same core takes both. A thread on another core wakes up too late for that, so it gets a pause. Where nobody
     can tell whether a thread waits, each piece of work ends with a pause.
 
+    The threads of gevent and eventlet are one thread of the system, in which all that is ready goes first.
+
     A pause takes a timer of the system, which costs as much as twenty yields, and a hundred in some virtual machines.
     A request releases the lock several times, at each read and write of its socket. So while other threads are at work,
     this one sleeps on, and a request waits for it once instead of several times.
     """
 
-    __slots__ = ("_has_one_core", "_longest", "_looked", "_paused", "_piece", "_shortest", "_switches", "_yield_core")
+    __slots__ = (
+        "_has_one_core",
+        "_is_cooperative",
+        "_longest",
+        "_looked",
+        "_paused",
+        "_piece",
+        "_shortest",
+        "_switches",
+        "_yield_core",
+    )
 
     def __init__(self) -> None:
-        self._yield_core = _yield_core if _has_real_threads() else None
+        self._is_cooperative = not _has_real_threads()
+        self._yield_core = None if self._is_cooperative else _yield_core
         self._looked = self._paused = time.perf_counter()
         self._switches = _switches()
         self._has_one_core = _has_one_core()
@@ -54,13 +69,18 @@ class Pace:
 
     def hurry(self, urgent: bool) -> None:  # noqa: FBT001 - it is the only argument
         """Look less often, and sleep only once at a time, if `urgent`."""
-        self._piece = _BUSY_PIECE if urgent else _PIECE
+        calm = _COOPERATIVE_PIECE if self._is_cooperative else _PIECE
+        self._piece = _BUSY_PIECE if urgent else calm
         self._longest = 0.0 if urgent else _LONGEST
 
     def give_way(self) -> None:
         """Let others go first, if this thread has worked for a while. Call it between two pieces of work."""
         now = time.perf_counter()
         if now - self._looked < self._piece or self._has_yielded():
+            return
+        if self._is_cooperative:
+            time.sleep(0)  # all that is ready goes first; a timer would take a millisecond
+            self._looked = time.perf_counter()
             return
         latest = now + self._longest
         while True:
@@ -91,8 +111,11 @@ def _switches() -> int:
 
 
 def _has_real_threads() -> bool:
-    """Return whether threads belong to the system. gevent and eventlet replace them, and only sleeps switch theirs."""
-    return isinstance(time.sleep, BuiltinFunctionType)
+    """Return whether threads belong to the system. gevent and eventlet replace them, and only sleeps switch theirs.
+
+    The bot may have wrapped `time.sleep` for other reasons.
+    """
+    return isinstance(_thread_module.start_new_thread, BuiltinFunctionType)
 
 
 def _has_one_core() -> bool:

@@ -61,7 +61,7 @@ class SQLiteStore:
         fork_hooks.watch(self)
 
     def _begin(self) -> None:
-        self._local = threading.local()
+        self._locals: threading.local | None = None
         self._open: WeakSet[statements.Connection] = WeakSet()
         self._idle = threading.Condition()
         self._walk = DailyWalk()
@@ -216,6 +216,14 @@ class SQLiteStore:
             else:
                 self._close_all()
 
+    @property
+    def _local(self) -> threading.local:
+        """The connection of this thread. It is created late, as greenlets would share one that is older than gevent."""
+        with self._idle:
+            if self._locals is None:
+                self._locals = threading.local()
+            return self._locals
+
     def _close_own(self) -> None:
         connection: statements.Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
@@ -225,7 +233,7 @@ class SQLiteStore:
     def _close_all(self) -> None:
         for connection in list(self._open):
             connection.close()
-        self._local = threading.local()
+        self._locals = None
         self._open = WeakSet()
 
     @contextmanager

@@ -111,16 +111,38 @@ def test_nothing_sleeps_on_a_single_core(several_cores: _Time, monkeypatch: pyte
     assert (several_cores.yields, several_cores.sleeps) == (21, 0)
 
 
-@pytest.mark.parametrize("lacking", ["_yield_core", "_has_real_threads"])
 def test_every_piece_ends_with_a_pause_where_nothing_else_helps(
-    several_cores: _Time, monkeypatch: pytest.MonkeyPatch, lacking: str
+    several_cores: _Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Windows and some sandboxes do not tell whether a thread waits, and gevent's threads switch in sleeps only."""
-    monkeypatch.setattr(pacing, lacking, None if lacking == "_yield_core" else lambda: False)
+    """Windows and some sandboxes do not tell whether a thread waits."""
+    monkeypatch.setattr(pacing, "_yield_core", None)
     with pacing.paced():
         several_cores.now += 0.00006
         pacing.give_way()
     assert (several_cores.yields, several_cores.sleeps) == (0, 1)
+
+
+def test_greenlets_are_found_whenever_threads_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gevent may replace them in a worker, after the import. A wrapped sleep alone says nothing."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert pacing._has_real_threads()
+    monkeypatch.setattr("_thread.start_new_thread", lambda *_: 0)
+    assert not pacing._has_real_threads()
+
+
+def test_greenlets_go_first_after_half_a_millisecond(several_cores: _Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gevent's threads switch in sleeps only. A sleep of 0 lets all go that are ready. A timer takes longer."""
+    monkeypatch.setattr(pacing, "_has_real_threads", lambda: False)
+    with pacing.paced():
+        for _ in range(5):
+            several_cores.now += 0.0004
+            pacing.give_way()
+            assert (several_cores.yields, several_cores.sleeps) == (0, 0)
+            start = several_cores.now = several_cores.now + 0.0002
+            pacing.give_way()
+            assert (several_cores.yields, several_cores.sleeps) == (0, 1)
+            assert several_cores.now == start
+            several_cores.sleeps = 0
 
 
 def test_a_system_that_forbids_to_yield_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
