@@ -193,9 +193,10 @@ def _fields(body: object) -> dict[Any, Any] | None:
 
 
 def _mentions_whatsapp(body: str | bytes | bytearray) -> bool:
+    """Return whether a body can belong to the WhatsApp API. Meta takes its name in any case."""
     if isinstance(body, str):
-        return "whatsapp" in body or "WHATSAPP" in body
-    return b"whatsapp" in body or b"WHATSAPP" in body
+        return "whatsapp" in body or "whatsapp" in body.lower()  # only foreign bodies pay for a copy
+    return b"whatsapp" in body or b"whatsapp" in body.lower()
 
 
 def _form(body: str | bytes | bytearray) -> dict[str, str] | None:

@@ -36,9 +36,10 @@ def recognised(fields: dict[str, Any], url: str = URL) -> send_requests.Attempt:
 
 
 @pytest.mark.parametrize("form", [json.dumps, lambda fields: json.dumps(fields).encode(), dict])
-def test_the_product_is_read_in_capitals_too(form: Callable[[Any], object]) -> None:
-    """Meta writes its enumerations in either case."""
-    assert send_requests.recognise("POST", URL, form(body(messaging_product="WHATSAPP"))) == recognised(body())
+@pytest.mark.parametrize("product", ["WHATSAPP", "WhatsApp"])
+def test_the_product_is_read_in_any_case(product: str, form: Callable[[Any], object]) -> None:
+    """Meta writes its enumerations in either case, and takes them in any."""
+    assert send_requests.recognise("POST", URL, form(body(messaging_product=product))) == recognised(body())
     assert send_requests.recognise("POST", URL, form(body(messaging_product="INSTAGRAM"))) is None
 
 
