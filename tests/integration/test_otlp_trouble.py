@@ -155,9 +155,18 @@ def test_an_endpoint_that_answers_with_a_web_page_has_accepted_nothing(
     assert told(receiver, RECEIVED) == 2
 
 
-@pytest.mark.parametrize("kind", ["http", "grpc"])
+@pytest.mark.parametrize(
+    ("kind", "rejected", "lost"),
+    [
+        ("http", 3, "3 points"),
+        ("http", 1, "1 point"),
+        ("grpc", 3, "3 points"),
+    ],
+)
 def test_points_that_an_endpoint_rejects_are_counted_and_told(
     kind: str,
+    rejected: int,
+    lost: str,
     start: Callable[..., Vitals],
     receiver: Receiver,
     caplog: pytest.LogCaptureFixture,
@@ -168,10 +177,10 @@ def test_points_that_an_endpoint_rejects_are_counted_and_told(
     if kind == "grpc":
         exporter = GrpcExporter(receiver.grpc_address, insecure=True, preferred_temporality=DELTA)
     push = pusher(vitals, exporter)
-    receiver.rejected, receiver.reason = 3, "too many\nlabels"
+    receiver.rejected, receiver.reason = rejected, "too many\nlabels"
     busy(vitals, "m0")
     assert push.push()
-    assert "rejected 3 points of a push, which are lost: 'too many labels'" in caplog.text
+    assert f"rejected {lost} of a push for good: 'too many labels'" in caplog.text
     receiver.rejected, receiver.reason = 0, ""
     busy(vitals, "m1")
     assert push.push()

@@ -175,7 +175,8 @@ class OtlpPush(LeasedThread):
         elif not taken:
             message = "the endpoint did not accept metrics (see OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS)"
         elif answers is not None and answers.rejected:
-            message = f"the endpoint rejected {answers.rejected} points of a push, which are lost: {answers.reason!r}"
+            points = "1 point" if answers.rejected == 1 else f"{answers.rejected} points"
+            message = f"the endpoint rejected {points} of a push for good: {answers.reason!r}"
         elif answers is not None and answers.reason:  # a warning, and everything was accepted
             self._guard.advice.once(f"The OTLP endpoint accepts the metrics and warns: {answers.reason!r}")
             return
