@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -75,6 +76,17 @@ def test_a_release_passes_the_index_s_checks(release: Path) -> None:
     assert names == [f"chatvitals-{__version__}-py3-none-any.whl", f"chatvitals-{__version__}.tar.gz"]
     told = run(release, sys.executable, "-m", "twine", "check", "--strict", *names)
     assert told.count("PASSED") == 2
+
+
+def test_a_source_archive_has_every_file_of_the_checkout(release: Path) -> None:
+    """Its tests read files of CI, too."""
+    listed = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no checkout of git")
+    with tarfile.open(next(release.glob("*.tar.gz"))) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    assert ".ci/run" in packed
+    assert set(listed.stdout.splitlines()) - packed == set()
 
 
 def test_the_version_stands_in_one_place() -> None:
