@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
+from typing import TYPE_CHECKING
 
 from chatvitals._version import __version__
 from chatvitals.cli import _common
+from chatvitals.cli._parser import CommandParser
+
+if TYPE_CHECKING:
+    import argparse
 
 COMMANDS = {
     "demo": "run a bot with simulated customers and watch its metrics",
@@ -55,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser(words: list[str]) -> argparse.ArgumentParser:
     """Return the parser with the options of the command in `words`. The import of the command may take a second."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="chatvitals",
         description="Vital signs for WhatsApp bots: how long customers wait, in Prometheus.",
     )

@@ -89,6 +89,42 @@ def test_wrong_words_exit_2_with_a_sentence(words: list[str], said: str, capsys:
     assert said in err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("words", "usage", "said"),
+    [
+        (["compare", "--nosuch"], "usage: chatvitals compare ", "unrecognized arguments: --nosuch"),
+        (["compare", "--aginst=b"], "usage: chatvitals compare ", "--aginst=b. Did you mean '--against'?"),
+        (["assets", "--outt", "x"], "usage: chatvitals assets ", "--outt. Did you mean '--out'?"),
+        (["store", "--urll", "info"], "usage: chatvitals store ", "unrecognized arguments: --urll"),
+        (["store", "forget", "--contakt", "1"], "usage: chatvitals store forget ", "Did you mean '--contact'?"),
+        (["--versio"], None, ""),
+        (["--verson"], "usage: chatvitals [-h]", "--verson. Did you mean '--version'?"),
+        (["journeys", "nosuch"], "usage: chatvitals journeys ", "unrecognized arguments: nosuch"),
+        (["now", "-x"], "usage: chatvitals now ", "unrecognized arguments: -x"),
+    ],
+)
+def test_a_wrong_option_gets_the_usage_of_its_command_and_the_closest_option(
+    words: list[str], usage: str | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt option comes before a missing argument. An abbreviation is still taken."""
+    with pytest.raises(SystemExit) as ended:
+        main.main(words)
+    err = capsys.readouterr().err
+    assert ended.value.code == (0 if usage is None else 2)
+    assert err.startswith(usage or "")
+    assert said in "".join(err.splitlines()[-1:])
+
+
+@pytest.mark.parametrize("command", [*main.COMMANDS])
+def test_each_command_explains_a_wrong_option_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The usage of `chatvitals` alone would not name a single option."""
+    with pytest.raises(SystemExit):
+        main.main([command, "--no-such-option"])
+    err = capsys.readouterr().err
+    assert err.startswith(f"usage: chatvitals {command} [-h]")
+    assert err.endswith(f"chatvitals {command}: error: unrecognized arguments: --no-such-option\n")
+
+
 def test_options_reach_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its exit status is the command's."""
     given: list[Any] = []
