@@ -20,7 +20,7 @@ from chatvitals.pipeline.webhook_sink import WebhookSink
 from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime import advice, exit_signals
 from chatvitals.runtime.error_guard import ErrorGuard
-from chatvitals.settings import Settings, SettingsError, SettingsKeywords
+from chatvitals.settings import Settings, SettingsError, SettingsKeywords, misspelt
 from chatvitals.stores import kind_of, open_store
 from chatvitals.stores.base import StoreMistakeError
 from chatvitals.stores.mistakes import refuse_mistakes
@@ -69,6 +69,8 @@ def init(**settings: Unpack[SettingsKeywords]) -> Vitals:
         vitals.export_otlp()
     if not vitals.settings.app_secret:
         vitals.webhook_sink.advice.once(advice.UNPROTECTED)
+    for sentence in misspelt.sentences():
+        vitals.webhook_sink.advice.once(sentence)
     if vitals.settings.hooks:
         http_hooks.install(vitals._observer)
         vitals._undo_on_close(threads.install())

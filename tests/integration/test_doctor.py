@@ -55,6 +55,16 @@ def test_the_lines_fit_80_columns_and_say_the_state_in_a_word(
     assert then == "Next step: none, because all checks passed."
 
 
+def test_a_misspelt_variable_is_the_first_step(patient: Patient) -> None:
+    """It may cause everything else. Its value is not shown."""
+    patient.environ["CHATVITAL_APP_SECRET"] = "a-value-that-nobody-may-see"
+    result = patient.doctor()
+    assert result.status == 1
+    assert "CHATVITAL_APP_SECRET: this variable is ignored" in result.out
+    assert "Next step (variables): rename it to CHATVITALS_APP_SECRET, or remove it." in " ".join(result.out.split())
+    assert "nobody-may-see" not in result.out + result.err
+
+
 def test_what_it_needs_is_said_where_nothing_is_given(
     patient: Patient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

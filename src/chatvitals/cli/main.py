@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chatvitals._version import __version__
 from chatvitals.cli import _common
 from chatvitals.cli._parser import CommandParser
+from chatvitals.settings import misspelt
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         try:
             options = _parser(words).parse_args(words)
+            if words[0] != "doctor":  # which has a line of its own about them
+                sys.stderr.writelines(f"chatvitals {words[0]}: {sentence}\n" for sentence in misspelt.sentences())
             status: int = options.run(options)
         finally:
             sys.stdout.flush()  # at the interpreter's end, an error would be no sentence

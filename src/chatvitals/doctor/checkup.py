@@ -28,9 +28,10 @@ from chatvitals.doctor import (
 from chatvitals.doctor import (
     token as meta_token,
 )
-from chatvitals.doctor.finding import skipped
+from chatvitals.doctor.finding import attention, skipped
 from chatvitals.doctor.graph import Graph
 from chatvitals.doctor.report import Report
+from chatvitals.settings.misspelt import misspelt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,8 +73,12 @@ def run(
     """
     # httpx logs every request with its query at this level, and one query to WhatsApp contains the token
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    checked = config.setup(options, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    checked = config.setup(options, environ)
     report = Report(checked.secrets, as_json=as_json)
+    for variable, meant in misspelt(environ):
+        wrong = f"this variable is ignored, because its name must be {meant}"
+        report.add(attention("variables", wrong, f"rename it to {meant}, or remove it", subject=variable))
     with ExitStack() as stack:
         found = store.store(checked)
         subscribing = _meta(checked, report, stack)

@@ -23,8 +23,8 @@ CHECKS = (
 """The names of all checks, in the order in which they run."""
 
 _URGENT = (
-    "access token", "token scopes", "webhook path", "webhook fields", "subscription", "callback address", "store",
-    "metrics", "received and sent", "last webhook",
+    "variables", "access token", "token scopes", "webhook path", "webhook fields", "subscription", "callback address",
+    "store", "metrics", "received and sent", "last webhook",
 )  # fmt: skip
 _SYMBOLS: dict[State, str] = {"ok": "✓", "attention": "!", "skipped": "-"}
 _PLAIN_OK = "+"  # for terminals without a check mark

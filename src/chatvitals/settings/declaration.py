@@ -177,6 +177,17 @@ def text_of(name: str, rule: Rule, environ: Mapping[str, str]) -> str | None:
     return text or None
 
 
+def known_variables(groups: Iterable[type[SettingsGroup]]) -> set[str]:
+    """Return the names of all variables that classes of settings read."""
+    known = set[str]()
+    for each in groups:
+        for name, rule in rules(each).items():
+            known.add(PREFIX + name.upper())
+            if rule.secret:
+                known.add(f"{PREFIX}{name.upper()}_FILE")
+    return known
+
+
 def refuse_unknown_variables(environ: Mapping[str, str], groups: Iterable[type[SettingsGroup]]) -> None:
     """Refuse variables with our prefix that are not known.
 
@@ -184,16 +195,11 @@ def refuse_unknown_variables(environ: Mapping[str, str], groups: Iterable[type[S
         SettingsError: there is an unknown variable. The message suggests the probable name.
 
     """
-    known = set(_OF_TESTS)
-    for each in groups:
-        for name, rule in rules(each).items():
-            known.add(PREFIX + name.upper())
-            if rule.secret:
-                known.add(f"{PREFIX}{name.upper()}_FILE")
+    known = known_variables(groups)
     for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable not in known and not _is_of_kubernetes(variable):
+        if variable.startswith(PREFIX) and variable not in known | _OF_TESTS and not _is_of_kubernetes(variable):
             elsewhere = _ELSEWHERE.get(variable.removeprefix(PREFIX).lower())
-            advice = f" {elsewhere}" if elsewhere else did_you_mean(variable, known - _OF_TESTS)
+            advice = f" {elsewhere}" if elsewhere else did_you_mean(variable, known)
             raise SettingsError(f"there is no variable {variable}.{advice} Remove it, or correct its name.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chatvitals.settings import checks
-from chatvitals.settings.declaration import Rule, SettingsGroup, setting, values
+from chatvitals.settings.declaration import Rule, SettingsGroup, refuse_unknown_variables, setting, values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,10 @@ class ToolSettings(SettingsGroup):
         """Return checked settings from keywords, then `CHATVITALS_<NAME>` variables. None means not given.
 
         Raises:
-            SettingsError: a value is not allowed.
+            SettingsError: a value is not allowed, or a variable is unknown.
 
         """
+        from chatvitals.settings import Settings  # noqa: PLC0415 - which needs this class
+
+        refuse_unknown_variables(environ, (Settings, cls))
         return cls(**values(cls, {name: value for name, value in given.items() if value is not None}, environ))
