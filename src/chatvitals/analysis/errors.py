@@ -20,6 +20,12 @@ class SourceUnavailableError(AnalysisError):
     status = 1
 
 
+class MissingSourceError(AnalysisError):
+    """No Prometheus is given for a question that needs one."""
+
+    status = 2
+
+
 class WrongNameError(AnalysisError):
     """There is no such experiment, number, journey or version, or an option cannot be understood."""
 

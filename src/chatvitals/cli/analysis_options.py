@@ -69,14 +69,14 @@ def needed_prometheus(options: argparse.Namespace) -> PrometheusApi:
     """Return the Prometheus of the options.
 
     Raises:
-        WrongNameError: no Prometheus is given.
+        MissingSourceError: no Prometheus is given.
 
     """
-    from chatvitals.analysis.errors import WrongNameError  # noqa: PLC0415
+    from chatvitals.analysis.errors import MissingSourceError  # noqa: PLC0415
 
     found = prometheus(options)
     if found is None:
-        raise WrongNameError("this needs the history of a Prometheus: give --prometheus http://localhost:9090")
+        raise MissingSourceError("this needs the history of a Prometheus: give --prometheus http://localhost:9090")
     return found
 
 
@@ -102,25 +102,34 @@ def refuse_unused(options: argparse.Namespace, allowed: dict[str, bool], of: str
             raise WrongNameError(f"--{spelled.get(name, name).replace('_', '-')} has no effect on {of}: leave it out")
 
 
-def show(name: str, options: argparse.Namespace, answer: Callable[[], Document]) -> int:
+def show(name: str, options: argparse.Namespace, answer: Callable[[], Document], about: str = "") -> int:
     """Print an answer and return the exit status.
 
     Args:
         name: the command, for errors.
         options: the options of the command.
         answer: function that creates the document. Its errors become sentences.
+        about: the requested thing with its name, such as `the experiment greeting`. Where nothing can be read, nobody
+            knows whether it exists, so that the sentence begins with it.
 
     Returns:
         0 for success, 1 for unreadable numbers, 2 for an invalid option, 3 for too little data.
 
     """
     from chatvitals.analysis import document  # noqa: PLC0415
-    from chatvitals.analysis.errors import AnalysisError  # noqa: PLC0415
+    from chatvitals.analysis.errors import (  # noqa: PLC0415
+        AnalysisError,
+        MissingSourceError,
+        SourceUnavailableError,
+        printable,
+    )
 
     try:
         made = answer()
     except AnalysisError as error:
         _clear()
+        if about and isinstance(error, (MissingSourceError, SourceUnavailableError)):
+            return _common.refused(name, f"{printable(about)} cannot be looked up: {error}", error.status)
         return _common.refused(name, str(error), error.status)
     _clear()
     if options.json:

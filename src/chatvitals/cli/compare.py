@@ -48,7 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a comparison and return the exit status."""
-    return analysis_options.show("compare", options, lambda: _answer(options))
+    about = "" if options.experiment is None else f"the experiment {options.experiment}"
+    return analysis_options.show("compare", options, lambda: _answer(options), about)
 
 
 def _answer(options: argparse.Namespace) -> Document:

@@ -149,7 +149,8 @@ def run(metrics: str | None, store: str | None, token: str | None, number: str |
             found = scrape.from_store(Settings.load({} if store is None else {"store": store}).store)
         shown = funnels(found, number=number, journey=journey)
     except scrape.SourceError as error:
-        return _common.refused("journeys", str(error), _common.FAILED)
+        about = "" if journey is None else f"the journey {_shown(journey)} cannot be looked up: "
+        return _common.refused("journeys", f"{about}{error}", _common.FAILED)
     except (SettingsError, WrongNameError) as error:
         return _common.refused("journeys", str(error))
     width = min(shutil.get_terminal_size((80, 24)).columns, 120)

@@ -48,7 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a report and return the exit status."""
-    return analysis_options.show("report", options, lambda: _answer(options))
+    about = "" if options.name is None else f"the journey {options.name}"
+    return analysis_options.show("report", options, lambda: _answer(options), about)
 
 
 def _answer(options: argparse.Namespace) -> Document:

@@ -257,6 +257,24 @@ def test_a_missing_store_file_is_named_by_each_command(words: list[str], tmp_pat
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "about", "reason"),
+    [
+        (["compare", "nosuch"], 1, "the experiment nosuch", "there is no store file"),
+        (["journeys", "--journey", "nosuch"], 1, "the journey nosuch", "there is no store file"),
+        (["report", "journey", "nosuch"], 2, "the journey nosuch", "this needs the history of a Prometheus"),
+        (["compare", "nosuch", "--prometheus", "http://127.0.0.1:9"], 1, "the experiment nosuch", "http://127.0.0.1:9"),
+    ],
+)
+def test_a_name_that_cannot_be_looked_up_comes_before_the_reason(
+    words: list[str], status: int, about: str, reason: str, tmp_path: Path
+) -> None:
+    """Whoever has misspelt a name does not first repair a store."""
+    found = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert found.returncode == status
+    assert f"chatvitals {words[0]}: {about} cannot be looked up: {reason}" in found.stderr
+
+
 @pytest.mark.parametrize("words", [["now", "--store"], ["journeys", "--store"], ["store", "info"]])
 def test_a_folder_in_place_of_a_store_file_is_named_by_each_command(words: list[str], tmp_path: Path) -> None:
     """It is there, so that it is not missing."""
