@@ -136,6 +136,8 @@ class Row:
     allowed: str
     """The values of the metrics that are allowed with the customers' measurements."""
     agrees: bool
+    parts: str = ""
+    """The meaning of several numbers in one cell, such as `reached / visits / left`. The table has no room for it."""
 
 
 def compare(truth: Truth, reported: Reported) -> list[Row]:
@@ -153,7 +155,7 @@ def compare(truth: Truth, reported: Reported) -> list[Row]:
         _count("messages", truth.messages, reported.messages),
         _count("turns", len(truth.turns), reported.opened, late),
         _count("answered", len(answered), reported.answered, late),
-        _count("unanswered or waiting", truth.unanswered, reported.unanswered, late),
+        _count("without an answer", truth.unanswered, reported.unanswered, late),
         _mean(truth.mean, reported.mean, least, most),
         _quantile(0.5, truth, reported, least, most),
         _quantile(0.95, truth, reported, least, most),
@@ -167,7 +169,8 @@ def verdict(rows: list[Row]) -> str:
     if not apart:
         return "Customers and metrics agree."
     said = ". ".join(
-        f"{row.name}: customers measured {row.measured}, metrics say {row.reported} (allowed: {row.allowed})"
+        f"{row.name}{f' ({row.parts})' if row.parts else ''}: customers measured {row.measured}, "
+        f"metrics say {row.reported} (allowed: {row.allowed})"
         for row in apart
     )
     return f"Customers and metrics disagree. {said}."
@@ -179,7 +182,7 @@ def seconds(value: float | None) -> str:
 
 
 def _count(name: str, measured: int, reported: float, late: float = 0.0) -> Row:
-    allowed = f"exact, but for {late:g} late failures" if late else "exact"
+    allowed = f"± {late:g} failed late" if late else "exact"
     return Row(name, f"{measured}", f"{reported:g}", allowed, abs(measured - reported) <= late)
 
 
@@ -207,11 +210,8 @@ def _journey(truth: Truth, reported: Reported) -> list[Row]:
 
 
 def _counts(name: str, measured: tuple[float, ...], reported: tuple[float, ...], words: tuple[str, ...]) -> Row:
-    said, heard = (
-        ", ".join(f"{count:g} {word}" for count, word in zip(counts, words, strict=True))
-        for counts in (measured, reported)
-    )
-    return Row(name, said, heard, "exact", measured == reported)
+    said, heard = (" / ".join(f"{count:g}" for count in counts) for counts in (measured, reported))
+    return Row(name, said, heard, "exact", measured == reported, " / ".join(words))
 
 
 def _words_of_step(step: str) -> tuple[str, ...]:
@@ -239,8 +239,8 @@ def _quantile(q: float, truth: Truth, reported: Reported, least: list[float], mo
     lower, upper, value = bucket
     low, high = at_rank(q, least), at_rank(q, most)
     said = f"{seconds(value)} in {lower:g}-{upper:g} s"
-    allowed = f"a bucket with {_between(low, high)}"  # the value within the bucket is interpolated, not measured
-    return Row(name, seconds(measured), said, allowed, lower <= high and low <= upper)
+    # the value within the bucket is interpolated, not measured
+    return Row(name, seconds(measured), said, _between(low, high), lower <= high and low <= upper, "its bucket counts")
 
 
 def _between(low: float, high: float) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Column, Table
 from rich.text import Text
 
+from chatvitals.analysis import text_width
 from chatvitals.demo import comparison, order_flow
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from chatvitals.demo.scenarios import Scenario
 
 _PLAIN_EVERY_SECONDS = 2.0
+_GAP = "  "
 _HEAD = ("", "customers", "metrics", "allowed", "agree")
 
 
@@ -118,11 +120,10 @@ class RichView:
         agreed = all(row.agrees for row in rows)
         self._console.print(Text(outcome, style="bold"))
         self._console.print(Text(comparison.verdict(rows), style="bold green" if agreed else "bold red"))
-        table = Table(Column(_HEAD[0], no_wrap=True), *_HEAD[1:])
-        for row in rows:
-            style = None if row.agrees else "bold red"
-            table.add_row(row.name, row.measured, row.reported, row.allowed, _yes(row), style=style)
-        self._console.print(table)
+        head, *lines = table_lines(rows, self._console.width)
+        self._console.print(Text(head, style="bold", no_wrap=True))
+        for text in lines:
+            self._console.print(Text(text, style="bold red" if text.endswith("  NO") else "", no_wrap=True))
 
     def stop(self) -> None:
         """Release the terminal."""
@@ -149,11 +150,22 @@ def line(moment: Snapshot) -> str:
     )
 
 
-def table_lines(rows: list[Row]) -> list[str]:
-    """Return the closing table as aligned text."""
+def table_lines(rows: list[Row], width: int = 80) -> list[str]:
+    """Return the closing table as aligned text of at most `width` columns. A long list of ratings takes more lines."""
     cells = [_HEAD, *((row.name, row.measured, row.reported, row.allowed, _yes(row)) for row in rows)]
     widths = [max(len(cell[column]) for cell in cells) for column in range(len(_HEAD))]
-    return ["  ".join(text.ljust(width) for text, width in zip(cell, widths, strict=True)).rstrip() for cell in cells]
+    room = width - len(_GAP) * (len(_HEAD) - 1) - sum(widths) + widths[1] + widths[2]
+    if widths[1] + widths[2] > room:
+        widths[1] = min(widths[1], room // 2 - 1)  # the metrics name buckets, too
+        widths[2] = min(widths[2], room - widths[1])
+    made: list[str] = []
+    for cell in cells:
+        texts = (text_width.wrapped(text, columns) for text, columns in zip(cell, widths, strict=True))
+        made.extend(
+            _GAP.join(text.ljust(columns) for text, columns in zip(parts, widths, strict=True)).rstrip()
+            for parts in zip_longest(*texts, fillvalue="")
+        )
+    return made
 
 
 def live_lines(moment: Snapshot) -> list[str]:

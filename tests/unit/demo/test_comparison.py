@@ -80,7 +80,7 @@ def test_a_count_that_is_off_by_one_disagrees_by_name() -> None:
     truth = _measured(0.6, 1.4, 2.9, waiting=2)
     truth.reacted()
     rows = comparison.compare(truth, comparison.parse(EXPOSITION))
-    assert {row.name for row in rows if not row.agrees} == {"turns", "unanswered or waiting"}
+    assert {row.name for row in rows if not row.agrees} == {"turns", "without an answer"}
     assert "turns: customers measured 5, metrics say 4 (allowed: exact)" in comparison.verdict(rows)
 
 
@@ -137,5 +137,5 @@ def test_a_terminal_gets_a_moving_table_and_the_closing_one() -> None:
     shown.end(comparison.compare(truth, reported), "It was quiet.")
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
-    for words in ("TROUBLE", "Nobody writes any more.", "unanswered or waiting", "Customers and metrics disagree."):
+    for words in ("TROUBLE", "Nobody writes any more.", "without an answer", "Customers and metrics disagree."):
         assert words in text

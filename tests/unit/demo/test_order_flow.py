@@ -131,8 +131,8 @@ def test_a_run_that_the_metrics_miss_disagrees_by_step() -> None:
     assert rows["order: menu"].agrees
     assert not rows["order: item"].agrees
     assert (rows["order: item"].measured, rows["order: item"].reported) == (
-        "1 reached, 1 visits, 1 left",
-        "0 reached, 0 visits, 0 left",
+        "1 / 1 / 1",
+        "0 / 0 / 0",
     )
     assert not rows["greeting"].agrees
 
