@@ -6,8 +6,6 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.settings.declaration import did_you_mean
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -25,8 +23,16 @@ class CommandParser(argparse.ArgumentParser):
 
     def _refuse(self, unknown: list[str]) -> None:
         if unknown:
-            advice = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
+            advice = self._closest(unknown[0])
             self.error(f"unrecognized arguments: {' '.join(unknown)}{'.' if advice else ''}{advice}")
+
+    def _closest(self, name: str) -> str:
+        """Return a sentence with the closest option. Dashes are left out, because they make short options alike."""
+        import difflib  # noqa: PLC0415 - only for a mistake
+
+        options = {option.strip("-"): option for option in self._option_string_actions if name.startswith("-")}
+        close = difflib.get_close_matches(name.strip("-"), options, n=1)
+        return f" Did you mean {options[close[0]]!r}?" if close else ""
 
     def _unknown_options(self, words: list[str]) -> Iterator[str]:
         """Yield the long options that this parser does not know. argparse takes abbreviations of the others."""
@@ -36,4 +42,4 @@ class CommandParser(argparse.ArgumentParser):
             if word == "--" or (self._subparsers is not None and not word.startswith("-")):
                 return  # only values follow, or the words of an inner command
             if name.startswith("--") and " " not in name and not any(option.startswith(name) for option in known):
-                yield word
+                yield name  # without its value, which may be a secret
