@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from chatvitals import http_hooks
 from chatvitals.events import Webhook
 from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.pipeline.webhook_sink import WebhookSink
@@ -26,6 +27,7 @@ from chatvitals.testing import FakeClock
 from chatvitals.vitals import Vitals
 from chatvitals.whatsapp import signatures
 from tests.helpers import services
+from tests.helpers.ear import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -91,6 +93,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def clock() -> FakeClock:
     """A clock that stands still at a Unix second until the test moves it."""
     return FakeClock(1_700_000_000.0)
+
+
+@pytest.fixture
+def ear(clock: FakeClock) -> Iterator[Ear]:
+    """An observer of sends, not yet installed. It is removed at the end."""
+    ear = Ear(clock)
+    yield ear
+    http_hooks.remove(ear)
+
+
+@pytest.fixture
+def watching(ear: Ear) -> Ear:
+    """An observer of all clients of this process."""
+    http_hooks.install(ear)
+    return ear
 
 
 class Swallowed:

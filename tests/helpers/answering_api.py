@@ -8,6 +8,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatvitals import http_hooks
+from tests.helpers.asgi_server import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,11 +53,7 @@ class Api:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await body_of(receive)
         self.seen.append((scope["method"], scope["path"], body))
         name = dict(scope["headers"]).get(b"x-answer", b"").decode()
         status, content, encoding = ANSWERS[name]

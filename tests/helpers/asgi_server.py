@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import uvicorn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chatvitals.integrations.asgi import ASGIApp
+    from chatvitals.integrations.asgi import ASGIApp, Receive
+
+    class Api(Protocol):
+        """A stand-in for the API."""
+
+        port: int
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            """Answer a request."""
+
+
+StandIn = TypeVar("StandIn", bound="Api")
 
 
 @contextmanager
@@ -37,6 +48,24 @@ def serving(lifespan: str = "auto") -> Iterator[Callable[[ASGIApp], int]]:
     for server, thread in running:
         server.should_exit = True
         thread.join(60)
+
+
+@contextmanager
+def listening(api: StandIn) -> Iterator[StandIn]:
+    """Serve a stand-in for the API, which gets requests only and knows its port."""
+    with serving(lifespan="off") as start:
+        api.port = start(api)
+        yield api
+
+
+async def body_of(receive: Receive) -> bytes:
+    """Read the whole body of a request."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
 
 
 class _Server(uvicorn.Server):

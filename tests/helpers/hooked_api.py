@@ -15,6 +15,7 @@ import httpx2
 import requests
 
 from chatvitals import http_hooks
+from tests.helpers.asgi_server import body_of
 from tests.helpers.waiting import MOST_SECONDS
 
 if TYPE_CHECKING:
@@ -65,11 +66,7 @@ class Api:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await body_of(receive)
         self.seen.append((scope["method"], scope["path"], body))
         self.reached.set()
         _, manner, _ = scope["path"].split("/", 2)

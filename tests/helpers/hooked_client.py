@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
@@ -11,7 +12,7 @@ import httpx2
 import requests
 
 if TYPE_CHECKING:
-    Clock = Any  # the fake clock of conftest
+    from collections.abc import Iterator
 
 
 HOOKED = [
@@ -34,6 +35,14 @@ def accept(request: httpx.Request) -> httpx.Response:
 def send(client: httpx.Client) -> None:
     """Make one send."""
     client.post(URL, json=BODY)
+
+
+@contextmanager
+def leaving_no_hook() -> Iterator[None]:
+    """Fail what leaves a method of a client patched."""
+    before = [vars(owner)[name] for owner, name in HOOKED]
+    yield
+    assert [vars(owner)[name] for owner, name in HOOKED] == before
 
 
 class Other:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from chatvitals.stores.base import Changes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.metrics.measurements import Cell
-    from chatvitals.stores.base import Changes, Store
+    from chatvitals.stores.base import Store
 
     T = TypeVar("T")
 
@@ -22,6 +24,21 @@ def commit(store: Store, changes: Changes) -> None:
     """Commit in a transaction that reads nothing."""
     with store.transaction() as transaction:
         transaction.commit(changes)
+
+
+def count_up(open_store: Callable[[str], Store], address: str, times: int, busy: type[Exception]) -> None:
+    """Add to the state of a contact, in a process of its own. A commit that fails with `busy` is made again."""
+    store, done = open_store(address), 0
+    while done < times:
+        try:
+            with store.transaction() as transaction:
+                row = transaction.load([1]).get(1, b"0")
+                assert isinstance(row, bytes)
+                transaction.commit(Changes(states={1: (str(int(row) + 1).encode(), 5.0)}, increments={CELL: 1.0}))
+            done += 1
+        except busy:
+            continue
+    store.close()
 
 
 def on_threads(*works: Callable[[], T]) -> list[T]:

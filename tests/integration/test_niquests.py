@@ -53,18 +53,9 @@ class Api(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-@pytest.fixture
-def ear() -> Iterator[Ear]:
-    """An observer of all clients of this process."""
-    ear = Ear()
-    http_hooks.install(ear)
-    yield ear
-    http_hooks.remove(ear)
-
-
-def told(ear: Ear) -> list[tuple[str, str, bool, str]]:
+def told(watching: Ear) -> list[tuple[str, str, bool, str]]:
     """Return recipient, id, acceptance and code of each send."""
-    return [(send.wa_id, send.id, send.accepted, send.code) for send in ear.events]
+    return [(send.wa_id, send.id, send.accepted, send.code) for send in watching.events]
 
 
 @pytest.fixture(scope="module")
@@ -138,35 +129,35 @@ WAYS: dict[str, Callable[..., Any]] = {
     "content", [{"json": SEND}, {"data": FORM}, {"data": json.dumps(SEND)}], ids=["json", "form", "text"]
 )
 @pytest.mark.parametrize("way", WAYS)
-def test_a_send_is_seen_once_with_its_id(ear: Ear, url: str, way: str, content: dict[str, Any]) -> None:
+def test_a_send_is_seen_once_with_its_id(watching: Ear, url: str, way: str, content: dict[str, Any]) -> None:
     """The urllib3 under niquests does not count it again."""
     response = WAYS[way](url, **content)
     assert (type(response), response.status_code, response.json()) == (niquests.Response, 200, TAKEN)
-    assert told(ear) == SEEN
+    assert told(watching) == SEEN
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_redirected_send_is_seen_once(ear: Ear, api: str, way: str) -> None:
+def test_a_redirected_send_is_seen_once(watching: Ear, api: str, way: str) -> None:
     """Its answer is the last one."""
     response = WAYS[way](f"{api}/moved/v24.0/990001/messages", json=SEND)
     assert [earlier.status_code for earlier in response.history] == [307]
-    assert told(ear) == SEEN
+    assert told(watching) == SEEN
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_refusal_counts_with_its_code(ear: Ear, url: str, way: str) -> None:
+def test_a_refusal_counts_with_its_code(watching: Ear, url: str, way: str) -> None:
     """The bot gets the answer as it is."""
     response = WAYS[way](url, json={**SEND, "to": "nobody"})
     assert (response.status_code, response.json()) == (400, {"error": {"code": 131026}})
-    assert told(ear) == [("", "", False, "131026")]
+    assert told(watching) == [("", "", False, "131026")]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_refused_connection_counts_as_a_failed_send(ear: Ear, way: str) -> None:
+def test_a_refused_connection_counts_as_a_failed_send(watching: Ear, way: str) -> None:
     """The bot gets the exception of niquests."""
     with pytest.raises(niquests.ConnectionError):
         WAYS[way]("http://127.0.0.1:9/v24.0/990001/messages", json=SEND)
-    assert told(ear) == [("15550004321", "", False, "connection")]
+    assert told(watching) == [("15550004321", "", False, "connection")]
 
 
 READ: dict[str, Callable[[Any], Any]] = {
@@ -180,20 +171,20 @@ READ: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("way", READ)
-def test_an_answer_that_streams_is_the_bot_s_to_read(ear: Ear, url: str, way: str) -> None:
+def test_an_answer_that_streams_is_the_bot_s_to_read(watching: Ear, url: str, way: str) -> None:
     """It counts once the bot has read it, and nothing of ours stays on it."""
-    http_hooks.remove(ear)
+    http_hooks.remove(watching)
     found: list[Any] = []
     for watched in (False, True):
         if watched:
-            http_hooks.install(ear)
+            http_hooks.install(watching)
         with niquests.Session() as session:
             response = session.post(url, json=SEND, stream=True)
-            assert told(ear) == []
+            assert told(watching) == []
             assert not response._content_consumed  # the public attributes would read the body
             found.append((READ[way](response), sorted(vars(response.raw))))
     assert found[0] == found[1]
-    assert told(ear) == SEEN
+    assert told(watching) == SEEN
 
 
 async def _pieces(response: Any) -> Any:
@@ -222,27 +213,27 @@ ASYNC_READ: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("way", ASYNC_READ)
-def test_an_asynchronous_answer_that_streams_is_the_bot_s_to_read(ear: Ear, url: str, way: str) -> None:
+def test_an_asynchronous_answer_that_streams_is_the_bot_s_to_read(watching: Ear, url: str, way: str) -> None:
     """It counts once the bot has read it, and nothing of ours stays on it."""
 
     async def send() -> Any:
         async with niquests.AsyncSession() as session:
             response = await session.post(url, json=SEND, stream=True)
             assert type(response) is niquests.AsyncResponse
-            assert told(ear) == []
+            assert told(watching) == []
             assert not response._content_consumed
             return await ASYNC_READ[way](response), sorted(vars(response.raw))
 
-    http_hooks.remove(ear)
+    http_hooks.remove(watching)
     bare = asyncio.run(send())
-    http_hooks.install(ear)
+    http_hooks.install(watching)
     assert asyncio.run(send()) == bare
-    assert told(ear) == SEEN
+    assert told(watching) == SEEN
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_streamed_answer_that_is_closed_unread_counts_by_its_status(
-    ear: Ear,
+    watching: Ear,
     url: str,
     asynchronous: bool,  # noqa: FBT001 - a parameter
 ) -> None:
@@ -250,28 +241,28 @@ def test_a_streamed_answer_that_is_closed_unread_counts_by_its_status(
 
     async def send() -> None:
         async with niquests.AsyncSession() as session, await session.post(url, json=SEND, stream=True):
-            assert told(ear) == []
+            assert told(watching) == []
 
     if asynchronous:
         asyncio.run(send())
     else:
         with niquests.Session() as session:
             session.post(url, json=SEND, stream=True).close()
-    assert told(ear) == [("15550004321", "", True, "")]
+    assert told(watching) == [("15550004321", "", True, "")]
 
 
-def test_a_multiplexed_answer_is_not_waited_for(ear: Ear, multiplexing: str) -> None:
+def test_a_multiplexed_answer_is_not_waited_for(watching: Ear, multiplexing: str) -> None:
     """The send counts as accepted, and the bot gathers the answer itself."""
     with niquests.Session(multiplexed=True, disable_http1=True) as session:
         response = session.post(multiplexing, json=SEND)
         assert response.lazy
-        assert told(ear) == [("15550004321", "", True, "")]
+        assert told(watching) == [("15550004321", "", True, "")]
         session.gather()
         assert response.json() == TAKEN
-    assert len(ear.events) == 1
+    assert len(watching.events) == 1
 
 
-def test_an_asynchronous_multiplexed_answer_is_not_waited_for(ear: Ear, multiplexing: str) -> None:
+def test_an_asynchronous_multiplexed_answer_is_not_waited_for(watching: Ear, multiplexing: str) -> None:
     """The send counts as accepted, and the bot gathers the answer itself."""
 
     async def send() -> Any:
@@ -282,14 +273,14 @@ def test_an_asynchronous_multiplexed_answer_is_not_waited_for(ear: Ear, multiple
             return response.json()
 
     assert asyncio.run(send()) == TAKEN
-    assert told(ear) == [("15550004321", "", True, "")]
+    assert told(watching) == [("15550004321", "", True, "")]
 
 
-def test_a_send_of_requests_through_the_urllib3_of_niquests_is_seen_once(ear: Ear, url: str) -> None:
+def test_a_send_of_requests_through_the_urllib3_of_niquests_is_seen_once(watching: Ear, url: str) -> None:
     """Requests runs unchanged on top of it."""
     requests: Any = pytest.importorskip("requests")
     assert requests.post(url, json=SEND, timeout=60).json() == TAKEN
-    assert told(ear) == SEEN
+    assert told(watching) == SEEN
 
 
 @pytest.fixture(params=["urllib3", "urllib3_future"])
@@ -298,15 +289,15 @@ def urllib3(request: pytest.FixtureRequest) -> Any:
     return pytest.importorskip(request.param)
 
 
-def test_a_send_through_the_urllib3_of_niquests_is_seen_once(ear: Ear, url: str, urllib3: Any) -> None:
+def test_a_send_through_the_urllib3_of_niquests_is_seen_once(watching: Ear, url: str, urllib3: Any) -> None:
     """Its pool has the same method as urllib3's own."""
     with urllib3.PoolManager() as pool:
         assert pool.request("POST", url, json=SEND).json() == TAKEN
-    assert told(ear) == SEEN
+    assert told(watching) == SEEN
 
 
 @pytest.mark.parametrize("path", ["", "/moved"], ids=["direct", "redirected"])
-def test_a_send_through_its_asynchronous_pool_is_seen_once(ear: Ear, api: str, urllib3: Any, path: str) -> None:
+def test_a_send_through_its_asynchronous_pool_is_seen_once(watching: Ear, api: str, urllib3: Any, path: str) -> None:
     """Only urllib3-future has one."""
 
     async def send() -> Any:
@@ -315,24 +306,24 @@ def test_a_send_through_its_asynchronous_pool_is_seen_once(ear: Ear, api: str, u
             return await response.json()
 
     assert asyncio.run(send()) == TAKEN
-    assert told(ear) == SEEN
+    assert told(watching) == SEEN
 
 
-def test_a_stream_of_its_asynchronous_pool_is_the_bot_s_to_read(ear: Ear, url: str, urllib3: Any) -> None:
+def test_a_stream_of_its_asynchronous_pool_is_the_bot_s_to_read(watching: Ear, url: str, urllib3: Any) -> None:
     """It counts once the bot has read it."""
 
     async def send() -> Any:
         async with urllib3.AsyncPoolManager() as pool:
             response = await pool.request("POST", url, json=SEND, preload_content=False)
-            assert told(ear) == []
+            assert told(watching) == []
             return json.loads(await response.read())
 
     assert asyncio.run(send()) == TAKEN
-    assert told(ear) == SEEN
+    assert told(watching) == SEEN
 
 
 @pytest.mark.parametrize("to", ["nobody", "15550004321"])
-def test_failures_of_its_asynchronous_pool_count(ear: Ear, url: str, urllib3: Any, to: str) -> None:
+def test_failures_of_its_asynchronous_pool_count(watching: Ear, url: str, urllib3: Any, to: str) -> None:
     """A refusal has its code, and the bot gets the exception of a refused connection."""
 
     async def send() -> Any:
@@ -342,49 +333,49 @@ def test_failures_of_its_asynchronous_pool_count(ear: Ear, url: str, urllib3: An
 
     if to == "nobody":
         assert asyncio.run(send()) == 400
-        assert told(ear) == [("", "", False, "131026")]
+        assert told(watching) == [("", "", False, "131026")]
         return
     with pytest.raises(urllib3.exceptions.HTTPError):
         asyncio.run(send())
-    assert told(ear) == [("15550004321", "", False, "connection")]
+    assert told(watching) == [("15550004321", "", False, "connection")]
 
 
 def test_a_client_of_its_asynchronous_pool_can_be_watched_alone(url: str, urllib3: Any) -> None:
     """The other pools are not seen."""
-    ear = Ear()
+    watching = Ear()
 
     async def send() -> None:
         async with urllib3.AsyncHTTPConnectionPool("127.0.0.1", urllib3.util.parse_url(url).port) as pool:
-            undo = http_hooks.instrument_client(pool, ear)
+            undo = http_hooks.instrument_client(pool, watching)
             await pool.request("POST", "/v24.0/990001/messages", json=SEND)
             undo()
             await pool.request("POST", "/v24.0/990001/messages", json=SEND)
 
     asyncio.run(send())
-    assert told(ear) == SEEN
+    assert told(watching) == SEEN
 
 
 def test_a_multiplexed_promise_of_the_urllib3_of_niquests_is_left_to_the_bot(
-    ear: Ear, multiplexing: str, urllib3: Any
+    watching: Ear, multiplexing: str, urllib3: Any
 ) -> None:
     """The send counts as accepted."""
     with urllib3.PoolManager(disabled_svn={urllib3.HttpVersion.h11, urllib3.HttpVersion.h3}) as pool:
         promise = pool.request("POST", multiplexing, json=SEND, multiplexed=True)
-        assert told(ear) == [("15550004321", "", True, "")]
+        assert told(watching) == [("15550004321", "", True, "")]
         assert pool.get_response(promise=promise).json() == TAKEN
-    assert len(ear.events) == 1
+    assert len(watching.events) == 1
 
 
 def test_the_classes_get_their_methods_back(url: str) -> None:
     """After the last observer, nothing of ours is left."""
     before = [vars(owner)["send"] for owner in (niquests.Session, niquests.AsyncSession)]
-    ear = Ear()
-    http_hooks.install(ear)
+    watching = Ear()
+    http_hooks.install(watching)
     assert all(
         vars(owner)["send"].__wrapped__ is bare
         for owner, bare in zip((niquests.Session, niquests.AsyncSession), before, strict=True)
     )
-    http_hooks.remove(ear)
+    http_hooks.remove(watching)
     assert [vars(owner)["send"] for owner in (niquests.Session, niquests.AsyncSession)] == before
     niquests.post(url, json=SEND)
-    assert ear.events == []
+    assert watching.events == []

@@ -14,23 +14,16 @@ import pytest
 
 from chatvitals import http_hooks
 from chatvitals.whatsapp import send_requests
-from tests.helpers.ear import Ear
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.helpers.ear import Ear
 
     Read = Callable[[http.client.HTTPResponse], Any]
 
 SEND = json.dumps({"messaging_product": "whatsapp", "to": "15550004321", "type": "text", "text": {"body": "hi"}})
 ANSWER = json.dumps({"contacts": [{"wa_id": "15550004321"}], "messages": [{"id": "wamid.one"}]}, indent=1).encode()
-
-
-@pytest.fixture
-def ear() -> Iterator[Ear]:
-    """An observer, not yet installed."""
-    ear = Ear()
-    yield ear
-    http_hooks.remove(ear)
 
 
 def framed(body: bytes, framing: str) -> bytes:

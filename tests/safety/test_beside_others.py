@@ -18,14 +18,13 @@ from starlette.testclient import TestClient
 from yarl import URL
 
 from chatvitals import http_hooks
-from tests.helpers.ear import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from chatvitals.testing import FakeClock
     from tests.conftest import AsgiDriver
+    from tests.helpers.ear import Ear
 
 CLIENT: Any = httpx.Client
 SESSION: Any = aiohttp.ClientSession
@@ -49,13 +48,11 @@ vitals.instrument_app(app, metrics_path="/metrics")
 '''
 
 
-@pytest.fixture
-def ear(clock: FakeClock) -> Iterator[Ear]:
-    """An observer. The methods of clients are put back at the end, whatever happens."""
-    ear = Ear(clock)
+@pytest.fixture(autouse=True)
+def put_back() -> Iterator[None]:
+    """Put back the methods of clients at the end, whatever happens."""
     bare = vars(CLIENT)["send"], vars(SESSION)["_request"]
-    yield ear
-    http_hooks.remove(ear)
+    yield
     CLIENT.send, SESSION._request = bare
 
 

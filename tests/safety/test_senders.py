@@ -20,7 +20,7 @@ from chatvitals import http_hooks
 from tests.helpers.ear import Ear
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from starlette.requests import Request
 
@@ -29,15 +29,6 @@ if TYPE_CHECKING:
 SEND = {"messaging_product": "whatsapp", "to": "15550004321", "type": "text", "text": {"body": "hello"}}
 JSON = {"Content-Type": "application/json"}
 RAW = json.dumps(SEND).encode()
-
-
-@pytest.fixture
-def ear() -> Iterator[Ear]:
-    """An observer of all clients of this process."""
-    ear = Ear()
-    http_hooks.install(ear)
-    yield ear
-    http_hooks.remove(ear)
 
 
 @pytest.fixture
@@ -63,44 +54,46 @@ def _in_one_go(url: str) -> bytes:
 
 
 @pytest.mark.parametrize("read", [_in_pieces, _in_one_go])
-def test_an_answer_of_urllib_counts_once_however_it_is_read(ear: Ear, url: str, read: Callable[[str], bytes]) -> None:
+def test_an_answer_of_urllib_counts_once_however_it_is_read(
+    watching: Ear, url: str, read: Callable[[str], bytes]
+) -> None:
     """With the message's id, and the bot gets the answer as it is."""
     answer = read(url)
     assert json.loads(answer) == {"messages": [{"id": "wamid.one"}]}
-    assert [(send.wa_id, send.id, send.accepted) for send in ear.events] == [("15550004321", "wamid.one", True)]
+    assert [(send.wa_id, send.id, send.accepted) for send in watching.events] == [("15550004321", "wamid.one", True)]
 
 
-def test_an_answer_of_urllib_that_nobody_reads_counts_by_its_status(ear: Ear, url: str) -> None:
+def test_an_answer_of_urllib_that_nobody_reads_counts_by_its_status(watching: Ear, url: str) -> None:
     """Its id is not known then."""
     urllib.request.urlopen(urllib.request.Request(url, RAW, JSON), timeout=60).close()
     gc.collect()
-    assert [(send.id, send.accepted) for send in ear.events] == [("", True)]
+    assert [(send.id, send.accepted) for send in watching.events] == [("", True)]
 
 
-def test_a_refused_connection_of_http_client_is_as_bare(ear: Ear) -> None:
+def test_a_refused_connection_of_http_client_is_as_bare(watching: Ear) -> None:
     """It counts as a failed send."""
     with pytest.raises(ConnectionRefusedError):
         http.client.HTTPConnection("127.0.0.1:9", timeout=60).request("POST", "/v24.0/990001/messages", RAW, JSON)
-    assert [send.code for send in ear.events] == ["connection"]
+    assert [send.code for send in watching.events] == ["connection"]
 
 
 @pytest.mark.parametrize("retries", [False, 1])
-def test_a_refused_connection_of_urllib3_is_as_bare(ear: Ear, retries: int) -> None:
+def test_a_refused_connection_of_urllib3_is_as_bare(watching: Ear, retries: int) -> None:
     """It counts as one failed connection, also where urllib3 wraps the error after retries."""
     with pytest.raises(urllib3.exceptions.HTTPError):
         urllib3.PoolManager(retries=retries).request("POST", "http://127.0.0.1:9/v24.0/990001/messages", json=SEND)
-    assert [send.code for send in ear.events] == ["connection"]
+    assert [send.code for send in watching.events] == ["connection"]
 
 
 def test_a_manager_of_urllib3_can_be_watched_alone(url: str) -> None:
     """Other managers are not seen."""
-    ear, manager = Ear(), urllib3.PoolManager()
-    undo = http_hooks.instrument_client(manager, ear)
+    watching, manager = Ear(), urllib3.PoolManager()
+    undo = http_hooks.instrument_client(manager, watching)
     manager.request("POST", url, json=SEND)
     urllib3.PoolManager().request("POST", url, json=SEND)
     undo()
     manager.request("POST", url, json=SEND)
-    assert [send.id for send in ear.events] == ["wamid.one"]
+    assert [send.id for send in watching.events] == ["wamid.one"]
 
 
 @pytest.mark.parametrize("library", ["httpx", "requests", "aiohttp", "urllib3"])

@@ -13,31 +13,17 @@ from chatvitals.stores.base import Changes, ConflictError
 from chatvitals.stores.redis import RedisStore
 from chatvitals.testing import FakeClock
 from tests.helpers.redis_commits import CELL, EPOCH, commit, message, pipeline
+from tests.helpers.store_changes import count_up
 from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     from tests.helpers.redis_servers import RedisServer
 
 
-def _count_up(url: str, times: int) -> None:
-    store = RedisStore(url)
-    done = 0
-    while done < times:
-        try:
-            with store.transaction() as transaction:
-                row = transaction.load([1]).get(1, b"0")
-                assert isinstance(row, bytes)
-                transaction.commit(Changes(states={1: (str(int(row) + 1).encode(), 5.0)}, increments={CELL: 1.0}))
-            done += 1
-        except ConflictError:
-            continue
-    store.close()
-
-
 def test_eight_processes_that_change_one_contact_at_once_lose_nothing(store: RedisStore, redis_url: str) -> None:
     """The second writer reads again."""
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_count_up, args=(redis_url, 40)) for _ in range(8)]
+    workers = [context.Process(target=count_up, args=(RedisStore, redis_url, 40, ConflictError)) for _ in range(8)]
     for worker in workers:
         worker.start()
     for worker in workers:

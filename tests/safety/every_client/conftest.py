@@ -1,15 +1,13 @@
-"""The stand-in for the API, and an observer."""
+"""The stand-in for the API."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from chatvitals import http_hooks
 from tests.helpers.answering_api import Api
-from tests.helpers.asgi_server import serving
-from tests.helpers.ear import Ear
+from tests.helpers.asgi_server import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,15 +16,5 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
     """The stand-in on loopback."""
-    api = Api()
-    with serving(lifespan="off") as start:
-        api.port = start(api)
+    with listening(Api()) as api:
         yield api
-
-
-@pytest.fixture
-def ear(clock: Any) -> Iterator[Ear]:
-    """An observer, not yet installed."""
-    ear = Ear(clock)
-    yield ear
-    http_hooks.remove(ear)

@@ -12,7 +12,7 @@ import pytest
 
 from chatvitals.stores.base import Changes, StoreUnavailableError
 from chatvitals.stores.sqlite import SQLiteStore
-from tests.helpers.store_changes import CELL, commit
+from tests.helpers.store_changes import CELL, commit, count_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,26 +34,14 @@ def test_what_is_committed_survives_a_restart(tmp_path: Path) -> None:
     second.close()
 
 
-def _count_up(path: str, times: int) -> None:
-    store = SQLiteStore(path)
-    done = 0
-    while done < times:
-        try:
-            with store.transaction() as transaction:
-                row = transaction.load([1]).get(1, b"0")
-                assert isinstance(row, bytes)
-                transaction.commit(Changes(states={1: (str(int(row) + 1).encode(), 5.0)}, increments={CELL: 1.0}))
-            done += 1
-        except StoreUnavailableError:
-            continue
-    store.close()
-
-
 @pytest.mark.slow
 def test_eight_processes_that_write_at_once_lose_nothing(sqlite: SQLiteStore) -> None:
     """Reading, changing and writing a contact is one step, also with other writers."""
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_count_up, args=(str(sqlite.path), 40)) for _ in range(8)]
+    workers = [
+        context.Process(target=count_up, args=(SQLiteStore, str(sqlite.path), 40, StoreUnavailableError))
+        for _ in range(8)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
