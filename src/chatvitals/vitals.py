@@ -110,9 +110,9 @@ class Vitals(Applications, Declarations, BotReports):
         self.settings = settings
         self.clock = clock
         self._guard = ErrorGuard(on_error)
-        self.store = open_store(settings.store) if store is None else store
+        self.store: Store = open_store(settings.store) if store is None else store
         self._pipeline = Pipeline(settings, self.store, self._guard, clock, background=background)
-        self.webhook_sink = WebhookSink(settings, self._guard, clock, self._pipeline.put)
+        self.webhook_sink: WebhookSink = WebhookSink(settings, self._guard, clock, self._pipeline.put)
         """The receiver of webhooks, for integrations."""
         self.webhook_sink.flush = self._pipeline.flush
         self._emit = self.webhook_sink.emit
@@ -120,7 +120,9 @@ class Vitals(Applications, Declarations, BotReports):
         self.experiments: dict[str, Experiment] = {}
         self._moment = MonotonicClock(clock)
         leadership = LeaderElection(self.store, clock) if settings.expose == "leader" else None
-        self.collector = VitalsCollector(settings, self.store, self._pipeline, self._guard, self.journeys, leadership)
+        self.collector: VitalsCollector = VitalsCollector(
+            settings, self.store, self._pipeline, self._guard, self.journeys, leadership
+        )
         self.collector.reader.experiments = self.experiments
         if leadership is not None:
             self._pipeline.periodic_tasks.append(leadership.renew)

@@ -55,22 +55,22 @@ class FigureReader:
         number = catalogue.NUMBER
         counts = history.counts
         self.history = history
-        self.opened = counts(catalogue.TURNS_OPENED, number)
-        self.overdue = counts(catalogue.TURNS_OVERDUE, number, 'threshold="60"')
-        self.ended = counts(catalogue.TURNS, f"{number} outcome")
-        self.response_count = counts(catalogue.RESPONSE_SECONDS, f"{number} le", 'le="+Inf"')
-        self.response_sum = counts(catalogue.RESPONSE_SECONDS, number)
-        self.waits = counts(catalogue.WAIT_SECONDS, f"{number} le", 'turn="first"')
-        self.fallbacks = counts(catalogue.FALLBACKS, number)
-        self.started = counts(catalogue.JOURNEY_RUNS_STARTED, f"{number} journey")
-        self.runs = counts(catalogue.JOURNEY_RUNS, f"{number} journey outcome")
-        self.step_ended = counts(catalogue.JOURNEY_STEP_ENDED, f"{number} journey step")
-        self.dropped = counts(catalogue.JOURNEY_STEP_DROPPED, f"{number} journey step outcome")
-        self.statuses = counts(catalogue.MESSAGE_STATUSES, f"{number} status category")
-        self.failures = counts(catalogue.MESSAGE_FAILURES, number)
-        self.opt_outs = counts(catalogue.OPT_OUTS, number)
+        self.opened: Counts = counts(catalogue.TURNS_OPENED, number)
+        self.overdue: Counts = counts(catalogue.TURNS_OVERDUE, number, 'threshold="60"')
+        self.ended: Counts = counts(catalogue.TURNS, f"{number} outcome")
+        self.response_count: Counts = counts(catalogue.RESPONSE_SECONDS, f"{number} le", 'le="+Inf"')
+        self.response_sum: Counts = counts(catalogue.RESPONSE_SECONDS, number)
+        self.waits: Counts = counts(catalogue.WAIT_SECONDS, f"{number} le", 'turn="first"')
+        self.fallbacks: Counts = counts(catalogue.FALLBACKS, number)
+        self.started: Counts = counts(catalogue.JOURNEY_RUNS_STARTED, f"{number} journey")
+        self.runs: Counts = counts(catalogue.JOURNEY_RUNS, f"{number} journey outcome")
+        self.step_ended: Counts = counts(catalogue.JOURNEY_STEP_ENDED, f"{number} journey step")
+        self.dropped: Counts = counts(catalogue.JOURNEY_STEP_DROPPED, f"{number} journey step outcome")
+        self.statuses: Counts = counts(catalogue.MESSAGE_STATUSES, f"{number} status category")
+        self.failures: Counts = counts(catalogue.MESSAGE_FAILURES, number)
+        self.opt_outs: Counts = counts(catalogue.OPT_OUTS, number)
         self._order = step_order(history)
-        self.sends = counts(catalogue.SENDS, f"{number} kind", 'result="accepted"')
+        self.sends: Counts = counts(catalogue.SENDS, f"{number} kind", 'result="accepted"')
 
     def figures(self, number: str, periods: Sequence[Period]) -> Figures:
         """Return the figures of a number over some periods together."""

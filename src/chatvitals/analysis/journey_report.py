@@ -56,21 +56,21 @@ class JourneyCounts:
         self._ids = scope.ids
         bounds = [moment for period in periods for moment in (period.start, period.end)]
         self._history = History(scope.api, grid(bounds))
-        self.runs = self._history.counts(catalogue.JOURNEY_RUNS, "phone_number_id journey outcome")
+        self.runs: Counts = self._history.counts(catalogue.JOURNEY_RUNS, "phone_number_id journey outcome")
         names = self.runs.values("journey")
         if journey not in names:
             raise WrongNameError(f"there is no journey {printable(journey)}. There are: {listed(names)}")
         order = step_order(self._history)
         self._ended = self._of("journey_step_ended_total")
         known = self._ended.values("step") if self._ended else set()
-        self.steps = sorted(known, key=lambda step: (order.get((journey, step), math.inf), step))
+        self.steps: list[str] = sorted(known, key=lambda step: (order.get((journey, step), math.inf), step))
         self._dropped = self._of("journey_step_dropped_total", " outcome")
         self._visits = self._of("journey_step_visits_total")
         self._loops = self._of("journey_step_loops_total")
         self._fallbacks = self._of("journey_step_fallbacks_total")
         self._messages = self._of("journey_step_messages_total")
         self._seconds = self._of("journey_step_seconds", " le")
-        self.transitions = self._of("journey_transitions_total", " to_step", step="from_step")
+        self.transitions: Counts | None = self._of("journey_transitions_total", " to_step", step="from_step")
 
     def completed(self, period: Period) -> Share:
         """Return the share of completed runs among all ended runs."""

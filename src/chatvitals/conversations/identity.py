@@ -30,13 +30,13 @@ class Hasher:
     __slots__ = ("_keys", "_message", "_messages", "_person", "previous", "sealing_key")
 
     def __init__(self, secret: bytes, previous: bytes = b"") -> None:
-        self.previous = Hasher(previous) if previous and previous != secret else None
+        self.previous: Hasher | None = Hasher(previous) if previous and previous != secret else None
         """The hasher of the key before, while contacts move to the new one."""
         self._keys: dict[tuple[str, str, str], tuple[int, ...]] = {}
         self._messages: dict[str, int] = {}
         self._person = blake2b(digest_size=8, key=secret, person=b"person")
         self._message = blake2b(digest_size=8, key=secret, person=b"message")
-        self.sealing_key = blake2b(digest_size=32, key=secret, person=b"sealing").digest()
+        self.sealing_key: bytes = blake2b(digest_size=32, key=secret, person=b"sealing").digest()
 
     def person(self, number: str, person_id: str) -> int:
         """Return the key of a person id on a business number. All spellings of a phone number have one key."""

@@ -42,19 +42,19 @@ class Record:
                  "seen", "template", "time")  # fmt: skip
 
     def __init__(self, key: int, time: int, bits: int = 0, seen: int = 0, category: int = 0, template: int = 0) -> None:
-        self.key = key
-        self.time = time  # time of arrival in whole seconds
-        self.position = -1
-        self.seen = seen  # bit i: status i of enums.STATUSES was received
-        self.level = bits >> 7 & 7  # number of counted statuses among sent, delivered, read, played
-        self.kind = bits >> 5 & 3  # UNKNOWN, REPLY, CAMPAIGN or OTHER
-        self.category = category  # 0 is unknown, otherwise 1 + index into the categories
-        self.template = template  # 0 is none, otherwise 1 + index into the contact's templates
-        self.api = bits & _API > 0  # a watched client sent it
-        self.counted = bits & _COUNTED > 0  # a status has been counted after its window, so the labels are final
-        self.failed = bits & _FAILED > 0
-        self.applied = bits & _APPLIED > 0  # applied as a reply or a failed reply; later evidence changes no turn
-        self.answered = bits & _ANSWERED > 0  # the reply ended a turn
+        self.key: int = key
+        self.time: int = time  # time of arrival in whole seconds
+        self.position: int = -1
+        self.seen: int = seen  # bit i: status i of enums.STATUSES was received
+        self.level: int = bits >> 7 & 7  # number of counted statuses among sent, delivered, read, played
+        self.kind: int = bits >> 5 & 3  # UNKNOWN, REPLY, CAMPAIGN or OTHER
+        self.category: int = category  # 0 is unknown, otherwise 1 + index into the categories
+        self.template: int = template  # 0 is none, otherwise 1 + index into the contact's templates
+        self.api: bool = bits & _API > 0  # a watched client sent it
+        self.counted: bool = bits & _COUNTED > 0  # a status has been counted after its window, so the labels are final
+        self.failed: bool = bits & _FAILED > 0
+        self.applied: bool = bits & _APPLIED > 0  # applied as a reply or a failed reply; later evidence changes no turn
+        self.answered: bool = bits & _ANSWERED > 0  # the reply ended a turn
 
     @property
     def is_reply(self) -> bool:

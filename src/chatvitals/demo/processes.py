@@ -92,7 +92,7 @@ class Bot:
     """The bot's process."""
 
     def __init__(self, process: asyncio.subprocess.Process, port: int, log: Path) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+        self.url: str = f"http://127.0.0.1:{port}"
         self._process = process
         self._log = log
 

@@ -42,8 +42,8 @@ class Seen:
     """The record of ratings."""
 
     def __init__(self) -> None:
-        self.number = _Track("rating")
-        self.template = _Track("template")
+        self.number: _Track = _Track("rating")
+        self.template: _Track = _Track("template")
 
     def note(self, elapsed: float, ratings: Ratings, reported: Reported | None) -> list[str]:
         """Record the current ratings. Return a line for each change."""

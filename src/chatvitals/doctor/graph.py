@@ -40,7 +40,7 @@ class Graph:
     """
 
     def __init__(self, setup: Setup, token: str, *, of_app: bool = False) -> None:
-        self.out_of_reach = ""
+        self.out_of_reach: str = ""
         self._host = http.host(setup.graph_url)
         self._proxy = http.proxy_of(setup.graph_url)
         self._of_app = of_app

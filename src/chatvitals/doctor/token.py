@@ -26,7 +26,7 @@ class Token:
     """The check of the token. `app_id` is known after the check."""
 
     def __init__(self, graph: Graph, app_id: str, apps: Sequence[Graph]) -> None:
-        self.app_id = app_id
+        self.app_id: str = app_id
         self._graph = graph
         self._apps = apps
 

@@ -26,11 +26,11 @@ class EndpointAnswers:
 
     def __init__(self, exporter: MetricExporter) -> None:
         self._exporter = exporter
-        self.rejected = 0
+        self.rejected: int = 0
         """The number of points that the endpoint did not accept. They must not be sent again."""
-        self.reason = ""
+        self.reason: str = ""
         """The endpoint's own words about it, shortened."""
-        self.is_foreign = False
+        self.is_foreign: bool = False
         """Whether the answer was a page for people, such as that of a proxy or a login. Nothing was accepted then."""
 
     def begin(self) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.stores.base import Store
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _LEASE = "otlp"
 _LEASE_SECONDS = 60.0  # longer than the retries of an exporter

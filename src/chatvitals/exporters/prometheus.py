@@ -56,7 +56,7 @@ class VitalsCollector(Collector):
         journeys: Mapping[str, Journey],
         leadership: LeaderElection | None = None,
     ) -> None:
-        self.reader = SnapshotReader(settings, store, pipeline, guard, journeys)
+        self.reader: SnapshotReader = SnapshotReader(settings, store, pipeline, guard, journeys)
         self._store = store
         self._guard = guard
         self._leadership = leadership

@@ -24,7 +24,7 @@ class TextBlock:
     __slots__ = ("_packed", "text")
 
     def __init__(self, text: bytes) -> None:
-        self.text = text
+        self.text: bytes = text
         self._packed: bytes | None = None
 
     def packed(self, compressor: zlib._Compress) -> bytes:

@@ -104,7 +104,7 @@ class GraphClient:
         before: Callable[[], None] = lambda: None,
         after: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.usage = Usage()
+        self.usage: Usage = Usage()
         """The usage according to the latest answer."""
         self.skew: float | None = None
         """Seconds by which the local clock is ahead of the API's at least, by the latest answer. None if not known."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _FIELDS = {"numbers": fields.NUMBERS, "account": fields.ACCOUNT, "templates": fields.TEMPLATES}
 _LOOK_SECONDS = 1.0  # how often the holder of a lease checks for new webhooks

@@ -49,7 +49,7 @@ class Schedule:
     def __init__(
         self, every: float, hourly_calls: int, kept: Kept | None = None, chance: Callable[[], float] = random.random
     ) -> None:
-        self.kept = kept or Kept()
+        self.kept: Kept = kept or Kept()
         self._every = every
         self._hourly_calls = hourly_calls
         self._chance = chance

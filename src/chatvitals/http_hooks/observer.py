@@ -74,12 +74,12 @@ class SendObserver:
         *,
         store: str = "",
     ) -> None:
-        self.emit = emit
-        self.guard = guard
-        self.clock = clock
-        self.default_number = default_number
-        self.store = store
-        self.seen = 0
+        self.emit: Callable[[Send], None] = emit
+        self.guard: ErrorGuard = guard
+        self.clock: Callable[[], float] = clock
+        self.default_number: str = default_number
+        self.store: str = store
+        self.seen: int = 0
         """Number of sends that this process has seen."""
 
     def begin(self, method: str, url: str, body: object) -> Pending | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chatvitals.integrations.wsgi import MountableVitals
+    from chatvitals.pipeline.webhook_sink import WebhookSink
 
     Values: TypeAlias = Callable[[str], Sequence[str]]
 
@@ -36,8 +37,8 @@ class Doorway:
         _arguments.check_vitals(vitals)
         _paths.check_paths(webhook_path, metrics_path)
         self.vitals = vitals
-        self.sink = vitals.webhook_sink
-        self.webhook_paths = _paths.spellings("webhook_path", webhook_path)
+        self.sink: WebhookSink = vitals.webhook_sink
+        self.webhook_paths: tuple[str, str] = _paths.spellings("webhook_path", webhook_path)
         self._metrics = () if metrics_path is None else _paths.spellings("metrics_path", metrics_path)
         self.sink.watches(webhook_path)
         if metrics_path is not None:

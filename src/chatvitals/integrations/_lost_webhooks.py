@@ -29,7 +29,7 @@ class Lookout:
         self._sink = sink
         self._path = path
         self._start = b""
-        self.is_copying = True
+        self.is_copying: bool = True
         """Whether more of the body is to be checked."""
 
     def copy(self, piece: bytes, *, last: bool) -> None:

@@ -25,7 +25,7 @@ __all__ = ["ChatVitalsMiddleware", "instrument_app"]
 App = TypeVar("App")
 
 _SIGNATURE: Final = b"x-hub-signature-256"
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class MountableVitals(DoorVitals, Protocol):

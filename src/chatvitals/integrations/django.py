@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatVitalsConfig", "Middleware", "get_vitals", "instrument_handler"]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 _lock = threading.Lock()
 _started: list[Vitals] = []
 _PATHS = ("webhook_path", "metrics_path")

@@ -11,7 +11,7 @@ from chatvitals.runtime import log_handler
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _MOST: Final = 20  # lines an hour; without an app secret, anybody may post webhooks
 _HOUR: Final = 3600.0

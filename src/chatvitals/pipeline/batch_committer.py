@@ -80,7 +80,7 @@ class BatchCommitter:
     def reset(self) -> None:
         """Start without amounts of this process, at first and in a forked child. The parent commits its own."""
         self._labels.drain_overflow()
-        self.own = SelfMetrics(self._guard, self._labels)
+        self.own: SelfMetrics = SelfMetrics(self._guard, self._labels)
         self.lost = LostAnswers(self.own)
         self._known = KnownContacts()
 

@@ -27,13 +27,13 @@ class Entry:
     __slots__ = ("contact", "due", "key", "known_by", "oldest_handover", "oldest_turn", "row", "touched")
 
     def __init__(self, key: int, contact: ContactState, row: bytes = b"") -> None:
-        self.key = key
-        self.contact = contact
-        self.row = row
-        self.due = contact.due  # nothing is due earlier
-        self.oldest_turn = contact.oldest_open_turns()
-        self.oldest_handover = contact.oldest_open_handovers()
-        self.touched = False
+        self.key: int = key
+        self.contact: ContactState = contact
+        self.row: bytes = row
+        self.due: float = contact.due  # nothing is due earlier
+        self.oldest_turn: dict[tuple[str, str], float] = contact.oldest_open_turns()
+        self.oldest_handover: dict[tuple[str], float] = contact.oldest_open_handovers()
+        self.touched: bool = False
         self.known_by: tuple[int, ...] = ()  # the keys with which it was found last: all of them are its own
 
 

@@ -26,7 +26,7 @@ class SelfMetrics:
         self._in_flight = Measurements()
         self._dropped: Counter[str] = Counter()
         self._lock = threading.Lock()  # a scrape reads while the pipeline's thread writes
-        self.drains = 0
+        self.drains: int = 0
         """Number of times that a commit has taken the waiting amounts."""
 
     def drop(self, reason: str, amount: int) -> None:

@@ -54,16 +54,16 @@ class WebhookSink:
     def __init__(
         self, settings: Settings, guard: ErrorGuard, clock: Callable[[], float], put: Callable[[Queued], None]
     ) -> None:
-        self.settings = settings
-        self.guard = guard
-        self.clock = clock
+        self.settings: Settings = settings
+        self.guard: ErrorGuard = guard
+        self.clock: Callable[[], float] = clock
         self.shown: Callable[[], dict[str, str]] | None = None
         """Function that returns further values for the start line. None where nothing is logged."""
         self.before_receive: list[Callable[[], object]] = []
         """Functions to call before each webhook. They must be quick."""
         self.flush: Callable[[], object] | None = None
         """Function that commits the events so far, for integrations that see the server's end. It may take seconds."""
-        self.seen = 0
+        self.seen: int = 0
         """Number of webhooks that this process has received."""
         self.webhook_paths: set[str] = set()
         """The paths that integrations watch."""
@@ -71,9 +71,9 @@ class WebhookSink:
         """The paths at which integrations serve the metrics."""
         self.lost_paths: set[str] = set()
         """Other paths that got a webhook of WhatsApp before a watched path did."""
-        self.looks = 0
+        self.looks: int = 0
         """Number of requests on other paths that were checked."""
-        self.advice = guard.advice
+        self.advice: advice.Advice = guard.advice
         """The log of advice that is given once."""
         self._put = put
         self._closings = ClosingRemarks(settings.closings)

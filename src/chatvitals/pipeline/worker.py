@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatvitals.conversations.identity import Hasher
+    from chatvitals.pipeline.self_metrics import SelfMetrics
     from chatvitals.runtime.error_guard import ErrorGuard
     from chatvitals.settings import Settings
     from chatvitals.stores.base import Store
@@ -41,8 +42,8 @@ class Pipeline:
         *,
         background: bool = True,
     ) -> None:
-        self.capacity = settings.queue_size
-        self.store_up = False
+        self.capacity: int = settings.queue_size
+        self.store_up: bool = False
         self._store = store
         self._guard = guard
         self.clock = clock
@@ -57,7 +58,8 @@ class Pipeline:
 
     def _reset(self) -> None:
         """Start with an empty queue and no thread, at first and in a forked child. The parent keeps its events."""
-        self.own, self._lost = self._committer.own, self._committer.lost
+        self.own: SelfMetrics = self._committer.own
+        self._lost = self._committer.lost
         self._queue: deque[Queued] = deque()
         self._size = 0
         self._dropped = DroppedEvents(self.own)

@@ -8,7 +8,7 @@ from typing import Final
 
 from chatvitals.runtime import log_handler
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 BAD_SIGNATURE: Final = (
     "A webhook with a wrong signature came and is not counted, nor are calls made while it was handled. Check that "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _QUIET_SECONDS = 60.0
 
@@ -29,7 +29,7 @@ class ErrorGuard:
     def __init__(self, on_error: Callable[[str, Exception], None] | None = None) -> None:
         self.errors: Counter[str] = Counter()  # not yet handed to the store, see `drain`
         self.on_error = on_error
-        self.advice = Advice()
+        self.advice: Advice = Advice()
         """The log of advice on the bot's set-up that is given once."""
         self._logged: dict[str, float] = {}
         self._lock = threading.RLock()
@@ -91,7 +91,7 @@ class _Fence:
     def __init__(self, guard: ErrorGuard, where: str) -> None:
         self._guard = guard
         self._where = where
-        self.failed = False
+        self.failed: bool = False
 
     def __enter__(self) -> Self:
         return self

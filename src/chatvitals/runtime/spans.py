@@ -106,7 +106,7 @@ class ActiveSpan:
     __slots__ = ("_before", "span")
 
     def __init__(self, span: Span) -> None:
-        self.span = span
+        self.span: Span = span
         self._before: Context | None = None
 
     def enter(self) -> None:

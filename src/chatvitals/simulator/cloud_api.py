@@ -41,7 +41,7 @@ class Chat:
         self.on_reply = on_reply
         self.blocked = False
         self.in_flight = 0
-        self.arrived = asyncio.Event()
+        self.arrived: asyncio.Event = asyncio.Event()
         self.arrived.set()
 
 
@@ -73,13 +73,13 @@ class CloudApi:
         clock: Callable[[], float] = time.time,
         edges: Iterable[Route] = (),
     ) -> None:
-        self.accepted = 0
-        self.refused = 0
+        self.accepted: int = 0
+        self.refused: int = 0
         self.open = True
         """Whether it accepts sends. A closed stand-in refuses them all."""
         self.departures: deque[bool] = deque(maxlen=RECENT)
         """The customers that left lately. True means that the customer blocked the number."""
-        self.app = Starlette(
+        self.app: Starlette = Starlette(
             routes=[
                 Route("/{version}/{number}/messages", self._messages, methods=["POST"]),
                 Route("/{number}/messages", self._messages, methods=["POST"]),

@@ -61,8 +61,8 @@ class History:
         self, story: Story, *, start: float, days: float, seed: int, every: float, effect: float = 0.0
     ) -> None:
         self.start = start
-        self.end = start + days * DAY
-        self.now = start
+        self.end: float = start + days * DAY
+        self.now: float = start
         self._story = story
         self._every = every
         self._stay = ((_USUAL_GOAL + effect) / _USUAL_GOAL) ** (1 / (len(_STEPS) - 1))

@@ -134,7 +134,7 @@ class Month(History):
     ) -> None:
         self.plan = plan
         self._fine_from = start + fine_after * DAY
-        self.incident = plan.incident
+        self.incident: Incident | None = plan.incident
         self._handed_over = plan.people
         if plan.opening_hours:
             opening = {day: [["08:00", "20:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}

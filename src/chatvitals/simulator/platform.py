@@ -73,7 +73,7 @@ class Platform:
     """Rating of the story's numbers and of the troubled number's template. The template falls first."""
 
     def __init__(self, story: Story, start: float) -> None:
-        self.feedback = {line.number: Feedback() for line in story.lines}
+        self.feedback: dict[str, Feedback] = {line.number: Feedback() for line in story.lines}
         """Feedback of each number's customers."""
         self._story = story
         self._start = start

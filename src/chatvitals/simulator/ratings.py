@@ -60,9 +60,9 @@ class Ratings:
         tell: Callable[[bytes], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.rating = SCORES[0]
+        self.rating: str = SCORES[0]
         """The score of the number."""
-        self.template = SCORES[0]
+        self.template: str = SCORES[0]
         """The score of the template."""
         self._number = number
         self._edges = edges

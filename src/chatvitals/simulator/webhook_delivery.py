@@ -57,9 +57,9 @@ class Delivery:
         rng: random.Random,
         conditions: Callable[[], Conditions],
     ) -> None:
-        self.posts = 0
-        self.retries = 0
-        self.lost = 0
+        self.posts: int = 0
+        self.retries: int = 0
+        self.lost: int = 0
         self._turnstile = asyncio.Semaphore(_MOST_POSTS)
         self._address = address
         self._number = number

@@ -24,7 +24,7 @@ class MemoryStore:
     remote: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self.unreadable = 0
+        self.unreadable: int = 0
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._rows: dict[int, Row] = {}

@@ -63,7 +63,7 @@ class RedisStore:
     remote: ClassVar[bool] = True
 
     def __init__(self, url: str) -> None:
-        self.unreadable = 0
+        self.unreadable: int = 0
         self._address = redis_url.parse(url)
         self._link: Link | None = None
         self._local = threading.local()

@@ -86,7 +86,7 @@ class Link:
     """The connections of one process to one Redis. Threads may share it."""
 
     def __init__(self, address: RedisAddress) -> None:
-        self.pid = os.getpid()
+        self.pid: int = os.getpid()
         self._address = address
         base = f"{{{address.prefix}}}:"
         self._base = base.encode()

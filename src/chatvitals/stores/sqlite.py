@@ -54,8 +54,8 @@ class SQLiteStore:
     remote: ClassVar[bool] = False
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
-        self.path = Path(path)
-        self.unreadable = 0
+        self.path: Path = Path(path)
+        self.unreadable: int = 0
         self._mode = "rwc" if create else "rw"
         self._begin()
         fork_hooks.watch(self)

@@ -51,7 +51,7 @@ class Observation:
     __slots__ = ("_bound", "_emit", "_guard", "_handling", "_raw", "_span", "_waits", "sink")
 
     def __init__(self, raw: RawWebhook, sink: WebhookSink | None, guard: ErrorGuard, *, waits: bool) -> None:
-        self.sink = sink
+        self.sink: WebhookSink | None = sink
         """The receiver of the webhook."""
         self._raw = raw
         self._handling = context.Handling()
