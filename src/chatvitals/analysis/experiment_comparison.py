@@ -184,7 +184,7 @@ def _waits(control: VariantCounts, variant: VariantCounts) -> Estimate:
     if math.isnan(found.value):
         return Estimate(math.nan, -0.5, 0.5)
     repeated = max(1.0, *(turn / contact for turn, contact in zip(turns, contacts, strict=True) if contact))
-    return statistics.Superiority(found.value, found.variance * repeated).interval()
+    return statistics.Superiority(found.value, found.variance * repeated, found.degrees / repeated).interval()
 
 
 def _needed(effect: float, variant: VariantCounts, control: VariantCounts, size: float) -> float:

@@ -11,6 +11,8 @@ from itertools import accumulate
 from statistics import NormalDist, median
 from typing import TYPE_CHECKING, Final
 
+from chatvitals.analysis import student_t
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -246,10 +248,11 @@ class Superiority:
 
     value: float
     variance: float
+    degrees: float = math.inf  # of freedom, by Satterthwaite
 
     def interval(self, alpha: float = ALPHA) -> Estimate:
         """Return the probability minus one half, with its interval for one look."""
-        half = _NORMAL.inv_cdf(1 - alpha / 2) * math.sqrt(self.variance)
+        half = student_t.quantile(1 - alpha / 2, self.degrees) * math.sqrt(self.variance)
         return Estimate(self.value - 0.5, self.value - 0.5 - half, self.value - 0.5 + half)
 
 
@@ -277,9 +280,11 @@ def superiority(first: Sequence[float], second: Sequence[float]) -> Superiority:
     mean, spread = _placement(first, pooled)
     other_mean, other_spread = _placement(second, pooled)
     value = (other_mean - mean) / (ours + others) + 0.5
-    variance = (ours * spread + others * other_spread) / (ours * others) ** 2
+    one, two = ours * spread, others * other_spread
+    uncertain = one**2 / (ours - 1) + two**2 / (others - 1)
+    degrees = (one + two) ** 2 / uncertain if uncertain > 0 else min(ours, others) - 1
     # the groups are apart in every pair: the variance would be 0, but another pair could differ
-    return Superiority(value, max(variance, 1 / (4 * ours * others)))
+    return Superiority(value, max((one + two) / (ours * others) ** 2, 1 / (4 * ours * others)), degrees)
 
 
 def _midranks(counts: Sequence[float]) -> list[float]:
