@@ -65,7 +65,7 @@ class Others:
 
 
 def _busy(host: bool) -> float:  # noqa: FBT001 - a private function
-    """Return the CPU seconds of all processes since the start of the machine, if asked with what its host took away."""
+    """Return the CPU seconds of all processes since the start of the machine, with `host` those of the host, too."""
     user, nice, system, _idle, _wait, irq, soft, steal = _times()
     return (user + nice + system + irq + soft + host * steal) / os.sysconf("SC_CLK_TCK")
 

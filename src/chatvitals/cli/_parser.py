@@ -14,7 +14,7 @@ class CommandParser(argparse.ArgumentParser):
     """A parser whose errors are about the command itself. argparse passes unknown words to the outermost parser."""
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override] # the overloads of typeshed add nothing here
-        """Parse words, and refuse unknown ones at once. A misspelt option comes before a missing argument."""
+        """Parse words, and refuse unknown words at once. A misspelt option comes before a missing argument."""
         words = sys.argv[1:] if args is None else list(args)
         self._refuse(list(self._unknown_options(words)))
         found, unknown = super().parse_known_args(words, namespace)

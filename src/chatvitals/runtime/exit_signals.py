@@ -37,7 +37,7 @@ def register(close: Callable[[], None]) -> None:
 
 
 def unregister(close: Callable[[], None]) -> None:
-    """Forget `close`. The last call restores the original function, unless somebody has replaced it since."""
+    """Forget `close`. The last call restores the original function, unless other code has replaced it since."""
     global _original
     with suppress(ValueError):
         _closers.remove(close)

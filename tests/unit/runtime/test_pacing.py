@@ -82,7 +82,7 @@ def test_work_goes_on_while_nobody_waits(time: _Time) -> None:
 
 
 def test_a_thread_that_waits_on_another_core_gets_a_pause_soon(time: _Time) -> None:
-    """It has given up its core, so it may wait for the lock, and it wakes up too late for a yield."""
+    """It has given up its core, so it may wait for the lock. It wakes up too late for a yield."""
     time.now += 0.00006
     time.switches += 1
     pacing.give_way()

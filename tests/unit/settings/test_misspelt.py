@@ -35,7 +35,7 @@ HIDDEN = "a-value-that-nobody-may-see"
     ],
 )
 def test_a_slip_in_the_prefix_is_found(variable: str, meant: str) -> None:
-    """Also another case, a dash, a dot, or the mark that an editor puts before the first line of a file."""
+    """Also another case, a dash, a dot, or the mark that an editor puts before the first line."""
     assert misspelt({variable: HIDDEN, "PATH": "/bin"}) == [(variable, meant)]
 
 
