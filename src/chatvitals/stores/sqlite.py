@@ -218,7 +218,7 @@ class SQLiteStore:
 
     @property
     def _local(self) -> threading.local:
-        """The connection of this thread. It is created late, as greenlets would share a connection that is older than gevent."""
+        """The connection of this thread. It is created late, because gevent replaces threads after a fork."""
         with self._idle:
             if self._locals is None:
                 self._locals = threading.local()
