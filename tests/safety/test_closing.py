@@ -93,7 +93,7 @@ def test_of_threads_that_export_at_once_one_is_refused(
 def test_threads_that_watch_ratings_at_once_share_one_poller(
     start: Callable[..., Vitals], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`close` would end only one of two."""
+    """The second would go on after `close`."""
     vitals = start()
     both = threading.Barrier(2, timeout=60)
     make = config.poller
@@ -112,7 +112,7 @@ def test_threads_that_watch_ratings_at_once_share_one_poller(
 
 
 def test_nothing_starts_after_the_end(start: Callable[..., Vitals]) -> None:
-    """Nobody would end it."""
+    """Its end has passed."""
     vitals = start()
     vitals.close()
     vitals.export_otlp(_Exporter())  # type: ignore[arg-type]  # as above

@@ -45,7 +45,7 @@ def test_65_the_thread_gives_way_where_another_waits(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(pacing, "time", made_up)  # other threads of this process sleep, too
     monkeypatch.setattr(pacing, "_switches", lambda: switches[0])
     monkeypatch.setattr(pacing, "_yield_core", lambda: 0)
-    monkeypatch.setattr(pacing, "_has_real_threads", lambda: True)
+    monkeypatch.setattr(pacing, "has_real_threads", lambda: True)
     monkeypatch.setattr(pacing, "_has_one_core", lambda: False)
     pace = pacing.Pace()
     now[0] = 0.00006
@@ -71,7 +71,7 @@ def test_65_the_thread_finds_a_real_thread_that_waits(cores: int) -> None:
     os.sched_setaffinity(0, sorted(before)[:cores])
 
     def ask() -> None:
-        for _ in range(20):
+        while len(set(seen)) <= 10 and len(seen) < 10_000:  # other processes may have the cores meanwhile
             time.sleep(0.0005)
             seen.append(work[0])
 
@@ -79,7 +79,7 @@ def test_65_the_thread_finds_a_real_thread_that_waits(cores: int) -> None:
     try:
         with pacing.paced():
             thread.start()
-            end = time.perf_counter() + 5
+            end = time.perf_counter() + 60
             while thread.is_alive() and time.perf_counter() < end:
                 work[0] += 1
                 pacing.give_way()

@@ -59,7 +59,7 @@ class Pace:
     )
 
     def __init__(self) -> None:
-        self._is_cooperative = not _has_real_threads()
+        self._is_cooperative = not has_real_threads()
         self._yield_core = None if self._is_cooperative else _yield_core
         self._looked = self._paused = time.perf_counter()
         self._switches = _switches()
@@ -110,7 +110,7 @@ def _switches() -> int:
     return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
 
 
-def _has_real_threads() -> bool:
+def has_real_threads() -> bool:
     """Return whether threads belong to the system. gevent and eventlet replace them, and only sleeps switch theirs.
 
     The bot may have wrapped `time.sleep` for other reasons.

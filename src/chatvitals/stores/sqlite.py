@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 from weakref import WeakSet
 
-from chatvitals.runtime import fork_hooks
+from chatvitals.runtime import fork_hooks, pacing
 from chatvitals.stores import sqlite_contacts, sqlite_errors
 from chatvitals.stores import sqlite_schema as statements
 from chatvitals.stores.base import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Row
 
 _BUSY_SECONDS = 2.0
+_LOOK_SECONDS = 0.01  # between two attempts under gevent
 _DUMPED_AT_ONCE = 1000
 _BACKED_UP_AT_ONCE = 256  # pages
 _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
@@ -91,12 +93,8 @@ class SQLiteStore:
         """Begin a transaction. It holds the file's write lock, so there are no conflicts."""
         with self._translated():
             connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with _writing(connection):
                 yield _SQLiteTransaction(connection, self._walk)
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
 
     def rows(self, keys: Iterable[int]) -> dict[int, Row]:
         """Return the rows of the keys that have one. The bot must not wait for a locked file."""
@@ -106,7 +104,7 @@ class SQLiteStore:
             try:
                 return sqlite_contacts.Contacts(connection, self._walk).load(keys)
             finally:
-                connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+                _limit_waits(connection)
 
     def cells(self) -> dict[Cell, float]:
         """Return all metric cells, read in one statement and so as of one time."""
@@ -132,9 +130,11 @@ class SQLiteStore:
             found = _document(connection, name)  # first, because a read never waits
             if found is not None:
                 return found
-            connection.execute(
-                "INSERT INTO documents (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value)
-            )
+            with _writing(connection):
+                connection.execute(
+                    "INSERT INTO documents (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value)
+                )
+                connection.execute("COMMIT")
             return _document(connection, name) or value
 
     def lease(self, name: str, holder: str, seconds: float, now: float) -> bool:
@@ -143,15 +143,11 @@ class SQLiteStore:
             connection = self._connection()
             if not _is_free(connection, name, holder, now):
                 return False
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with _writing(connection):
                 free = _is_free(connection, name, holder, now)
                 if free:
                     connection.execute(statements.PUT_LEASE, (name, holder, now, now + seconds))
                 connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
             return free
 
     def advice(self) -> str:
@@ -280,6 +276,7 @@ class SQLiteStore:
         )
         try:
             self._prepare(connection)
+            _limit_waits(connection)
         except BaseException:
             connection.close()
             raise
@@ -334,6 +331,37 @@ class _SQLiteTransaction:
 def _document(connection: sqlite3.Connection, name: str) -> bytes | None:
     row = connection.execute("SELECT value FROM documents WHERE name = ?", (name,)).fetchone()
     return None if row is None else bytes(row[0])
+
+
+@contextmanager
+def _writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Begin a transaction with the write lock. Roll it back unless the block commits it."""
+    _take_write_lock(connection)
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _take_write_lock(connection: sqlite3.Connection) -> None:
+    """Wait for the write lock for `_BUSY_SECONDS` at most. Under gevent, other greenlets go on meanwhile."""
+    latest = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if pacing.has_real_threads() or not sqlite_errors.is_busy(error) or time.monotonic() >= latest:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
+
+
+def _limit_waits(connection: sqlite3.Connection) -> None:
+    """Let SQLite wait for locks, unless greenlets would wait with it."""
+    seconds = _BUSY_SECONDS if pacing.has_real_threads() else 0.0
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
 def _is_free(connection: sqlite3.Connection, name: str, holder: str, now: float) -> bool:

@@ -46,7 +46,7 @@ def several_cores(monkeypatch: pytest.MonkeyPatch) -> _Time:
     monkeypatch.setattr(pacing, "time", clock)
     monkeypatch.setattr(pacing, "_switches", lambda: clock.switches)
     monkeypatch.setattr(pacing, "_yield_core", clock.yield_core)
-    monkeypatch.setattr(pacing, "_has_real_threads", lambda: True)
+    monkeypatch.setattr(pacing, "has_real_threads", lambda: True)
     monkeypatch.setattr(pacing, "_has_one_core", lambda: False)
     return clock
 
@@ -125,14 +125,14 @@ def test_every_piece_ends_with_a_pause_where_nothing_else_helps(
 def test_greenlets_are_found_whenever_threads_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gevent may replace them in a worker, after the import. A wrapped sleep alone says nothing."""
     monkeypatch.setattr("time.sleep", lambda _: None)
-    assert pacing._has_real_threads()
+    assert pacing.has_real_threads()
     monkeypatch.setattr("_thread.start_new_thread", lambda *_: 0)
-    assert not pacing._has_real_threads()
+    assert not pacing.has_real_threads()
 
 
 def test_greenlets_go_first_after_half_a_millisecond(several_cores: _Time, monkeypatch: pytest.MonkeyPatch) -> None:
     """Gevent's threads switch in sleeps only. A sleep of 0 lets all go that are ready. A timer takes longer."""
-    monkeypatch.setattr(pacing, "_has_real_threads", lambda: False)
+    monkeypatch.setattr(pacing, "has_real_threads", lambda: False)
     with pacing.paced():
         for _ in range(5):
             several_cores.now += 0.0004
