@@ -61,7 +61,7 @@ def test_greenlets_go_on_while_the_file_is_locked(
         if len(sleeps) == 3:
             other.execute("ROLLBACK")
 
-    monkeypatch.setattr(sqlite.time, "sleep", sleep)
+    monkeypatch.setattr("chatvitals.stores.sqlite.time.sleep", sleep)
     WRITES[write](locked)
     other.close()
     assert len(sleeps) == 3
@@ -75,12 +75,12 @@ def test_a_file_that_stays_locked_is_given_up(
 ) -> None:
     """The events wait in the queue then."""
     now = [0.0]
-    monkeypatch.setattr(sqlite.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("chatvitals.stores.sqlite.time.monotonic", lambda: now[0])
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr(sqlite.time, "sleep", sleep)
+    monkeypatch.setattr("chatvitals.stores.sqlite.time.sleep", sleep)
     with pytest.raises(StoreUnavailableError, match="locked"):
         WRITES[write](locked)
     assert sqlite._BUSY_SECONDS <= now[0] < sqlite._BUSY_SECONDS + 0.1
