@@ -135,7 +135,7 @@ def _graph() -> Panel:
     return lines(
         "Graph API calls an hour", "The poller's calls by result. unauthorized: renew the token. rate_limited, "
         "budget: other tools use up the hourly calls.", [Query(count(own("graph_requests_total"), "1h", "by (result)"), "{{result}}")],
-        nothing="no poll seen",
+        nothing="no poll seen", colors={"ok": "green", "error|unauthorized|timeout|connection": "red"},
     )  # fmt: skip
 
 

@@ -157,21 +157,23 @@ def _confusion() -> Panel:
         "Questions that confuse", "Turns that the bot did not understand, and messages, both per visit of a step. "
         "Reword the questions with the highest values.",
         [Column("#", label="index", width=50), Column("Step", label="step", wrapped=True),
-         Column("Not understood", _ordered(f"{fallbacks} / {visits}"), "percentunit", 1),
-         Column("Messages a visit", _ordered(f"{messages} / {visits}"), decimals=2)],
+         Column("Not understood", _ordered(f"{fallbacks} / {visits}"), "percentunit", 1, width=125),
+         Column("Messages a visit", _ordered(f"{messages} / {visits}"), decimals=2, width=135)],
         sort="#",
     )  # fmt: skip
 
 
 def _drop_off() -> Panel:
-    dropped = f"sum by (step, outcome) (rate({_DROPPED}[1d]))"
-    whole = f"(sum {_STEP} (rate({_ENDED}[1d])) > 0)"
-    who = f'label_replace({dropped}, "who", "${{1}}", "outcome", "(?:abandoned_by_)?(.*)")'
+    def share(outcome: str) -> str:
+        dropped = of("journey_step_dropped_total", f"outcome{outcome},{_J}")
+        return f"{ratio(dropped, _ENDED, '1d', _STEP)} {_KNOWN}"
+
+    business = '"abandoned_by_business"'
     return lines(
-        "Drop-off by step and cause", "Share of a day's ended runs. A run counts 24 h after the last "
-        "message. business: the bot did not answer. Repair that first.",
-        [Query(f"{who} / on (step) group_left () {whole} {_KNOWN}", "{{step}}, {{who}}")], unit="percentunit",
-        nothing="known from the second day on",
+        "Drop-off, without an answer dashed", "Share of a day's ended runs by step. A run counts 24 h after the last "
+        "message. Each step has its own colour. Dashed: the bot did not answer. Repair that first.",
+        [Query(share(f"!={business}"), "{{step}}"), Query(share(f"={business}"), "{{step}}")], unit="percentunit",
+        second_dashed=True, nothing="known from the second day on",
     )  # fmt: skip
 
 
@@ -197,6 +199,8 @@ def _ends() -> Panel:
     return lines(
         "How runs end, a day", "Ended runs by outcome. More abandoned_by_business: the bot is too slow or silent.",
         [Query(count(of("journey_runs_total", _J), "1d", "by (outcome)"), "{{outcome}}")],
+        colors={"completed": "green", "abandoned_by_business": "red", "abandoned_by_user": "orange", "handed_over": "blue",
+                "expired": "#8e8e8e"},
     )  # fmt: skip
 
 
@@ -210,7 +214,7 @@ def _time_in_step() -> Panel:
         "Median time in step", "Time at a step, of customers who went on. It includes the bot's response time and "
         "the customer's own time. Compare with the response times. Windows with under 10 customers are left out. With "
         "few customers a day, each point is the day before it.",
-        [Query(median, "{{step}}")], unit="s", nothing="no step with ten customers seen",
+        [Query(median, "{{step}}")], unit="s", by_name=True, nothing="no step with ten customers seen",
     )  # fmt: skip
 
 

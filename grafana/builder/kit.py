@@ -168,12 +168,14 @@ def lines(  # noqa: PLR0913 - what a graph may need
     axis: float | None = None,
     soft: float | None = None,
     second_dashed: bool = False,
+    by_name: bool = False,
 ) -> timeseries.Panel:
     """Return a graph over time.
 
     `objective` is the height of a dashed line, as PromQL. `dashed` is a pattern of the series to draw dashed. `soft`
     is where the axis begins while no value is lower. With `second_dashed` a number or a step has one
-    colour: the second query's series are dashed and stand in no legend.
+    colour: the second query's series are dashed and stand in no legend. With `by_name` a name has the same colour on
+    all such panels.
     """
     if objective:  # a series, because a threshold of a panel cannot be a variable
         queries = [*queries, Query(f"vector({objective}) and on () count({promql.OPENED})", "objective")]
@@ -194,8 +196,9 @@ def lines(  # noqa: PLR0913 - what a graph may need
         panel.draw_style(kinds.GraphDrawStyle.BARS).line_width(0)
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL))
     _colour(panel, colors or {}, codes=any("{{code}}" in query.legend for query in queries))
-    if second_dashed:
+    if second_dashed or by_name:
         panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    if second_dashed:
         _dash_query(panel, ascii_uppercase[1])
     if dashed:
         panel.override_by_regexp(dashed, _DASHES)

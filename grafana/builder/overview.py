@@ -17,6 +17,7 @@ from builder.promql import (
     count,
     fresh,
     gauge,
+    lowest,
     mean,
     named,
     of,
@@ -64,9 +65,9 @@ def _first_stats() -> list[tuple[int, Panel]]:
     )
     return [
         (8, stat_panel(
-            "Quality rating", "WhatsApp's rating of each number now. RED: stop campaigns on it today. The quality "
-            "dashboard shows what moved first. UNKNOWN: check that the poller runs.",
-            [Query(named(promql.RATING), _NAME)], mapping="rating", nothing="no number polled yet",
+            "Quality rating", "WhatsApp's rating now, of the three numbers with the lowest rating. RED: stop campaigns "
+            "on it today. The quality dashboard shows what moved first. UNKNOWN: check that the poller runs.",
+            [Query(named(f"bottomk(3, {promql.RATING})"), _NAME)], mapping="rating", nothing="no number polled yet",
             link=of_number("chatvitals-quality"))),
         (8, stat_panel(
             "Restrictions and flags", "Restrictions that WhatsApp has announced, flagged numbers, and the time until "
@@ -118,8 +119,8 @@ def _second_stats() -> list[tuple[int, Panel]]:
 def _ratings() -> Panel:
     return states(
         "Quality rating over time", "The rating falls days after the cause. The quality dashboard shows what moved "
-            "before.",
-        Query(named(promql.RATING), _NAME), mapping="rating", nothing="no number polled yet",
+            "before. Of more than six numbers, those with the lowest ratings of the range are shown.",
+        Query(named(lowest(6, "quality_rating")), _NAME), mapping="rating", nothing="no number polled yet",
         link=of_number("chatvitals-quality"),
     )  # fmt: skip
 
@@ -150,7 +151,7 @@ def _numbers() -> Panel:
     )
     return grid(
         "Numbers", "Each number over the chosen time range. Click a number to open the quality dashboard for it.",
-        [Column("Number", label="display_phone_number", link=of_row("chatvitals-quality")),
+        [Column("Number", label="display_phone_number", link=of_row("chatvitals-quality"), width=140),
          Column("Id", label="phone_number_id", hidden=True),
          Column("Rating", named(promql.RATING), rated="rating"),
          Column("Turns", named(count(OPENED, RANGE)), decimals=0),
@@ -163,10 +164,11 @@ def _numbers() -> Panel:
 
 
 def _health() -> Panel:
-    health = gauge("health_status", "by (phone_number_id, entity)")
+    health = lowest(6, "health_status", "by (phone_number_id, entity)")
     return states(
         "Health by entity", "WhatsApp's health status of each entity that a send needs. BLOCKED: the number cannot "
-        "send. Open WhatsApp Manager and follow its steps.", Query(named(health), "{{display_phone_number}} {{entity}}"),
+        "send. Open WhatsApp Manager and follow its steps. Of more than six entities, those that were lowest are "
+        "shown.", Query(named(health), "{{display_phone_number}} {{entity}}"),
         mapping="health", nothing="not polled yet",
     )  # fmt: skip
 

@@ -163,6 +163,17 @@ def gauge(name: str, by: str = P, matchers: str = "", over: str = "max") -> str:
     return f"{over} {by} ({of(name, matchers)})"
 
 
+def lowest(how_many: int, name: str, by: str = P) -> str:
+    """Return a gauge of those whose average of the range is lowest. More bands than that cannot be read."""
+    return f"({gauge(name, by)}) {among_lowest(how_many, name, by)}"
+
+
+def among_lowest(how_many: int, name: str, by: str = P) -> str:
+    """Return the condition that a gauge's average of the range is among the lowest."""
+    average = f"max {by} (avg_over_time({of(name)}[{RANGE}] @ end()))"
+    return f"and {by.replace('by', 'on', 1)} bottomk({how_many}, {average})"
+
+
 def total(name: str, by: str = "", matchers: str = "") -> str:
     """Return a gauge that is split by labels and that several targets may show alike, as a sum."""
     return f"sum {by} ({one(of(name, matchers))})".replace("sum  (", "sum (")

@@ -72,8 +72,9 @@ def board() -> Board:
 def _ratings() -> Panel:
     return states(
         "Rating of the number", "WhatsApp rates a number by blocks and reports of the last seven days. So the rating "
-        "falls days after the cause, and rises days after the repair. The panels below show what moved first.",
-        Query(named(promql.RATING), _NAME), mapping="rating", nothing=_YOUNG.format("no number polled yet"), axis=_AXIS,
+        "falls days after the cause, and rises days after the repair. The panels below show what moved first. "
+        "Of more than four numbers, those with the lowest ratings of the range are shown.",
+        Query(named(promql.lowest(4, "quality_rating")), _NAME), mapping="rating", nothing=_YOUNG.format("no number polled yet"), axis=_AXIS,
     )  # fmt: skip
 
 
@@ -141,10 +142,10 @@ def _by_rating() -> Panel:
     return grid(
         "While the number was rated", "The same numbers by the rating at that time. Differences show where to start. "
         "Ratings are days late, so choose 30 days.",
-        [Column("Number", label="display_phone_number"), Column("Id", label="phone_number_id", hidden=True),
+        [Column("Number", label="display_phone_number", width=140), Column("Id", label="phone_number_id", hidden=True),
          Column("Rating", label="rating", rated="rating"),
          *(replace(column, expr=named(column.expr)) for column in measures)],
-        sort="Number, Rating", nothing="from six hours of ratings on",
+        sort="Rating, Number", nothing="from six hours of ratings on",
     )  # fmt: skip
 
 
@@ -196,11 +197,13 @@ def _drop() -> Panel:
     late = OVERDUE
     day = f"{rate(late, '24h', at=' @ $drop')} / ({rate(OPENED, '24h', at=' @ $drop')} > 0)"
     days = f"{rate(late, '4d', at=' @ $drop offset 24h')} / ({rate(OPENED, '4d', at=' @ $drop offset 24h')} > 0)"
+    worst = promql.among_lowest(2, "quality_rating")
     return stat_panel(
         "Late in the 24 h before the first fall, and in the 4 days before",
         "Share of turns over $threshold s before the first fall of the rating in this time range. Much more than in "
-        "the days before: slow answers are a likely cause.",
-        [Query(named(day), f"24 h {_NAME}"), Query(named(days), f"4 days {_NAME}")],
+        "the days before: slow answers are a likely cause. Of more than two numbers, those with the lowest ratings of the "
+        "range are shown.",
+        [Query(named(f"({day}) {worst}"), f"24 h {_NAME}"), Query(named(f"({days}) {worst}"), f"4 days {_NAME}")],
         unit="percentunit", decimals=1, limits=((None, BLUE),),
         nothing="no fall seen in this range",
     )  # fmt: skip

@@ -127,6 +127,28 @@ def test_long_names_of_steps_are_wrapped() -> None:
     assert found == 5
 
 
+def test_bands_of_ten_numbers_can_be_read() -> None:
+    """Names of twenty bands lie over each other. So a panel asks for those that were lowest."""
+    found = 0
+    for path in PAGES:
+        for panel in panels(page(path)):
+            text = json.dumps(panel["targets"])
+            if panel["type"] in {"stat", "state-timeline"} and re.search(r"chatvitals_(quality_rating|health)", text):
+                assert "bottomk(" in text, panel["title"]
+                found += 1
+    assert found == 5
+
+
+def test_a_step_has_one_colour_on_all_panels() -> None:
+    """By its name, and not by its place in the answer."""
+    found = 0
+    for panel in panels(page(GRAFANA / "dashboards" / "chatvitals-journeys.json")):
+        if panel["type"] == "timeseries" and panel["targets"][0]["legendFormat"] == "{{step}}":
+            assert panel["fieldConfig"]["defaults"]["color"]["mode"] == "palette-classic-by-name", panel["title"]
+            found += 1
+    assert found == 3
+
+
 SMALL_SHOP = """
 evaluation_interval: 10m
 tests:
@@ -220,7 +242,8 @@ def test_a_rating_shows_as_text_and_colour() -> None:
     found = 0
     for path in PAGES:
         for panel in panels(page(path)):
-            if panel["type"] in {"stat", "state-timeline"} and "quality_rating" in json.dumps(panel["targets"]):
+            shows = panel["type"] in {"stat", "state-timeline"} and panel["fieldConfig"]["defaults"]["unit"] == "short"
+            if shows and "quality_rating" in json.dumps(panel["targets"]):
                 options = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
                 assert {option["text"] for option in options.values()} == MAPPED
                 found += 1
