@@ -41,8 +41,8 @@ def board() -> Board:
         "How far customers get in a journey, where they leave, and which variant of an experiment does better.",
         [
             row(4, *_stats()),
-            row(9, (8, _funnel()), (16, _steps())),
-            row(9, (12, _moves()), (12, _confusion())),
+            row(9, (9, _funnel()), (15, _steps())),
+            row(9, (15, _moves()), (9, _confusion())),
             row(9, (12, _drop_off()), (12, _completion())),
             row(9, (8, _open()), (8, _ends()), (8, _time_in_step())),
             row(5, (24, _variants()), heading="Experiment $experiment"),
@@ -96,7 +96,7 @@ def _funnel() -> Panel:
         "Funnel", 'Runs that reached each step in this time range, in the declared order. Where a journey branches, '
         'a step may have fewer runs than the next. "Moves between steps" shows the branches.',
         [Column("#", label="index", width=50), Column("Step", label="step", wrapped=True),
-         Column("Runs", _ordered(count(reached, RANGE, _STEP)), decimals=0, bar=True, width=190)],
+         Column("Runs", _ordered(count(reached, RANGE, _STEP)), decimals=0, bar=True, width=170)],
         sort="#",
     )  # fmt: skip
 
