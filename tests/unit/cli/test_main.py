@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,29 +173,6 @@ def test_an_interrupt_is_a_word_and_not_a_traceback(
     monkeypatch.setattr(replay, "run", interrupt)
     assert main.main(["replay", "x"]) == 130
     assert capsys.readouterr().err == "\nchatvitals: interrupted\n"
-
-
-_INTERRUPTED_IMPORT = """
-import sys
-
-class Interrupt:
-    def find_spec(self, name, *_):
-        if name == "chatvitals.vitals":
-            raise KeyboardInterrupt
-
-sys.meta_path.insert(0, Interrupt())
-from _chatvitals_command import main
-sys.exit(main())
-"""
-
-
-def test_an_interrupt_while_the_package_is_imported_is_a_sentence() -> None:
-    """This import takes most of the start of each command."""
-    scripts = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts == {"chatvitals": "_chatvitals_command:main"}
-    code = [sys.executable, "-c", _INTERRUPTED_IMPORT]
-    found = subprocess.run(code, capture_output=True, text=True, timeout=120, check=False)
-    assert (found.returncode, found.stdout, found.stderr) == (130, "", "\nchatvitals: interrupted\n")
 
 
 def test_a_reader_who_has_seen_enough_is_no_error() -> None:
