@@ -266,9 +266,9 @@ def _notes(world: _World, reported: Reported) -> list[str]:
     delivery, api = world.delivery, world.api
     posted = f"{delivery.posts} webhooks posted, {delivery.retries} of them again"
     notes = [
-        "order: how many reached the step / how often / how many left or are there.",
-        "not understood: turns / steps again. greeting: saw it / paid.",
-        "response p50, p95: the bucket counts, such as 1-2 s.",
+        "Rows of order: reached the step / how often / left or still there.",
+        "Row not understood: turns / steps again. Row greeting: saw it / paid.",
+        "Rows response p50, p95: the bucket counts, such as 1-2 s.",
         f"{posted}. {api.accepted} sends accepted, {api.refused} refused.",
     ]
     if reported.internal_errors or reported.dropped:
