@@ -80,9 +80,9 @@ def test_a_release_passes_the_index_s_checks(release: Path) -> None:
 
 def test_a_source_archive_has_every_file_of_the_checkout(release: Path) -> None:
     """Its tests read files of CI, too."""
-    listed = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    if listed.returncode:
-        pytest.skip("this is no checkout of git")
+    if not (CHECKOUT / ".git").exists():
+        pytest.skip("an unpacked source archive has no list of the checkout's files")
+    listed = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     with tarfile.open(next(release.glob("*.tar.gz"))) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
     assert ".ci/run" in packed
