@@ -54,6 +54,8 @@ FEW = [DAY * number // 5 + 37 for number in range(5 * 17)]
 MOST = [at for number, at in enumerate(FEW) if number % 5 in {0, 2, 3}]
 """Those who complete their run: three of five."""
 NOON = 12 * DAY + 12 * HOUR
+MANY = runs(growing((EVER, 0.07)), growing((EVER, 0.042)))
+"""Seven runs in a hundred seconds, of which three of five are completed."""
 
 JOURNEYS = (
     Incident(
@@ -150,7 +152,7 @@ JOURNEYS = (
         "a confusing step is repeated, and customers complete their runs a little later",
         "WhatsAppJourneyStalls",
         (
-            *runs(growing((EVER, 0.07)), growing((EVER, 0.042))),
+            *MANY,
             stalled(lambda at: 12.0 if at < NOON else 16.0),
         ),
         quiet=(NOON, NOON + 4 * HOUR, NOON + DAY),
@@ -161,7 +163,7 @@ JOURNEYS = (
         "runs stand still at the address",
         "WhatsAppJourneyStalls",
         (
-            *runs(growing((EVER, 0.07)), growing((EVER, 0.042))),
+            *MANY,
             stalled(lambda at: 12.0 if at < NOON else min(12.0 + (at - NOON) / 10, 60.0)),
         ),
         fires=(NOON + 7 * HOUR,),
