@@ -55,7 +55,7 @@ MOST = [at for number, at in enumerate(FEW) if number % 5 in {0, 2, 3}]
 """Those who complete their run: three of five."""
 NOON = 12 * DAY + 12 * HOUR
 MANY = runs(growing((EVER, 0.07)), growing((EVER, 0.042)))
-"""Seven runs in a hundred seconds, of which three of five are completed."""
+"""A hundred runs a day, of which three of five are completed."""
 
 JOURNEYS = (
     Incident(
