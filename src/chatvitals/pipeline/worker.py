@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from chatvitals.stores.base import Store
 
 _LINGER = 0.1  # seconds in which a batch collects events, so that one commit serves many
+_MOST_PERIODS = 3  # of it, while many events come: each batch costs about a millisecond, however small it is
+_FEW_EVENTS = 10  # that are committed after the first period
 _ROUND_SECONDS = 1.0
 _MOST_EVENTS = 500
 _LONGEST_PAUSE = 5.0
@@ -216,8 +218,7 @@ class Pipeline:
         sweep = Interval(_ROUND_SECONDS)
         while not self._closing:
             self._wake.wait(_ROUND_SECONDS)
-            if self._asked == self._answered and not self._closing:
-                time.sleep(_LINGER)
+            self._collect()
             self._wake.clear()
             self._woken = False  # last, so that an event that comes between both is drained now
             asked = self._asked
@@ -236,6 +237,16 @@ class Pipeline:
                 self._served.notify_all()
             pause = 0.0 if done else min(_LONGEST_PAUSE, 2 * pause or 0.1)
             self._rest(pause)
+
+    def _collect(self) -> None:
+        """Wait while a batch collects events, unless someone waits for it or it is large enough."""
+        enough = min(_MOST_EVENTS, self.capacity // 4)
+        for _ in range(_MOST_PERIODS):
+            if self._asked != self._answered or self._closing:
+                break
+            time.sleep(_LINGER)
+            if not _FEW_EVENTS < self._size < enough:
+                break
 
     def _rest(self, seconds: float) -> None:
         """Wait before the next attempt at the store, but not beyond the end."""
