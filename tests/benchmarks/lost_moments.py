@@ -82,6 +82,13 @@ def neighbours() -> list[int]:
     return sorted(awake, key=used.__getitem__, reverse=True)[:_MOST_NEIGHBOURS]
 
 
+def core_seconds(pid: int) -> float:
+    """Return how long the threads of a process have had a core. It is 0 for a process that has ended."""
+    with suppress(OSError):
+        return 1e-9 * sum(int(file.read_bytes().split()[0]) for file in _threads(pid))
+    return 0.0
+
+
 def _processes() -> Iterator[tuple[int, int]]:
     """Yield each process with the nanoseconds of its threads."""
     for folder in Path("/proc").iterdir():

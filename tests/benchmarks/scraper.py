@@ -1,6 +1,6 @@
-"""A Prometheus that only asks: `python -m tests.benchmarks.scraper URL SECONDS` scrapes a page again and again.
+"""A Prometheus that only asks: `python -m tests.benchmarks.scraper URL` scrapes a page for each line of its input.
 
-It asks for what Prometheus asks for, which is OpenMetrics, compressed. It runs until it is killed.
+The line tells in how many seconds. It asks for what Prometheus asks for, which is OpenMetrics, compressed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def scrape(url: str) -> bytes:
 
 
 if __name__ == "__main__":
-    while True:
+    for line in sys.stdin:
+        time.sleep(float(line))
         with suppress(urllib.error.HTTPError):  # the bare bot has no such page
             scrape(sys.argv[1])
-        time.sleep(float(sys.argv[2]))

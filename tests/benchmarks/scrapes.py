@@ -94,18 +94,18 @@ def _vitals(url: str) -> Vitals:
 
 def stall(url: str, numbers: int, scrapes: int, rate: float) -> Stall:
     """Return the longest delays of a real bot's event loop with scrapes and without."""
-    from tests.benchmarks import socket_load, sockets  # noqa: PLC0415
+    from tests.benchmarks import socket_load, socket_servers, traffic  # noqa: PLC0415
     from tests.benchmarks.socket_bot import NUMBERS  # noqa: PLC0415
 
-    with sockets.served(url, 0, "tests.benchmarks.heartbeat_bot:app", {NUMBERS: str(numbers)}) as (port, _):
+    with socket_servers.served(url, 0, "tests.benchmarks.heartbeat_bot:app", {NUMBERS: str(numbers)}) as (port, _):
         looks = _Looks(f"http://127.0.0.1:{port}", scrapes)
-        requests = sockets._requests(0, int(rate * 1.5), numbers)
+        requests = traffic.requests(0, int(rate * 1.5), numbers)
         socket_load.run(port, requests, rate, 0)  # warm
         looks.start()
         turn = 0
         while looks.is_alive():
             turn += 1
-            socket_load.run(port, sockets._requests(turn * 10_000, int(rate * 2), numbers), rate, turn)
+            socket_load.run(port, traffic.requests(turn * 10_000, int(rate * 2), numbers), rate, turn)
     looks.join()
     if looks.error is not None:
         raise looks.error

@@ -2,38 +2,33 @@
 
 Server and load each have a core of their own. Redis and the scraper have what the load leaves of its core, as if they
 were elsewhere. A latency begins when its request is sent and ends when the kernel has the answer. The load sends late
-where its own core is busy: the table says how late. Requests while the machine's host or another process had one of
-the cores are left out, and a round that lost most of them is repeated. All subjects take turns in every round, and only
-ratios within a round are reported. A machine with one core, or a busy one, gets no verdict. `--server gunicorn` runs
-two workers. `--store-trouble` locks the SQLite file and stops the Redis while the load runs.
+where its own core is busy: the table says how late. In a round, all subjects run side by side and get the load in
+turns of a second, and only ratios within a round are reported. Requests while the machine's host or another process had
+one of the cores are left out, and a subject that lost most of them gets further turns. A machine with one core, or a
+busy one, gets no verdict. `--server gunicorn` runs two workers. `--store-trouble` locks the SQLite file and stops the
+Redis while the load runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import signal
-import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from contextlib import contextmanager, nullcontext, suppress
-from math import nan
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.benchmarks import lost_moments, socket_load, traffic
+from tests.benchmarks import lost_moments, socket_load, socket_servers, traffic
 from tests.benchmarks.conditions import Others, missing
 from tests.benchmarks.rounds import rotated
-from tests.helpers import fleet, services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    import subprocess
+    from collections.abc import Sequence
 
-ROOT = Path(__file__).parents[2]
 BARE, EXPORTER = "bare", "exporter"
 BUDGETS = {"p99": 1.15, "p99.9": 1.5}
 CPU_BUDGETS = {"SQLite": 1.0, "memory": 0.8}
@@ -41,9 +36,12 @@ CPU_BUDGETS = {"SQLite": 1.0, "memory": 0.8}
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 _PACKAGES = ("redis", "starlette", "starlette_exporter", "uvicorn")
 _WORKERS = 2  # of gunicorn
-_LEAST_KEPT = 0.5  # share of the requests of a round that counts
-_ATTEMPTS = 2  # rounds to begin for each that shall count
-_SERVER_CORE, _LOAD_CORE = 0, 1
+_TURN = 1.0  # seconds of load
+_SETTLED = 0.5  # seconds in which a bot commits what came last, before another has its turn
+_SCRAPED_AFTER = 0.3  # seconds
+_LEAST_KEPT = 0.5  # share of the requests that a round has without disturbance
+_MOST_TURNS = 2.0  # times as many as a round without disturbance has
+_FAR_APART = 1000  # turns; no two requests have the same message id
 
 
 class Figures(NamedTuple):
@@ -53,7 +51,7 @@ class Figures(NamedTuple):
         latency: Seconds from the start of a request to the arrival of its answer, by quantile.
         cpu: CPU seconds per webhook.
         late: Seconds by which the load itself started a request late, in 99 of 100 at most.
-        kept: Share of the requests during which neither the host nor another process took a core away.
+        kept: Share of all requests that count.
 
     """
 
@@ -63,114 +61,125 @@ class Figures(NamedTuple):
     kept: float = 1.0
 
 
-def measure(
-    subjects: dict[str, str], options: argparse.Namespace, neighbours: Sequence[int]
-) -> dict[str, list[Figures]]:
-    """Return the figures of each subject, round by round. `subjects` gives the kind of bot by name.
+class _Turn(NamedTuple):
+    """What one subject showed in a second of load."""
 
-    A round in which others had a core for most of a subject's requests is repeated, as long as the attempts last.
+    seen: socket_load.Latencies
+    cpu: float
+
+
+class _Subject:
+    """A bot that runs for one round.
+
+    Args:
+        port: its port.
+        pid: its process.
+        serial: number of its first turn. No other turn of its store has one of the following.
+        options: those of the command.
+        neighbours: processes that may take a core.
+        scraper: process that scrapes it.
+
     """
-    found: dict[str, list[Figures]] = {name: [] for name in subjects}
-    amount = int(options.rate * options.seconds)
-    for turn in range(_ATTEMPTS * options.rounds):
-        seen = {
-            name: _figures(subjects[name], turn, amount, options, neighbours) for name in rotated([*subjects], turn)
-        }
-        if min(each.kept for each in seen.values()) >= _LEAST_KEPT:
-            for name, each in seen.items():
-                found[name].append(each)
-        if len(found[BARE]) == options.rounds:
-            break
-    return found
 
+    def __init__(
+        self,
+        port: int,
+        pid: int,
+        serial: int,
+        options: argparse.Namespace,
+        neighbours: Sequence[int],
+        scraper: subprocess.Popen[bytes] | None,
+    ) -> None:
+        self._port = port
+        self._pid = pid
+        self._serial = serial
+        self._options = options
+        self._neighbours = neighbours
+        self._scraper = scraper
+        self._turns: list[_Turn] = []
 
-def _figures(kind: str, turn: int, amount: int, options: argparse.Namespace, neighbours: Sequence[int]) -> Figures:
-    """Return what one subject shows in one round."""
-    from tests.benchmarks.socket_bot import NUMBERS  # noqa: PLC0415 - after the check of the machine
+    def turn(self, number: int) -> None:
+        """Give it a second of load."""
+        if self._scraper is not None and number * _TURN % self._options.scrape_every < _TURN:
+            socket_servers.scrape(self._scraper, _SCRAPED_AFTER)
+        self._turns.append(self.load())
 
-    known = str(options.numbers if options.numbers > 1 else 0)
-    with (
-        served(kind, options.workers, further={NUMBERS: known}) as (port, process),
-        _scraped(port, options.scrape_every),
-    ):
-        first = turn * 10 * amount
-        warm = _requests(first, amount // 5, options.numbers)
-        load = _requests(first + amount, amount, options.numbers)
-        socket_load.run(port, warm, options.rate, turn)
-        before = _cpu(process.pid)
-        with trouble(kind) if options.store_trouble else nullcontext():
-            seen = socket_load.run(port, load, options.rate, turn, neighbours)
-        cpu = (_cpu(process.pid) - before) / len(load)
-    latency = {each: _quantile(share, seen.answered) for each, share in _QUANTILES.items()}
-    return Figures(latency, cpu, _quantile(0.99, seen.late), seen.kept)
+    @property
+    def has_enough(self) -> bool:
+        """Whether enough requests were not disturbed, for their figures to be more than chance."""
+        kept = sum(len(each.seen.answered) for each in self._turns)
+        planned: float = self._options.rate * self._options.seconds
+        return kept >= _LEAST_KEPT * planned
+
+    def load(self) -> _Turn:
+        """Give it a second of load, and wait until it has committed everything."""
+        amount = int(self._options.rate * _TURN)
+        requests = traffic.requests(2 * self._serial * amount, amount, self._options.numbers)
+        before = socket_servers.cpu(self._pid)
+        seen = socket_load.run(self._port, requests, self._options.rate, self._serial, self._neighbours)
+        time.sleep(_SETTLED)
+        self._serial += 1
+        return _Turn(seen, (socket_servers.cpu(self._pid) - before) / amount)
+
+    def figures(self) -> Figures | None:
+        """Return what it showed. None where others had a core for too much of the time."""
+        if not self.has_enough:
+            return None
+        answered = [seconds for each in self._turns for seconds in each.seen.answered]
+        late = [seconds for each in self._turns for seconds in each.seen.late]
+        latency = {name: _quantile(share, answered) for name, share in _QUANTILES.items()}
+        kept = statistics.mean(each.seen.kept for each in self._turns)
+        return Figures(latency, statistics.mean(each.cpu for each in self._turns), _quantile(0.99, late), kept)
 
 
 def _quantile(share: float, values: list[float]) -> float:
-    """Return the quantile, or NaN where others had a core during each request."""
-    return nan if not values else sorted(values)[min(int(share * len(values)), len(values) - 1)]
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)]
 
 
-@contextmanager
-def trouble(store: str) -> Iterator[None]:
-    """Lock the file of a SQLite store, or stop the server of a Redis store, until the block ends."""
-    if store.startswith("sqlite:"):
-        connection = sqlite3.connect(store.removeprefix("sqlite:///"), isolation_level=None)
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            connection.close()
-    elif store.startswith("redis:"):
-        server = _redis_process(store)
-        os.kill(server, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(server, signal.SIGCONT)
-    else:
-        yield
+def measure(
+    subjects: dict[str, str], options: argparse.Namespace, neighbours: Sequence[int]
+) -> dict[str, list[Figures]]:
+    """Return the figures of each subject in the rounds that count. `subjects` gives the kind of bot by name."""
+    found: dict[str, list[Figures]] = {name: [] for name in subjects}
+    for number in range(options.rounds):
+        seen = _round(subjects, number, options, neighbours)
+        if all(seen.values()):
+            for name, each in seen.items():
+                found[name] += [each] if each else []
+    return found
 
 
-def _redis_process(url: str) -> int:
-    import redis  # noqa: PLC0415 - after the check of the machine
+def _round(
+    subjects: dict[str, str], number: int, options: argparse.Namespace, neighbours: Sequence[int]
+) -> dict[str, Figures | None]:
+    """Return what each subject shows in one round. None where others had a core."""
+    turns = max(round(options.seconds / _TURN), 1)
+    with ExitStack() as stack:
+        running = {
+            name: _start(kind, number, options, neighbours, stack)
+            for name, kind in rotated([*subjects.items()], number)
+        }
+        for each in running.values():
+            each.load()
+        if options.store_trouble:
+            for kind in subjects.values():
+                stack.enter_context(socket_servers.trouble(kind))
+        for turn in range(int(_MOST_TURNS * turns)):
+            for each in rotated([*running.values()], turn):
+                if turn < turns or not each.has_enough:
+                    each.turn(turn)
+        return {name: running[name].figures() for name in subjects}
 
-    with redis.Redis.from_url(url.partition("?")[0]) as client:
-        return int(client.info("server")["process_id"])
 
+def _start(
+    kind: str, number: int, options: argparse.Namespace, neighbours: Sequence[int], stack: ExitStack
+) -> _Subject:
+    from tests.benchmarks.socket_bot import NUMBERS  # noqa: PLC0415 - after the check of the machine
 
-@contextmanager
-def served(
-    kind: str, workers: int, app: str = "tests.benchmarks.socket_bot:app", further: Mapping[str, str] | None = None
-) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """Run a bot on its core until the block ends.
-
-    Args:
-        kind: kind of the bot, see `socket_bot`.
-        workers: number of gunicorn's workers. With 0, uvicorn runs it alone.
-        app: another application.
-        further: further variables of its environment.
-
-    """
-    from tests.benchmarks.socket_bot import KIND  # noqa: PLC0415 - after the check of the machine
-
-    port = services.free_port()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
-    if workers:
-        command = [sys.executable, "-m", "gunicorn", app, "-k", "uvicorn.workers.UvicornWorker", "-w", str(workers)]
-        command += ["-b", f"127.0.0.1:{port}", "--log-level", "warning"]
-    environ = {**os.environ, KIND: kind, **(further or {})}
-    process = subprocess.Popen(command, cwd=ROOT, env=environ)
-    os.sched_setaffinity(process.pid, {_SERVER_CORE})  # before it has started any thread or worker
-    try:
-        _wait(port)
-        yield port, process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    known = str(options.numbers if options.numbers > 1 else 0)
+    port, pid = stack.enter_context(socket_servers.served(kind, options.workers, further={NUMBERS: known}))
+    scraper = stack.enter_context(socket_servers.scraper(port)) if options.scrape_every else None
+    return _Subject(port, pid, number * _FAR_APART, options, neighbours, scraper)
 
 
 def markdown(found: dict[str, list[Figures]], *, verdict: bool) -> str:
@@ -203,7 +212,7 @@ def _lack(found: dict[str, list[Figures]], rounds: int) -> str:
     counted = len(found[BARE])
     if counted >= rounds:
         return ""
-    return f"Others had a core: {counted} of {_ATTEMPTS * rounds} rounds count, so there is no verdict."
+    return f"Others had a core: {counted} of {rounds} rounds count, so there is no verdict."
 
 
 def _note(name: str, ratios: dict[str, float], found: dict[str, list[Figures]]) -> str:
@@ -223,69 +232,13 @@ def _ratio(rounds: Sequence[Figures], bare: Sequence[Figures], quantile: str) ->
     return statistics.median(a.latency[quantile] / b.latency[quantile] for a, b in zip(rounds, bare, strict=True))
 
 
-def _requests(first: int, amount: int, numbers: int) -> list[bytes]:
-    """Return webhooks of conversations as bytes for a socket. Three in four are statuses."""
-    begin = time.time() - (first + amount) / 100.0  # timestamps of the last minutes, as those of real webhooks
-    found = traffic.conversations(first, amount // 4 + 1, 1000, 100.0, begin, numbers)
-    deliveries = [each for each in found if isinstance(each, traffic.Delivery)][:amount]
-    return [_request(each) for each in deliveries]
-
-
-def _request(delivery: traffic.Delivery) -> bytes:
-    head = b"".join(b"%s: %s\r\n" % pair for pair in delivery.scope["headers"])
-    return b"POST /webhook HTTP/1.1\r\n" + head + b"\r\n" + delivery.body
-
-
-def _cpu(pid: int) -> float:
-    """Return the CPU seconds of a process and its children so far."""
-    total = 0.0
-    for each in [pid, *fleet.children(pid)]:
-        with suppress(OSError):
-            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return total
-
-
-@contextmanager
-def _scraped(port: int, every: float) -> Iterator[None]:
-    """Scrape a bot again and again until the block ends. The scraper has what the load leaves of its core."""
-    if not every:
-        yield
-        return
-    command = [sys.executable, "-m", "tests.benchmarks.scraper", f"http://127.0.0.1:{port}/metrics", str(every)]
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        _give_leftovers(process.pid)
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _give_leftovers(pid: int) -> None:
-    """Give a process only what others leave of its core."""
-    os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-
-
-def _wait(port: int) -> None:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/webhook", method="OPTIONS")
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(request, timeout=5)
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError("the bot did not start")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.sockets", description=__doc__.splitlines()[0])
     parser.add_argument("--rate", type=float, default=800.0, metavar="N", help="webhooks a second (default: 800)")
-    parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="length of a round (default: 20)")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, metavar="S", help="load of each bot in a round (default: 20)"
+    )
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how many rounds (default: 3)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="run gunicorn with this many workers")
     parser.add_argument("--numbers", type=int, default=1, metavar="N",
@@ -304,13 +257,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     others = Others(host=False)
     from tests.helpers.redis_servers import RedisServer  # noqa: PLC0415 - after the check of the machine
 
-    os.sched_setaffinity(0, {_LOAD_CORE})
+    os.sched_setaffinity(0, {socket_servers.LOAD_CORE})
     with tempfile.TemporaryDirectory(prefix="chatvitals-benchmark-") as name:
         folder = Path(name)
         with RedisServer(folder) as server:
             subjects = {BARE: BARE, EXPORTER: EXPORTER, "SQLite": f"sqlite:///{folder / 'benchmark.db'}"}
             subjects |= {"memory": "memory:", "Redis": server.fresh_url()}
-            _give_leftovers(_redis_process(subjects["Redis"]))
+            socket_servers.give_leftovers(socket_servers.redis_process(subjects["Redis"]))
             if options.workers:
                 del subjects["memory"]  # each worker would have a store of its own
             try:

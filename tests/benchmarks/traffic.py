@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ BEGIN = 1_795_392_000.0
 MESSAGE_BYTES = 600  # of a text message's webhook, as they come from Meta with both ids of a person
 
 _REPLIED_AFTER = 1.0  # seconds after the message, and of the statuses after that
+_REQUESTS_A_SECOND = 100.0  # messages, by their timestamps
+_CONTACTS = 1000
 _STATUS_AFTER = (("sent", 1.5), ("delivered", 2.5), ("read", 3.5))
 
 
@@ -84,6 +87,18 @@ def conversations(
         found += ((at + after, _status(serial, contact, at + after, status, number)) for status, after in _STATUS_AFTER)
     found.sort(key=lambda each: each[0])
     return [event for _, event in found]
+
+
+def requests(first: int, amount: int, numbers: int) -> list[bytes]:
+    """Return webhooks of the last minutes' conversations as bytes for a socket. Three in four are statuses."""
+    begin = time.time() - (first + amount) / _REQUESTS_A_SECOND  # so that timestamps are like those of real webhooks
+    found = conversations(first, amount // 4 + 1, _CONTACTS, _REQUESTS_A_SECOND, begin, numbers)
+    return [_request(each) for each in found if isinstance(each, Delivery)][:amount]
+
+
+def _request(delivery: Delivery) -> bytes:
+    head = b"".join(b"%s: %s\r\n" % pair for pair in delivery.scope["headers"])
+    return b"POST /webhook HTTP/1.1\r\n" + head + b"\r\n" + delivery.body
 
 
 def get(path: str) -> dict[str, Any]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import sockets
+from tests.benchmarks import socket_load, socket_servers, sockets
+from tests.benchmarks.socket_load import Latencies
 from tests.benchmarks.sockets import Figures
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
 
 
@@ -57,37 +61,56 @@ def test_requests_that_others_disturbed_are_told() -> None:
 
 
 class _Machine:
-    """A machine on which some rounds of a subject are disturbed."""
+    """A machine on which others disturb the turns of some subjects. Each request takes as many seconds as its turn."""
 
-    def __init__(self, disturbed: dict[str, set[int]]) -> None:
-        self._disturbed = disturbed
-        self.turns: list[int] = []
+    def __init__(self, kept: dict[str, float]) -> None:
+        self._kept = kept
+        self.turns: list[str] = []
 
-    def figures(self, kind: str, turn: int, *_: object) -> Figures:
-        self.turns.append(turn)
-        return figures(1 + turn, 1e-4)._replace(kept=0.4 if turn in self._disturbed.get(kind, ()) else 0.9)
+    @contextmanager
+    def served(self, kind: str, *_: object, **__: object) -> Iterator[tuple[str, int]]:
+        yield kind, 0
 
-
-def _measured(
-    monkeypatch: pytest.MonkeyPatch, disturbed: dict[str, set[int]]
-) -> tuple[_Machine, dict[str, list[Figures]]]:
-    machine = _Machine(disturbed)
-    monkeypatch.setattr(sockets, "_figures", machine.figures)
-    options = argparse.Namespace(rate=800.0, seconds=1.0, rounds=2)
-    return machine, sockets.measure({"bare": "bare", "memory": "memory:"}, options, [])
+    def load(self, kind: str, requests: list[bytes], *_: object) -> Latencies:
+        self.turns.append(kind)
+        kept = self._kept.get(kind, 1.0)
+        return Latencies([len(self.turns)] * int(kept * len(requests)), [0.0], kept)
 
 
-def test_a_disturbed_round_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It counts for no subject, because only ratios within a round are true."""
-    machine, found = _measured(monkeypatch, {"memory:": {0}})
-    assert machine.turns == [0, 0, 1, 1, 2, 2]
-    assert [each.latency["p99"] for each in found["bare"]] == [0.002, 0.003]
-    assert [each.latency["p99"] for each in found["memory"]] == [0.002, 0.003]
+def _measured(monkeypatch: pytest.MonkeyPatch, kept: dict[str, float]) -> tuple[list[str], dict[str, list[Figures]]]:
+    machine = _Machine(kept)
+    monkeypatch.setattr(socket_servers, "served", machine.served)
+    monkeypatch.setattr(socket_servers, "cpu", lambda _: 0.0)
+    monkeypatch.setattr(socket_load, "run", machine.load)
+    monkeypatch.setattr(sockets, "_SETTLED", 0.0)
+    options = argparse.Namespace(
+        rate=8.0, seconds=2.0, rounds=2, numbers=1, workers=0, scrape_every=0.0, store_trouble=False
+    )
+    return machine.turns, sockets.measure({"bare": "bare", "memory": "memory:"}, options, [])
+
+
+def test_subjects_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine does in a round falls on all of them. The first turn of each warms it up."""
+    turns, found = _measured(monkeypatch, {})
+    first, second = turns[:6], turns[6:]
+    assert first == ["bare", "memory:", "bare", "memory:", "memory:", "bare"]
+    assert second == ["memory:", "bare", "memory:", "bare", "bare", "memory:"]
+    assert [each.latency["max"] for each in found["bare"]] == [6, 11]
+    assert sockets._lack(found, 2) == ""
+
+
+def test_a_disturbed_subject_gets_further_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs half of the requests that it would have without disturbance."""
+    turns, found = _measured(monkeypatch, {"memory:": 0.375})
+    assert turns[:7].count("memory:") == 4
+    assert turns[:7].count("bare") == 3
+    assert [each.kept for each in found["memory"]] == [0.375, 0.375]
     assert sockets._lack(found, 2) == ""
 
 
 def test_a_busy_machine_gets_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After twice as many rounds, it ends."""
-    machine, found = _measured(monkeypatch, {"bare": {0, 1, 3}})
-    assert max(machine.turns) == 3
-    assert sockets._lack(found, 2) == "Others had a core: 1 of 4 rounds count, so there is no verdict."
+    """After twice as many turns, a round ends. It counts for no subject, as only ratios within a round are true."""
+    turns, found = _measured(monkeypatch, {"bare": 0.125})
+    assert turns.count("bare") == 2 * (1 + 4)
+    assert found == {"bare": [], "memory": []}
+    assert sockets._lack(found, 2) == "Others had a core: 0 of 2 rounds count, so there is no verdict."
