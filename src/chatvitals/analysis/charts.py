@@ -18,7 +18,7 @@ from matplotlib import dates
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chatvitals.analysis import statistics
+from chatvitals.analysis import quantiles
 from chatvitals.analysis.history import DAY
 from chatvitals.analysis.rating_changes import ratings
 from chatvitals.analysis.statistics import Share
@@ -96,7 +96,7 @@ def daily_measures(report: DropReport, calendar: Calendar) -> list[Daily]:
             value for (_, end), (_, value) in zip(days, values, strict=True)
             if end <= report.episode.at and not math.isnan(value)
         ]  # fmt: skip
-        found.append(Daily(title, values, statistics.quantile(usual, 0.05), statistics.quantile(usual, 0.95)))
+        found.append(Daily(title, values, quantiles.quantile(usual, 0.05), quantiles.quantile(usual, 0.95)))
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
-from chatvitals.analysis import statistics
+from chatvitals.analysis import quantiles, statistics
 from chatvitals.analysis.figures import failed_of
 from chatvitals.analysis.history import DAY, HOUR
 from chatvitals.analysis.wording import count, per_thousand, percent
@@ -192,7 +192,7 @@ def moved(reader: FigureReader, number: str, at: float, first: float) -> list[Mo
 def _compared(driver: Driver, reader: FigureReader, number: str, ends: Sequence[float], seconds: float) -> Moved:
     values = [driver.value(reader, number, end, seconds) for end in ends]
     (value, noise), usual = values[0], [each for each, _ in values[1:] if not math.isnan(each)]
-    low, high = statistics.quantile(usual, 0.05), statistics.quantile(usual, 0.95)
+    low, high = quantiles.quantile(usual, 0.05), quantiles.quantile(usual, 0.95)
     shown = f"{driver.write(low)} to {driver.write(high)}" if usual else "not known"
     z = statistics.robust_z(value, usual, noise) if len(usual) >= FEWEST_DAYS else 0.0
     middle = median([*usual, value]) if usual and not math.isnan(value) else 0.0

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from chatvitals.analysis import statistics
+from chatvitals.analysis import quantiles, statistics
 from chatvitals.analysis.document import Document, Table
 from chatvitals.analysis.errors import TooLittleDataError, WrongNameError, listed, printable
 from chatvitals.analysis.figures import apart, step_order
@@ -99,7 +99,7 @@ class JourneyCounts:
             Share(min(self._count(self._loops, period, step=name), ended), ended),
             self._count(self._fallbacks, period, step=name),
             self._count(self._messages, period, step=name),
-            statistics.histogram_quantile(apart(upto), 0.5),
+            quantiles.histogram_quantile(apart(upto), 0.5),
         )
 
     def moves(self, period: Period) -> dict[tuple[str, str], float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from chatvitals.analysis import deploys, statistics
+from chatvitals.analysis import deploys, quantiles, statistics
 from chatvitals.analysis.document import Document, Table
 from chatvitals.analysis.errors import TooLittleDataError, WrongNameError
 from chatvitals.analysis.figures import BOUNDS, FigureReader, Figures
@@ -149,7 +149,7 @@ def add_number(
         *more(_range([each.responses.value for each in usual], seconds)),
     )  # fmt: skip
     for label, share in (("  half of the customers", 0.5), ("  nine of ten", 0.9)):
-        cells = (between(*statistics.bucket_of(each.first_waits, share)) for each in (ours, other))
+        cells = (between(*quantiles.bucket_of(each.first_waits, share)) for each in (ours, other))
         table.add(label, *cells, "", "", *more(""))
     for change in changes(ours, other):
         measure = MEASURES[change.measure]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chatvitals.analysis import statistics, text_width
+from chatvitals.analysis import quantiles, text_width
 from chatvitals.analysis.errors import printable
 from chatvitals.cli import _common
 from chatvitals.cli.journey_paths import Paths
@@ -68,7 +68,7 @@ class StepCounts:
         counts, below = {}, 0
         for upper, upto in sorted(self.buckets.items()):
             counts[upper], below = float(upto - below), upto
-        value = statistics.histogram_quantile(counts, 0.5)
+        value = quantiles.histogram_quantile(counts, 0.5)
         if math.isnan(value):
             return None
         if math.isinf(value):

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Final
 
-from chatvitals.analysis import statistics
+from chatvitals.analysis import quantiles
 from chatvitals.cli import _common
 from chatvitals.cli._progress import watched
 from chatvitals.cli.webhook_log import LogLine, OrderError, WebhookLog
@@ -207,7 +207,7 @@ def _quantile(cells: dict[Cell, float], q: float) -> str:
     for (_, _, field), value in _matching(cells, catalogue.WAIT_SECONDS.name):
         if field != SUM:
             counts[bounds[field]] += int(value)
-    _, upper = statistics.bucket_of(counts, q)
+    _, upper = quantiles.bucket_of(counts, q)
     if math.isnan(upper):
         return "-"
     at_most = "≤" if _common.can_show("≤") else "<="

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from chatvitals.analysis import statistics
+from chatvitals.analysis import quantiles
 from chatvitals.demo import order_flow
 from chatvitals.demo.ground_truth import at_rank
 from chatvitals.whatsapp import enums
@@ -67,10 +67,10 @@ class Reported:
         counts, below = {}, 0.0
         for upper, upto in sorted(self.buckets.items()):
             counts[upper], below = upto - below, upto
-        lower, upper = statistics.bucket_of(counts, q)
+        lower, upper = quantiles.bucket_of(counts, q)
         if math.isnan(upper):
             return None
-        return lower, upper, statistics.histogram_quantile(counts, q) if math.isfinite(upper) else lower
+        return lower, upper, quantiles.histogram_quantile(counts, q) if math.isfinite(upper) else lower
 
 
 def parse(exposition: str) -> Reported:

@@ -168,14 +168,6 @@ def test_an_arcsine_interval_misses_a_share_equally_often_on_both_sides(share: f
     assert chances[lows > share].sum() == expected
 
 
-def test_a_quantile_is_interpolated_as_prometheus_does() -> None:
-    counts = {1.0: 10.0, 2.0: 10.0, math.inf: 5.0}
-    assert statistics.histogram_quantile(counts, 0.5) == pytest.approx(1.25)
-    assert statistics.bucket_of(counts, 0.9) == (2.0, math.inf)
-    assert statistics.histogram_quantile(counts, 0.9) == math.inf
-    assert math.isnan(statistics.histogram_quantile({}, 0.5))
-
-
 def test_a_robust_z_ignores_one_outlier() -> None:
     usual = [10.0, 11.0, 9.0, 10.0, 300.0]
     assert abs(statistics.robust_z(10.5, usual)) < 1
