@@ -10,7 +10,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from chatvitals.quality.account_events import LIFTS, upper
+from chatvitals.quality.account_events import is_lift, upper
 from chatvitals.whatsapp import schema
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def _about(field: str) -> Callable[[_Says], _Says]:
 def _account_update(value: dict[str, Any], account: str) -> str:
     event = _word(value.get("event"))
     types = [_word(item.get("violation_type")) for item in schema.objects(value.get("violation_info"))]
+    if is_lift(value):
+        return f"WhatsApp has lifted a restriction of {account}{_listed(types)}."
     if event == "ACCOUNT_VIOLATION":
         return f"WhatsApp reports a violation by {account}{_listed(types)}."
     if event == "ACCOUNT_RESTRICTION":
@@ -76,8 +78,6 @@ def _restriction(value: dict[str, Any], account: str, violations: list[str]) -> 
     found = [_word(item.get("restriction_type")) + _until(item.get("expiration")) for item in items]
     if found:
         return f"WhatsApp restricts {account}{_listed(found)}{_listed(violations, ', for ')}."
-    if any(violation.endswith(LIFTS) for violation in violations):
-        return f"WhatsApp has lifted a restriction of {account}{_listed(violations)}."
     return f"WhatsApp warns {account}{_listed(violations)}."
 
 

@@ -10,20 +10,19 @@ from chatvitals.quality import messaging_limits
 from chatvitals.whatsapp import enums, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import TypeAlias
 
     from chatvitals.events import AccountEvent
     from chatvitals.metrics.measurements import Measurements
-    from chatvitals.quality.state import Quality
+    from chatvitals.quality.state import Account, Quality
 
     Admit: TypeAlias = Callable[[str, str], str]
 
 _NO_ACCOUNT: Final = frozenset({"", "0"})  # `entry.id` of calling events and dashboard tests
 _PORTFOLIO_FIELDS: Final = frozenset({"partner_solutions"})  # `entry.id` is a portfolio here, and no WABA is named
 _SCHEDULED: Final = "SCHEDULE_FOR_DISABLE"
-LIFTS: Final = ("_UNBAN", "_RATE_LIMIT_RECOVERY")
-"""Ends of the types of violations that end a restriction of Direct Send."""
+_LIFTS: Final = ("_UNBAN", "_RATE_LIMIT_RECOVERY")  # ends of types of violations
 _NAMES: Final = ("event", "decision", "alert_type")  # keys that hold the event's name
 _LIMITS: Final = ("max_daily_conversations_per_business", "max_daily_conversation_per_phone")
 
@@ -80,34 +79,41 @@ def _names(event: AccountEvent) -> Iterator[str]:
 
 
 def _account_update(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measurements) -> None:
-    match upper(event.value.get("event")):
-        case "ACCOUNT_RESTRICTION":
-            _restriction(quality, waba, event, at, measures)
-        case "DISABLED_UPDATE":
-            _ban(quality, waba, event.value.get("ban_info"), at, measures)
+    name, restrictions = upper(event.value.get("event")), event.value.get("restriction_info")
+    if name == "DISABLED_UPDATE":
+        _ban(quality, waba, event.value.get("ban_info"), at, measures)
+    elif name == "ACCOUNT_RESTRICTION" and restrictions:
+        _restrict(quality.account(waba), restrictions, at, measures)
+    elif is_lift(event.value):
+        account = quality.account(waba)
+        account.lifted_direct = max(account.lifted_direct, at)
 
 
-def _restriction(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measurements) -> None:
-    """Apply a restriction or a lift. Restrictions, warnings and lifts share one event name."""
-    items = event.value.get("restriction_info")
-    account = quality.account(waba)
-    if items:
-        listed: list[Any] = items if isinstance(items, list) else [items]
-        for item in listed:
-            kind = upper(item.get("restriction_type")) if isinstance(item, dict) else ""
-            if not kind:
-                measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
-                continue
-            given = item.get("expiration")
-            expires = schema.date(given)
-            if expires is None and given is not None:  # it holds until somebody knows better
-                measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
-            kind = enums.listed(kind, enums.RESTRICTIONS)
-            account.restrict(kind, at, inf if expires is None else float(expires))
-        return
-    for violation in schema.objects(event.value.get("violation_info")):
-        if upper(violation.get("violation_type")).endswith(LIFTS):
-            account.lifted_direct = max(account.lifted_direct, at)
+def is_lift(value: Mapping[str, object]) -> bool:
+    """Return whether an `account_update` ends a restriction of Direct Send. Its type of violation tells, not its event.
+
+    Args:
+        value: the change's value. One with `restriction_info` restricts.
+
+    """
+    types = [upper(violation.get("violation_type")) for violation in schema.objects(value.get("violation_info"))]
+    return not value.get("restriction_info") and any(name.endswith(_LIFTS) for name in types)
+
+
+def _restrict(account: Account, items: object, at: float, measures: Measurements) -> None:
+    """Apply restrictions."""
+    listed: list[Any] = items if isinstance(items, list) else [items]
+    for item in listed:
+        kind = upper(item.get("restriction_type")) if isinstance(item, dict) else ""
+        if not kind:
+            measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+            continue
+        given = item.get("expiration")
+        expires = schema.date(given)
+        if expires is None and given is not None:  # it holds until somebody knows better
+            measures.count(catalogue.EVENTS_DROPPED, ("malformed",))
+        kind = enums.listed(kind, enums.RESTRICTIONS)
+        account.restrict(kind, at, inf if expires is None else float(expires))
 
 
 def _ban(quality: Quality, waba: str, info: object, at: float, measures: Measurements) -> None:

@@ -57,8 +57,8 @@ def name(quality: Quality, number_id: str, display: str, at: float) -> Number:
 
 def rating(score: object, measures: Measurements) -> str:
     """Return a rating. Any other value is unknown, never green, and is counted unless it says that there is none."""
-    if isinstance(score, dict):
-        score = score.get("score")
+    if isinstance(score, (dict, list)):
+        score = next((found.get("score") for found in schema.objects(score)), score)
     found = upper(score)
     if found in enums.RATINGS:
         return found
@@ -182,7 +182,7 @@ def _entities(status: object, own: str) -> Iterator[tuple[str, str]]:
     """
     if status is None:
         return
-    chain = status if isinstance(status, dict) else {"can_send_message": status}
+    chain = next(iter(schema.objects(status)), {"can_send_message": status})
     listed = schema.objects(chain.get("entities"))
     for item in listed:
         kind, can_send = upper(item.get("entity_type")), upper(item.get("can_send_message"))

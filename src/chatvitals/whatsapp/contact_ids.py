@@ -1,4 +1,4 @@
-"""Both ids of each person in a value. `contacts[]` shows which phone and which user id belong together."""
+"""All ids of each person in a value. `contacts[]` shows which of them belong together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatvitals.whatsapp import enums
 from chatvitals.whatsapp.phone_numbers import canonical
-from chatvitals.whatsapp.schema import ContactItem, MessageItem, System, lower_word, text
+from chatvitals.whatsapp.schema import ContactItem, MessageItem, StatusItem, System, lower_word, only, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,10 +15,11 @@ _MAX_CONTACTS: Final = 10_000
 
 
 class Ids(NamedTuple):
-    """A phone id and a user id. An unknown id is the empty string."""
+    """A phone id, a user id and an id for linked portfolios. An unknown id is the empty string."""
 
     phone: str
     user: str
+    parent: str = ""
 
 
 NOBODY: Final = Ids("", "")
@@ -33,41 +34,55 @@ class ValueContacts:
 
     """
 
-    __slots__ = ("_contacts", "_give_way", "_phones", "_users")
+    __slots__ = ("_contacts", "_give_way", "_known")
 
     def __init__(self, contacts: Any, give_way: Callable[[], None] | None = None) -> None:
         self._give_way = give_way
         self._contacts: list[Any] = contacts if type(contacts) is list else []
-        self._users: dict[str, str] | None = None
-        self._phones: dict[str, str] = {}
+        self._known: dict[str, Ids] | None = None
 
     def join(self, phone: str, user: str) -> Ids:
-        """Return both ids of a person. A missing id is taken from the contact with the other id."""
-        if (phone and user) or not (phone or user) or not self._contacts:
+        """Return all ids of a person. Missing ids are taken from the contact with a known id."""
+        if not (phone or user) or not self._contacts:
             return Ids(phone, user)
-        users = self._users
-        if users is None:
-            users = self._users = self._read()
-        return Ids(phone, users.get(canonical(phone), "")) if phone else Ids(self._phones.get(user, ""), user)
+        known = self._known
+        if known is None:
+            known = self._known = self._read()
+        by_user = known.get(user, NOBODY)
+        by_phone = known.get(canonical(phone), NOBODY)
+        return Ids(phone or by_user.phone, user or by_phone.user, by_user.parent or by_phone.parent)
 
     def only(self) -> Ids:
         """Return the ids of the only contact, or `NOBODY` where there is not exactly one contact."""
-        if len(self._contacts) == 1 and type(self._contacts[0]) is ContactItem:
-            return Ids(text(self._contacts[0].wa_id), text(self._contacts[0].user_id))
-        return NOBODY
+        return _of_contact(self._contacts[0]) if len(self._contacts) == 1 else NOBODY
 
-    def _read(self) -> dict[str, str]:
-        """Return the contacts' user ids by canonical phone. The first contact with an id counts."""
-        users: dict[str, str] = {}
+    def _read(self) -> dict[str, Ids]:
+        """Return the contacts by canonical phone and by user id. The first contact with an id counts."""
+        known: dict[str, Ids] = {}
         for contact in self._contacts[:_MAX_CONTACTS]:
             if self._give_way is not None:
                 self._give_way()
-            if type(contact) is ContactItem:
-                phone, user = text(contact.wa_id), text(contact.user_id)
-                if phone and user:
-                    users.setdefault(canonical(phone), user)
-                    self._phones.setdefault(user, phone)
-        return users
+            ids = _of_contact(contact)
+            if len(ids) - ids.count("") > 1:  # otherwise it joins nothing
+                for key in filter(None, (canonical(ids.phone), ids.user)):
+                    known.setdefault(key, ids)
+        return known
+
+
+def _of_contact(contact: Any) -> Ids:
+    if type(contact) is not ContactItem:
+        return NOBODY
+    return Ids(text(contact.wa_id), text(contact.user_id), text(contact.parent_user_id))
+
+
+def may_be_of(contact: Ids, status: Any) -> bool:
+    """Return whether a contact may be the recipient of a status, and not the sender of a message beside it."""
+    if type(status) is not StatusItem:
+        return False
+    phone, user = text(status.recipient_id), text(status.recipient_user_id)
+    if not phone and not user:
+        return True
+    return user == contact.user != "" or canonical(phone) == canonical(contact.phone) != ""
 
 
 def differing(ids: Ids, contact: Ids) -> Ids:
@@ -78,21 +93,19 @@ def differing(ids: Ids, contact: Ids) -> Ids:
     return Ids(phone, contact.user if contact.user != ids.user else "")
 
 
-def parent_of(item: MessageItem) -> Any:
-    """Return the sender's id for linked portfolios as it was sent, or None where there is none."""
-    if item.from_parent_user_id is None and type(item.system) is System:
-        return item.system.parent_user_id
-    return item.from_parent_user_id
+def parents_of(item: MessageItem) -> tuple[Any, ...]:
+    """Return the sender's ids for linked portfolios as they were sent. A `system` message may have two of them."""
+    system = only(item.system, System)
+    if system is None:
+        return (item.from_parent_user_id,)
+    return item.from_parent_user_id, system.parent_user_id, system.previous_parent_user_id
 
 
 def of_system(item: MessageItem) -> tuple[Ids, Ids]:
-    """Return the person that a `system` message is about, and the person's new ids if there are any.
-
-    `contacts[]` is not used, since it may hold the old or the new ids.
-    """
+    """Return the person that a `system` message is about, and the person's new ids if there are any."""
     phone, user = text(item.from_), text(item.from_user_id)
-    system = item.system
-    if type(system) is not System:
+    system = only(item.system, System)
+    if system is None:
         return Ids(phone, user), NOBODY
     new_phone, new_user = text(system.new_wa_id), text(system.user_id)
     kind = lower_word(system.type)

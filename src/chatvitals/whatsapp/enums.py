@@ -20,12 +20,12 @@ MESSAGE_TYPES = frozenset(
     "audio button contacts document edit image interactive location order reaction request_welcome revoke sticker "
     "system text unsupported video".split()
 )
-ADDS_NO_MESSAGE = frozenset({"edit", "pin", "reaction", "request_welcome", "revoke", "system"})
-"""Types of messages and sends that change or mark another message, or that no person wrote."""
 UNSUPPORTED_ADDS_NO_MESSAGE = frozenset(
     "delete edit event_response keep_in_chat pin poll_update poll_vote reaction revoke unkeep_in_chat unpin".split()
 )
 """Types under `unsupported.type` that change or mark another message. With any other type, a person wrote something."""
+ADDS_NO_MESSAGE = frozenset({"request_welcome", "system"}) | UNSUPPORTED_ADDS_NO_MESSAGE
+"""Types of messages and sends that change or mark another message, or that no person wrote."""
 INTERACTIVE_ADDS_NO_MESSAGE = frozenset({"call_permission_reply"})
 IDENTITY_CHANGES = frozenset({"user_changed_number", "customer_changed_number", "user_changed_user_id"})
 """Types under `system.type` that give a person another phone number or user id."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from chatvitals.whatsapp import enums
-from chatvitals.whatsapp.schema import About, Error, Kind, MessageItem, SendBody, lower_word, text, word
+from chatvitals.whatsapp.schema import About, Error, Kind, MessageItem, SendBody, lower_word, only, text, word
 
 ABOUT: Final = frozenset({"reaction", "edit", "revoke"})
 """Types of messages that are about another message."""
@@ -33,11 +33,10 @@ def interactive_adds_nothing(body: object) -> bool:
 
 def about(item: MessageItem, kind: str) -> str:
     """Return the id of the message that a reaction, an edit or a deletion is about."""
-    if kind == "reaction":
-        return text(item.reaction.message_id) if type(item.reaction) is About else ""
-    if kind == "edit":
-        return text(item.edit.original_message_id) if type(item.edit) is About else ""
-    return text(item.revoke.original_message_id) if type(item.revoke) is About else ""
+    body = only({"reaction": item.reaction, "edit": item.edit}.get(kind, item.revoke), About)
+    if body is None:
+        return ""
+    return text(body.message_id if kind == "reaction" else body.original_message_id)
 
 
 def is_mark(body: SendBody) -> bool:
@@ -52,4 +51,5 @@ def failure_code(errors: object) -> str:
 
 
 def _own_type(body: object) -> str:
-    return lower_word(body.type) if type(body) is Kind else ""
+    found = only(body, Kind)
+    return "" if found is None else lower_word(found.type)

@@ -7,9 +7,11 @@ stand in place of an object or a list, the type allows it. So a wrong type is on
 import json
 import math
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
+
+_T = TypeVar("_T")
 
 REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """The errors of decoders."""
@@ -58,6 +60,7 @@ class System(msgspec.Struct, gc=False):
     user_id: Any = None
     previous_user_id: Any = None
     parent_user_id: Any = None
+    previous_parent_user_id: Any = None
 
 
 class Pricing(msgspec.Struct, gc=False):
@@ -119,6 +122,7 @@ class StatusItem(msgspec.Struct, gc=False):
     parent_recipient_user_id: Any = None
     parent_user_id: Any = None
     recipient_type: Any = None
+    payment: Any = None
     pricing: Pricing | Wrong = None
     errors: list[Error | Wrong] | Error | _Scalar = None
 
@@ -135,10 +139,11 @@ class PreferenceItem(msgspec.Struct, gc=False):
 
 
 class ContactItem(msgspec.Struct, gc=False):
-    """An item of `contacts[]` with the two ids of one person. Either id may be absent."""
+    """An item of `contacts[]` with the ids of one person. Each id may be absent."""
 
     wa_id: Any = None
     user_id: Any = None
+    parent_user_id: Any = None
 
 
 class Metadata(msgspec.Struct, gc=False):
@@ -219,6 +224,13 @@ def objects(value: Any) -> list[dict[str, Any]]:
     """Return the objects of a list. A single object counts as a list of one object."""
     items = value if isinstance(value, list) else [value]
     return [item for item in items if isinstance(item, dict)]
+
+
+def only(value: Any, kind: type[_T]) -> _T | None:
+    """Return an object of this kind, or the only object of a list in its place, or None."""
+    if type(value) is list and len(value) == 1 and type(value[0]) is dict:
+        return msgspec.convert(value[0], kind)
+    return value if type(value) is kind else None
 
 
 def word(value: Any) -> str:

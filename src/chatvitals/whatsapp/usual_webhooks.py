@@ -60,12 +60,14 @@ class _StatusItem(msgspec.Struct, gc=False):
     parent_recipient_user_id: None = None
     parent_user_id: None = None
     recipient_type: None = None
+    payment: None = None
     errors: None = None
 
 
 class _Contact(msgspec.Struct, gc=False):
     wa_id: str = ""
     user_id: str = ""
+    parent_user_id: None = None
 
 
 class _Metadata(msgspec.Struct, gc=False):

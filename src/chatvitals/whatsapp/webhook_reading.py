@@ -36,6 +36,7 @@ from chatvitals.whatsapp.schema import (
     Text,
     Value,
     lower_word,
+    only,
     seconds,
     text,
     word,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_ITEMS: Final = 10_000  # entries, changes and items read of one POST, ten times what Meta promises to stay below
+_FEW: Final = 100  # statuses beside a message that are compared with its contact
 _DIGITS: Final = frozenset("0123456789")
 _NO_LIST: Final = ""
 _LISTS: Final = ("messages", "statuses", "message_echoes", "user_preferences")
@@ -184,16 +186,11 @@ class WebhookReading:
         if not message_id:
             return False
         kind = lower_word(item.type)
-        new = NOBODY
         if kind == "system":
-            (phone, user), new = contact_ids.of_system(item)
+            ids, new = contact_ids.of_system(item)
         else:
-            (phone, user), other = self._sender(item)
-            if other != NOBODY:
-                self._identity(phone, user, other)
-        parent = contact_ids.parent_of(item)
-        if parent is not None:
-            phone, user = self._linked(phone, user, parent)
+            ids, new = Ids(text(item.from_), text(item.from_user_id)), NOBODY
+        phone, user = self._linked(self._sender(ids), *contact_ids.parents_of(item))
         message = Message(
             phone_number_id=self._number,
             wa_id=phone,
@@ -229,16 +226,16 @@ class WebhookReading:
         message_id, status = text(item.id), lower_word(item.status)
         if not message_id or not status:
             return False
-        if lower_word(item.type) not in MESSAGE_STATUS_TYPES:  # status of a payment or a call, with a message's id
-            return True
+        kind = lower_word(item.type)
+        if kind not in MESSAGE_STATUS_TYPES or (not kind and item.payment is not None):
+            return True  # status of a payment or a call, with a message's id
         group = lower_word(item.recipient_type) == "group"
-        # A group is one recipient, even if a status is about one participant (whatsapp/README.md 3.2).
-        phone, user = (
-            (text(item.recipient_id), "") if group else self._person(item.recipient_id, item.recipient_user_id)
-        )
-        parent = item.recipient_parent_user_id or item.parent_recipient_user_id or item.parent_user_id
-        if parent is not None and not group:
-            phone, user = self._linked(phone, user, parent)
+        if group:  # one recipient, even if a status is about one participant (whatsapp/README.md 3.2)
+            phone, user = text(item.recipient_id), ""
+        else:
+            parents = (item.recipient_parent_user_id, item.parent_recipient_user_id, item.parent_user_id)
+            phone, user = self._linked(self._person(item.recipient_id, item.recipient_user_id), *parents)
+        pricing = only(item.pricing, Pricing)
         self._webhook.events.append(
             Status(
                 phone_number_id=self._number,
@@ -248,7 +245,7 @@ class WebhookReading:
                 id=message_id,
                 status=status,
                 timestamp=seconds(item.timestamp),
-                category=word(item.pricing.category) if type(item.pricing) is Pricing else "",
+                category="" if pricing is None else word(pricing.category),
                 code=message_kinds.failure_code(item.errors) if item.errors else "",
                 group=group,
             )
@@ -283,13 +280,11 @@ class WebhookReading:
             item.group_id = item.group_id or to
         return self._add_echo(item, lower_word(body.type) or "text", self._person(to, user), actor="unknown")
 
-    def _add_echo(self, item: MessageItem, kind: str, person: tuple[str, str], *, actor: Actor) -> bool:
+    def _add_echo(self, item: MessageItem, kind: str, person: Ids, *, actor: Actor) -> bool:
         message_id = text(item.id)
         if not message_id:
             return False
-        phone, user = (text(item.group_id), "") if item.group_id else person
-        if item.to_parent_user_id is not None and not item.group_id:
-            phone, user = self._linked(phone, user, item.to_parent_user_id)
+        phone, user = (text(item.group_id), "") if item.group_id else self._linked(person, item.to_parent_user_id)
         self._webhook.events.append(
             Echo(
                 phone_number_id=self._number,
@@ -309,9 +304,7 @@ class WebhookReading:
         value = lower_word(item.value)
         if not value:
             return False
-        phone, user = self._person(item.wa_id, item.user_id)
-        if item.parent_user_id is not None:
-            phone, user = self._linked(phone, user, item.parent_user_id)
+        phone, user = self._linked(self._person(item.wa_id, item.user_id), item.parent_user_id)
         self._webhook.events.append(
             Preference(
                 phone_number_id=self._number,
@@ -327,37 +320,45 @@ class WebhookReading:
 
     # People
 
-    def _linked(self, phone: str, user: str, parent: Any) -> tuple[str, str]:
-        """Record that an id for linked portfolios is another id of this person. Return the person's ids."""
-        parent_id = text(parent)
-        if not phone and not user:
-            return "", parent_id
-        if parent_id and parent_id != user:
-            self._identity(phone, user, Ids("", parent_id))
+    def _linked(self, ids: Ids, *parents: Any) -> tuple[str, str]:
+        """Record that ids for linked portfolios are other ids of this person. Return the person's ids."""
+        phone, user = ids.phone, ids.user
+        for parent in dict.fromkeys(map(text, (*parents, ids.parent))):
+            if not phone and not user:
+                user = parent
+            elif parent and parent != user:
+                self._identity(phone, user, Ids("", parent))
         return phone, user
 
-    def _person(self, phone_id: Any, user_id: Any) -> tuple[str, str]:
-        """Return both ids of a person. A missing id is taken from the contact with the other id."""
+    def _person(self, phone_id: Any, user_id: Any) -> Ids:
+        """Return all ids of a person. Missing ids are taken from the contact with a known id."""
         phone = phone_id if type(phone_id) is str else text(phone_id)
         user = user_id if type(user_id) is str else text(user_id)
-        if phone and user:
-            return phone, user
         joined = self._contacts.join(phone, user)
         if (joined.phone and joined.user) or not self._has_one_item():
             return joined
         contact = self._contacts.only()
         if (phone and contact.phone) or (user and contact.user):  # the contact is another person
             return joined
-        return phone or contact.phone, user or contact.user
+        return Ids(phone or contact.phone, user or contact.user, joined.parent or contact.parent)
 
-    def _sender(self, item: MessageItem) -> tuple[tuple[str, str], Ids]:
-        """Return the sender's ids, and other ids of the sender. One message and one contact are one person."""
-        phone, user = text(item.from_), text(item.from_user_id)
-        if not self._has_one_item():
-            return self._contacts.join(phone, user), NOBODY
+    def _sender(self, ids: Ids) -> Ids:
+        """Return all ids of a sender. One message and one contact are one person."""
         contact = self._contacts.only()
-        ids = Ids(phone or contact.phone, user or contact.user)
-        return ids, contact_ids.differing(ids, contact)
+        if contact == NOBODY or not self._is_only_message(contact):
+            return self._contacts.join(ids.phone, ids.user)
+        joined = Ids(ids.phone or contact.phone, ids.user or contact.user, contact.parent)
+        other = contact_ids.differing(joined, contact)
+        if other != NOBODY:
+            self._identity(joined.phone, joined.user, other)
+        return joined
+
+    def _is_only_message(self, contact: Ids) -> bool:
+        """Return whether the value's only contact belongs to its only message, and not to a status beside it."""
+        statuses = getattr(self._holder, "statuses", None)
+        if self._size != 1 or type(statuses) is not list:
+            return self._size == 1
+        return len(statuses) <= _FEW and not any(contact_ids.may_be_of(contact, status) for status in statuses)
 
     def _has_one_item(self) -> bool:
         """Return whether the value holds exactly one item, so that its contact is certain."""

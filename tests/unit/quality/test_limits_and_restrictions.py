@@ -88,14 +88,15 @@ def test_a_reinstated_account_is_free(state: object) -> None:
     assert bench.differs({}, ("restriction_expires_timestamp_seconds",)) == []
 
 
-def test_a_lift_of_direct_send_leaves_other_restrictions() -> None:
-    """`…_UNBAN` is about Direct Send alone."""
+@pytest.mark.parametrize("event", ["ACCOUNT_RESTRICTION", "ACCOUNT_VIOLATION"])
+def test_a_lift_of_direct_send_leaves_other_restrictions(event: str) -> None:
+    """`…_UNBAN` is about Direct Send alone. The type of violation tells that it is a lift, whatever the event."""
     bench = Bench()
     kinds = ("RESTRICTED_UTILITY_TEMPLATES", "RESTRICTED_DIRECT_SEND_UTILITY_TEMPLATES")
     value = {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": kind} for kind in kinds]}
     bench.change("account_update", value, time=int(NOW) - 9)
     lift = {"violation_type": "DIRECT_SEND_UTILITY_TEMPLATE_ABUSE_UNBAN"}
-    bench.change("account_update", {"event": "ACCOUNT_RESTRICTION", "violation_info": lift})
+    bench.change("account_update", {"event": event, "violation_info": lift})
     name = "restriction_expires_timestamp_seconds"
     assert (
         bench.differs({f'{name}{{restriction="{kinds[0]}"}}': "+Inf"}, (f'{name}{{restriction="{kinds[1]}"}}',)) == []

@@ -33,7 +33,7 @@ def document(bench: Bench) -> Quality:
     return state.decode(bench.store.document(state.DOCUMENT))
 
 
-@pytest.mark.parametrize("row", [{"quality_score": {"score": "YELLOW"}}, {"quality_score": "YELLOW"}])
+@pytest.mark.parametrize("row", [{"quality_score": s} for s in ({"score": "YELLOW"}, "YELLOW", [{"score": "YELLOW"}])])
 def test_a_rating_may_have_its_other_name(row: dict[str, Any]) -> None:
     """A page about throughput names the field `quality_score`."""
     bench = Bench()
@@ -268,6 +268,7 @@ NUMBER_HEALTH = 'health_status{entity="number"}'
         ),
         ({"entities": [WELL, {"entity_type": "MESSAGE_TEMPLATE", "can_send_message": "BLOCKED"}]}, 2),
         ({"can_send_message": "BLOCKED", "entities": {"entity_type": "MESSAGE_TEMPLATE"}}, 0),
+        ([{"can_send_message": "BLOCKED"}], 0),
         (
             {"can_send_message": "BLOCKED", "entities": {"entity_type": "PHONE_NUMBER", "can_send_message": "LIMITED"}},
             1,

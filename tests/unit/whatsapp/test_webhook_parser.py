@@ -10,7 +10,7 @@ import pytest
 
 from chatvitals.events import AccountEvent, Webhook
 from chatvitals.whatsapp import schema, webhook_parser
-from tests.helpers.webhook_bodies import ADA, METADATA, NUMBER, message, one, post
+from tests.helpers.webhook_bodies import ADA, GRACE, METADATA, NUMBER, message, one, post
 
 
 def test_key_order_does_not_matter() -> None:
@@ -47,7 +47,10 @@ def test_a_webhook_without_an_object_is_whatsapps(name: Any) -> None:
 def test_a_status_of_another_type_is_no_message_status(kind: str) -> None:
     """A payment's status has the id of the order message. It is neither counted nor malformed."""
     status = {"id": "wamid.1", "status": "failed", "recipient_id": ADA, "type": kind, "payment": {"reference_id": "r"}}
-    webhook = webhook_parser.decode(post(statuses=[status, {**status, "type": "message"}, {**status, "type": None}]))
+    of_message = {**status, "type": None, "payment": None}
+    nameless = {**status, "type": None}  # the object tells
+    statuses = [status, {**status, "type": "message"}, of_message, nameless]
+    webhook = webhook_parser.decode(post(statuses=statuses))
     assert (len(webhook.events), webhook.malformed) == (2, 0)
 
 
@@ -60,6 +63,9 @@ def test_a_status_of_another_type_is_no_message_status(kind: str) -> None:
         ({"type": "unsupported", "unsupported": {"type": "keep_in_chat"}}, True),
         ({"type": "unsupported", "unsupported": {"type": "poll_update"}}, True),
         ({"type": "unsupported", "unsupported": {"type": "Poll_Update"}}, True),
+        ({"type": "unsupported", "unsupported": [{"type": "edit"}]}, True),
+        ({"type": "poll_update"}, True),
+        ({"type": "keep_in_chat"}, True),
         ({"type": "unsupported", "unsupported": {"type": "poll_creation"}}, False),
         ({"type": "unsupported", "unsupported": {"type": "unknown"}}, False),
         ({"type": "unsupported", "unsupported": {"type": ["edit"]}}, False),
@@ -117,6 +123,17 @@ def test_an_object_in_place_of_a_list_of_items_is_malformed(name: str) -> None:
     webhook = webhook_parser.decode(json.dumps(body).encode())
     assert webhook.events == []
     assert (webhook.result, webhook.malformed) == (("undecodable", 0) if name == "entry" else ("accepted", 1))
+
+
+def test_a_list_of_one_object_in_place_of_the_object_is_read() -> None:
+    """Some receivers record objects so."""
+    revoked = message(type="revoke", revoke=[{"original_message_id": "wamid.0"}])
+    changed = message(type="system", system=[{"type": "user_changed_number", "wa_id": GRACE}])
+    priced = {"id": "wamid.2", "status": "sent", "recipient_id": ADA, "pricing": [{"category": "utility"}]}
+    events = webhook_parser.decode(post(messages=[revoked, changed], statuses=[priced])).events
+    assert [getattr(event, "of", "") for event in events] == ["wamid.0", "", "", ""]
+    assert [getattr(event, "new_wa_id", "") for event in events] == ["", "", GRACE, ""]
+    assert getattr(events[-1], "category", "") == "utility"
 
 
 def test_words_of_open_lists_pass_and_are_cut() -> None:

@@ -72,6 +72,29 @@ def test_two_messages_or_two_contacts_make_no_aliases() -> None:
     assert ids(webhook_parser.decode(body)) == [(ADA, "")]
 
 
+def test_one_message_among_several_contacts_has_the_ids_of_its_own() -> None:
+    """The other contacts may be those of statuses."""
+    contacts = [{"wa_id": GRACE, "user_id": GRACE_ID}, {"wa_id": ADA, "user_id": ADA_ID}]
+    assert ids(webhook_parser.decode(post(messages=[message()], contacts=contacts))) == [(ADA, ADA_ID)]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "is_senders"),
+    [
+        ({"recipient_id": ADA}, True),
+        ({"recipient_id": GRACE}, False),
+        ({"recipient_user_id": GRACE_ID}, False),
+        ({}, False),
+    ],
+)
+def test_a_status_beside_the_message_may_own_the_contact(recipient: dict[str, str], is_senders: bool) -> None:  # noqa: FBT001 - a column
+    """One message and one contact are one person, unless the contact may be the recipient of the status."""
+    status = {"id": "wamid.2", "status": "read", **recipient}
+    body = post(messages=[message()], statuses=[status], contacts=[{"wa_id": GRACE, "user_id": GRACE_ID}])
+    linked = [(e.new_wa_id, e.new_user_id) for e in webhook_parser.decode(body).events if isinstance(e, IdentityChange)]
+    assert linked == ([(GRACE, "")] if is_senders else [])
+
+
 def test_one_status_takes_its_missing_id_from_the_only_contact() -> None:
     """A status may show the phone and its contact the user id. A contact with another phone is another person."""
     status = {"id": "wamid.1", "status": "sent", "recipient_id": ADA}
@@ -151,6 +174,25 @@ def test_a_preference_links_the_id_for_linked_portfolios() -> None:
     assert ids(webhook) == [(ADA, "", "", PARENT)]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("messages", {"messages": [message(**{"from": ADA, "from_user_id": ADA_ID})]}),
+        ("messages", {"messages": [message(**{"from": ADA, "from_user_id": ADA_ID, "from_parent_user_id": PARENT})]}),
+        ("messages", {"statuses": [{"id": "wamid.1", "status": "sent", "recipient_id": ADA}]}),
+        ("smb_message_echoes", {"message_echoes": [{"id": "wamid.1", "type": "text", "to_user_id": ADA_ID}]}),
+    ],
+)
+def test_contacts_show_the_id_for_linked_portfolios_too(field: str, value: Any) -> None:
+    """A contact may be the only place that names it."""
+    contacts = [{"wa_id": GRACE, "user_id": GRACE_ID}, {"wa_id": ADA, "user_id": ADA_ID, "parent_user_id": PARENT}]
+    for shown in (contacts, contacts[1:]):
+        assert ids(webhook_parser.decode(post(field, contacts=shown, **value))) == [
+            (ADA, ADA_ID, "", PARENT),
+            (ADA, ADA_ID),
+        ]
+
+
 def test_an_id_for_linked_portfolios_alone_is_the_person() -> None:
     """It is better than no id. An id of no text is none, and a group is no person."""
     assert ids(webhook_parser.decode(post(messages=[message(**{"from": "", "from_parent_user_id": PARENT})]))) == [
@@ -226,3 +268,22 @@ def test_the_older_form_names_the_earlier_number_under_customer(sender: dict[str
     """Where the message has the new number or no sender, `customer` has the old id."""
     told = system(**sender, type="customer_changed_number", wa_id=GRACE, customer=ADA)
     assert told == [(ADA, ""), (ADA, "", GRACE, "")]
+
+
+def test_a_changed_id_links_both_ids_for_linked_portfolios() -> None:
+    """The earlier one may be all that is known of the person."""
+    told = system(
+        type="user_changed_user_id", user_id=GRACE_ID, previous_parent_user_id=PARENT, parent_user_id="US.ENT.1"
+    )
+    assert told == [("", GRACE_ID, "", "US.ENT.1"), ("", GRACE_ID, "", PARENT), ("", GRACE_ID)]
+
+
+@pytest.mark.parametrize("contact", [{"wa_id": ADA, "user_id": GRACE_ID}, {"wa_id": GRACE, "user_id": GRACE_ID}])
+def test_the_only_contact_of_a_system_message_is_its_person(contact: dict[str, str]) -> None:
+    """It has the old or the new ids. Both are the same person."""
+    item = {"id": "wamid.1", "type": "system", "from": ADA, "system": {"type": "user_changed_number", "wa_id": GRACE}}
+    events = webhook_parser.decode(post(messages=[item], contacts=[contact])).events
+    linked = {
+        one for e in events if isinstance(e, IdentityChange) for one in (e.wa_id, e.user_id, e.new_wa_id, e.new_user_id)
+    }
+    assert linked - {""} == {ADA, GRACE, GRACE_ID}
