@@ -30,7 +30,7 @@ class Question:
     """The two business numbers to compare.
 
     Attributes:
-        ours: the number that the answer is about, given as its id, its digits or its name.
+        ours: the number that the answer is about, given as its id, phone number or name.
         other: the number to compare it with.
         tz: the time zone in which days begin. None takes the machine's time zone.
         days: number of days to look back.

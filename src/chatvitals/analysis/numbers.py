@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatvitals.analysis.prometheus_api import PrometheusApi
+    from chatvitals.exporters.scrape import Sample
+
+_LEAST_NATIONAL_DIGITS = 7  # fewer digits may be the end of a number by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +57,66 @@ def known_numbers(api: PrometheusApi, start: float, end: float) -> list[Number]:
     return [named.get(key, Number(key)) for key in ids]
 
 
+def numbers_in(samples: Iterable[Sample]) -> list[Number]:
+    """Return the business numbers in samples of chatvitals, sorted by id."""
+    found: dict[str, Number] = {}
+    for sample in samples:
+        key = sample.labels.get(catalogue.NUMBER, "")
+        if sample.name == catalogue.NUMBER_INFO.name:
+            found[key] = _named(sample.labels)
+        else:
+            found.setdefault(key, Number(key))
+    return [found[key] for key in sorted(found) if key]
+
+
 def chosen(numbers: Iterable[Number], wanted: str, option: str = "--number") -> Number:
-    """Return the number that an id, digits or a name stand for.
+    """Return the number that an id, a phone number or a name stands for.
+
+    A phone number may be written with spaces, `+`, `00`, dashes and brackets, or without its country code.
+
+        chosen(numbers, "(0555) 999-0000") == Number("990005556667778", "+1 555 999-0000", "Example Shop")
 
     Raises:
         WrongNameError: there is no such number, or several numbers have this name.
 
     """
     known = list(numbers)
-    digits = "".join(char for char in wanted if char.isdecimal())
-    exact = [number for number in known if number.id == wanted]
-    found = exact or [
-        number
-        for number in known
-        if (digits and "".join(char for char in number.display if char.isdecimal()) == digits)
-        or number.name.casefold() == wanted.casefold()
-    ]
+    digits = _phone_digits(wanted)
+    national = digits.lstrip("0")
+    ways = (
+        [number for number in known if number.id == wanted.strip()],
+        [number for number in known if digits and _phone_digits(number.display) in _without_prefix(digits)],
+        [number for number in known if number.name and number.name.casefold() == wanted.strip().casefold()],
+        [
+            number
+            for number in known
+            if len(national) >= _LEAST_NATIONAL_DIGITS and _phone_digits(number.display).endswith(national)
+        ],
+    )
+    found = next((numbers for numbers in ways if numbers), [])
     if len(found) == 1:
         return found[0]
     if found:
-        raise WrongNameError(
-            f"{option}: {printable(wanted)} names several numbers: {listed(number.display for number in found)}"
-        )
-    raise WrongNameError(
-        f"{option}: there is no number {printable(wanted)}. There are: {listed(str(number) for number in known)}"
-    )
+        raise WrongNameError(f"{option}: {printable(wanted)} names several numbers: {_listed(found)}")
+    if not wanted.strip():
+        raise WrongNameError(f"{option} must not be an empty text. There are: {_listed(known)}")
+    raise WrongNameError(f"{option}: there is no number {printable(wanted)}. There are: {_listed(known)}")
+
+
+def _listed(numbers: Iterable[Number]) -> str:
+    """Return numbers as people know them, with their ids."""
+    return listed(number.id if str(number) == number.id else f"{number} ({number.id})" for number in numbers)
+
+
+def _phone_digits(text: str) -> str:
+    """Return the digits of a phone number in any spelling. The result is empty for another text."""
+    bare = "".join(char for char in text.replace("(0)", "").casefold().removeprefix("tel:") if char.isalnum())
+    return "".join(str(int(char)) for char in bare) if bare.isdecimal() else ""
+
+
+def _without_prefix(digits: str) -> set[str]:
+    """Return digits with and without the prefix of an international call."""
+    return {digits, digits.removeprefix("00"), digits.removeprefix("011")}
 
 
 def _named(labels: dict[str, str]) -> Number:

@@ -104,7 +104,7 @@ def find(
     first, last = known_span(api, calendar.now)
     first = max(first, last - days * DAY)
     numbers = known_numbers(api, first, last)
-    meant = [chosen(numbers, number)] if number else numbers
+    meant = numbers if number is None else [chosen(numbers, number)]
     found = episodes(api, meant, fine_grid(first, last))
     if wanted != "last":
         day = calendar.day(wanted, "--drop")

@@ -105,5 +105,5 @@ def scope(
     steps = math.floor((since - first) / HOUR)
     over = grid([since - steps * HOUR, since, until])
     spans = version_spans(api, fine_grid(since, until))
-    meant = [chosen(numbers, number)] if number else numbers
+    meant = numbers if number is None else [chosen(numbers, number)]
     return Scope(api, calendar, meant, Period(since, until), known, History(api, over), spans)

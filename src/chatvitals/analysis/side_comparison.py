@@ -91,7 +91,7 @@ def compare(api: PrometheusApi, question: Question, now: float) -> Document:
     over = grid(bounds)
     reader = FigureReader(History(api, over))
     numbers = known_numbers(api, over.start, over.end)
-    shown = [chosen(numbers, question.number)] if question.number else numbers
+    shown = numbers if question.number is None else [chosen(numbers, question.number)]
     document = Document(f"{ours.name} against {other.name}")
     found: dict[str, tuple[Figures, Figures]] = {
         number.id: (reader.figures(number.id, ours.periods), reader.figures(number.id, other.periods))

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     two.add_argument("--after", metavar="PERIOD", help="the later period: FROM..TO or a day")
     two.add_argument("--on", metavar="DAY", help="the day to compare, such as 2026-11-10")
     two.add_argument("--version", metavar="V", help="the version of the bot to compare (its app_version)")
-    two.add_argument("--number", metavar="N", help="a business number: its id, its digits or its name")
+    two.add_argument("--number", metavar="N", help="a business number: its id, phone number or name")
     two.add_argument("--against", metavar="OTHER", help="the day, version or number to compare it with")
     two.add_argument(
         "--since-first-message", action="store_true", help="compare numbers by days since each number's first message"
@@ -95,19 +95,20 @@ def _answer(options: argparse.Namespace) -> Document:
 
 def _experiment(options: argparse.Namespace) -> Document:
     from chatvitals.analysis import experiment_comparison, experiment_counts, experiment_report, sources  # noqa: PLC0415
-    from chatvitals.analysis.numbers import chosen, known_numbers  # noqa: PLC0415
+    from chatvitals.analysis.numbers import chosen, known_numbers, numbers_in  # noqa: PLC0415
     from chatvitals.analysis.periods import Calendar  # noqa: PLC0415
 
     now = time.time()
     calendar = Calendar(options.tz, now)
     at = now if options.until is None else min(calendar.moment(options.until, "--until"), now)
     api = analysis_options.prometheus(options)
+    number = options.number
     if api is None:
-        counts = experiment_counts.from_samples(
-            sources.store_samples(options.store), options.experiment, control=options.control, number=options.number
-        )
+        samples = sources.store_samples(options.store)
+        if number is not None:
+            number = chosen(numbers_in(samples), number).id
+        counts = experiment_counts.from_samples(samples, options.experiment, control=options.control, number=number)
     else:
-        number = options.number
         if number is not None:
             number = chosen(known_numbers(api, at - 90 * 86_400, at), number).id
         counts = experiment_counts.from_prometheus(api, options.experiment, at, control=options.control, number=number)

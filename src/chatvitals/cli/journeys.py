@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chatvitals.analysis import quantiles, text_width
-from chatvitals.analysis.errors import printable
+from chatvitals.analysis.errors import WrongNameError, printable
+from chatvitals.analysis.numbers import chosen, numbers_in
 from chatvitals.cli import _common
 from chatvitals.cli.journey_paths import Paths
 from chatvitals.exporters import scrape
@@ -36,10 +37,6 @@ _SHORTEST_BAR = 6
 _LONGEST_NAME = 24
 _STAY = "\xa0"  # a non-breaking space
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-
-
-class WrongNameError(Exception):
-    """There is no such journey or business number. The message lists the existing names."""
 
 
 @dataclass(slots=True)
@@ -117,7 +114,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--metrics", metavar="URL", help="read a bot's metrics, such as http://127.0.0.1:8000/metrics")
     source.add_argument("--store", metavar="URL", help="read a store (default: CHATVITALS_STORE)")
     parser.add_argument("--token", metavar="T", help="bearer token of the metrics (default: CHATVITALS_METRICS_TOKEN)")
-    parser.add_argument("--number", metavar="N", help="the phone_number_id to show (default: all, added up)")
+    parser.add_argument(
+        "--number", metavar="N", help="a business number: its id, phone number or name (default: all, added up)"
+    )
     parser.add_argument("--journey", metavar="NAME", help="the journey to show (default: all)")
     parser.set_defaults(
         run=lambda options: run(options.metrics, options.store, options.token, options.number, options.journey)
@@ -131,7 +130,7 @@ def run(metrics: str | None, store: str | None, token: str | None, number: str |
         metrics: the address of a bot's `/metrics`.
         store: the URL of a store to read instead. Without both, the store of the settings is read.
         token: the bearer token of `metrics`. The default is `CHATVITALS_METRICS_TOKEN`.
-        number: the business number to show. The default is all numbers, added up.
+        number: the id, phone number or name of the business number to show. The default is all, added up.
         journey: the journey to show. The default is all journeys.
 
     Returns:
@@ -165,23 +164,20 @@ def funnels(found: Iterable[Sample], *, number: str | None = None, journey: str 
 
     Args:
         found: samples of chatvitals.
-        number: the only business number to count. The default is all numbers, added up.
+        number: the only business number to count: its id, phone number or name. The default is all, added up.
         journey: the only journey to return.
 
     Raises:
         WrongNameError: there is no such number or journey.
 
     """
+    samples = list(found)
+    wanted = None if number is None else chosen(numbers_in(samples), number).id
     made: dict[str, Funnel] = {}
-    numbers: set[str] = set()
-    for sample in found:
-        owner = sample.labels.get("phone_number_id", "")
-        numbers.add(owner)
+    for sample in samples:
         name = sample.labels.get("journey", "")
-        if name and (number is None or owner in {number, ""}):
+        if name and (wanted is None or sample.labels.get("phone_number_id", "") in {wanted, ""}):
             _add(made.setdefault(name, Funnel(name)), sample)
-    if number is not None and number not in numbers:
-        raise WrongNameError(f"there is no business number {number}. The numbers are: {_listed(numbers)}")
     if journey is not None and journey not in made:
         raise WrongNameError(f"there is no journey {journey}. The journeys are: {_listed(made)}")
     return [made[name] for name in sorted(made) if journey in {None, name}]

@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--days", type=analysis_options.days, metavar="N", help="days to look back (default: 30, or 90 for a drop)"
     )
-    parser.add_argument("--number", metavar="N", help="the business number: its id, its digits or its name")
+    parser.add_argument("--number", metavar="N", help="the business number: its id, phone number or name")
     parser.add_argument("--from", dest="start", metavar="TIME", help="start of the period, instead of --days")
     parser.add_argument("--to", dest="end", metavar="TIME", help="end of the period (default: now)")
     parser.add_argument(

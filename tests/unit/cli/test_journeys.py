@@ -114,10 +114,22 @@ def test_one_number_is_shown_alone(store: str, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.startswith("order: 1 run started, 1 abandoned by the customer\n")
 
 
+def test_a_phone_number_shows_its_number_alone() -> None:
+    """People know the phone number, and the store has it from the poller."""
+    samples = scrape.from_text(
+        'chatvitals_number_info{phone_number_id="100",display_phone_number="390612345678",verified_name="Rome"} 1\n'
+        'chatvitals_journey_runs_started_total{phone_number_id="100",journey="order"} 3\n'
+        'chatvitals_journey_runs_started_total{phone_number_id="200",journey="order"} 4\n'
+    )
+    for written in ("+39 06 12345678", "06 1234 5678", "rome", "100"):
+        assert [funnel.started for funnel in funnels(samples, number=written)] == [3]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--number", "300"), "there is no business number 300. The numbers are: 100, 200"),
+        (("--number", "300"), "--number: there is no number 300. There are: 100, 200"),
+        (("--number", ""), "--number must not be an empty text. There are: 100, 200"),
         (("--journey", "booking"), "there is no journey booking. The journeys are: order"),
     ],
 )
