@@ -122,7 +122,8 @@ def running(server: str, folder: Path, *, bare: bool) -> Iterator[Server]:
     log = folder / f"{server} {'bare' if bare else 'watched'}.log"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATVITALS_")}
     kind, command = SERVERS[server]
-    environ |= {"KIND": kind, "PYTHONPATH": str(_FOLDER), "PYTHONHASHSEED": "0"} | ({"BARE": "1"} if bare else {})
+    path = os.pathsep.join([str(_FOLDER), environ.get("PYTHONPATH", "")])
+    environ |= {"KIND": kind, "PYTHONPATH": path, "PYTHONHASHSEED": "0"} | ({"BARE": "1"} if bare else {})
     words = [sys.executable, "-m", *command.format(port=port).split()]
     with services.running(words, log, port, cwd=folder, env=environ):
         yield Server(port, log)

@@ -137,7 +137,9 @@ def flask() -> Any:
         status, text = reply(request.method, request.path, request.get_data())
         return text, status
 
-    return _instrumented(_with_rules(framework.Flask("bot"), handle))
+    bot = framework.Flask("bot")
+    bot.config["MAX_CONTENT_LENGTH"] = 10_000_000  # with it, Werkzeug calls other methods of the server's body
+    return _instrumented(_with_rules(bot, handle))
 
 
 def quart() -> Any:

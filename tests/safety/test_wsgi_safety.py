@@ -7,6 +7,8 @@ import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flask import Flask, request
+from werkzeug.test import EnvironBuilder
 
 from chatvitals import context
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
@@ -104,6 +106,52 @@ def test_a_body_is_copied_whichever_way_it_is_read(door: type[DoorVitals], way: 
     outcome = DOORS["wsgi"].call(ChatVitalsWSGIMiddleware(app, vitals), [body])
     assert outcome.pieces == [body]
     assert vitals.read == [(body, None)]
+
+
+class Plain:
+    """A body with the four methods that WSGI asks for, as uWSGI and gunicorn have it."""
+
+    def __init__(self, body: bytes) -> None:
+        bare = io.BytesIO(body)
+        self.read, self.readline, self.readlines, self.__iter__ = (
+            bare.read,
+            bare.readline,
+            bare.readlines,
+            bare.__iter__,
+        )
+
+
+@pytest.mark.parametrize("name", ["read", "readline", "readlines", "read1", "readinto", "seek", "tell", "close"])
+@pytest.mark.parametrize("bare", [Plain(BODY), io.BytesIO(BODY)], ids=["plain", "file"])
+def test_a_body_has_the_methods_that_the_server_gave_it(door: type[DoorVitals], bare: object, name: str) -> None:
+    """Werkzeug calls `readinto` where there is one, and `read` elsewhere."""
+    found: list[bool] = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        found.append(hasattr(environ["wsgi.input"], name))
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    watched = ChatVitalsWSGIMiddleware(app, door())
+    for path in ("/webhook", "/another"):
+        environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "CONTENT_TYPE": "application/json", "wsgi.input": bare}
+        watched(environ, lambda *_: None)
+    assert found == [hasattr(bare, name)] * 2
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/another"])
+def test_flask_reads_a_plain_body_within_its_limit(door: type[DoorVitals], path: str) -> None:
+    """With uWSGI always, and with gunicorn where `MAX_CONTENT_LENGTH` is set."""
+    app, vitals = Flask("bot"), door()
+    app.config["MAX_CONTENT_LENGTH"] = 1_000_000
+    app.add_url_rule("/<_>", "hook", lambda _: request.get_data(), methods=["POST"])
+    environ = EnvironBuilder(path=path, method="POST", content_type="application/json").get_environ()
+    environ |= {"wsgi.input": Plain(BODY), "CONTENT_LENGTH": str(len(BODY))}
+    answered: list[str] = []
+    watched = ChatVitalsWSGIMiddleware(app, vitals)
+    assert b"".join(watched(environ, lambda status, *_: answered.append(status))) == BODY
+    assert answered == ["200 OK"]
+    assert vitals.read == ([(BODY, None)] if path == "/webhook" else [])
 
 
 def _into(stream: Any) -> tuple[int, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -10,9 +10,15 @@ if TYPE_CHECKING:
     from chatvitals.integrations._http import Delivery
     from chatvitals.integrations._lost_webhooks import Lookout
 
+_OPTIONAL: Final = {"read1": "_read1", "readinto": "_readinto", "seek": "_seek"}
+
 
 class InputWatch:
-    """A request's body that passes each piece to a delivery while the application reads it."""
+    """A request's body that passes each piece to a delivery while the application reads it.
+
+    It has the methods that the server's own body has. WSGI asks for four, and frameworks look which others there are:
+    uWSGI has no `readinto`.
+    """
 
     __slots__ = ("_bare", "_delivery", "_lost")
 
@@ -22,13 +28,14 @@ class InputWatch:
         self._lost = False  # whether the position in the body is unknown after a `seek`
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._bare, name)
+        found = getattr(self._bare, name)
+        return getattr(self, _OPTIONAL[name]) if name in _OPTIONAL else found
 
     def read(self, *size: Any) -> bytes:
         """Read from the body. Without a size, read the rest."""
         return self._look(self._bare.read(*size), size)
 
-    def read1(self, *size: Any) -> bytes:
+    def _read1(self, *size: Any) -> bytes:
         """Read the available data, with at most one system call."""
         return self._look(self._bare.read1(*size), size or (1,))
 
@@ -42,7 +49,7 @@ class InputWatch:
         self._look(b"".join(lines), hint)
         return lines
 
-    def readinto(self, buffer: Any) -> int:
+    def _readinto(self, buffer: Any) -> int:
         """Read into a buffer."""
         count: int = self._bare.readinto(buffer)
         self._look(bytes(memoryview(buffer)[:count]), (1,))
@@ -53,7 +60,7 @@ class InputWatch:
             yield self._look(line, (1,))
         self._look(b"", (1,))
 
-    def seek(self, *position: Any) -> Any:
+    def _seek(self, *position: Any) -> Any:
         """Move in a body that the server has in memory. Copying is possible only from the beginning."""
         reached = self._bare.seek(*position)
         self._delivery.restart()
