@@ -165,6 +165,8 @@ def text_of(name: str, rule: Rule, environ: Mapping[str, str]) -> str | None:
     variable = PREFIX + name.upper()
     text = environ.get(variable)
     path = environ.get(f"{variable}_FILE") if rule.secret else None
+    if path == "" and not text and rule.never_empty:
+        raise SettingsError(f"{variable}_FILE is empty: set it to the path of a file, or remove the variable")
     if path:
         if text:
             raise SettingsError(f"both {variable} and {variable}_FILE are set: remove one of them")

@@ -57,8 +57,9 @@ def kind_of(url: str) -> StoreKind:
 
 
 def file_of(url: str) -> str:
-    """Return the path in the URL of a file store."""
-    return url.removeprefix(_FILE)
+    """Return the path in the URL of a file store. In SQLite's own URLs, two slashes begin the name of a host."""
+    path = url.removeprefix(_FILE)
+    return f"/{path.lstrip('/')}" if path.startswith("//") else path
 
 
 def _check_memory(url: str) -> None:

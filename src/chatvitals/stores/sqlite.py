@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -286,9 +286,12 @@ class SQLiteStore:
         return connection
 
     def _create(self) -> None:
-        """Create a missing file that only its owner can read. It holds hashes of people and, by default, their key."""
-        with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        """Create a missing file that only its owner can read. It holds hashes of people and, by default, their key.
+
+        Without `O_EXCL`, a symbolic link to a missing file is followed. SQLite would create that file for all.
+        """
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last moments, but not consistency

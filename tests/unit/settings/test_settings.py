@@ -160,6 +160,8 @@ def test_68_an_empty_secret_in_a_variable_is_an_error(name: str) -> None:
     """`${UNSET}` in a compose file must not open a door."""
     with pytest.raises(SettingsError, match=f"{name} must be a text that is not empty"):
         Settings.load({}, {f"CHATVITALS_{name.upper()}": ""})
+    with pytest.raises(SettingsError, match=f"CHATVITALS_{name.upper()}_FILE is empty"):
+        Settings.load({}, {f"CHATVITALS_{name.upper()}_FILE": ""})
 
 
 @pytest.mark.parametrize("given", [[], (), set()])

@@ -9,7 +9,7 @@ import pytest
 
 import chatvitals
 from chatvitals.stores import kind_of
-from chatvitals.stores.kinds import KINDS
+from chatvitals.stores.kinds import KINDS, file_of
 
 pytestmark = pytest.mark.fast
 
@@ -40,6 +40,11 @@ def test_any_other_url_is_refused_without_its_secrets(url: str) -> None:
     with pytest.raises(ValueError, match="redis") as caught:
         kind_of(url)
     assert "hush" not in str(caught.value)
+
+
+def test_a_path_with_too_many_slashes_is_absolute() -> None:
+    """As in `sqlite:////$DIR/v.db`. SQLite takes two slashes at the start for the name of a host."""
+    assert file_of("sqlite://///data/v.db") == file_of("sqlite:////data/v.db") == "/data/v.db"
 
 
 def test_no_scheme_belongs_to_two_kinds() -> None:

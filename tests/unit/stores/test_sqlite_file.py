@@ -161,6 +161,14 @@ def test_73_a_new_file_is_for_its_owner(tmp_path: Path) -> None:
     store.close()
 
 
+def test_73_the_missing_file_behind_a_link_is_for_its_owner(tmp_path: Path) -> None:
+    """A link into a volume is common, and SQLite would create the file for all."""
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "store.db")
+    SQLiteStore(link).cells()
+    assert stat.S_IMODE((tmp_path / "store.db").stat().st_mode) == 0o600
+
+
 def test_73_an_existing_file_keeps_its_mode(tmp_path: Path) -> None:
     """Somebody may have chosen it."""
     path = tmp_path / "store.db"
