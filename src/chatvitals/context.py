@@ -74,6 +74,8 @@ class Handling(msgspec.Struct, eq=False):
     """The handling of the same webhook by another `Vitals`. It serves where this one refuses the webhook."""
     door: Door | None = None
     """The integration that watches the request, until the request has been handled."""
+    is_later: bool = False
+    """Whether this is a timer's or a scheduler's job, which the webhook has set."""
     _owner: int = 0
     _serial: int = 0
     _ended: float | None = None
@@ -211,6 +213,17 @@ def to_hand_on() -> Handling | None:
     if handling is None or (handling.ended and not _in_task()) or not handling.contacts:
         return None
     return handling
+
+
+def for_later() -> Handling | None:
+    """Return a handling for a timer or a scheduler's job that is set here, or None. It ends with the job.
+
+    A job that sets the next job hands nothing on, because such a chain goes on for days.
+    """
+    handling = to_hand_on()
+    if handling is None or handling.is_later:
+        return None
+    return Handling(handling.contacts, handling.trace, is_later=True)
 
 
 @contextmanager

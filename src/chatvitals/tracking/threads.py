@@ -11,18 +11,19 @@ import functools
 import inspect
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from chatvitals import context
-from chatvitals.context import Handling
 from chatvitals.runtime.import_hook import ImportHook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import ThreadPoolExecutor
+
+    from chatvitals.context import Handling
 
 _users = 0
 _lock = threading.RLock()
@@ -99,11 +100,13 @@ def _start(bare: Callable[..., Any]) -> Callable[..., Any]:
 
 def _take_along(thread: threading.Thread) -> None:
     """Run a thread that is about to start in the current handling. For a timer, wrap its function."""
+    if isinstance(thread, threading.Timer):
+        later = context.for_later()
+        if later is not None:
+            thread.function = _with(later, thread.function)
+        return
     handling = context.to_hand_on()
     if handling is None:
-        return
-    if isinstance(thread, threading.Timer):
-        thread.function = _with(Handling(handling.contacts, handling.trace), thread.function)
         return
     bare = thread.run
 
@@ -136,10 +139,10 @@ def _add_job(bare: Callable[..., Any]) -> Callable[..., Any]:
     def add_job(self: Any, func: Any, trigger: Any = None, *args: Any, **kwargs: Any) -> Any:
         if _users:
             with suppress(Exception):
-                handling = context.to_hand_on()
+                handling = context.for_later()
                 once = trigger in (None, "date") or type(trigger).__name__ == "DateTrigger"
                 if handling is not None and once and callable(func) and _in_memory(self, args, kwargs):
-                    func = _with(Handling(handling.contacts, handling.trace), func)
+                    func = _with(handling, func)
         return bare(self, func, trigger, *args, **kwargs)
 
     return add_job
@@ -160,19 +163,30 @@ def _wakeup(bare: Callable[..., Any]) -> Callable[..., Any]:
     return wakeup
 
 
+@contextmanager
+def _bound(handling: Handling) -> Iterator[None]:
+    """Bind a handling. That of a timer or scheduler ends with the job."""
+    try:
+        with context.bound(handling):
+            yield
+    finally:
+        if handling.is_later:
+            handling.end()
+
+
 def _with(handling: Handling, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return `function` wrapped so that it runs in `handling`. Results and exceptions pass through."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def acall(*args: Any, **kwargs: Any) -> Any:
-            with context.bound(handling):
+            with _bound(handling):
                 return await function(*args, **kwargs)
 
         return acall
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        with context.bound(handling):
+        with _bound(handling):
             return function(*args, **kwargs)
 
     with suppress(Exception):  # partials and callable objects have no name

@@ -67,3 +67,40 @@ def test_handlers_of_exceptions_are_no_loops(function: Callable[..., Any]) -> No
 def test_loops_are_found(function: Callable[..., Any]) -> None:
     """Their functions serve many customers."""
     assert worker_loops._loops(function.__code__)
+
+
+def taken(jobs: Any, work: Any) -> None:
+    while job := jobs.get():
+        work(job)
+
+
+async def awaited_job(jobs: Any, work: Any) -> None:
+    while True:
+        await work(await jobs.get(timeout=5))
+
+
+def iterated(jobs: Any, work: Any) -> None:
+    for job in iter(jobs.get, None):
+        work(job)
+
+
+def asked_for(client: Any, answer: Any) -> None:
+    while not answer.get("paid"):
+        answer = client.get("https://bank.example/", timeout=5)
+
+
+def tried(client: Any, text: str) -> None:
+    for attempt in range(3):
+        client.send(text, attempt)
+
+
+@pytest.mark.parametrize("function", [taken, awaited_job, iterated])
+def test_loops_over_a_queue_are_found(function: Callable[..., Any]) -> None:
+    """They may be anywhere on the stack."""
+    assert worker_loops._queue_loops(function.__code__)
+
+
+@pytest.mark.parametrize("function", [asked_for, tried])
+def test_loops_of_a_job_go_over_no_queue(function: Callable[..., Any]) -> None:
+    """Dictionaries and HTTP clients have a `get`, too."""
+    assert worker_loops._queue_loops(function.__code__) == ()

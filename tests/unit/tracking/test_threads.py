@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -102,6 +103,63 @@ def test_a_subclass_of_thread_runs_as_it_is() -> None:
         thread.start()
     thread.join(60)
     assert known == [ANN, False]
+
+
+def test_79_a_timer_that_sets_the_next_timer_is_not_the_first_customers() -> None:
+    """Such a chain goes on for days. Only its first job is certainly about the webhook."""
+    known: list[Any] = []
+    done = threading.Event()
+
+    def tick() -> None:
+        known.append(context.current())
+        if len(known) == 3:
+            done.set()
+        else:
+            threading.Timer(0, tick).start()
+
+    with Webhook(ANN):
+        threading.Timer(0, tick).start()
+        assert done.wait(60)
+    assert known == [ANN, None, None]
+
+
+def _subclass(work: Callable[[], None]) -> None:
+    class Worker(threading.Thread):
+        def run(self) -> None:
+            work()
+
+    Worker().start()
+
+
+def _job(work: Callable[[], None]) -> None:
+    ThreadPoolExecutor(1).submit(work)
+
+
+@pytest.mark.parametrize("start", [_subclass, _job])
+def test_79_a_worker_within_other_functions_is_not_the_first_customers(
+    start: Callable[[Callable[[], None]], None],
+) -> None:
+    """Whatever runs its loop, such as the method of a class."""
+    known: list[Any] = []
+    jobs: queue.Queue[threading.Event | None] = queue.Queue()
+
+    def work() -> None:
+        while True:
+            job = jobs.get(timeout=60)
+            if job is None:
+                return
+            known.append(context.current())
+            job.set()
+
+    for contact in (ANN, BOB):
+        with Webhook(contact):
+            if contact is ANN:
+                start(work)
+            job = threading.Event()
+            jobs.put(job)
+            assert job.wait(60)
+    jobs.put(None)
+    assert known == [ANN, None]
 
 
 def test_what_a_job_returns_and_raises_passes() -> None:
