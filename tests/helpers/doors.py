@@ -8,11 +8,11 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chatvitals.integrations._verdicts import REJECTIONS
 from chatvitals.integrations.asgi import ChatVitalsMiddleware
 from chatvitals.integrations.aws_lambda import lambda_handler
 from chatvitals.integrations.wsgi import ChatVitalsWSGIMiddleware
 from chatvitals.tracking.observation import observe
+from chatvitals.tracking.refusals import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -212,7 +212,7 @@ class ObservedDoor(LambdaDoor):
                 return app(event, _)
             with observe(vitals.webhook_sink, base64.b64decode(event["body"]), event["headers"]) as webhook:
                 answer = app(event, _)
-                if answer["statusCode"] in REJECTIONS:
+                if answer["statusCode"] in STATUSES:
                     webhook.reject()
                 return answer
 

@@ -84,8 +84,8 @@ MUTANTS: Final = (
     Mutant(
         "a rejection counts in spite of a secret",
         "integrations/_verdicts.py",
-        "status in REJECTIONS and not settings.app_secret",
-        "status in REJECTIONS",
+        "status in STATUSES and not settings.app_secret",
+        "status in STATUSES",
         "tests/safety/test_survivors.py",
         "test_a_rejection_of_a_signed_webhook_is_the_bots_own_matter",
     ),

@@ -56,6 +56,18 @@ def test_a_part_that_cannot_be_closed_leaves_no_other_part_open(swallowed: Swall
     assert sum(value for (name, *_), value in store.cells().items() if name == catalogue.WEBHOOKS.name) == 1
 
 
+def test_31_what_comes_after_the_end_is_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Such as an event of the bot's own `atexit` function. Nothing would commit it, and nothing is kept for that."""
+    vitals = Vitals(Settings.load({"store": "memory:", "hooks": False}, environ={}))
+    vitals.close()
+    for number in range(3):
+        vitals.observe_webhook(webhook_body("393331234567", f"wamid.{number}"))
+    own = vitals._pipeline.own.measures().increments
+    assert own[catalogue.EVENTS_DROPPED.name, ("store",), 0] == 3
+    assert vitals._pipeline.waiting == 0
+    assert caplog.text.count("Events came after vitals.close()") == 1
+
+
 class _Exporter:
     """An exporter that takes everything."""
 

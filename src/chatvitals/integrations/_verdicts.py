@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from chatvitals.events import Webhook
 from chatvitals.runtime import advice
+from chatvitals.tracking.refusals import STATUSES
 
 if TYPE_CHECKING:
     from chatvitals.context import Handling
@@ -13,13 +14,10 @@ if TYPE_CHECKING:
     from chatvitals.pipeline.webhook_sink import WebhookSink
     from chatvitals.settings import Settings
 
-REJECTIONS: Final = (401, 403, 404, 405)
-"""Statuses with which an application rejects a webhook as forged."""
-
 
 def is_rejection(settings: Settings, status: object) -> bool:
     """Return whether an answer rejects a webhook that only the application could recognise as forged."""
-    return status in REJECTIONS and not settings.app_secret
+    return status in STATUSES and not settings.app_secret
 
 
 def count_unread(sink: WebhookSink, handling: Handling, status: object, *, signed: bool, declared: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from chatvitals.integrations import _arguments, _http, _paths
 from chatvitals.integrations._http import DoorVitals
-from chatvitals.integrations._verdicts import REJECTIONS
+from chatvitals.tracking import refusals
 from chatvitals.tracking.observation import observe
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _judged(sink: WebhookSink, observation: Observation, result: Result) -> Resu
     """Record the answer. Only an error for account events may become a 200."""
     with sink.guard("aws_lambda"):
         status = _status(result)
-        if status in REJECTIONS:
+        if status in refusals.STATUSES:
             observation.reject()
         if sink.settings.acknowledge_account_events and status >= 400:
             webhook = observation._raw.webhook  # noqa: SLF001 - the bot needs no access to it

@@ -36,7 +36,7 @@ def _ratings() -> list[Alert]:
         ),
         _alert(
             name="WhatsAppQualityRatingDropped", expr=f"({rating} > 0) < {best}", severity="warning", hold="5m",
-            keep="15m", summary=f"The quality rating of {_IT} fell",
+            keep="1h", summary=f"The quality rating of {_IT} fell",
             description=f"It is {{{{ $value }}}} now and was better within the last day ({RATINGS}). A further fall "
             "costs reach.",
             when="The rating is known, and lower than its best of the last day.",
@@ -97,10 +97,10 @@ def _restrictions() -> list[Alert]:
         _alert(
             name="WhatsAppMessagingLimitDecreased",
             expr="\nor ".join(
-                f"{held(limit, by, 'min')} < max {by} (max_over_time({limit}[{days}]))"
+                f"min {by} ({limit}) < max {by} (max_over_time({limit}[{days}]))"
                 for days in ("1d", "30d:6h")
             ),
-            severity="warning", hold="5m",
+            severity="warning", hold="5m", keep="1h",
             summary="The messaging limit of {{ or $labels.phone_number_id $labels.waba_id }} fell to {{ $value }}",
             description="Fewer customers can be written to first. It was higher within the last 30 days.",
             when="The limit is lower than it was within the last 30 days.",

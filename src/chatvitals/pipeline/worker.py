@@ -11,7 +11,7 @@ from chatvitals.pipeline.batch_committer import BatchCommitter
 from chatvitals.pipeline.dropped import DroppedEvents
 from chatvitals.pipeline.queue_items import Decoded, Queued, decode, event_count, split
 from chatvitals.pipeline.raw_webhook import RawWebhook
-from chatvitals.runtime import fork_hooks, pacing
+from chatvitals.runtime import fork_hooks, interrupts, pacing
 from chatvitals.runtime.interval import Interval
 from chatvitals.stores.base import StoreUnavailableError, UncertainError
 
@@ -55,6 +55,7 @@ class Pipeline:
         self.periodic_tasks: list[Callable[[], None]] = []  # run in each round of the thread, about once a second
         self.before_exit: Callable[[], None] = self.close  # for processes that end without `atexit`
         self._closing = False
+        self._closed = False  # whether nothing will commit any more
         self._reset()
         fork_hooks.watch(self)
 
@@ -90,6 +91,9 @@ class Pipeline:
         """Enqueue an event. In a full queue, the oldest event makes room and is counted."""
         size = event.weight if type(event) is RawWebhook else event_count(event)
         with self._lock:
+            if self._closed:
+                self._refuse(size)
+                return
             self._queue.append(event)
             self._size += size
             if self._size > self.capacity:
@@ -176,6 +180,7 @@ class Pipeline:
             self.drain()
         self._dropped.count()
         with self._lock:
+            self._closed = self._background
             left = len(self._lost) + sum(map(event_count, self._queue))
             self._queue.clear()
             self._lost.clear()
@@ -185,6 +190,14 @@ class Pipeline:
             self._guard.advice.once(
                 f"This process ends before it could write all events to the store. Missing in the numbers: {left}."
             )
+
+    def _refuse(self, size: int) -> None:
+        """Count events that come after the end, such as those of the bot's own `atexit` functions."""
+        self.own.drop("store", size)
+        self._guard.advice.once(
+            "Events came after vitals.close() or after the end of this process had begun. They are missing in the "
+            "numbers. Call vitals.close() last."
+        )
 
     def _start(self) -> None:
         with self._lock:
@@ -290,7 +303,10 @@ class Pipeline:
                 self._put_back(batch)
             self._down(error)
             return False
-        except Exception as error:  # noqa: BLE001 - one bad event must not block the others
+        except BaseException as error:
+            if not isinstance(error, Exception) or interrupts.within(error) is not None:
+                self._put_back(batch)  # a time limit has hit a commit on the bot's own thread, and no event is bad
+                raise
             if not self._one_by_one([part for event in batch for part in split(event, 1)]):
                 self._guard.report("reducer", error)  # none of the events alone is wrong
         return True
@@ -305,7 +321,10 @@ class Pipeline:
             except StoreUnavailableError as error:
                 self._put_back(batch[position + isinstance(error, UncertainError) :])
                 return True
-            except Exception as error:  # noqa: BLE001
+            except BaseException as error:
+                if not isinstance(error, Exception) or interrupts.within(error) is not None:
+                    self._put_back(batch[position:])
+                    raise
                 found = True
                 self._guard.report("reducer", error)
         return found

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
-from chatvitals.runtime import log_handler
+from chatvitals.runtime import interrupts, log_handler
 from chatvitals.runtime.advice import Advice
 
 if TYPE_CHECKING:
@@ -39,7 +39,14 @@ class ErrorGuard:
         return _Fence(self, where)
 
     def report(self, where: str, error: Exception | None = None, *, message: str = "") -> None:
-        """Count a problem at `where`. Log the error's type, never its text, which may hold personal data."""
+        """Count a problem at `where`. Log the error's type, never its text, which may hold personal data.
+
+        Raises:
+            BaseException: a signal handler of the bot raised the error while our code ran, as time limits of tasks do.
+
+        """
+        if error is not None:
+            _pass_on(error)
         with self._lock:
             self.errors[where] += 1
             now = time.monotonic()
@@ -100,8 +107,21 @@ class _Fence:
         if not isinstance(error, Exception) or isinstance(error, BaseExceptionGroup):
             return False  # a group holds errors that others raised
         self.failed = True
+        if interrupts.within(error) is error:
+            return False  # as it is, without a frame of ours more
         self._guard.report(self._where, error)
         return True
+
+
+def _pass_on(error: Exception) -> None:
+    """Raise the exception of a signal handler again, unchanged."""
+    found = interrupts.within(error)
+    if found is not None:
+        context = found.__context__
+        try:
+            raise found
+        finally:
+            found.__context__ = context
 
 
 def _origin(error: Exception) -> str:

@@ -10,6 +10,7 @@ from chatvitals.events import Webhook
 from chatvitals.pipeline import receive_span
 from chatvitals.pipeline.raw_webhook import RawWebhook
 from chatvitals.runtime import spans
+from chatvitals.tracking import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,8 @@ class Observation:
                 return "forbidden", 403
 
     Without an app secret, only the bot can recognise forged webhooks. The webhook counts at the end of the block, or
-    at once where there is no block. A rejected webhook counts as rejected and opens no turn.
+    at once where there is no block. A rejected webhook counts as rejected and opens no turn. An exception with which
+    web frameworks answer 401, 403, 404 or 405 rejects it, too, such as that of Flask's `abort(403)`.
 
     Args:
         raw: the webhook.
@@ -99,6 +101,8 @@ class Observation:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         with self._guard(_WHERE):
+            if error is not None and refusals.is_one(error):
+                self.reject()
             if self._span is not None:
                 self._span.leave()
             if self._bound is not None:

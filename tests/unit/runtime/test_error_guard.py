@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,8 @@ from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.testing import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from tests.conftest import Swallowed
 
 PERSONAL = "393331234567 said hello"
@@ -155,3 +159,60 @@ def test_an_error_in_a_fence_within_a_fence_is_counted_at_the_inner_place(swallo
         fail(guard, ValueError(), "inner")
     assert guard.errors == {"inner": 1}
     swallowed.take("inner")
+
+
+class TimeLimitError(Exception):
+    """As Celery's soft time limit and RQ's timeout of a job."""
+
+
+@pytest.fixture
+def limit() -> Iterator[Callable[[], None]]:
+    """A function that does what the handler of a signal does, while the signal has that handler."""
+
+    def on_signal(*_: object) -> None:
+        raise TimeLimitError
+
+    before = signal.signal(signal.SIGUSR1, on_signal)
+    yield partial(signal.raise_signal, signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_04_a_time_limit_passes_the_guard(limit: Callable[[], None]) -> None:
+    """It is the bot's, although it derives from `Exception` and our code has run."""
+    guard = ErrorGuard()
+    with pytest.raises(TimeLimitError), guard("settle"):
+        limit()
+    assert not guard.errors
+
+
+def test_04_a_time_limit_passes_where_it_is_reported(limit: Callable[[], None]) -> None:
+    """As the same object with the same context, also where our code has turned it into another error."""
+    guard = ErrorGuard()
+    raised: list[BaseException] = []
+
+    def store() -> None:
+        try:
+            limit()
+        except TimeLimitError as error:
+            raised.append(error)
+            raise OSError("a store that takes every error for its own") from error
+
+    def work() -> None:
+        try:
+            store()
+        except OSError as error:
+            guard.report("store", error)
+
+    with pytest.raises(TimeLimitError) as caught:
+        work()
+    assert (caught.value, caught.value.__context__) == (raised[0], None)
+    assert not guard.errors
+
+
+def test_an_error_of_ours_is_no_time_limit(limit: Callable[[], None], swallowed: Swallowed) -> None:
+    """It has not come through the handler. Other handlers are none of functions."""
+    guard = ErrorGuard()
+    fail(guard, TimeLimitError())
+    fail(guard, ValueError())
+    assert guard.errors == {"reducer": 2}
+    assert len(swallowed.take("reducer")) == 2

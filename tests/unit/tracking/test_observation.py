@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.exceptions import HTTPException
 
 from chatvitals import context
 from tests.conftest import SECRET, sign, webhook_body
@@ -92,6 +93,16 @@ def test_78_a_webhook_that_the_bot_rejects_counts_as_rejected(start: Callable[..
     with vitals.observe_webhook(BODY) as webhook:
         webhook.reject()
         assert context.current() is None
+    assert counted(vitals) == {"rejected": 1}
+
+
+def test_78_an_exception_that_is_answered_so_rejects(start: Callable[..., Vitals]) -> None:
+    """As `abort(403)` of Flask within the block. It passes."""
+    vitals = start()
+    error = HTTPException(403)
+    with pytest.raises(HTTPException) as caught, vitals.observe_webhook(BODY):
+        raise error
+    assert caught.value is error
     assert counted(vitals) == {"rejected": 1}
 
 
