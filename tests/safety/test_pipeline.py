@@ -299,6 +299,29 @@ def test_where_no_thread_can_be_started_the_caller_s_own_commits(
     assert total(store, catalogue.INTERNAL_ERRORS.name, "pipeline") == 1
 
 
+def test_75_a_worker_of_a_pool_waits_once_for_a_store_that_is_away(
+    running: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It commits on the thread of the task, where each attempt may take seconds. The end of the process is another."""
+    monkeypatch.setattr("chatvitals.runtime.fork_hooks.is_pool_worker", lambda: True)
+    asked: list[float] = []
+
+    class Away(MemoryStore):
+        def transaction(self) -> Any:
+            asked.append(EPOCH)
+            if len(asked) == 1:
+                raise StoreUnavailableError("away")
+            return super().transaction()
+
+    store = Away()
+    pipeline = running(store)
+    for index in range(3):
+        pipeline.put(message(index))
+    assert (len(asked), pipeline.waiting) == (1, 3)
+    pipeline.close()
+    assert total(store, RECEIVED.name) == 3
+
+
 def test_the_thread_outlives_what_goes_wrong_in_it(
     running: Callable[..., Pipeline], swallowed: Swallowed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,8 @@ class Pipeline:
         self.clock = clock
         self._background = background
         self._committer = BatchCommitter(settings, store, guard, clock)
-        self._inline = False  # whether no thread can be started, so that `put` commits
+        self._inline = False  # whether `put` commits, because a thread cannot be started or would come too late
+        self._retry_at = 0.0  # monotonic seconds; before, `put` does not wait for a store that was away
         self.periodic_tasks: list[Callable[[], None]] = []  # run in each round of the thread, about once a second
         self.before_exit: Callable[[], None] = self.close  # for processes that end without `atexit`
         self._closing = False
@@ -74,6 +75,7 @@ class Pipeline:
         self._served = threading.Condition(self._lock)
         self._asked = self._answered = 0  # number of requests to settle everything, and of those that have been served
         self._thread: threading.Thread | None = None
+        self._committing = 0  # id of the thread that commits in `put`
 
     def before_fork(self) -> None:
         """Do nothing, because a child takes nothing over."""
@@ -105,7 +107,7 @@ class Pipeline:
                 self._woken = True
                 self._wake.set()
         if self._inline:
-            self.drain()
+            self._commit_here()
 
     @property
     def waiting(self) -> int:
@@ -191,6 +193,19 @@ class Pipeline:
                 f"This process ends before it could write all events to the store. Missing in the numbers: {left}."
             )
 
+    def _commit_here(self) -> None:
+        """Commit on the caller's thread. The garbage collector may call `put` within a commit."""
+        if self._committing == threading.get_ident() or time.monotonic() < self._retry_at:
+            return
+        with self._work:
+            self._committing = threading.get_ident()
+            try:
+                done = self.drain()
+            finally:
+                self._committing = 0
+        if not done:
+            self._retry_at = time.monotonic() + _LONGEST_PAUSE
+
     def _refuse(self, size: int) -> None:
         """Count events that come after the end, such as those of the bot's own `atexit` functions."""
         self.own.drop("store", size)
@@ -202,6 +217,10 @@ class Pipeline:
     def _start(self) -> None:
         with self._lock:
             if self._thread is not None or self._closing:
+                return
+            if fork_hooks.is_pool_worker():
+                self._background, self._inline = False, True
+                fork_hooks.before_exit(self.before_exit)
                 return
             self._thread = threading.Thread(target=self._run, name="chatvitals", daemon=True)
             try:

@@ -59,6 +59,16 @@ def before_exit(close: Callable[[], None]) -> None:
             signals.worker_process_shutdown.connect(lambda **_: close(), weak=False)
 
 
+def is_pool_worker() -> bool:
+    """Return whether this process is a worker of a `multiprocessing.Pool`.
+
+    At the end of `with Pool() as pool:`, the pool kills its workers as soon as it has the last result.
+    """
+    module = sys.modules.get("multiprocessing.process")
+    process = None if module is None else module.current_process()
+    return process is not None and process.daemon and "PoolWorker-" in process.name
+
+
 def _close_before_os_exit(close: Callable[[], None]) -> None:
     """Let `os._exit` of this forked child call `close` first. The parent and other children are not changed."""
     if not _closers:

@@ -204,3 +204,13 @@ def test_processes_of_multiprocessing_commit_before_they_end(tmp_path: Path) -> 
     store = SQLiteStore(path)
     assert store.cells()[RECEIVED] == 2
     store.close()
+
+
+def test_75_workers_of_a_pool_commit_before_they_hand_in_a_result(tmp_path: Path) -> None:
+    """The pool kills them as soon as it has the last one."""
+    path = tmp_path / "s.db"
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        pool.starmap(_work, [(path, index) for index in range(4)], chunksize=1)
+    store = SQLiteStore(path)
+    assert store.cells()[RECEIVED] == 4
+    store.close()
