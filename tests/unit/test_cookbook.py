@@ -74,6 +74,20 @@ def test_each_door_counts_a_signed_webhook(title: str, tmp_path: Path) -> None:
     snippets.run(snippet, tmp_path, DOORS[title] + COUNTED)
 
 
+def test_the_lines_for_django_can_be_pasted_below_the_settings_of_a_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`startproject` writes no `import os`, and its lists stay."""
+    monkeypatch.setenv("WHATSAPP_APP_SECRET", "secret")
+    (lines,) = readme.snippets(TEXT, "py")
+    settings: dict[str, object] = {
+        "INSTALLED_APPS": ["django.contrib.admin"],
+        "MIDDLEWARE": ["django.middleware.security"],
+    }
+    exec(lines, settings)
+    assert settings["INSTALLED_APPS"] == ["django.contrib.admin", "chatvitals.integrations.django"]
+    assert settings["MIDDLEWARE"] == ["chatvitals.integrations.django.Middleware", "django.middleware.security"]
+    assert settings["CHATVITALS"] == {"app_secret": "secret", "webhook_path": "/webhook", "metrics_path": "/metrics"}
+
+
 def test_documents_and_examples_import_public_names_only() -> None:
     """What they show may be relied on: these modules, and the names of `chatvitals.__all__`."""
     shown = [*SNIPPETS, *readme.snippets(readme.PATH.read_text(), "python")]

@@ -104,7 +104,7 @@ class Settings(SettingsGroup):
     """Opening hours. With them, turns, responses and waits have the label `in_hours`."""
     queue_size: int = setting(10_000, Rule(whole(1, 10_000_000), checks.whole_of))
     """Events that may wait while the store is down. Beyond this number the oldest are dropped and counted."""
-    max_body: int = setting(4 * 1024 * 1024, Rule(whole(1024, 256 * 1024 * 1024), checks.whole_of))
+    max_body: int = setting(4 * 1024 * 1024, Rule(whole(1024, 256 * 1024 * 1024, "bytes"), checks.whole_of))
     """Largest webhook body to read, in bytes. Meta's limit is 3 MB."""
     label_cap: int = setting(200, Rule(whole(1, 100_000), checks.whole_of))
     """Largest number of distinct values of one label. Other values show as `other`."""

@@ -51,28 +51,28 @@ def texts_or_none_of(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def numbers_of(text: str) -> list[float]:
-    """Return numbers that are separated by commas."""
+def numbers_of(text: str) -> list[float] | str:
+    """Return numbers that are separated by commas, or the text, which the check refuses with the unit."""
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise NotAllowedError("must be numbers that are separated by commas") from None
+        return text
 
 
-def number_of(text: str) -> float:
-    """Return a number."""
+def number_of(text: str) -> float | str:
+    """Return a number, or the text, which the check refuses with the unit and the limits."""
     try:
         return float(text)
     except ValueError:
-        raise NotAllowedError("must be a number") from None
+        return text
 
 
-def whole_of(text: str) -> int:
-    """Return a whole number."""
+def whole_of(text: str) -> int | str:
+    """Return a whole number, or the text, which the check refuses with the limits."""
     try:
         return int(text)
     except ValueError:
-        raise NotAllowedError("must be a whole number") from None
+        return text
 
 
 # Checks
@@ -105,7 +105,9 @@ def text(value: object) -> str:
 
 def header_text(value: object) -> str:
     """Allow a text that can be part of an HTTP header."""
-    if not isinstance(value, str) or not value or not value.isascii() or not _is_printable(value) or " " in value:
+    if not isinstance(value, str) or not value:
+        raise NotAllowedError("must be a text that is not empty")
+    if not value.isascii() or not _is_printable(value) or " " in value:
         raise NotAllowedError("must contain only ASCII characters and no spaces")
     _refuse_wrapping(value)
     return value
@@ -150,12 +152,13 @@ def seconds(low: float, high: float) -> Callable[[object], float]:
     return check
 
 
-def whole(low: int, high: int) -> Callable[[object], int]:
-    """Allow a whole number within limits."""
+def whole(low: int, high: int, unit: str = "") -> Callable[[object], int]:
+    """Allow a whole number within limits. A unit stands in the error."""
+    what = f"a whole number of {unit}" if unit else "a whole number"
 
     def check(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise NotAllowedError(f"must be a whole number from {low} to {high}")
+            raise NotAllowedError(f"must be {what} from {low} to {high}")
         return value
 
     return check
@@ -163,7 +166,7 @@ def whole(low: int, high: int) -> Callable[[object], int]:
 
 def thresholds(value: object) -> tuple[float, ...]:
     """Allow a list of rising ages."""
-    not_allowed = NotAllowedError("must be at most 16 rising numbers of seconds above 0")
+    not_allowed = NotAllowedError("must be a list of at most 16 rising numbers of seconds above 0, such as 10,60,300")
     if not isinstance(value, (list, tuple)) or len(value) > 16:
         raise not_allowed
     if any(isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < float("inf") for v in value):

@@ -137,7 +137,7 @@ def values(group: type[SettingsGroup], given: Mapping[str, Any], environ: Mappin
         if raw is not None or (name in given and not rule.optional):
             found[name] = checked(name, rule, raw)
         elif (text := text_of(name, rule, environ)) is not None:
-            found[name] = checked(name, rule, _parsed(name, rule, text))
+            found[name] = _checked_text(name, rule, text)
     return found
 
 
@@ -201,7 +201,7 @@ def refuse_unknown_variables(environ: Mapping[str, str], groups: Iterable[type[S
     for variable in sorted(environ):
         if variable.startswith(PREFIX) and variable not in known | _OF_TESTS and not _is_of_kubernetes(variable):
             elsewhere = _ELSEWHERE.get(variable.removeprefix(PREFIX).lower())
-            advice = f" {elsewhere}" if elsewhere else did_you_mean(variable, known)
+            advice = f" {elsewhere}" if elsewhere else _variable_meant(variable, known)
             raise SettingsError(f"there is no variable {variable}.{advice} Remove it, or correct its name.")
 
 
@@ -217,23 +217,32 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def _variable_meant(variable: str, known: Iterable[str]) -> str:
+    """Return a sentence with the closest variable. The common prefix is left out, because it makes all names alike."""
+    advice = did_you_mean(variable.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
+    return advice.replace("'", f"'{PREFIX}", 1)
+
+
 def _is_of_kubernetes(variable: str) -> bool:
     import re  # noqa: PLC0415 - few environments have such a variable
 
     return re.fullmatch(_OF_KUBERNETES, variable) is not None
 
 
-def _parsed(name: str, rule: Rule, text: str) -> object:
+def _checked_text(name: str, rule: Rule, text: str) -> Any:
+    """Return the value of a variable. An error shows its text, and names it, because people look for it."""
+    variable = PREFIX + name.upper()
     if rule.parse is None:
-        raise SettingsError(f"{name} can be set by keyword only, not by {PREFIX}{name.upper()}")
+        raise SettingsError(f"{name} can be set by keyword only, not by {variable}")
     try:
-        return rule.parse(text)
+        return rule.check(_without_carriage_returns(rule.parse(text)))
     except NotAllowedError as refused:
-        raise _error(name, rule, refused, text) from None
+        raise _error(name, rule, refused, text, f" in {variable}") from None
 
 
-def _error(name: str, rule: Rule, refused: NotAllowedError, value: object) -> SettingsError:
-    return SettingsError(f"{name} {refused} {_HIDDEN}" if rule.secret else f"{name} {refused}, not {_shown(value)}")
+def _error(name: str, rule: Rule, refused: NotAllowedError, value: object, where: str = "") -> SettingsError:
+    ending = f"{where} {_HIDDEN}" if rule.secret else f", not {_shown(value)}{where}"
+    return SettingsError(f"{name} {refused}{ending}")
 
 
 def _shown(value: object) -> str:

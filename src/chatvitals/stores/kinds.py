@@ -75,7 +75,7 @@ def _open_memory(_url: str, _create: bool) -> Store:  # noqa: FBT001 - one signa
 
 def _check_file(url: str) -> None:
     if not url.startswith(_FILE) or url == _FILE:
-        raise ValueError(_FORMS.format(given="a URL with the scheme 'sqlite'"))
+        raise ValueError(_FORMS.format(given="a URL of 'sqlite' without three slashes and a path"))
     path = file_of(url)
     if path in {":memory:", "/:memory:"}:  # SQLite's own name, where each connection would see an empty database
         raise ValueError("store must be 'memory:' where it stays in memory, not 'sqlite:///:memory:'")
@@ -98,7 +98,7 @@ def _read_file(url: str) -> dict[Cell, float]:
 def _check_redis(url: str) -> None:
     scheme, _, rest = url.partition(":")
     if not rest.startswith("//"):
-        raise ValueError(_FORMS.format(given=f"a URL with the scheme {scheme!r}"))
+        raise ValueError(_FORMS.format(given=f"a URL of {scheme!r} without two slashes"))
     from chatvitals.stores import redis_url  # noqa: PLC0415 - as above
 
     redis_url.parse(url)

@@ -173,14 +173,44 @@ def test_a_name_that_belongs_elsewhere_is_refused_with_its_place(name: str, plac
 
 
 @pytest.mark.parametrize(
-    ("variable", "text", "said"),
+    ("name", "text", "said"),
     [
-        ("CHATVITALS_LABEL_CAP", "1.5", "label_cap must be a whole number, not '1.5'"),
-        ("CHATVITALS_OVERDUE_AFTER", "10,x", "overdue_after must be numbers that are separated by commas, not '10,x'"),
-        ("CHATVITALS_SETTLE_AFTER", "ten", "settle_after must be a number, not 'ten'"),
+        ("label_cap", "1.5", "label_cap must be a whole number from 1 to 100000, not '1.5' in CHATVITALS_LABEL_CAP"),
+        (
+            "max_body",
+            "4MB",
+            "max_body must be a whole number of bytes from 1024 to 268435456, not '4MB' in CHATVITALS_",
+        ),
+        ("overdue_after", "10;60", "at most 16 rising numbers of seconds above 0, such as 10,60,300, not '10;60' in "),
+        ("settle_after", "10s", "settle_after must be a number of seconds from 0 to 600, not '10s' in CHATVITALS_"),
+        ("settle_after", "1e9", "settle_after must be a number of seconds from 0 to 600, not '1e9' in CHATVITALS_"),
+        ("metrics_token", "é", "ASCII characters and no spaces in CHATVITALS_METRICS_TOKEN (the value is hidden"),
     ],
 )
-def test_a_text_that_is_no_such_number_is_refused_with_its_kind(variable: str, text: str, said: str) -> None:
-    """1.5 is a number, so the sentence says what kind is needed."""
+def test_a_wrong_variable_is_refused_with_unit_limits_and_its_name(name: str, text: str, said: str) -> None:
+    """Most people give a unit: the sentence tells which one is meant, and where the text was found."""
     with pytest.raises(SettingsError, match=re.escape(said)):
-        Settings.load({}, {variable: text})
+        Settings.load({}, {f"CHATVITALS_{name.upper()}": text})
+
+
+def test_a_strange_variable_is_not_taken_for_another() -> None:
+    """All names begin alike, so that the rest alone is compared."""
+    with pytest.raises(SettingsError) as strange:
+        Settings.load({}, {"CHATVITALS_FOO": "x"})
+    assert str(strange.value) == "there is no variable CHATVITALS_FOO. Remove it, or correct its name."
+    with pytest.raises(SettingsError, match=r"Did you mean 'CHATVITALS_SETTLE_AFTER'\?"):
+        Settings.load({}, {"CHATVITALS_SETTLE": "x"})
+
+
+@pytest.mark.parametrize("name", ["metrics_token", "access_token"])
+def test_an_empty_token_is_told_to_be_empty(name: str) -> None:
+    """`os.environ.get("TOKEN", "")` gives it, and has neither spaces nor other characters."""
+    with pytest.raises(SettingsError, match=f"{name} must be a text that is not empty"):
+        Settings.load({name: ""}, {})
+
+
+@pytest.mark.parametrize("url", ["sqlite://bot.db", "sqlite:///", "sqlite:/bot.db", "SQLITE:///bot.db"])
+def test_a_url_of_sqlite_with_wrong_slashes_is_explained(url: str) -> None:
+    """The scheme is right, so that the sentence must not be about it."""
+    with pytest.raises(SettingsError, match="not a URL of 'sqlite' without three slashes and a path"):
+        Settings.load({"store": url}, {})
