@@ -77,6 +77,22 @@ def days(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """Return an argument's share. The command knows its limits."""
+    value = _number(text)
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"must be a share between 0 and 1, such as 0.95, not {text!r}")
+    return value
+
+
+def whole(text: str) -> int:
+    """Return an argument's whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
+
+
 def port(text: str) -> int:
     """Return an argument's port."""
     if not text.isdecimal() or int(text) > 65_535:

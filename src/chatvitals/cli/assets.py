@@ -24,11 +24,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=_common.output, required=True, metavar="DIR", help="the folder to write to")
     parser.add_argument(
-        "--slo", type=float, default=0.95, metavar="SHARE", help="share of turns answered in time (default: 0.95)"
+        "--slo",
+        type=_common.share,
+        default=0.95,
+        metavar="SHARE",
+        help="share of turns answered in time (default: 0.95)",
     )
     parser.add_argument(
         "--threshold",
-        type=int,
+        type=_common.whole,
         default=60,
         metavar="S",
         help="an answer within this many seconds is on time: 10, 60, 300 or 3600 (default: 60)",

@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
-import textwrap
+from typing import TYPE_CHECKING
 
 from chatvitals.cli import _common
 from chatvitals.settings import SettingsError
 
-_EPILOG = """\
---app takes everything from the bot's code. Run it in the bot's folder, with the
-bot's variables. Everything that is not known is skipped, and the report says
-how to enable it. The last line names the one next step.
-Each option can be set by an environment variable. Prefer variables for secrets.
-
-  --access-token CHATVITALS_ACCESS_TOKEN --store        CHATVITALS_STORE
-  --waba         CHATVITALS_WABA_IDS     --url          CHATVITALS_WEBHOOK_URL
-  --graph-url    CHATVITALS_GRAPH_URL    --verify-token CHATVITALS_VERIFY_TOKEN
-  --app-id       CHATVITALS_APP_ID       --metrics-url  CHATVITALS_METRICS_URL
-  --app-secret   CHATVITALS_APP_SECRET   --token        CHATVITALS_METRICS_TOKEN
-
-Examples:
-  chatvitals doctor --app bot:app --url https://bot.example/webhook
-  chatvitals doctor --waba 990001112223334 --app-id 990007778889990 \\
-    --url https://bot.example/webhook --metrics-url https://bot.example/metrics
-
-Exit status: 0 all checks passed or were skipped, 1 something needs attention,
-2 invalid arguments.
-"""
+if TYPE_CHECKING:
+    import argparse
 
 
 def configure(doctor: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    doctor.description = textwrap.fill(
-        "Check everything that the numbers depend on: the access token, subscriptions and ratings at WhatsApp, the "
-        "bot's webhook endpoint, store and metrics. It changes nothing without --fix. The endpoint gets two forged "
-        "webhooks without content, which it should refuse.",
-        78,
+    """Declare the command's arguments. Their help fits a terminal of 24 lines."""
+    doctor.usage = "chatvitals doctor [-h] [--app MODULE:APP] [--url URL] [OPTION ...]"
+    doctor.description = (
+        "Check the set-up at WhatsApp and at the bot, and name the next step. Run it in the bot's folder, with the "
+        "bot's variables, which suit secrets best. The endpoint gets two forged webhooks, which it should refuse."
     )
-    doctor.epilog = _EPILOG
-    doctor.formatter_class = argparse.RawDescriptionHelpFormatter
-    whatsapp = doctor.add_argument_group("WhatsApp")
-    whatsapp.add_argument("--access-token", metavar="T", help="access token of a system user")
-    whatsapp.add_argument("--waba", action="append", metavar="ID", help="WhatsApp Business Account (may be repeated)")
-    whatsapp.add_argument("--app-id", metavar="ID", help="id of the app, needed to list its webhook fields")
-    whatsapp.add_argument("--app-secret", metavar="S", help="the app's secret")
-    whatsapp.add_argument("--graph-url", metavar="URL", help="another address of the Graph API")
-    bot = doctor.add_argument_group("the bot")
-    bot.add_argument("--app", metavar="M:APP", help="its app, such as bot:app, in place of most other options")
-    bot.add_argument("--url", metavar="URL", help="its webhook endpoint")
-    bot.add_argument("--verify-token", metavar="T", help="verify token of the webhook endpoint")
-    bot.add_argument("--store", metavar="URL", help="its store, such as sqlite:////data/v.db")
-    bot.add_argument("--metrics-url", metavar="URL", help="its metrics, or those of the exporter")
-    bot.add_argument("--token", metavar="T", help="bearer token of the metrics")
+    doctor.epilog = "Exit status: 0 passed or skipped, 1 needs attention, 2 wrong arguments."
+    doctor.add_argument("--app", metavar="M:APP", help="the bot's app, such as bot:app, in place of most options")
+    doctor.add_argument("--url", metavar="URL", help="its webhook endpoint (CHATVITALS_WEBHOOK_URL)")
+    doctor.add_argument("--verify-token", metavar="T", help="verify token of the endpoint (CHATVITALS_VERIFY_TOKEN)")
+    doctor.add_argument("--store", metavar="URL", help="its store, such as sqlite:///bot.db (CHATVITALS_STORE)")
+    doctor.add_argument("--metrics-url", metavar="URL", help="its metrics or the exporter's (CHATVITALS_METRICS_URL)")
+    doctor.add_argument("--token", metavar="T", help="bearer token of the metrics (CHATVITALS_METRICS_TOKEN)")
+    doctor.add_argument("--access-token", metavar="T", help="of a system user (CHATVITALS_ACCESS_TOKEN)")
+    doctor.add_argument("--waba", action="append", metavar="ID", help="account, may be repeated (CHATVITALS_WABA_IDS)")
+    doctor.add_argument("--app-id", metavar="ID", help="id of the app at Meta (CHATVITALS_APP_ID)")
+    doctor.add_argument("--app-secret", metavar="S", help="its secret (CHATVITALS_APP_SECRET)")
+    doctor.add_argument("--graph-url", metavar="URL", help="address of the Graph API (CHATVITALS_GRAPH_URL)")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.add_argument("--fix", action="store_true", help="subscribe accounts that are not subscribed, after asking")
     doctor.add_argument("--yes", action="store_true", help="with --fix: do not ask")

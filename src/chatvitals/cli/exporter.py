@@ -12,7 +12,7 @@ from chatvitals.exporters.otlp_push import OtlpPush
 from chatvitals.exporters.prometheus import VitalsCollector
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError
-from chatvitals.stores import open_store
+from chatvitals.stores import kind_of, open_store
 from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -64,13 +64,8 @@ def run(
         otlp: whether to push the numbers to an OTLP endpoint as well.
 
     """
-    given: dict[str, object] = {"hooks": False}
-    if store is not None:
-        given["store"] = store
-    if token is not None:
-        given["metrics_token"] = token
     try:
-        settings = Settings.load(given, environ)
+        settings = _settings(store, token, environ)
         server = Server((host, port), Handler)
     except SettingsError as error:
         return _common.refused("exporter", str(error))
@@ -107,3 +102,17 @@ def run(
             push.close()
         opened.close()
     return _common.OK
+
+
+def _settings(store: str | None, token: str | None, environ: Mapping[str, str] | None) -> Settings:
+    """Return the settings of an exporter.
+
+    Raises:
+        SettingsError: a setting is not allowed, or no other process can read the store.
+
+    """
+    given = {"hooks": False, "store": store, "metrics_token": token}
+    settings = Settings.load({name: value for name, value in given.items() if value is not None}, environ)
+    if kind_of(settings.store).shared_by == "process":
+        raise SettingsError("a store in memory belongs to its process: give a file or a server")
+    return settings

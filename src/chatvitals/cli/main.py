@@ -42,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     _common.prepare_output()
     try:
         try:
+            if not words:
+                _parser(words).print_help(sys.stderr)
+                return _common.WRONG
             options = _parser(words).parse_args(words)
             if words[0] != "doctor":  # which has a line of its own about them
                 sys.stderr.writelines(f"chatvitals {words[0]}: {sentence}\n" for sentence in misspelt.sentences())

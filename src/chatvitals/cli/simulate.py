@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--days", type=_common.days, default=30.0, metavar="N", help="how long (default: %(default)g)")
     parser.add_argument(
         "--seed",
-        type=int,
+        type=_common.whole,
         default=1,
         metavar="N",
         help="random seed, with which the history can be repeated (default: 1)",

@@ -248,15 +248,17 @@ async def _scrape(world: _World) -> Reported:
 def _invitations(world: _World) -> list[str]:
     """Return commands to try while the demo runs, in a form to copy."""
     bot = world.bot.url
-    check = [
-        f"chatvitals doctor --graph-url {world.graph_url} --access-token {_ACCESS_TOKEN}",
-        f"--waba {BusinessNumber().waba_id} --app-id {world.app_id} --app-secret {_APP_SECRET}",
-        f"--url {bot}/webhook --verify-token {_VERIFY_TOKEN}",
-        f"--metrics-url {bot}/metrics --store sqlite:///{world.folder / 'chatvitals.db'}",
-    ]
+    check = (
+        "chatvitals doctor",
+        f"--graph-url {world.graph_url} --access-token {_ACCESS_TOKEN}",
+        f"--waba {BusinessNumber().waba_id} --app-id {world.app_id}",
+        f"--app-secret {_APP_SECRET} --verify-token {_VERIFY_TOKEN}",
+        f"--url {bot}/webhook --metrics-url {bot}/metrics",
+        f"--store sqlite:///{world.folder / 'chatvitals.db'}",
+    )
     return [
         f"WhatsApp's stand-in: {world.graph_url}",
-        f"How far customers get: chatvitals journeys --metrics {bot}/metrics",
+        f"How far customers get:\n  chatvitals journeys --metrics {bot}/metrics",
         "Whether the bot is set up well:\n  " + " \\\n  ".join(check),
     ]
 

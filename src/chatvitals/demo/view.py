@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _PLAIN_EVERY_SECONDS = 2.0
 _GAP = "  "
+_INDENT = "       "
 _HEAD = ("", "customers", "metrics", "allowed", "agree")
 
 
@@ -58,22 +61,26 @@ class View(Protocol):
 
 
 class PlainView:
-    """Lines of text, for logs and pipes."""
+    """Lines of text, for logs and pipes. A terminal shows each state on several lines, which fit 80 columns."""
 
     def __init__(self) -> None:
         self._next = 0.0
+        self._width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
     def start(self, scenario: Scenario, metrics_url: str) -> None:
         """Show the start of the run."""
-        self.say(f"chatvitals demo, scenario {scenario.name}: {scenario.about}.")
-        self.say(f"Metrics: {metrics_url} - Ctrl-C ends it with a table of both sides.")
+        about = f"chatvitals demo, scenario {scenario.name}: {scenario.about}."
+        self.say(about if self._width is None else "\n".join(text_width.wrapped(about, self._width)))
+        self.say(f"Metrics: {metrics_url}")
+        self.say("Ctrl-C ends it with a table of both sides.")
 
     def show(self, moment: Snapshot) -> None:
         """Print a line every two seconds."""
         if moment.elapsed < self._next:
             return
         self._next += _PLAIN_EVERY_SECONDS
-        self.say(line(moment))
+        state = line(moment)
+        self.say(state if self._width is None else state.replace(" | ", f"\n{_INDENT}"))
 
     def say(self, sentence: str) -> None:
         """Print a sentence at once, without delay in a pipe."""
@@ -207,7 +214,7 @@ def _rated(seen: Seen, truth: Truth) -> str:
         f"rating {''.join(rating[-1:]) or '-'}, template {''.join(score[-1:]) or '-'}"
         for rating, score in ((number.given, template.given), (number.reported, template.reported))
     )
-    return f"{ours}, {truth.blocked} blocks (metrics: {theirs})"
+    return f"{ours}, blocks {truth.blocked} (metrics: {theirs})"
 
 
 def _yes(row: Row) -> str:

@@ -61,7 +61,6 @@ def test_each_command_has_its_help(command: str, options: list[str], capsys: pyt
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "the following arguments are required: COMMAND"),
         (["sing"], "invalid choice: 'sing' (choose from"),
         (["--loud"], "arguments"),
         (["replay"], "the following arguments are required: FILE.jsonl"),
@@ -69,6 +68,9 @@ def test_each_command_has_its_help(command: str, options: list[str], capsys: pyt
         (["assets", "--out", ""], "argument --out: must be a path, and not an empty text"),
         (["simulate", "--openmetrics", "-"], "must be a path, because standard output shows the progress, not '-'"),
         (["replay", "x", "--loud"], "unrecognized arguments: --loud"),
+        (["assets", "--out", "x", "--slo", "much"], "must be a share between 0 and 1, such as 0.95, not 'much'"),
+        (["assets", "--out", "x", "--slo", "95"], "must be a share between 0 and 1, such as 0.95, not '95'"),
+        (["simulate", "--openmetrics", "x", "--seed", "any"], "must be a whole number, not 'any'"),
         (["replay", "x", "--every", "0"], "must be a number of seconds above 0, not '0'"),
         (["replay", "x", "--every", "nan"], "must be a number of seconds above 0, not 'nan'"),
         (["replay", "x", "--every", "inf"], "must be a number of seconds above 0, not 'inf'"),
@@ -114,6 +116,20 @@ def test_a_wrong_option_gets_the_usage_of_its_command_and_the_closest_option(
     assert ended.value.code == (0 if usage is None else 2)
     assert err.startswith(usage or "")
     assert err.rstrip().endswith(said)
+
+
+def test_without_a_command_all_commands_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """A newcomer types the name alone. It is still no success."""
+    assert main.main([]) == 2
+    shown = capsys.readouterr()
+    assert not shown.out
+    assert all(f"    {command} " in shown.err for command in main.COMMANDS)
+
+
+def test_the_exporter_refuses_a_store_in_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would serve an empty store of its own, and every number would be 0."""
+    assert main.main(["exporter", "--store", "memory:"]) == 2
+    assert "a store in memory belongs to its process: give a file or a server" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [*main.COMMANDS])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from dataclasses import replace
 
 import pytest
@@ -30,6 +31,29 @@ def test_the_live_view_fits_24_lines_of_60_columns_with_its_legend() -> None:
     assert len(shown) <= 24 - 3
     assert max(map(len, shown)) <= 60
     assert not [line for line in shown if " / " in line]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_plain_lines_fit_a_terminal_and_stay_whole_in_a_log(
+    terminal: bool,  # noqa: FBT001 - a parameter of the test
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A terminal cuts words at its edge. A search in a log should find the whole state."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    view = PlainView()
+    for scenario in SCENARIOS.values():
+        view.start(scenario, "http://127.0.0.1:9464/metrics")
+    started = capsys.readouterr().out.splitlines()
+    view.show(busy())
+    shown = capsys.readouterr().out.splitlines()
+    if terminal:
+        assert max(map(len, (*started, *shown))) <= 80
+        assert [line[:7] for line in shown[1:]] == [" " * 7] * 3
+    else:
+        assert [line for line in started if line.startswith("chatvitals demo, ")] == started[::3]
+        assert len(shown) == 1
 
 
 def test_a_first_moment_without_numbers_says_so() -> None:

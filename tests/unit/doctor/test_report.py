@@ -295,3 +295,4 @@ def test_asking_for_help_imports_no_check() -> None:
     assert "Exit status:" in found.stdout
     assert found.stdout.splitlines()[-1] == "False"
     assert max(map(len, found.stdout.splitlines())) <= 80
+    assert len(found.stdout.splitlines()) - 1 <= 24, "it fits a screen"
