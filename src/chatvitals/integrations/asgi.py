@@ -324,22 +324,17 @@ def _taken(routes: Iterable[Any], path: str) -> Any:
     for route in routes:
         if isinstance(getattr(route, "endpoint", None), _Metrics):
             continue  # of another `Vitals`, whose metrics stay
-        if any(found in spelled for found in _served_paths(route, "", 0)):
-            return route
-        mounted = getattr(route, "path", None)
-        if (
-            isinstance(mounted, str)
-            and mounted
-            and not hasattr(route, "methods")
-            and not getattr(route, "routes", None)
-            and f"{path}/".startswith(f"{mounted}/")
-        ):
-            return route  # a mounted application with unknown routes
+        for found, is_mount in _served_paths(route, "", 0):
+            if found in spelled or (is_mount and f"{path}/".startswith(f"{found}/")):
+                return route
     return None
 
 
-def _served_paths(route: Any, prefix: str, depth: int) -> Iterator[str]:
-    """Yield the paths at which a route and the routes below it answer GET."""
+def _served_paths(route: Any, prefix: str, depth: int) -> Iterator[tuple[str, bool]]:
+    """Yield the paths at which a route and the routes below it answer GET.
+
+    The flag says whether an application with unknown routes is mounted there, which may answer all paths below.
+    """
     if depth > 10:
         return
     path = prefix + (getattr(route, "path", None) or "")
@@ -350,10 +345,12 @@ def _served_paths(route: Any, prefix: str, depth: int) -> Iterator[str]:
             yield from _served_paths(inner, prefix, depth + 1)
     elif inspect.isroutine(getattr(route, "endpoint", None)) or hasattr(route, "methods"):
         if "GET" in (getattr(route, "methods", None) or {"GET"}):
-            yield path
-    else:
-        for inner in getattr(route, "routes", None) or ():
+            yield path, False
+    elif inner_routes := getattr(route, "routes", None):
+        for inner in inner_routes:
             yield from _served_paths(inner, path, depth + 1)
+    elif path:  # at the root, such an application answers everything, mostly with 404
+        yield path, True
 
 
 def _watches(middleware: Any, vitals: DoorVitals, paths: tuple[str, str]) -> bool:

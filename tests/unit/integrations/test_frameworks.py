@@ -121,9 +121,11 @@ def _included() -> FastAPI:
         Starlette(routes=[Mount("/metrics", ASGIHandler)]),
         Starlette(routes=[Mount("", Starlette(routes=[Route("/metrics", own_metrics)]))]),
         Starlette(routes=[Mount("/metrics", Starlette(routes=[Route("/", own_metrics)]))]),
+        Starlette(routes=[Mount("", Starlette(routes=[Mount("/metrics", ASGIHandler)]))]),
+        Starlette(routes=[Mount("/metrics", Starlette(routes=[Mount("/", ASGIHandler)]))]),
         _included(),
     ],
-    ids=["route", "slash", "mount", "mounted route", "route of a mount", "included router"],
+    ids=["route", "slash", "mount", "mounted route", "route of a mount", "mounted mount", "mount of a mount", "router"],
 )
 def test_60_a_metrics_path_that_is_taken_is_refused(door: type[DoorVitals], app: Starlette) -> None:
     """Else the bot's own metrics would disappear without a word. Nothing is changed."""
