@@ -71,7 +71,7 @@ def _webhooks() -> Panel:
 
 
 def _fields() -> Panel:
-    unknown = count(own("webhook_fields_total", 'known="no"'), "1h", "by (field)")
+    unknown = counted(own("webhook_fields_total", 'known="no"'), "1h", "by (field)")
     return lines(
         "Webhooks an hour, by field", "A field without webhooks may have lost its subscription. This version does "
         "not measure unknown fields.",

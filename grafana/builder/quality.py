@@ -123,7 +123,7 @@ def _troubles() -> Panel:
         "Opt-outs, and failures dashed, a day", "Each number has its own colour. Opt-outs rise when messages annoy. "
         "Failures with 131048 or 131049: WhatsApp holds messages back. Stop the campaign that caused them.",
         [Query(named(count(_OPT_OUTS, "1d")), _NAME),
-         Query(named(count(of("message_failures_total"), "1d")), _NAME)],
+         Query(named(counted(of("message_failures_total"), "1d", promql.P)), _NAME)],
         axis=_AXIS, second_dashed=True, nothing=_YOUNG.format(QUIET),
     )  # fmt: skip
 

@@ -8,7 +8,6 @@ from builder import promql
 from builder.board import Board, row
 from builder.kit import Column, Query, grid, lines, stat_panel, states
 from builder.promql import RANGE, count, counted, fresh, of, own, rate, ratio, seen
-from chatvitals.monitoring.expressions import one
 
 if TYPE_CHECKING:
     from builder.kit import Panel
@@ -71,9 +70,11 @@ def _table() -> Panel:
     accounts = f"max by (phone_number_id, waba_id) ({of('number_info')})"
 
     def messages(status: str, family: str = "template_messages_total") -> str:
-        """Return messages by account: two may have templates of one name."""
-        series = f"increase({of(family, status)}[{RANGE}])"
-        counts = f"sum by (phone_number_id, template, language) ({one(series)})"
+        """Return messages by account: two may have templates of one name.
+
+        A template's first campaign is often over before the first scrape that shows it.
+        """
+        counts = counted(of(family, status), RANGE, "by (phone_number_id, template, language)")
         return f"sum {_BY} ({counts} * on (phone_number_id) group_left (waba_id) {accounts})"
 
     def share(part: str, whole: str) -> str:

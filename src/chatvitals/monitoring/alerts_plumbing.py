@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from chatvitals.monitoring.alert import Alert
-from chatvitals.monitoring.expressions import JOB, counted, held, increase
+from chatvitals.monitoring.expressions import JOB, counted, held, held_age, increase
 from chatvitals.monitoring.silence import SILENT, STILL, accepted
 
 _alert = partial(Alert, component="plumbing", dashboard="chatvitals-instrumentation")
@@ -19,7 +19,8 @@ def alerts() -> list[Alert]:
 def _sources() -> list[Alert]:
     builds = "count by (job) (%s)"
     known, now = builds % "last_over_time(chatvitals_build_info[1d])", builds % "chatvitals_build_info"
-    polled = held("chatvitals_poller_last_success_timestamp_seconds", JOB)
+    success = "chatvitals_poller_last_success_timestamp_seconds"
+    polled, since_poll = held(success, JOB), held_age(success, JOB)
     interval = held("chatvitals_poller_interval_seconds", JOB)
     never = f"1800 * (max {JOB} (chatvitals_poller_interval_seconds offset 30m) > bool 0) unless {polled}"
     return [
@@ -58,7 +59,7 @@ def _sources() -> list[Alert]:
         ),
         _alert(
             name="WhatsAppQualityPollerStale",
-            expr=f"time() - {polled}\n> 3 * {interval}\nor {never}", severity="warning", hold="5m",
+            expr=f"{since_poll}\n> 3 * {interval}\nor {never}", severity="warning", hold="5m",
             summary="Ratings of {{ $labels.job }} have not been polled for {{ $value | humanizeDuration }}",
             description="No webhook carries a rating, so a fall would stay unnoticed.",
             when="The last successful poll was over 3 intervals ago, or a poller that has run for 30m had none.",

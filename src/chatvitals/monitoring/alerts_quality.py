@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from chatvitals.monitoring.alert import Alert
-from chatvitals.monitoring.expressions import NUMBER, held, held_rating, held_while_blind
+from chatvitals.monitoring.expressions import NUMBER, held, held_age, held_rating, held_while_blind
 
 RATINGS: Final = "1 is RED, 2 is YELLOW, 3 is GREEN"
 _IT: Final = "{{ $labels.phone_number_id }}"
@@ -22,7 +22,7 @@ def _ratings() -> list[Alert]:
     rating = held_rating("chatvitals_quality_rating", NUMBER)
     best = f"max {NUMBER} (max_over_time(chatvitals_quality_rating[1d]))"
     interval = held("chatvitals_poller_interval_seconds", "by (job)")
-    age = f"time() - {held('chatvitals_quality_updated_timestamp_seconds', NUMBER)}"
+    age = held_age("chatvitals_quality_updated_timestamp_seconds", NUMBER)
     return [
         _alert(
             name="WhatsAppQualityRatingRed", expr=f"{rating} == 1", severity="critical", hold="5m",
@@ -36,7 +36,7 @@ def _ratings() -> list[Alert]:
         ),
         _alert(
             name="WhatsAppQualityRatingDropped", expr=f"({rating} > 0) < {best}", severity="warning", hold="5m",
-            keep="1h", summary=f"The quality rating of {_IT} fell",
+            keep="15m", summary=f"The quality rating of {_IT} fell",
             description=f"It is {{{{ $value }}}} now and was better within the last day ({RATINGS}). A further fall "
             "costs reach.",
             when="The rating is known, and lower than its best of the last day.",
@@ -97,10 +97,10 @@ def _restrictions() -> list[Alert]:
         _alert(
             name="WhatsAppMessagingLimitDecreased",
             expr="\nor ".join(
-                f"min {by} ({limit}) < max {by} (max_over_time({limit}[{days}]))"
+                f"{held(limit, by, 'min')} < max {by} (max_over_time({limit}[{days}]))"
                 for days in ("1d", "30d:6h")
             ),
-            severity="warning", hold="5m", keep="1h",
+            severity="warning", hold="5m",
             summary="The messaging limit of {{ or $labels.phone_number_id $labels.waba_id }} fell to {{ $value }}",
             description="Fewer customers can be written to first. It was higher within the last 30 days.",
             when="The limit is lower than it was within the last 30 days.",

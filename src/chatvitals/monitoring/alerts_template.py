@@ -48,7 +48,7 @@ def alerts() -> list[Alert]:
         ),
         _alert(
             name="WhatsAppTemplateQualityDropped", expr=f"({quality} > 0)\n< {best}", severity="warning", hold="5m",
-            keep="1h", summary=f"The quality of template {_NAME} fell",
+            keep="15m", summary=f"The quality of template {_NAME} fell",
             description=f"It is {{{{ $value }}}} now ({RATINGS}). Customers block or ignore it. At RED it is paused.",
             when="The quality is known, and lower than its best of the last day.",
             look="The templates dashboard: its read ratio and opt-outs by campaign.",
@@ -69,7 +69,4 @@ def alerts() -> list[Alert]:
 
 def _is(pattern: str) -> str:
     """Return the condition that a template has such a status. The series of a status ends with the status."""
-    series = f"chatvitals_template_status{{status{pattern}}}"
-    approved = f'min {_BY} (last_over_time(chatvitals_template_status{{status="APPROVED"}}[1h])) == 1'
-    ended = f"on {_BY.removeprefix('by ')} ({approved})"
-    return f"{held_while_blind(series, f'{_BY[:-1]}, status)', ended=ended)} == 1"
+    return f"{held_while_blind(f'chatvitals_template_status{{status{pattern}}}', f'{_BY[:-1]}, status)')} == 1"

@@ -63,12 +63,21 @@ def counted(series: str, window: str, by: str = NUMBER) -> str:
     return f"sum {by} (({new}) or {one(f'increase({series}[{window}])')})"
 
 
-def held(series: str, by: str) -> str:
+def held(series: str, by: str, over: str = "max") -> str:
     """Return a gauge of the store, or its last value within an hour where no target shows it.
 
     A store outage and a deploy hide the gauges of the store. An alert on one should not resolve meanwhile.
     """
-    return f"(max {by} ({series}) or max {by} (last_over_time({series}[1h])))"
+    return f"({over} {by} ({series}) or {over} {by} (last_over_time({series}[1h])))"
+
+
+def held_age(series: str, by: str) -> str:
+    """Return the age of a time in a gauge of the store, or its last known age where no target shows the gauge.
+
+    While nothing is seen, nothing is known to get older: other alerts page for a bot or a store that is away.
+    """
+    age = f"time() - max {by} ({series})"
+    return f"({age} or last_over_time(({age})[1h:1m]))"
 
 
 def held_rating(series: str, by: str) -> str:
@@ -80,14 +89,17 @@ def held_rating(series: str, by: str) -> str:
     return f"((max {by} ({series}) > 0) or {last} or {held(series, by)})"
 
 
-def held_while_blind(series: str, by: str, over: str = "max", ended: str = "") -> str:
-    """Return a gauge whose absence has a meaning. While the store is down, its last value within an hour counts.
+def held_while_blind(series: str, by: str, over: str = "max") -> str:
+    """Return a gauge whose absence has a meaning. While the store cannot be seen, its last value within an hour counts.
 
-    `ended` is a condition under which that last value had ended before.
+    A gauge that had ended while the store could still be seen has no such value. A deploy would page for it again.
     """
+    now = f"{over} {by} ({series})"
+    seen = f"max_over_time(timestamp({now})[1h:1m])"
+    store_seen = f"max_over_time(timestamp(max {JOB} (chatvitals_store_up == 1))[1h:1m])"
+    had_ended = f"({seen} < on (job) group_left () {store_seen})"
     last = f"{over} {by} (last_over_time({series}[1h]))"
-    past = f" unless {ended}" if ended else ""
-    return f"({over} {by} ({series}) or ({last} unless on (job) (chatvitals_store_up == 1){past}))"
+    return f"({now} or ({last} unless on (job) (chatvitals_store_up == 1) unless {had_ended}))"
 
 
 def usual(series: str, since: str) -> str:

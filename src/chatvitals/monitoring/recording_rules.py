@@ -96,7 +96,14 @@ def _journeys() -> list[Recording]:
     ended = increase("chatvitals_journey_step_ended_total", "1d", STEP)
     stalled = f"sum {STEP} ({one('chatvitals_journey_runs_stalled')})"
     started = increase("chatvitals_journey_runs_started_total", "1d", RUN)
-    rules = []
+    # No alert reads the hour's series. They are for dashboards and alerts of the bot's owner.
+    begun = increase("chatvitals_journey_runs_started_total", "1h", RUN)
+    rules = [
+        Recording(
+            f"{run}_completed:ratio_increase1h", f"({increase(_COMPLETED, '1h', RUN)} or 0 * {begun})\n/ ({begun} > 0)"
+        ),
+        Recording(f"{run}_runs_started:increase1h", begun),
+    ]
     for window in ("6h", "3d"):
         begun = increase("chatvitals_journey_runs_started_total", window, RUN)
         completed = f"{increase(_COMPLETED, window, RUN)}\nor 0 * {begun}"

@@ -128,22 +128,64 @@ evaluation_interval: 1m
 tests:
   - interval: 1m
     input_series:
-      - {series: 'chatvitals_turns_opened_total{job="bot",instance="a",pod="a",pod_template_hash="6f9",phone_number_id="1",turn="first"}', values: '0+10x90'}
-      - {series: 'chatvitals_turns_opened_total{job="bot",instance="b",pod="b",pod_template_hash="7c1",phone_number_id="1",turn="first"}', values: '0+10x90'}
+      - {series: 'SERIES{job="bot",instance="a",pod="a",pod_template_hash="6f9",phone_number_id="1"LABELS}', values: '0+1x90'}
+      - {series: 'SERIES{job="bot",instance="b",pod="b",pod_template_hash="7c1",phone_number_id="1"LABELS}', values: '0+1x90'}
     promql_expr_test:
-      - expr: 'phone_number_id:chatvitals_turns_opened:increase1h'
+      - expr: 'sum by (job, phone_number_id, journey) (RECORDED)'
         eval_time: 80m
-        exp_samples: [{labels: 'phone_number_id:chatvitals_turns_opened:increase1h{job="bot",phone_number_id="1"}', value: 600}]
+        exp_samples: [{labels: '{job="bot",phone_number_id="1"KEPT}', value: 60}]
 """  # noqa: E501 - a promtool test
 
 
 @pytest.mark.slow
-def test_totals_do_not_double_with_labels_that_only_kubernetes_knows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("recorded", "series", "labels", "kept"),
+    [
+        ("phone_number_id:chatvitals_turns_opened:increase1h", "chatvitals_turns_opened_total", ',turn="first"', ""),
+        (
+            "phone_number_id_journey:chatvitals_journey_runs_started:increase1h",
+            "chatvitals_journey_runs_started_total",
+            ',journey="order"',
+            ',journey="order"',
+        ),
+    ],
+)
+def test_totals_do_not_double_with_labels_that_only_kubernetes_knows(
+    recorded: str, series: str, labels: str, kept: str, tmp_path: Path
+) -> None:
     """Two pods of one store differ in their hash."""
+    text = KUBERNETES
+    given = {"RULES": f"{RULES / 'recording.yml'}", "SERIES": series, "LABELS": labels, "KEPT": kept}
+    for name, value in {**given, "RECORDED": recorded}.items():
+        text = text.replace(name, value)
     file = tmp_path / "test.yml"
-    file.write_text(KUBERNETES.replace("RULES", str(RULES / "recording.yml")))
+    file.write_text(text)
     done = subprocess.run([require("promtool"), "test", "rules", file], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+RECORDED = """
+phone_number_id:chatvitals_response_seconds:mean_rate5m
+phone_number_id_turn:chatvitals_wait_seconds:p50_rate15m p90_rate15m p95_rate15m
+phone_number_id:chatvitals_turns_overdue:ratio_rate5m ratio_rate30m ratio_rate1h ratio_rate2h ratio_rate6h
+phone_number_id:chatvitals_turns_overdue:ratio_rate1d ratio_rate3d
+phone_number_id:chatvitals_turns_opened:increase1h increase6h increase1d increase3d
+phone_number_id_journey:chatvitals_journey_completed:ratio_increase1h
+phone_number_id_journey:chatvitals_journey_runs_started:increase1h
+phone_number_id:chatvitals_messages_read:ratio_increase6h
+phone_number_id:chatvitals_messages_delivered:increase6h
+phone_number_id:chatvitals_opt_outs:ratio_increase6h
+phone_number_id:chatvitals_opt_outs:increase6h
+"""
+
+
+def test_recorded_series_keep_their_names() -> None:
+    """Dashboards and alerts of the bot's owner read them."""
+    names = set()
+    for line in RECORDED.split("\n")[1:-1]:
+        level, operations = line.rsplit(":", 1)
+        names |= {f"{level}:{operation}" for operation in operations.split()}
+    assert names <= {rule.name for rule in recordings(Objective())}
 
 
 def test_rules_name_only_metrics_of_the_catalogue() -> None:

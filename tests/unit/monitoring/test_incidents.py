@@ -57,6 +57,33 @@ def rated(value: Value) -> Series:
     return Series("chatvitals_quality_updated_timestamp_seconds", value, NUMBER)
 
 
+def polled(value: Value) -> Series:
+    """Return when a poll last succeeded."""
+    return Series("chatvitals_poller_last_success_timestamp_seconds", value)
+
+
+def flagged(value: Value) -> Series:
+    """Return since when WhatsApp flags the number."""
+    return Series("chatvitals_number_flagged_timestamp_seconds", value, NUMBER)
+
+
+def restricted(value: Value) -> Series:
+    """Return when a restriction of the account ends."""
+    account = {"waba_id": "9", "restriction": "RESTRICTED_BIZ_INITIATED_MESSAGING"}
+    return Series("chatvitals_restriction_expires_timestamp_seconds", value, account)
+
+
+def offer(status: str, value: Value) -> Series:
+    """Return whether a template has a status."""
+    template = {"waba_id": "9", "template": "offer", "language": "en", "status": status}
+    return Series("chatvitals_template_status", value, template)
+
+
+def limit(value: Value) -> Series:
+    """Return the messaging limit of the number."""
+    return Series("chatvitals_messaging_limit", value, {**NUMBER, "waba_id": "9", "scope": "number"})
+
+
 def polls(seconds: float) -> Series:
     """Return the interval of the poller."""
     return Series("chatvitals_poller_interval_seconds", always(seconds))
@@ -288,14 +315,70 @@ RATINGS = (
         quiet=(20,),
     ),
     Incident(
+        "ratings are polled every five minutes, and a deploy takes 55 minutes",
+        "WhatsAppQualityPollerStale",
+        (polls(300).hidden(100, 155), polled(lambda at: at // 5 * 300).hidden(100, 155)),
+        quiet=tuple(range(80, 180, 5)),
+    ),
+    Incident(
+        "ratings are polled every ten minutes, and the store is away for an hour",
+        "WhatsAppQualityStale",
+        (polls(600).hidden(100, 160), rated(lambda at: at // 10 * 600).hidden(100, 160)),
+        quiet=tuple(range(80, 180, 2)),
+    ),
+    Incident(
         "the poller is stale, and a deploy takes half an hour",
         "WhatsAppQualityPollerStale",
         (
             polls(300).hidden(100, 130),
-            Series("chatvitals_poller_last_success_timestamp_seconds", always(60)).hidden(100, 130),
+            polled(always(60)).hidden(100, 130),
         ),
         fires=(30, 102, 115, 128, 131),
         quiet=(10,),
+    ),
+)
+
+STATES = (
+    Incident(
+        "a flag lasts while a deploy takes 20 minutes",
+        "WhatsAppNumberFlagged",
+        (flagged(always(60)).hidden(60, 80), STORE.hidden(60, 80)),
+        fires=(50, 61, 70, 79, 81, 90),
+    ),
+    Incident(
+        "a flag is gone at 30, and a deploy of the next hour takes ten minutes",
+        "WhatsAppNumberFlagged",
+        (flagged(between((0, 30, 60))), STORE.hidden(60, 70)),
+        fires=(20,),
+        quiet=(45, 60, 62, 66, 69, 75),
+    ),
+    Incident(
+        "a restriction is lifted early at 30, and the store is away an hour later",
+        "WhatsAppAccountRestricted",
+        (restricted(between((0, 30, 1e9))), Series(STORE.name, lambda at: float(not 60 <= at < 80))),
+        fires=(20,),
+        quiet=(45, 61, 65, 70, 79, 85),
+    ),
+    Incident(
+        "a paused template is deleted at 30, and a deploy of the next hour takes ten minutes",
+        "WhatsAppTemplatePaused",
+        (offer("PAUSED", between((0, 30, 1))), STORE.hidden(60, 70)),
+        fires=(20,),
+        quiet=(45, 60, 62, 66, 69, 75),
+    ),
+    Incident(
+        "a number falls to YELLOW at 60 and is GREEN again at 120",
+        "WhatsAppQualityRatingDropped",
+        (rating(between((0, 60, 3), (60, 120, 2), (120, 300, 3))),),
+        fires=(70, 119, 125),
+        quiet=(50, 140, 200),
+    ),
+    Incident(
+        "the limit falls at 60, the store is away for an hour, and the limit rises at 200",
+        "WhatsAppMessagingLimitDecreased",
+        (limit(between((0, 60, 10_000), (60, 90, 2_000), (149, 200, 2_000), (200, 300, 10_000))),),
+        fires=(70, 95, 120, 148, 150, 199),
+        quiet=(50, 201, 250),
     ),
 )
 
@@ -424,10 +507,12 @@ PLUMBING = (
     ),
 )
 
+INCIDENTS = [*DELIVERY, *RATINGS, *STATES, *WAITING, *WEEKENDS, *PLUMBING]
+
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("incident", [*DELIVERY, *RATINGS, *WAITING, *WEEKENDS, *PLUMBING], ids=lambda each: each.about)
+@pytest.mark.parametrize("incident", INCIDENTS, ids=lambda each: each.about)
 def test_an_alert_fires_when_it_matters_and_never_otherwise(incident: Incident, tmp_path: Path) -> None:
     """At each of the minutes."""
     assert run(incident, tmp_path) == ""
