@@ -72,7 +72,7 @@ def held(series: str, by: str, over: str = "max") -> str:
 
 
 def held_age(series: str, by: str) -> str:
-    """Return the age of a time in a gauge of the store, or its last known age where no target shows the gauge.
+    """Return the age of the time in a gauge, or its last known age where no target shows the gauge.
 
     While nothing is seen, nothing is known to get older: other alerts page for a bot or a store that is away.
     """

@@ -141,8 +141,6 @@ def test_a_file_that_somebody_has_changed_is_not_overwritten(
     ("words", "said"),
     [
         (["--slo", "0.5"], "could never fire"),
-        (["--slo", "95"], "must be a share"),
-        (["--slo", "nan"], "must be a share"),
         (["--slo", "0.9999999"], "lets no turn be late"),
         (["--threshold", "61"], "one of the overdue thresholds 10, 60, 300, 3600 s"),
     ],
@@ -153,6 +151,18 @@ def test_an_objective_that_cannot_be_is_a_sentence(
     """And nothing is written."""
     assert main.main(["assets", "--out", str(tmp_path / "new"), *words]) == 2
     assert said in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("share", ["95", "nan"])
+def test_an_objective_that_is_no_share_is_refused(
+    share: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a wrong option, before anything is written."""
+    with pytest.raises(SystemExit) as ended:
+        main.main(["assets", "--out", str(tmp_path / "new"), "--slo", share])
+    assert ended.value.code == 2
+    assert "must be a share" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
