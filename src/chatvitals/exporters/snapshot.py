@@ -80,6 +80,7 @@ class SnapshotReader:
         self._last_own: dict[Cell, float] = {}  # own health at the last read of the store,
         self._shown: dict[Cell, float] = {}  # and in the last snapshot
         self._starts: tuple[set[str], Bot, dict[str, list[tuple[str, ...]]]] = (set(), Bot(), {})
+        self._lock = threading.Lock()  # of scrapes and pushes, which come from several threads
         fork_hooks.watch(self)
 
     def before_fork(self) -> None:
@@ -90,16 +91,7 @@ class SnapshotReader:
 
     def after_fork_in_child(self) -> None:
         """Forget the lock, because a thread of the parent may have held it."""
-        vars(self).pop("_lock", None)
-
-    def _turn(self) -> threading.Lock:
-        """Return the lock for scrapes and pushes, which come from several threads.
-
-        It is created late, because gevent replaces locks in a worker that was forked from a loaded application.
-        A greenlet that waits for an older lock would block the whole worker, for ever.
-        """
-        lock: threading.Lock = vars(self).setdefault("_lock", threading.Lock())
-        return lock
+        self._lock = threading.Lock()
 
     def read(self) -> Snapshot:
         """Return the snapshot of the store and this process. After an error of ours, it holds only own health."""
@@ -112,7 +104,7 @@ class SnapshotReader:
         if self._pipeline is not None:
             self._pipeline.settle()
             own = self._pipeline.own.measures()  # before the cells, because a commit in between must not hide anything
-        with self._turn():
+        with pacing.holding(self._lock):
             try:
                 values = self._of_store()
                 found = self._exemplars()

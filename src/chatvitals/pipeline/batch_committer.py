@@ -141,7 +141,7 @@ class BatchCommitter:
         for attempt in range(_ATTEMPTS):
             with suppress(ConflictError):
                 return self._attempt(batch, known_until, most_due, ahead)
-            time.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only to separate the workers in time
+            pacing.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only separates workers in time
         raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
 
     def _attempt(

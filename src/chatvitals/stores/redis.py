@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from chatvitals.conversations import state
+from chatvitals.runtime import pacing
 from chatvitals.stores import redis_codec as records
 from chatvitals.stores import redis_scripts as scripts
 from chatvitals.stores import redis_url
@@ -176,6 +177,11 @@ class RedisStore:
     def _linked(self) -> Link:
         link = self._link
         if link is None or link.pid != os.getpid():  # never use a connection that a fork has copied
+            if pacing.are_sockets_bound_to_threads():  # and ours are used by the bot's threads and our own
+                raise StoreMistakeError(
+                    "gevent has replaced sockets and kept threads, which a Redis store cannot use: "
+                    "call gevent.monkey.patch_all() without thread=False, before import chatvitals"
+                )
             try:
                 from chatvitals.stores.redis_connection import Link  # noqa: PLC0415 - redis-py is an extra
             except ImportError as error:

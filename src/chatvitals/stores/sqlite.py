@@ -356,7 +356,7 @@ def _take_write_lock(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if pacing.has_real_threads() or not sqlite_errors.is_busy(error) or time.monotonic() >= latest:
                 raise
-            time.sleep(_LOOK_SECONDS)
+            pacing.sleep(_LOOK_SECONDS)
         else:
             return
 
