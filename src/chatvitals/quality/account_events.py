@@ -81,12 +81,18 @@ def _names(event: AccountEvent) -> Iterator[str]:
 def _account_update(quality: Quality, waba: str, event: AccountEvent, at: float, measures: Measurements) -> None:
     name, restrictions = upper(event.value.get("event")), event.value.get("restriction_info")
     if name == "DISABLED_UPDATE":
-        _ban(quality, waba, event.value.get("ban_info"), at, measures)
+        _ban(_account(quality, waba, event), event.value.get("ban_info"), at, measures)
     elif name == "ACCOUNT_RESTRICTION" and restrictions:
-        _restrict(quality.account(waba), restrictions, at, measures)
+        _restrict(_account(quality, waba, event), restrictions, at, measures)
     elif is_lift(event.value):
-        account = quality.account(waba)
+        account = _account(quality, waba, event)
         account.lifted_direct = max(account.lifted_direct, at)
+
+
+def _account(quality: Quality, waba: str, event: AccountEvent) -> Account:
+    if waba:
+        return quality.account(waba)
+    return quality.account_of(schema.digits(event.value.get("phone_number")))
 
 
 def is_lift(value: Mapping[str, object]) -> bool:
@@ -116,13 +122,12 @@ def _restrict(account: Account, items: object, at: float, measures: Measurements
         account.restrict(kind, at, inf if expires is None else float(expires))
 
 
-def _ban(quality: Quality, waba: str, info: object, at: float, measures: Measurements) -> None:
+def _ban(account: Account, info: object, at: float, measures: Measurements) -> None:
     """Apply a ban or its end. A scheduled ban restricts nothing yet, and its date is free text."""
     states: set[str] = set()
     for ban in schema.objects(info):
         state = ban.get("waba_ban_state")
         states.update(upper(word) for word in (state if isinstance(state, list) else [state]))
-    account = quality.account(waba)
     if "REINSTATE" in states:
         account.lifted = max(account.lifted, at)
     elif "DISABLE" in states:

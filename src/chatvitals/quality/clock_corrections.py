@@ -30,7 +30,7 @@ def pull_back(quality: Quality, now: float) -> bool:
     quality.interval_told = min(quality.interval_told, now)
     for number in quality.numbers.values():
         _number(number, now)
-    for account in quality.accounts.values():
+    for account in (*quality.accounts.values(), *quality.unplaced.values()):
         _account(account, now)
     for template in quality.templates.values():
         _readings((template.quality, template.status), now)

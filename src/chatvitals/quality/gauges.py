@@ -37,8 +37,7 @@ def gauges(quality: Quality, now: float, numbers: Iterable[str] = ()) -> Iterato
     for waba, account in quality.accounts.items():
         if account.limit.users is not None:
             yield catalogue.MESSAGING_LIMIT, (waba, "", "portfolio"), account.limit.users
-        for restriction, expires in account.in_force(now).items():
-            yield catalogue.RESTRICTION_EXPIRES, (waba, restriction), expires
+    yield from _restrictions(quality, now)
     yield from _templates(quality.templates.values())
     if quality.waiting:
         yield catalogue.QUALITY_EVENTS_WAITING, (), float(len(quality.waiting))
@@ -46,6 +45,16 @@ def gauges(quality: Quality, now: float, numbers: Iterable[str] = ()) -> Iterato
         yield catalogue.POLLER_LAST_SUCCESS, (), quality.polled
     if quality.interval:
         yield catalogue.POLLER_INTERVAL, (), quality.interval
+
+
+def _restrictions(quality: Quality, now: float) -> Iterator[Gauge]:
+    """Yield the restrictions in force. Several accounts may share the label of an unknown WABA."""
+    ends: dict[tuple[str, str], float] = {}
+    for waba, account in (*quality.accounts.items(), *(("", account) for account in quality.unplaced.values())):
+        for restriction, expires in account.in_force(now).items():
+            ends[waba, restriction] = max(expires, ends.get((waba, restriction), expires))
+    for labels, expires in ends.items():
+        yield catalogue.RESTRICTION_EXPIRES, labels, expires
 
 
 def _number(number_id: str, number: Number, account: Account | None) -> Iterator[Gauge]:

@@ -5,7 +5,7 @@ Each value has the time at which it was true, so that an older event never overw
 """
 
 from math import inf
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -17,6 +17,7 @@ DOCUMENT: Final = "quality"
 
 UNKNOWN: Final = enums.RATINGS[0]
 _FLAGS_KEPT: Final = 32
+_MOST_UNPLACED: Final = 256
 DIRECT_SEND: Final = "DIRECT_SEND"
 
 
@@ -100,6 +101,13 @@ class Account(msgspec.Struct, array_like=True):
         if at >= self.restrictions.get(restriction, (-inf, 0.0))[0]:
             self.restrictions[restriction] = (at, expires)
 
+    def take(self, other: Self) -> None:
+        """Take over the restrictions and lifts of another record of the same account."""
+        for restriction, (at, expires) in other.restrictions.items():
+            self.restrict(restriction, at, expires)
+        self.lifted = max(self.lifted, other.lifted)
+        self.lifted_direct = max(self.lifted_direct, other.lifted_direct)
+
     def in_force(self, now: float) -> dict[str, float]:
         """Return the end of each restriction that is in force at `now`, by type."""
         found = {}
@@ -148,6 +156,7 @@ class Quality(msgspec.Struct, array_like=True):
     polled: float = 0.0  # time of the last successful poll
     interval: float = 0.0  # seconds between two polls, or 0 where no poller has reported
     interval_told: float = 0.0
+    unplaced: dict[str, Account] = {}  # accounts that only a number is known of, by its display number
 
     def number_of(self, display: str) -> str | None:
         """Return the id of the number that displays these digits, or None. The latest naming counts."""
@@ -160,6 +169,24 @@ class Quality(msgspec.Struct, array_like=True):
     def account(self, waba: str) -> Account:
         """Return the account of a WABA, or a new account where none is known."""
         return self.accounts.setdefault(waba, Account())
+
+    def account_of(self, display: str) -> Account:
+        """Return the account of the number that displays these digits. Its WABA may be unknown until a poll."""
+        number_id = self.number_of(display)
+        waba = "" if number_id is None else self.numbers[number_id].waba
+        digits = canonical(display)
+        if waba or not digits or (digits not in self.unplaced and len(self.unplaced) >= _MOST_UNPLACED):
+            return self.account(waba)
+        return self.unplaced.setdefault(digits, Account())
+
+    def place(self) -> None:
+        """Move what is known of accounts to their WABA, as far as a poll has told it."""
+        for display, account in list(self.unplaced.items()):
+            number_id = self.number_of(display)
+            waba = "" if number_id is None else self.numbers[number_id].waba
+            if waba:
+                self.account(waba).take(account)
+                del self.unplaced[display]
 
 
 encode = msgspec.msgpack.Encoder().encode

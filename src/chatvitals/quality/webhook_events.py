@@ -48,6 +48,7 @@ def apply_event(quality: Quality, event: BusinessEvent, admit: Admit, hasher: Ha
             return _webhook(quality, event, admit, hasher, measures)
         case Poll():
             polls.apply_poll(quality, event, admit, measures)
+            quality.place()
             release(quality, event.received, measures)
         case _:  # the poller's state
             quality.polled = max(quality.polled, event.last_success)

@@ -55,7 +55,7 @@ def canonical(wa_id: str) -> str:
         if not _is_number(number):
             return wa_id
     number = number.lstrip("0") or number  # no country code begins with 0, but international prefixes do
-    country, rest = number[:2], number[2:]
+    country, rest = number[:2], number[2:].lstrip("0")  # as in +55 (0)88, because no area code begins with 0
     if country == _BRAZIL:
         return country + _brazilian(rest)
     if country == _MEXICO:

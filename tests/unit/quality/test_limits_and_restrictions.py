@@ -74,6 +74,23 @@ def test_an_available_account_has_no_restrictions(in_row: bool) -> None:  # noqa
     assert bench.differs({}, ("restriction_expires_timestamp_seconds",)) == []
 
 
+@pytest.mark.parametrize("lifted", [False, True])
+def test_a_restriction_that_names_a_number_alone_waits_for_its_account(lifted: bool) -> None:  # noqa: FBT001 - a column
+    """Events about calls may have no account. The next poll tells it, and may find that the restriction is over."""
+    bench = Bench()
+    kind = "RESTRICTED_BUSINESS_INITIATED_CALLING"
+    info = [{"restriction_type": kind}]
+    for display in (N1.display, "+1 555-000-1234", "15559990000"):
+        value = {"event": "ACCOUNT_RESTRICTION", "phone_number": display, "restriction_info": info}
+        bench.change("account_update", value, entry="0", time=int(NOW))
+    name = "restriction_expires_timestamp_seconds"
+    assert bench.differs({f'{name}{{waba_id="",restriction="{kind}"}}': "+Inf"}) == []
+    bench.clock.advance(60)
+    bench.poll(health(WABA="AVAILABLE" if lifted else "LIMITED"))
+    placed = f'{name}{{waba_id="{W1}",restriction="{kind}"}}'
+    assert bench.differs({} if lifted else {placed: "+Inf"}, (placed,) if lifted else ()) == []
+
+
 @pytest.mark.parametrize("state", ["REINSTATE", ["REINSTATE"]])
 def test_a_reinstated_account_is_free(state: object) -> None:
     """Text on one page of Meta's, a list on another. All restrictions end with the ban."""
