@@ -180,7 +180,7 @@ class Quality(msgspec.Struct, array_like=True):
         return self.unplaced.setdefault(digits, Account())
 
     def place(self) -> None:
-        """Move what is known of accounts to their WABA, as far as a poll has told it."""
+        """Move restrictions and lifts to the WABA of their number, as far as a poll has told it."""
         for display, account in list(self.unplaced.items()):
             number_id = self.number_of(display)
             waba = "" if number_id is None else self.numbers[number_id].waba
