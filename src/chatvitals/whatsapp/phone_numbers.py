@@ -55,7 +55,7 @@ def canonical(wa_id: str) -> str:
         if not _is_number(number):
             return wa_id
     number = number.lstrip("0") or number  # no country code begins with 0, but international prefixes do
-    country, rest = number[:2], number[2:].lstrip("0")  # as in +55 (0)88, because no area code begins with 0
+    country, rest = number[:2], number[2:]
     if country == _BRAZIL:
         return country + _brazilian(rest)
     if country == _MEXICO:
@@ -71,8 +71,16 @@ def _is_number(text: str) -> bool:
 
 def _brazilian(number: str) -> str:
     """Return area code and number, with the ninth digit of a mobile number."""
+    number = _without_trunk_prefix(number, (11, 12))
     if len(number) == 10 and number[2] not in _LANDLINE_STARTS:
         return f"{number[:2]}9{number[2:]}"
+    return number
+
+
+def _without_trunk_prefix(number: str, lengths: tuple[int, int]) -> str:
+    """Return a number of one of these lengths without the 0 of calls inside the country, as in +55 (0)88."""
+    if len(number) in lengths and number[0] == "0" and number[1] != "0":
+        return number[1:]
     return number
 
 
@@ -85,6 +93,7 @@ def _argentine(number: str) -> str:
     """Return area code and number, without the `9` of calls from abroad and the `15` of calls inside the country."""
     if len(number) in (11, 13) and number[0] == "9":
         number = number[1:]
+    number = _without_trunk_prefix(number, (11, 13))
     if len(number) == 12:
         area = _argentine_area(number)
         if number[area : area + 2] == "15":

@@ -39,7 +39,9 @@ def test_different_numbers_stay_different(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)
 
 
-@pytest.mark.parametrize("number", ["", "55", "52", "54", "5511", "1" * 40, "4915112345678", "521551234567", "54911"])
+@pytest.mark.parametrize(
+    "number", ["", "520", "550123456789", "55", "52", "54", "5511", "1" * 40, "4915112345678", "521551234567", "54911"]
+)
 def test_a_number_of_another_length_or_country_keeps_its_digits(number: str) -> None:
     assert canonical(number) == number
 
