@@ -72,7 +72,7 @@ def _is_number(text: str) -> bool:
 def _brazilian(number: str) -> str:
     """Return area code and number, with the ninth digit of a mobile number."""
     number = _without_trunk_prefix(number, (11, 12))
-    if len(number) == 10 and number[2] not in _LANDLINE_STARTS:
+    if len(number) == 10 and number[0] != "0" and number[2] not in _LANDLINE_STARTS:
         return f"{number[:2]}9{number[2:]}"
     return number
 
