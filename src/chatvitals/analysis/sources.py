@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from chatvitals.analysis.errors import SourceUnavailableError, TooLittleDataError, WrongNameError
 from chatvitals.exporters.prometheus import VitalsCollector
 from chatvitals.exporters.scrape import Sample
+from chatvitals.metrics import catalogue
+from chatvitals.quality import state as quality_state
+from chatvitals.quality.gauges import gauges
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings, SettingsError
 from chatvitals.stores import kind_of, open_store
@@ -14,6 +17,8 @@ from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from chatvitals.stores.base import Store
 
 
 def store_samples(url: str | None, environ: Mapping[str, str] | None = None) -> list[Sample]:
@@ -49,3 +54,18 @@ def store_samples(url: str | None, environ: Mapping[str, str] | None = None) -> 
         raise SourceUnavailableError(f"{error}{hint}.") from None
     finally:
         opened.close()
+
+
+def number_names(store: Store) -> list[Sample]:
+    """Return a sample with the phone number and the name of each business number that a store knows by name.
+
+    Raises:
+        StoreUnavailableError: the store cannot be read.
+
+    """
+    known = quality_state.decode(store.document(quality_state.DOCUMENT))
+    return [
+        Sample(family.name, dict(zip(family.labels, values, strict=True)), value)
+        for family, values, value in gauges(known, 0.0)
+        if family is catalogue.NUMBER_INFO
+    ]

@@ -16,6 +16,8 @@ from chatvitals.cli import _common
 from chatvitals.cli.journey_paths import Paths
 from chatvitals.exporters import scrape
 from chatvitals.settings import Settings, SettingsError
+from chatvitals.stores import open_store
+from chatvitals.stores.base import StoreUnavailableError
 
 if TYPE_CHECKING:
     import argparse
@@ -145,7 +147,10 @@ def run(metrics: str | None, store: str | None, token: str | None, number: str |
                 )
             found = scrape.from_url(metrics, token or Settings.load({}).metrics_token)
         else:
-            found = scrape.from_store(Settings.load({} if store is None else {"store": store}).store)
+            url = Settings.load({} if store is None else {"store": store}).store
+            found = scrape.from_store(url)
+            if number is not None and not any(sample.labels.get("phone_number_id") == number for sample in found):
+                found += _number_names(url)
         shown = funnels(found, number=number, journey=journey)
     except scrape.SourceError as error:
         about = "" if journey is None else f"the journey {_shown(journey)} cannot be looked up: "
@@ -157,6 +162,20 @@ def run(metrics: str | None, store: str | None, token: str | None, number: str |
     text = "\n\n".join("\n".join(lines(funnel, width=width, blocks=blocks)) for funnel in shown)
     print(text or "No journey has begun yet.")  # noqa: T201 - a command's voice
     return _common.OK
+
+
+def _number_names(url: str) -> list[Sample]:
+    """Return the phone numbers and names of business numbers. The cells of a store have ids only."""
+    from chatvitals.analysis import sources  # noqa: PLC0415 - few calls name a number by its phone number
+
+    try:
+        opened = open_store(url, create=False)
+        try:
+            return sources.number_names(opened)
+        finally:
+            opened.close()
+    except StoreUnavailableError as error:
+        raise scrape.SourceError(str(error)) from None
 
 
 def funnels(found: Iterable[Sample], *, number: str | None = None, journey: str | None = None) -> list[Funnel]:

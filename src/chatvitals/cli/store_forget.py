@@ -6,10 +6,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from chatvitals.analysis.errors import WrongNameError
+from chatvitals.analysis.numbers import chosen, numbers_in
+from chatvitals.analysis.sources import number_names
 from chatvitals.cli._store_access import table, with_store
 from chatvitals.context import named
 from chatvitals.conversations.state import Rules
 from chatvitals.events import Message
+from chatvitals.exporters import scrape
 from chatvitals.metrics import cardinality, catalogue
 from chatvitals.metrics.cardinality import CardinalityLimiter
 from chatvitals.metrics.measurements import Measurements
@@ -17,6 +21,7 @@ from chatvitals.pipeline.contact_batch import ContactBatch
 from chatvitals.pipeline.identity_keys import known_hasher
 from chatvitals.settings import Settings
 from chatvitals.stores.base import ConflictError, StoreUnavailableError
+from chatvitals.whatsapp import enums
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +45,11 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     forget.add_argument("url", metavar="URL", help="the store, such as sqlite:///chatvitals.db")
     forget.add_argument("--contact", metavar="ID", required=True, help="phone number or business-scoped user id")
     forget.add_argument(
-        "--phone-number-id", metavar="ID", action="append", default=[], help="only on this business number"
+        "--phone-number-id",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="only on this business number: its id, phone number or name",
     )
     forget.set_defaults(run=lambda options: _forget(options.url, options.contact, options.phone_number_id))
 
@@ -105,10 +114,31 @@ def _numbers(store: Store, settings: Settings) -> set[str]:
     return found
 
 
+def _number_id(store: Store, settings: Settings, wanted: str) -> str:
+    """Return the id of a business number. "Nothing was removed" must not be the answer to a misspelt number.
+
+    Beyond `label_cap` numbers have no samples, so that any id may be right there.
+
+    Raises:
+        ValueError: there is no such number. The message lists all numbers.
+
+    """
+    ids = _numbers(store, settings)
+    if wanted in ids:
+        return wanted
+    try:
+        samples = [*scrape.from_cells(store.cells()), *number_names(store)]
+        return chosen(numbers_in(samples), wanted, "--phone-number-id").id
+    except WrongNameError as error:
+        if enums.OTHER in ids:
+            return wanted
+        raise ValueError(str(error)) from None
+
+
 def _forget(url: str, contact: str, numbers: list[str]) -> int:
     def erase(store: Store) -> None:
         settings = Settings.load({"store": url})
-        removed = forget(store, settings, contact, numbers, time.time())
+        removed = forget(store, settings, contact, [_number_id(store, settings, each) for each in numbers], time.time())
         table(sys.stdout, [("contacts removed", removed)])
 
     return with_store(url, erase)

@@ -11,6 +11,7 @@ import pytest
 
 from chatvitals.cli import _common, main
 from chatvitals.cli.journeys import funnels
+from chatvitals.events import Poll
 from chatvitals.exporters import scrape
 from chatvitals.settings import Settings
 from chatvitals.vitals import Vitals
@@ -112,6 +113,20 @@ def test_one_number_is_shown_alone(store: str, capsys: pytest.CaptureFixture[str
     """`--number` leaves out the runs of other numbers."""
     assert _run("--store", store, "--number", MILAN) == _common.OK
     assert capsys.readouterr().out.startswith("order: 1 run started, 1 abandoned by the customer\n")
+
+
+def test_the_phone_number_of_a_store_shows_its_number_alone(
+    vitals: Vitals, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cells of a store have ids only. The names stand in the state of the business."""
+    row: dict[str, object] = {"id": MILAN, "display_phone_number": "+39 02 1234567", "verified_name": "Milan"}
+    vitals.record_poll(Poll(waba_id="990001112223334", numbers=[row]))
+    vitals.settle()
+    for written in ("+39 02 123 4567", "02 1234567", "milan"):
+        assert _run("--store", store, "--number", written) == _common.OK
+        assert capsys.readouterr().out.startswith("order: 1 run started, 1 abandoned by the customer\n")
+    assert _run("--store", store, "--number", "4711") == _common.WRONG
+    assert "There are: 100, Milan +390212345" in capsys.readouterr().err
 
 
 def test_a_phone_number_shows_its_number_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 from chatvitals.cli import main, store_copies, store_forget
 from chatvitals.cli import store as store_cli
 from chatvitals.conversations import state
-from chatvitals.events import Message
+from chatvitals.events import Message, Poll
 from chatvitals.settings import Settings
 from chatvitals.stores.base import StoreUnavailableError
 from chatvitals.stores.memory import MemoryStore
@@ -157,3 +157,22 @@ def test_a_copy_keeps_silent_contacts_apart(clock: FakeClock, tmp_path: Path) ->
         found = [target._connection().execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
         assert found == [0, 4], name
         target.close()
+
+
+def test_a_number_to_forget_on_may_be_a_phone_number(
+    tmp_path: Path, clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People know the phone number. A number that is not there is an error, because nothing would be erased."""
+    path = tmp_path / "store.db"
+    vitals = fill(SQLiteStore(path), clock)
+    row: dict[str, object] = {"id": "990001", "display_phone_number": "+1 555-999-0000"}
+    vitals.record_poll(Poll(waba_id="990001112223334", numbers=[row]))
+    vitals.settle()
+    vitals.close()
+    forget = ["store", "forget", f"sqlite:///{path}", "--contact", PHONE, "--phone-number-id"]
+    assert main.main([*forget, "1 555 999 0001"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no number 1 555 999 0001. There are: +1 555 999-0000 (990001), 990002" in said
+    assert main.main([*forget, "(555) 999-0000"]) == 0
+    assert main.main([*forget, "990002"]) == 0
+    assert capsys.readouterr().out.split() == ["contacts", "removed:", "1"] * 2
