@@ -17,6 +17,7 @@ import httpx
 
 from chatvitals._version import __version__
 from chatvitals.http_hooks import unobserved
+from chatvitals.runtime import tls_errors
 from chatvitals.runtime.clock_skew import clock_skew
 
 if TYPE_CHECKING:
@@ -215,7 +216,10 @@ class GraphClient:
             raise GraphError("timeout", _TOO_SLOW.format(self._timeout)) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             # The type of these errors is enough; text and chain may quote the request.
-            says = f"the Graph API at {self._http.base_url.host} cannot be reached ({type(error).__name__})"
+            host, tls = self._http.base_url.host, tls_errors.behind(error)
+            says = f"the Graph API at {host} cannot be reached ({type(error).__name__})"
+            if tls is not None:
+                says = f"the TLS connection to the Graph API at {host} fails ({tls_errors.reason(tls)})"
             raise GraphError("connection", says) from None
 
     def _read(self, status: int, headers: httpx.Headers, body: bytes) -> Json:

@@ -23,6 +23,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from chatvitals.runtime import tls_errors
 from chatvitals.runtime.clock_skew import clock_skew
 from chatvitals.stores import redis_url
 from chatvitals.stores.base import RefusedDataError, StoreMistakeError, StoreUnavailableError
@@ -210,7 +211,7 @@ class Link:
         """Return whether the same attempt would fail for ever: by login, rights, certificate or the data there."""
         if isinstance(error, AuthenticationError) or not _MISTAKES.isdisjoint(_words(error)):
             return True
-        return isinstance(_tls_error(error), ssl.SSLCertVerificationError)  # of others, the command may have run
+        return isinstance(tls_errors.behind(error), ssl.SSLCertVerificationError)  # of others, the command may have run
 
     def _advice(self, error: Exception) -> str:
         """Return advice by the kind of error. The texts of redis-py are not shown, because they may hold anything."""
@@ -311,19 +312,9 @@ def _is_about_data(error: Exception) -> bool:
     return isinstance(error, redis.ResponseError) and any(words in text for words in _ABOUT_DATA)
 
 
-def _tls_error(error: BaseException) -> ssl.SSLError | None:
-    """Return the TLS error behind an error, or None for other errors."""
-    found: BaseException | None = error
-    for _ in range(8):
-        if found is None or isinstance(found, ssl.SSLError):
-            return found
-        found = found.__cause__ or found.__context__
-    return None
-
-
 def _tls_trouble(error: BaseException) -> str:
     """Return the TLS problem behind an error, or the empty string for other errors."""
-    found = _tls_error(error)
+    found = tls_errors.behind(error)
     if isinstance(found, ssl.SSLCertVerificationError):
         if found.verify_code in {62, 64}:  # OpenSSL's codes for another host name and another address
             return "has a certificate for another name: use the name that the certificate has in the store's URL"
@@ -332,5 +323,5 @@ def _tls_trouble(error: BaseException) -> str:
             "give the CA's certificate with ?ssl_ca_certs=PATH in the store's URL"
         )
     if isinstance(found, ssl.SSLError):
-        return f"fails in the TLS handshake ({found.reason or 'no reason given'}): use redis:// if it has no TLS"
+        return f"fails in the TLS handshake ({tls_errors.reason(found)}): use redis:// if it has no TLS"
     return ""

@@ -186,3 +186,12 @@ def test_a_page_without_rows_is_malformed(api: Api, data: object) -> None:
 )
 def test_usage_may_be_written_as_text(header: str, usage: Usage) -> None:
     assert Usage.read({"x-business-use-case-usage": header}) == usage
+
+
+def test_80_a_tls_error_is_told_as_such(api: Api) -> None:
+    """It is no server that cannot be reached."""
+    with (
+        GraphClient("a-made-up-token", url=f"https://127.0.0.1:{api.server.server_port}", version="v26.0") as client,
+        pytest.raises(GraphError, match=r"the TLS connection to the Graph API at 127.0.0.1 fails \(wrong version"),
+    ):
+        client.get("1")
