@@ -29,7 +29,8 @@ def _ratings() -> list[Alert]:
             summary=f"The quality rating of {_IT} is RED",
             description="Many customers block or report this number. WhatsApp may pause its templates and refuse its "
             "sends next.",
-            when="The rating is RED. A rating that is unknown or not seen keeps its last value for an hour.",
+            when="The rating is RED. A rating that is unknown or not seen keeps its last value for an hour, and for a "
+            "day while the store or the bot is away.",
             look="The quality dashboard, 30 days: which panel moved before the rating fell?",
             mend="Stop campaigns on this number now. Undo the deploy or the campaign that moved first.",
             verify="The rating is YELLOW or GREEN. This takes up to seven days without new blocks.",

@@ -84,9 +84,16 @@ def held_rating(series: str, by: str) -> str:
     """Return a rating, or 0 where it is unknown. A rating that is unknown or unseen keeps its last value for an hour.
 
     WhatsApp sometimes gives no rating for one poll. RED is still RED then, and nobody should be paged again.
+    While the store is away, or no target is up, the rating is kept for a day. An alert that fires once YELLOW has
+    lasted for a day would begin anew after each longer outage.
     """
-    last = f"last_over_time((max {by} ({series}) > 0)[1h:1m])"
-    return f"((max {by} ({series}) > 0) or {last} or {held(series, by)})"
+    now = f"max {by} ({series})"
+    last = f"last_over_time(({now} > 0)[1h:1m])"
+    builds = f"count {JOB} (%s)"
+    gone = f"{builds % 'last_over_time(chatvitals_build_info[1d])'} unless {builds % 'chatvitals_build_info'}"
+    away = f"(max {JOB} (chatvitals_store_up) == 0 or ({gone}))"
+    kept = f"(last_over_time(({now})[1d:5m]) and on (job) {away} unless {_had_ended(now, '1d:5m')})"
+    return f"(({now} > 0) or {last} or {held(series, by)} or {kept})"
 
 
 def held_while_blind(series: str, by: str, over: str = "max") -> str:
@@ -95,11 +102,15 @@ def held_while_blind(series: str, by: str, over: str = "max") -> str:
     A gauge that had ended while the store could still be seen has no such value. A deploy would page for it again.
     """
     now = f"{over} {by} ({series})"
-    seen = f"max_over_time(timestamp({now})[1h:1m])"
-    store_seen = f"max_over_time(timestamp(max {JOB} (chatvitals_store_up == 1))[1h:1m])"
-    had_ended = f"({seen} < on (job) group_left () {store_seen})"
     last = f"{over} {by} (last_over_time({series}[1h]))"
-    return f"({now} or ({last} unless on (job) (chatvitals_store_up == 1) unless {had_ended}))"
+    return f"({now} or ({last} unless on (job) (chatvitals_store_up == 1) unless {_had_ended(now, '1h:1m')}))"
+
+
+def _had_ended(gauge: str, span: str) -> str:
+    """Return the condition that the store was seen without a gauge, later than with it."""
+    seen = f"max_over_time(timestamp({gauge})[{span}])"
+    store_seen = f"max_over_time(timestamp(max {JOB} (chatvitals_store_up == 1))[{span}])"
+    return f"({seen} < on (job) group_left () {store_seen})"
 
 
 def usual(series: str, since: str) -> str:

@@ -374,6 +374,30 @@ STATES = (
         quiet=(50, 140, 200),
     ),
     Incident(
+        "a RED number, and the store is away for three hours",
+        "WhatsAppQualityRatingRed",
+        (HERE, rating(always(1)).hidden(60, 240), Series(STORE.name, lambda at: float(not 60 <= at < 240))),
+        fires=(50, 90, 125, 180, 239, 241, 250),
+    ),
+    Incident(
+        "a RED number is removed at 30, and the store is away from 200 on",
+        "WhatsAppQualityRatingRed",
+        (HERE, rating(between((0, 30, 1))), Series(STORE.name, lambda at: float(at < 200))),
+        fires=(20,),
+        quiet=(100, 190, 210, 250, 300),
+    ),
+    Incident(
+        "a YELLOW number, and the bot is away for two hours of its second day",
+        "WhatsAppQualityRatingYellow",
+        (
+            HERE.hidden(DAY + 60, DAY + 180),
+            STORE.hidden(DAY + 60, DAY + 180),
+            rating(always(2)).hidden(DAY + 60, DAY + 180),
+        ),
+        fires=tuple(range(DAY + 10, DAY + 400, 10)),
+        evaluated=5,
+    ),
+    Incident(
         "the limit falls at 60, the store is away for an hour, and the limit rises at 200",
         "WhatsAppMessagingLimitDecreased",
         (limit(between((0, 60, 10_000), (60, 90, 2_000), (149, 200, 2_000), (200, 300, 10_000))),),
