@@ -121,13 +121,13 @@ def main() -> None:
     """Let customers write, and scrape. With a file as store, another connection locks it for a while."""
     if mode == "no time":
         watch_sleeps()
+    sqlite._BUSY_SECONDS = 60.0  # a wait that stops all greenlets ends only then, and with an error
     bot = Bot()
     if mode == LATE:
         monkey.patch_all()
     at_once(bot.write, PEOPLE // 2)
     bot.vitals.settle(60)
     if store.startswith("sqlite") and not pacing.has_real_threads():
-        sqlite._BUSY_SECONDS = 60.0  # a wait that stops all greenlets ends only then, and with an error
         lock = sqlite3.connect(store.removeprefix("sqlite:///"), isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         gevent.spawn_later(0.5, lock.execute, "ROLLBACK")
