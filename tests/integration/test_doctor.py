@@ -92,22 +92,22 @@ def test_options_win_over_variables(patient: Patient) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--waba", "W1"], "ids that consist of digits"),
-        (["--app-id", "mine"], "app_id must be"),
-        (["--url", "bot.example"], "webhook_url must be"),
-        (["--url", "https://[bot"], "webhook_url must be"),
-        (["--metrics-url", "ftp://x"], "metrics_url must be"),
-        (["--graph-url", "x"], "graph_url must be"),
-        (["--graph-url", "http://x:99999999"], "graph_url must be"),
-        (["--graph-url", "https://x/?a=b"], "graph_url must be"),
-        (["--app-secret", "sécret"], "app_secret must contain only ASCII"),
-        (["--verify-token", "a\nb"], "verify_token must be"),
-        (["--store", "mysql://root:a-store-password-of-theirs@x"], "store must be"),
-        (["--access-token", "two words"], "access_token must contain"),
+        (["--waba", "W1"], "--waba must be ids that consist of digits"),
+        (["--app-id", "mine"], "--app-id must be"),
+        (["--url", "bot.example"], "--url must be"),
+        (["--url", "https://[bot"], "--url must be"),
+        (["--metrics-url", "ftp://x"], "--metrics-url must be"),
+        (["--graph-url", "x"], "--graph-url must be"),
+        (["--graph-url", "http://x:99999999"], "--graph-url must be"),
+        (["--graph-url", "https://x/?a=b"], "--graph-url must be"),
+        (["--app-secret", "sécret"], "--app-secret must contain only ASCII"),
+        (["--verify-token", "a\nb"], "--verify-token must be"),
+        (["--store", "mysql://root:a-store-password-of-theirs@x"], "--store must be"),
+        (["--access-token", "two words"], "--access-token must contain"),
     ],
 )
 def test_wrong_words_exit_2_with_a_sentence(patient: Patient, words: list[str], said: str) -> None:
-    """Nothing is checked, and no secret is quoted."""
+    """The sentence names the option, not its setting. Nothing is checked, and no secret is quoted."""
     result = patient.doctor(*words)
     assert (result.status, result.out) == (2, "")
     assert said in result.err

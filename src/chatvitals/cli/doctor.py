@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import argparse
 
 
+_SHORTER = {"webhook_url": "url", "waba_ids": "waba", "metrics_token": "token"}
+"""Settings whose option has another name."""
+
+
 def configure(doctor: argparse.ArgumentParser) -> None:
     """Declare the command's arguments. Their help fits a terminal of 24 lines."""
     doctor.usage = "chatvitals doctor [-h] [--app MODULE:APP] [--url URL] [OPTION ...]"
@@ -49,5 +53,12 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     try:
         well = checkup.run(given, fix=options.fix, yes=options.yes, as_json=options.json)
     except SettingsError as error:
-        return _common.refused("doctor", str(error))
+        return _common.refused("doctor", _by_option(str(error), options))
     return _common.OK if well else _common.FAILED
+
+
+def _by_option(sentence: str, options: argparse.Namespace) -> str:
+    """Return an error about a setting with the name of the option that gave its value."""
+    setting, space, rest = sentence.partition(" ")
+    option = _SHORTER.get(setting, setting)
+    return f"--{option.replace('_', '-')}{space}{rest}" if getattr(options, option, None) else sentence
