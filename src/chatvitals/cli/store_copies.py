@@ -78,6 +78,7 @@ def restore(source: Store, target: Store) -> int:
         ValueError: the target holds other data.
 
     """
+    source.about()  # first, because a source that is refused should leave no empty target
     if target.document(RESTORING) != b"1" and not is_empty(target):
         raise ValueError(
             "the target is not empty, so numbers would be added up: choose another store, or delete it first"

@@ -193,16 +193,19 @@ class SQLiteStore:
             raise FileExistsError(f"the file {target} exists already: choose another name")
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         with self._translated():
+            connection = self._connection()
             part.unlink(missing_ok=True)
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            copy = sqlite3.connect(part)
             try:
-                self._connection().backup(copy, pages=_BACKED_UP_AT_ONCE, sleep=0.01)
-                copy.execute("PRAGMA journal_mode = DELETE")
+                copy = sqlite3.connect(part)
+                try:
+                    connection.backup(copy, pages=_BACKED_UP_AT_ONCE, sleep=0.01)
+                    copy.execute("PRAGMA journal_mode = DELETE")
+                finally:
+                    copy.close()
+                os.link(part, target)  # unlike a rename, it never replaces a file that was created meanwhile
             finally:
-                copy.close()
-            os.link(part, target)  # unlike a rename, it never replaces a file that was created meanwhile
-            part.unlink()
+                part.unlink()
 
     def close(self) -> None:
         """Close all connections. While another thread uses its connection, close only this thread's."""

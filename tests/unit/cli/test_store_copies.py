@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -176,3 +178,13 @@ def test_a_number_to_forget_on_may_be_a_phone_number(
     assert main.main([*forget, "(555) 999-0000"]) == 0
     assert main.main([*forget, "990002"]) == 0
     assert capsys.readouterr().out.split() == ["contacts", "removed:", "1"] * 2
+
+
+def test_a_source_that_is_refused_leaves_no_file(tmp_path: Path) -> None:
+    """Neither a part of a copy, nor an empty store in which somebody would look for the data."""
+    foreign = tmp_path / "other.db"
+    with closing(sqlite3.connect(foreign)) as connection:
+        connection.execute("CREATE TABLE users (name)")
+    assert main.main(["store", "backup", f"sqlite:///{foreign}", str(tmp_path / "copy.db")]) == 2
+    assert main.main(["store", "restore", str(foreign), f"sqlite:///{tmp_path}/new.db"]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
