@@ -113,8 +113,9 @@ class Observation:
         self._handling.end()
 
     def __del__(self) -> None:
-        self.count()  # for a webhook without a `with` block
-        self._end_span()
+        if hasattr(self, "_span"):  # else a time limit has struck in `__init__`
+            self.count()  # for a webhook without a `with` block
+            self._end_span()
 
     def _end_span(self) -> None:
         span, self._span = self._span, None

@@ -9,6 +9,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from chatvitals import context
+from chatvitals.tracking.observation import Observation
 from tests.conftest import SECRET, sign, webhook_body
 
 if TYPE_CHECKING:
@@ -190,3 +191,9 @@ def test_79_ten_minutes_after_its_webhook_a_context_is_over(
     assert copied.run(context.current) is not None
     monkeypatch.setattr("chatvitals.context._OUTLIVES", 0.0)
     assert copied.run(context.current) is None
+
+
+def test_an_observation_that_was_interrupted_at_its_start_ends_without_noise() -> None:
+    """A time limit may strike anywhere."""
+    made = Observation.__new__(Observation)
+    made.__del__()
