@@ -253,7 +253,8 @@ def _invitations(world: _World) -> list[str]:
         f"--graph-url {world.graph_url} --access-token {_ACCESS_TOKEN}",
         f"--waba {BusinessNumber().waba_id} --app-id {world.app_id}",
         f"--app-secret {_APP_SECRET} --verify-token {_VERIFY_TOKEN}",
-        f"--url {bot}/webhook --metrics-url {bot}/metrics",
+        f"--url {bot}/webhook",
+        f"--metrics-url {bot}/metrics",
         f"--store sqlite:///{world.folder / 'chatvitals.db'}",
     )
     return [

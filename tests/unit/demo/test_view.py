@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import sys
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from chatvitals.demo import comparison
+from chatvitals.demo import comparison, runner
 from chatvitals.demo.comparison import Reported, Row
 from chatvitals.demo.ground_truth import Truth
 from chatvitals.demo.rating_timeline import Seen
@@ -54,6 +57,19 @@ def test_plain_lines_fit_a_terminal_and_stay_whole_in_a_log(
     else:
         assert [line for line in started if line.startswith("chatvitals demo, ")] == started[::3]
         assert len(shown) == 1
+
+
+def test_the_commands_to_copy_fit_80_columns() -> None:
+    """A terminal that wraps them shows no longer where they end."""
+    world: Any = SimpleNamespace(
+        bot=SimpleNamespace(url="http://127.0.0.1:65535"),
+        graph_url="http://127.0.0.1:65535",
+        app_id="990007778889990",
+        folder=Path("/tmp/chatvitals-demo-abcdefgh"),
+    )
+    sentences = runner._invitations(world)
+    assert "chatvitals doctor" in sentences[-1]
+    assert max(map(len, "\n".join(sentences).splitlines())) <= 80
 
 
 def test_a_first_moment_without_numbers_says_so() -> None:
