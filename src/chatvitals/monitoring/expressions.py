@@ -92,7 +92,8 @@ def held_rating(series: str, by: str) -> str:
     builds = f"count {JOB} (%s)"
     gone = f"{builds % 'last_over_time(chatvitals_build_info[1d])'} unless {builds % 'chatvitals_build_info'}"
     away = f"(max {JOB} (chatvitals_store_up) == 0 or ({gone}))"
-    kept = f"(last_over_time(({now})[1d:5m]) and on (job) {away} unless {_had_ended(now, '1d:5m')})"
+    # a coarse step, because each evaluation takes all steps of a day
+    kept = f"(max {by} (last_over_time({series}[1d])) and on (job) {away} unless {_had_ended(now, '1d:30m')})"
     return f"(({now} > 0) or {last} or {held(series, by)} or {kept})"
 
 
