@@ -16,6 +16,7 @@ import pytest
 
 from tests.helpers import services, stand_in
 from tests.helpers.fleet import SETTLE_SECONDS, WhatsApp, children, conserved, scrape, served
+from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -81,6 +82,9 @@ def test_workers_count_everything_once(
         whatsapp.run(whatsapp.day(range(40), turns=2, at_once=20))
         whatsapp.finish()
         time.sleep(SETTLE_SECONDS + 0.5)
+        until(  # a busy bot may see late that its last send was accepted
+            "the last answer", lambda: scrape(whatsapp.urls[0])("turns_total", outcome="answered") >= 80
+        )
         seen = [scrape(whatsapp.urls[0]) for _ in range(8)]
     workers = {pid for diary in whatsapp.diaries.values() for pid, _ in diary.touched}
     assert len(workers) > 1, "one process did it all: the test shows nothing"
