@@ -22,8 +22,9 @@ app = Flask("bot")
 @app.post("/webhook")
 def webhook() -> Response:
     """Take messages and answer each."""
-    handled = time.time()
-    for entry in request.get_json()["entry"]:
+    entries = request.get_json()["entry"]
+    handled = time.time()  # afterwards, because a turn starts when the body is read, and greenlets may wait before that
+    for entry in entries:
         for change in entry["changes"]:
             for message in change["value"].get("messages", []):
                 number = change["value"]["metadata"]["phone_number_id"]

@@ -33,7 +33,7 @@ def _start(duration: float | None, scenario: str = "calm", port: int = 0) -> sub
     )
 
 
-DURATIONS = {"calm": 15, "slow": 8, "outage": 13, "quality-drop": 40}
+DURATIONS = {"calm": 15, "slow": 8, "outage": 13, "quality-drop": 55}
 
 
 @pytest.fixture(scope="module")
