@@ -40,7 +40,7 @@ from flask import Flask, request  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
 
 import chatvitals  # noqa: E402
-from chatvitals.runtime import pacing  # noqa: E402
+from chatvitals.runtime import greenlets  # noqa: E402
 from chatvitals.simulator import payloads  # noqa: E402
 from chatvitals.simulator.people import BusinessNumber, Person  # noqa: E402
 from chatvitals.stores import sqlite  # noqa: E402
@@ -127,7 +127,7 @@ def main() -> None:
         monkey.patch_all()
     at_once(bot.write, PEOPLE // 2)
     bot.vitals.settle(60)
-    if store.startswith("sqlite") and not pacing.has_real_threads():
+    if store.startswith("sqlite") and not greenlets.has_real_threads():
         lock = sqlite3.connect(store.removeprefix("sqlite:///"), isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         gevent.spawn_later(0.5, lock.execute, "ROLLBACK")

@@ -21,7 +21,7 @@ from chatvitals.events import Message
 from chatvitals.exporters import prometheus
 from chatvitals.pipeline import contact_batch
 from chatvitals.pipeline.store_advice import StoreAdvice
-from chatvitals.runtime import pacing, workers
+from chatvitals.runtime import greenlets, pacing, workers
 from chatvitals.runtime.error_guard import ErrorGuard
 from chatvitals.settings import Settings
 from chatvitals.stores import open_store, redis_codec
@@ -45,7 +45,7 @@ def test_65_the_thread_gives_way_where_another_waits(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(pacing, "time", made_up)  # other threads of this process sleep, too
     monkeypatch.setattr(pacing, "_switches", lambda: switches[0])
     monkeypatch.setattr(pacing, "_yield_core", lambda: 0)
-    monkeypatch.setattr(pacing, "has_real_threads", lambda: True)
+    monkeypatch.setattr(greenlets, "has_real_threads", lambda: True)
     monkeypatch.setattr(pacing, "_has_one_core", lambda: False)
     pace = pacing.Pace()
     now[0] = 0.00006

@@ -17,7 +17,7 @@ from chatvitals.metrics.measurements import Exemplar, Measurements
 from chatvitals.pipeline import exemplars
 from chatvitals.quality import gauges as quality_view
 from chatvitals.quality import state
-from chatvitals.runtime import fork_hooks, pacing
+from chatvitals.runtime import fork_hooks, greenlets, pacing
 from chatvitals.stores.base import StoreUnavailableError, mark_labels
 from chatvitals.stores.birth import StoreBirth, read_birth
 
@@ -104,7 +104,7 @@ class SnapshotReader:
         if self._pipeline is not None:
             self._pipeline.settle()
             own = self._pipeline.own.measures()  # before the cells, because a commit in between must not hide anything
-        with pacing.holding(self._lock):
+        with greenlets.holding(self._lock):
             try:
                 values = self._of_store()
                 found = self._exemplars()

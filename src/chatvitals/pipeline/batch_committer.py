@@ -22,7 +22,7 @@ from chatvitals.pipeline.lost_answers import LostAnswers
 from chatvitals.pipeline.quality_batch import NamedNumbers, QualityBatch, learn_known
 from chatvitals.pipeline.self_metrics import SelfMetrics
 from chatvitals.pipeline.sorting import sort
-from chatvitals.runtime import pacing
+from chatvitals.runtime import greenlets, pacing
 from chatvitals.stores.base import ConflictError, StoreUnavailableError, UncertainError
 from chatvitals.stores.birth import record_birth
 
@@ -141,7 +141,7 @@ class BatchCommitter:
         for attempt in range(_ATTEMPTS):
             with suppress(ConflictError):
                 return self._attempt(batch, known_until, most_due, ahead)
-            pacing.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only separates workers in time
+            greenlets.sleep(random.random() * _CONFLICT_PAUSE * 2**attempt)  # noqa: S311 - only separates workers in time
         raise StoreUnavailableError("the store is too busy: other workers change the same contacts all the time")
 
     def _attempt(

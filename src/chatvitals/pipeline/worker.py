@@ -11,7 +11,7 @@ from chatvitals.pipeline.batch_committer import BatchCommitter
 from chatvitals.pipeline.dropped import DroppedEvents
 from chatvitals.pipeline.queue_items import Decoded, Queued, decode, event_count, split
 from chatvitals.pipeline.raw_webhook import RawWebhook
-from chatvitals.runtime import fork_hooks, interrupts, pacing
+from chatvitals.runtime import fork_hooks, greenlets, interrupts, pacing
 from chatvitals.runtime.interval import Interval
 from chatvitals.stores.base import StoreUnavailableError, UncertainError
 
@@ -239,7 +239,7 @@ class Pipeline:
             with self._guard("pipeline"):  # without memory, anything may raise, and the thread must go on
                 self._rounds()
             if not self._closing:
-                pacing.sleep(_LINGER)
+                greenlets.sleep(_LINGER)
         with self._guard("pipeline"):
             self.drain()
         self._store.close()
@@ -276,7 +276,7 @@ class Pipeline:
         for _ in range(_MOST_PERIODS):
             if self._asked != self._answered or self._closing:
                 break
-            pacing.sleep(_LINGER)
+            greenlets.sleep(_LINGER)
             if not _FEW_EVENTS < self._size < enough:
                 break
 
@@ -284,7 +284,7 @@ class Pipeline:
         """Wait before the next attempt at the store, but not beyond the end."""
         deadline = time.monotonic() + seconds
         while not self._closing and time.monotonic() < deadline:
-            pacing.sleep(min(0.05, seconds))
+            greenlets.sleep(min(0.05, seconds))
 
     def _next_batch(self, most: int) -> tuple[list[Decoded], int]:
         """Take at most `most` items from the queue. Return them decoded, and by how many the queue is shorter."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import _thread as _thread_module
 import os
 import sys
 import threading
 import time
 from contextlib import contextmanager
 from math import inf
-from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from chatvitals.runtime import greenlets
 
 try:
     import resource
@@ -28,7 +28,6 @@ _COOPERATIVE_PIECE = 0.0005  # the same under gevent, whose shortest pause is a 
 _MOST_AT_ONCE = 0.002  # seconds of own work between two pauses
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
 _DISTURBED = 0.00009  # seconds beyond the shortest pause; a pause that took longer shows another thread at work
-_LOCK_SECONDS = 0.001  # between two looks at a lock that another greenlet may hold
 _FREED_AT_ONCE = 500  # entries
 _LONGEST = 0.002  # seconds of pauses in a row, so that a busy bot does not keep this thread from its work
 
@@ -60,7 +59,7 @@ class Pace:
     )
 
     def __init__(self) -> None:
-        self._is_cooperative = not has_real_threads()
+        self._is_cooperative = not greenlets.has_real_threads()
         self._yield_core = None if self._is_cooperative else _yield_core
         self._looked = self._paused = time.perf_counter()
         self._switches = _switches()
@@ -80,7 +79,7 @@ class Pace:
         if now - self._looked < self._piece or self._has_yielded():
             return
         if self._is_cooperative:
-            sleep(0.0)  # all that is ready goes first; a timer would take a millisecond
+            greenlets.sleep(0.0)  # all that is ready goes first; a timer would take a millisecond
             self._looked = time.perf_counter()
             return
         latest = now + self._longest
@@ -109,56 +108,6 @@ def _switches() -> int:
     A thread that waits for the interpreter lock gives up its core. So the lock was free while the count has not moved.
     """
     return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
-
-
-def has_real_threads() -> bool:
-    """Return whether threads belong to the system. gevent and eventlet replace them, and only sleeps switch theirs.
-
-    The bot may have wrapped `time.sleep` for other reasons.
-    """
-    return isinstance(_thread_module.start_new_thread, BuiltinFunctionType)
-
-
-def sleep(seconds: float) -> None:
-    """Sleep. Other greenlets go on, even where the bot has kept the `time.sleep` that would stop them all."""
-    if has_real_threads():
-        time.sleep(seconds)
-    else:
-        _sleep_of(_thread_module.start_new_thread)(seconds)
-
-
-@contextmanager
-def holding(lock: threading.Lock) -> Iterator[None]:
-    """Hold a lock over waits. A greenlet that waits for it lets all others go on, one of which holds it.
-
-    A lock of the system would stop them all for ever. It is one where gevent replaces locks after it was created, or
-    only sockets.
-    """
-    pause = None if has_real_threads() else _sleep_of(_thread_module.start_new_thread)
-    if are_sockets_bound_to_threads():
-        pause = sys.modules["gevent"].sleep
-    if pause is None:
-        lock.acquire()
-    else:
-        while not lock.acquire(blocking=False):
-            pause(_LOCK_SECONDS)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _sleep_of(function: object) -> Callable[[float], object]:
-    """Return the sleep of the package that a function belongs to, which is gevent or eventlet."""
-    package = sys.modules.get(str(getattr(function, "__module__", "")).partition(".")[0])
-    found: Callable[[float], object] = getattr(package, "sleep", time.sleep)
-    return found
-
-
-def are_sockets_bound_to_threads() -> bool:
-    """Return whether each socket belongs to one thread, because gevent has replaced sockets and kept threads."""
-    monkey = sys.modules.get("gevent.monkey")
-    return monkey is not None and "socket" in getattr(monkey, "saved", ()) and has_real_threads()
 
 
 def _has_one_core() -> bool:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from chatvitals.conversations import state
-from chatvitals.runtime import pacing
+from chatvitals.runtime import greenlets
 from chatvitals.stores import redis_codec as records
 from chatvitals.stores import redis_scripts as scripts
 from chatvitals.stores import redis_url
@@ -177,7 +177,7 @@ class RedisStore:
     def _linked(self) -> Link:
         link = self._link
         if link is None or link.pid != os.getpid():  # never use a connection that a fork has copied
-            if pacing.are_sockets_bound_to_threads():  # and ours are used by the bot's threads and our own
+            if greenlets.are_sockets_bound_to_threads():  # and ours are used by the bot's threads and our own
                 raise StoreMistakeError(
                     "gevent has replaced sockets and kept threads, which a Redis store cannot use: "
                     "call gevent.monkey.patch_all() without thread=False, before import chatvitals"

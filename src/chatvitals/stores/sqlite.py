@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 from weakref import WeakSet
 
-from chatvitals.runtime import fork_hooks, pacing
+from chatvitals.runtime import fork_hooks, greenlets
 from chatvitals.stores import sqlite_contacts, sqlite_errors
 from chatvitals.stores import sqlite_schema as statements
 from chatvitals.stores.base import (
@@ -357,16 +357,16 @@ def _take_write_lock(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if pacing.has_real_threads() or not sqlite_errors.is_busy(error) or time.monotonic() >= latest:
+            if greenlets.has_real_threads() or not sqlite_errors.is_busy(error) or time.monotonic() >= latest:
                 raise
-            pacing.sleep(_LOOK_SECONDS)
+            greenlets.sleep(_LOOK_SECONDS)
         else:
             return
 
 
 def _limit_waits(connection: sqlite3.Connection) -> None:
     """Let SQLite wait for locks, unless greenlets would wait with it."""
-    seconds = _BUSY_SECONDS if pacing.has_real_threads() else 0.0
+    seconds = _BUSY_SECONDS if greenlets.has_real_threads() else 0.0
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 

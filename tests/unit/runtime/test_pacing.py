@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import types
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from chatvitals.runtime import pacing
+from chatvitals.runtime import greenlets, pacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +44,10 @@ def several_cores(monkeypatch: pytest.MonkeyPatch) -> _Time:
     """A system with several cores, whose clock and count of switches are the test's own."""
     clock = _Time()
     monkeypatch.setattr(pacing, "time", clock)
+    monkeypatch.setattr(greenlets, "time", clock)
     monkeypatch.setattr(pacing, "_switches", lambda: clock.switches)
     monkeypatch.setattr(pacing, "_yield_core", clock.yield_core)
-    monkeypatch.setattr(pacing, "has_real_threads", lambda: True)
+    monkeypatch.setattr(greenlets, "has_real_threads", lambda: True)
     monkeypatch.setattr(pacing, "_has_one_core", lambda: False)
     return clock
 
@@ -124,66 +123,9 @@ def test_every_piece_ends_with_a_pause_where_nothing_else_helps(
     assert (several_cores.yields, several_cores.sleeps) == (0, 1)
 
 
-def test_greenlets_are_found_whenever_threads_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gevent may replace them in a worker, after the import. A wrapped sleep alone says nothing."""
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    assert pacing.has_real_threads()
-    monkeypatch.setattr("_thread.start_new_thread", lambda *_: 0)
-    assert not pacing.has_real_threads()
-
-
-@pytest.fixture
-def greenlets(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A process whose threads are greenlets of a package, and whose `time.sleep` is still the system's."""
-    sleeps: list[float] = []
-    package = types.ModuleType("greenlets")
-    package.sleep = sleeps.append  # type: ignore[attr-defined]  # as in gevent and eventlet
-
-    def start_new_thread() -> None:
-        """Start a greenlet."""
-
-    start_new_thread.__module__ = "greenlets.thread"
-    monkeypatch.setitem(sys.modules, "greenlets", package)
-    monkeypatch.setattr("_thread.start_new_thread", start_new_thread)
-    monkeypatch.setattr("time.sleep", pytest.fail)
-    return sleeps
-
-
-def test_a_greenlet_sleeps_so_that_others_go_on(greenlets: list[float]) -> None:
-    """Whatever `time.sleep` is. With gevent's `patch_all(time=False)` it would stop them all."""
-    pacing.sleep(0.3)
-    assert greenlets == [0.3]
-
-
-def test_a_greenlet_waits_for_a_lock_in_sleeps(greenlets: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The greenlet that holds the lock goes on in them. A lock of the system would stop both for ever."""
-    lock = threading.Lock()
-    lock.acquire()
-
-    def sleep(seconds: float) -> None:
-        greenlets.append(seconds)
-        if len(greenlets) == 3:
-            lock.release()
-
-    monkeypatch.setattr(sys.modules["greenlets"], "sleep", sleep)
-    with pacing.holding(lock):
-        assert len(greenlets) == 3
-        assert lock.locked()
-    assert not lock.locked()
-
-
-def test_a_thread_waits_for_a_lock_as_threads_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It needs no sleep, and an error releases the lock."""
-    monkeypatch.setattr("time.sleep", pytest.fail)
-    lock = threading.Lock()
-    with suppress(ValueError), pacing.holding(lock):
-        raise ValueError
-    assert not lock.locked()
-
-
 def test_greenlets_go_first_after_half_a_millisecond(several_cores: _Time, monkeypatch: pytest.MonkeyPatch) -> None:
     """Gevent's threads switch in sleeps only. A sleep of 0 lets all go that are ready. A timer takes longer."""
-    monkeypatch.setattr(pacing, "has_real_threads", lambda: False)
+    monkeypatch.setattr(greenlets, "has_real_threads", lambda: False)
     with pacing.paced():
         for _ in range(5):
             several_cores.now += 0.0004

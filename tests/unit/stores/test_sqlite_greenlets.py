@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chatvitals.runtime import pacing
+from chatvitals.runtime import greenlets
 from chatvitals.stores import sqlite
 from chatvitals.stores.base import Changes, StoreUnavailableError
 from chatvitals.stores.sqlite import SQLiteStore
@@ -35,7 +35,7 @@ WRITES: dict[str, Callable[[SQLiteStore], object]] = {
 @pytest.fixture
 def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SQLiteStore:
     """A store of a process with greenlets. Another process holds the write lock of its file."""
-    monkeypatch.setattr(pacing, "has_real_threads", lambda: False)
+    monkeypatch.setattr(greenlets, "has_real_threads", lambda: False)
     store = SQLiteStore(tmp_path / "s.db")
     store.cells()
     return store
