@@ -40,7 +40,7 @@ _TURN = 1.0  # seconds of load
 _SETTLED = 0.5  # seconds in which a bot commits what came last, before another has its turn
 _SCRAPED_AFTER = 0.3  # seconds
 _LEAST_KEPT = 0.5  # share of the requests that a round has without disturbance
-_MOST_TURNS = 2.0  # times as many as a round without disturbance has
+_MOST_TURNS = 2  # times as many as a round without disturbance has
 _FAR_APART = 1000  # turns; no two requests have the same message id
 
 
@@ -164,7 +164,7 @@ def _round(
         if options.store_trouble:
             for kind in subjects.values():
                 stack.enter_context(socket_servers.trouble(kind))
-        for turn in range(int(_MOST_TURNS * turns)):
+        for turn in range(_MOST_TURNS * turns):
             for each in rotated([*running.values()], turn):
                 if turn < turns or not each.has_enough:
                     each.turn(turn)
