@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
+import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import aiohttp
 import httpx
@@ -70,19 +71,19 @@ def _moved(body: Any) -> Any:
     return body
 
 
-class Counting(io.BytesIO):
-    """A body of the bot's own class, which may count what is read."""
+class Noting(io.BytesIO):
+    """A body of the bot's own class, which notes the module that calls it."""
 
-    reads = 0
+    callers: ClassVar[list[str]] = []
 
     def read(self, *size: Any) -> bytes:
-        """Read, and count."""
-        type(self).reads += 1
+        """Read, and note who does."""
+        self.callers.append(sys._getframe(1).f_globals["__name__"])
         return super().read(*size)
 
     def tell(self) -> int:
-        """Say where the body is, and count."""
-        type(self).reads += 1
+        """Say where the body is, and note who asks."""
+        self.callers.append(sys._getframe(1).f_globals["__name__"])
         return super().tell()
 
 
@@ -98,7 +99,7 @@ MEMORY: dict[str, Callable[[], Any]] = {
     "BytesIO": lambda: io.BytesIO(RAW),
     "BytesIO from a position": lambda: _moved(io.BytesIO(b"..." + RAW)),
     "BytesIO at its end": lambda: _moved(io.BytesIO(RAW[:3])),
-    "a class derived from BytesIO": lambda: Counting(RAW),
+    "a class derived from BytesIO": lambda: Noting(RAW),
     "closed BytesIO": _closed,
     "StringIO": lambda: io.StringIO(RAW.decode()),
     "StringIO from a position": lambda: _moved(io.StringIO("..." + RAW.decode())),
@@ -108,18 +109,22 @@ MEMORY: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", MEMORY)
 def test_44_a_body_in_memory_is_seen_and_stays_where_it_is(api: Api, ear: Ear, kind: str, form: str) -> None:
-    """A client that takes it sends all of it, and one that refuses it raises as bare, which counts as refused."""
+    """A client that takes it sends all of it, and one that refuses it raises as bare, which counts as refused.
+
+    The number of reads is not compared: aiohttp stops to read once the answer is there, which a fast server decides.
+    """
+    Noting.callers.clear()
     made: list[Any] = []
     for watched in (False, True):
         if watched:
             http_hooks.install(ear)
-        Counting.reads = 0
         api.seen.clear()
         outcome = call(kind, api.url("ok"), data=MEMORY[form]())
         answered = outcome[0] == 200
         # A server may see the start of a request that its client gives up.
-        made.append((outcome, Counting.reads, list(api.seen) if answered else []))
+        made.append((outcome, list(api.seen) if answered else []))
     assert made[0] == made[1]
+    assert not [name for name in Noting.callers if name.startswith("chatvitals")]
     if answered and api.seen[0][2] == RAW:
         assert ear.told() == [(True, "wamid.one", "")]
     else:
