@@ -260,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.sched_setaffinity(0, {socket_servers.LOAD_CORE})
     with tempfile.TemporaryDirectory(prefix="chatvitals-benchmark-") as name:
         folder = Path(name)
-        with RedisServer(folder) as server:
+        with RedisServer(folder) as server, socket_servers.awake():
             subjects = {BARE: BARE, EXPORTER: EXPORTER, "SQLite": f"sqlite:///{folder / 'benchmark.db'}"}
             subjects |= {"memory": "memory:", "Redis": server.fresh_url()}
             socket_servers.give_leftovers(socket_servers.redis_process(subjects["Redis"]))
