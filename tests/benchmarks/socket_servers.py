@@ -112,8 +112,8 @@ def give_leftovers(pid: int) -> None:
 
 
 @contextmanager
-def awake() -> Iterator[None]:
-    """Keep both cores from resting until the block ends.
+def awake() -> Iterator[list[int]]:
+    """Keep both cores from resting until the block ends. Yield the processes that do so.
 
     A virtual machine hands a resting core back to its host, and waits for it when the next request comes. At 800
     requests a second, these waits were most of what a bot's slowest requests took. Who keeps a core awake yields it to
@@ -121,7 +121,7 @@ def awake() -> Iterator[None]:
     """
     processes = [subprocess.Popen([sys.executable, "-c", _AWAKE, str(core)]) for core in (SERVER_CORE, LOAD_CORE)]
     try:
-        yield
+        yield [each.pid for each in processes]
     finally:
         for each in processes:
             each.kill()

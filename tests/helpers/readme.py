@@ -25,7 +25,7 @@ COOKBOOK = ROOT / "examples/README.md"
 CONTRACT = ROOT / "src/chatvitals/conversations/README.md"
 TESTS = ROOT / "tests/README.md"
 BENCHMARKS = {
-    "sockets": ("--rounds", "5", "--seconds", "6"),
+    "sockets": ("--rounds", "7", "--seconds", "6"),
     "scrapes": ("--numbers", "10", "100"),
     "start": (),
     "webhook": (),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import socket_load, socket_servers, sockets
+import pytest
+
+from tests.benchmarks import conditions, socket_load, socket_servers, sockets
 from tests.benchmarks.socket_load import Latencies
 from tests.benchmarks.sockets import Figures
+from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pytest
 
 
 def figures(milliseconds: float, cpu: float) -> Figures:
@@ -114,3 +116,11 @@ def test_a_busy_machine_gets_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None
     assert turns.count("bare") == 2 * (1 + 4)
     assert found == {"bare": [], "memory": []}
     assert sockets._lack(found, 2) == "Others had a core: 0 of 2 rounds count, so there is no verdict."
+
+
+@pytest.mark.skipif(bool(conditions.missing([])), reason="the benchmark needs Linux and two cores")
+def test_cores_stay_awake_only_while_the_benchmark_runs() -> None:
+    """Bot, load and Redis go before the processes that keep a core awake."""
+    with socket_servers.awake() as processes:
+        until("both leave their core to others", lambda: {*map(os.sched_getscheduler, processes)} == {os.SCHED_IDLE})
+    assert not [each for each in processes if Path(f"/proc/{each}").exists()]
