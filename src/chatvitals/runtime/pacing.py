@@ -29,6 +29,7 @@ _MOST_AT_ONCE = 0.002  # seconds of own work between two pauses
 _PAUSE = 0.00005  # after a sleep of 0, this thread mostly takes the lock back before a waiting thread wakes up
 _DISTURBED = 0.00009  # seconds beyond the shortest pause; a pause that took longer shows another thread at work
 _FREED_AT_ONCE = 500  # entries
+_LOOKS = 20  # at the count of switches, before it is believed to stand still
 _LONGEST = 0.002  # seconds of pauses in a row, so that a busy bot does not keep this thread from its work
 
 
@@ -118,6 +119,20 @@ def _has_one_core() -> bool:
         return False
 
 
+def _counts_switches() -> bool:
+    """Return whether a sleep moves the count of switches.
+
+    A sleep that is over before its thread gives up the core moves nothing. On a busy machine one in 500 is. So one that
+    moves the count is enough.
+    """
+    for _ in range(_LOOKS):
+        before = _switches()
+        time.sleep(_PAUSE)
+        if _switches() > before:
+            return True
+    return False
+
+
 def _found_yield() -> Callable[[], object] | None:
     """Return a function that yields the core, and the interpreter lock meanwhile. None where it cannot be trusted.
 
@@ -130,9 +145,7 @@ def _found_yield() -> Callable[[], object] | None:
             import ctypes  # noqa: PLC0415 - only there
 
             found = ctypes.CDLL(None).sched_yield  # it releases the lock like any foreign function
-        before = _switches()
-        time.sleep(0.000001)
-        if _switches() > before and found() in {None, 0}:
+        if _counts_switches() and found() in {None, 0}:
             return found
     except (AttributeError, ImportError, OSError, TypeError):  # CDLL(None) is a TypeError on Windows
         pass

@@ -155,6 +155,19 @@ def test_a_system_without_a_count_of_switches_gets_pauses(monkeypatch: pytest.Mo
     assert pacing._found_yield() is None
 
 
+def test_a_sleep_that_a_busy_machine_skips_hides_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sleep may be over before its thread has given up the core. The bot would get pauses for ever."""
+    counts = iter([7, 7, 7, 7, 7, 8])
+    monkeypatch.setattr(pacing, "_switches", lambda: next(counts))
+    assert pacing._found_yield() is not None
+
+
+def test_a_count_that_stands_still_gets_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some sandboxes have one. It would say that nobody ever waits."""
+    monkeypatch.setattr(pacing, "_switches", lambda: 7)
+    assert pacing._found_yield() is None
+
+
 def test_the_lock_is_free_during_a_yield() -> None:
     """Otherwise a waiting thread could not go on."""
     found = pacing._found_yield()
