@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,8 +31,6 @@ def listening() -> Iterator[Api]:
 @pytest.fixture
 def api(listening: Api) -> Iterator[Api]:
     """The stand-in, as if it were new."""
-    listening.seen = []
-    listening.reached = threading.Event()
-    listening.go = threading.Event()
+    listening.renew()
     yield listening
     listening.go.set()

@@ -198,7 +198,7 @@ def test_44_aiohttp_s_base_address_may_hold_the_number(api: Api, ear: Ear) -> No
     http_hooks.install(ear)
 
     async def main() -> None:
-        base = f"http://127.0.0.1:{api.port}/ok/{NUMBER}/"
+        base = api.url("ok", "")
         async with (
             aiohttp.ClientSession(base, raise_for_status=True) as session,
             session.post("messages", json=BODY),
