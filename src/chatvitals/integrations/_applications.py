@@ -67,7 +67,7 @@ class Applications:
             metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
 
         Raises:
-            TypeError: `app` is an ASGI application.
+            TypeError: `app` is no WSGI application.
             ValueError: a path is not a fixed path that starts with `/`, or both are the same.
 
         """

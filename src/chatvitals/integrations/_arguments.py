@@ -3,19 +3,71 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+import types
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PARTS: Final = (
+    ("flask", "Blueprint"),
+    ("quart", "Blueprint"),
+    ("sanic", "Blueprint"),
+    ("fastapi", "APIRouter"),
+    ("starlette", "Router"),
+    ("starlette", "BaseRoute"),
+    ("ninja", "NinjaAPI"),
+    ("ninja", "Router"),
+)
+_ADAPTERS: Final = (
+    ("mangum", "Mangum"),
+    ("a2wsgi", "ASGIMiddleware"),
+    ("a2wsgi", "WSGIMiddleware"),
+    ("asgiref", "WsgiToAsgi"),
+    ("azure", "AsgiMiddleware"),
+    ("azure", "WsgiMiddleware"),
+    ("azure", "ExternalHttpFunctionApp"),
+)
 
 
-def check_arguments(app: object, vitals: object) -> None:
-    """Check what every middleware is given.
+def check_asgi(app: object, vitals: object) -> None:
+    """Check the arguments of a middleware for ASGI.
 
     Raises:
-        TypeError: `app` cannot be called, or `vitals` is not the result of `chatvitals.init`.
+        TypeError: `app` is no ASGI application, or `vitals` is not the result of `chatvitals.init`.
 
     """
+    _check_middleware("ChatVitalsMiddleware", app, vitals)
+    if takes(app, 2) and not takes(app, 3):
+        raise TypeError(
+            f"{_shown(app)} is a WSGI application, and ChatVitalsMiddleware takes ASGI applications: "
+            "use chatvitals.ChatVitalsWSGIMiddleware(app, vitals), or vitals.instrument_app(app)"
+        )
+
+
+def check_wsgi(app: object, vitals: object) -> None:
+    """Check the arguments of a middleware for WSGI.
+
+    Raises:
+        TypeError: `app` is no WSGI application, or `vitals` is not the result of `chatvitals.init`.
+
+    """
+    _check_middleware("ChatVitalsWSGIMiddleware", app, vitals)
+    if takes(app, 3) and not takes(app, 2):
+        raise TypeError(
+            f"{_shown(app)} is an ASGI application, and ChatVitalsWSGIMiddleware takes WSGI applications: "
+            "use chatvitals.ChatVitalsMiddleware(app, vitals), or vitals.instrument_app(app)"
+        )
+
+
+def _check_middleware(middleware: str, app: object, vitals: object) -> None:
     if not callable(app):
         raise TypeError(f"app must be an application, not {type(app).__name__!r}")
     check_vitals(vitals)
+    if _is_lambda(app):
+        raise TypeError(_lambda_sentence(app))
+    if _is_uncalled(app):
+        raise TypeError(_uncalled_sentence(middleware, app))
 
 
 def check_vitals(vitals: object) -> None:
@@ -33,13 +85,19 @@ def check_handler(function: object) -> None:
     """Check what `lambda_handler` is given.
 
     Raises:
-        TypeError: `function` cannot be called, or is a coroutine function.
+        TypeError: `function` cannot be called, or is a coroutine function or a web application.
 
     """
     if not callable(function):
         raise TypeError(
             f"lambda_handler takes the function with the arguments event and context, not {type(function).__name__!r}: "
             "write @vitals.lambda_handler above it"
+        )
+    if _is_web_application(function):
+        raise TypeError(
+            f"lambda_handler takes the function with the arguments event and context, not the web application "
+            f"{_shown(function)}: use vitals.instrument_app(app), and give the application to an adapter such as "
+            "Mangum or apig-wsgi"
         )
     if inspect.iscoroutinefunction(function):
         raise TypeError(
@@ -49,9 +107,12 @@ def check_handler(function: object) -> None:
 
 
 def takes(app: Any, count: int) -> bool | None:
-    """Return whether `app` can be called with `count` arguments, or None where that is not known."""
+    """Return whether `app` can be called with `count` arguments, or None where that is not known.
+
+    A function that wraps another one counts by its own arguments, such as that of Werkzeug's `Request.application`.
+    """
     try:
-        inspect.signature(app).bind(*range(count))
+        inspect.signature(app, follow_wrapped=False).bind(*range(count))
     except TypeError:
         return False
     except ValueError:
@@ -79,10 +140,8 @@ def taken_sentence(path: str) -> str:
 
 def unknown_sentence(app: object) -> str:
     """Return a sentence on an unknown kind of application, with the alternatives."""
-    if isinstance(app, type):
-        return f"instrument_app takes an application, not the class {app.__name__!r}: create the application first"
-    if isinstance(app, str):
-        return f"instrument_app takes the application itself, not its name {app!r:.80}: import it first"
+    for sentence in _mistakes(app):
+        return sentence
     return (
         f"instrument_app does not know applications like {type(app).__name__!r}: it takes those of Starlette, "
         "FastAPI, Flask, Quart, Django, aiohttp, Tornado and Sanic, and clients of pywa. Wrap another ASGI application "
@@ -91,9 +150,86 @@ def unknown_sentence(app: object) -> str:
     )
 
 
+def _mistakes(app: object) -> Iterator[str]:
+    """Yield a sentence for each usual mistake that `app` is."""
+    if isinstance(app, type):
+        yield f"instrument_app takes an application, not the class {app.__name__!r}: create the application first"
+    if isinstance(app, str):
+        yield f"instrument_app takes the application itself, not its name {app!r:.80}: import it first"
+    if isinstance(app, types.ModuleType):
+        yield f"instrument_app takes an application, not the module {app.__name__!r}: name the application in it"
+    if isinstance(app, types.MethodType) and _is_web_application(app.__self__):
+        yield f"instrument_app takes the {type(app.__self__).__name__!r} itself, not its {app.__name__!r}"
+    if any(is_instance(app, *each) for each in _PARTS):
+        yield (
+            f"instrument_app takes the whole application, not its part {_shown(app)}: pass the application that "
+            "includes it, and the full path as webhook_path"
+        )
+    if any(is_instance(app, *each) for each in _ADAPTERS):
+        yield (
+            f"instrument_app takes the application itself, not the adapter {_shown(app)} around it: "
+            "call instrument_app before the adapter is created"
+        )
+    if _is_lambda(app):
+        yield _lambda_sentence(app)
+    if _is_uncalled(app):
+        yield _uncalled_sentence("instrument_app", app)
+
+
 def started_sentence() -> str:
     """Return a sentence on an application that runs already, with advice."""
     return (
         "instrument_app was called after the application had started: "
         "call it at the place where the application is created, not in a request"
     )
+
+
+def _shown(app: Any) -> str:
+    """Return the name of a function or method, or of the type of an object, in quotes."""
+    return repr(str(getattr(app, "__name__", "") or type(app).__name__))
+
+
+def _uncalled_sentence(taker: str, app: object) -> str:
+    kind = "class" if isinstance(app, type) else "function"
+    return (
+        f"{taker} takes an application, not the {kind} {_shown(app)}: call it first if it creates the application, "
+        "or call vitals.observe_webhook(body, headers) in it if it handles the webhook"
+    )
+
+
+def _is_uncalled(app: object) -> bool:
+    """Return whether `app` is a function or class that takes the arguments of no kind of application.
+
+    Objects are not judged. Their `__call__` may be of a kind that `inspect` describes wrongly.
+    """
+    if not isinstance(app, (types.FunctionType, type)) or hasattr(app, "__signature__"):
+        return False
+    return takes(app, 2) is False and takes(app, 3) is False
+
+
+def _first_names(app: Any) -> list[str]:
+    try:
+        return [name.strip("_") for name in inspect.signature(app, follow_wrapped=False).parameters][:2]
+    except (TypeError, ValueError):
+        return []
+
+
+def _is_lambda(app: object) -> bool:
+    """Return whether `app` is called with an event and its context, as functions and frameworks of AWS Lambda are."""
+    if not callable(app) or not takes(app, 2) or takes(app, 3):
+        return False
+    event, context = _first_names(app)
+    return event == "event" or context == "context"
+
+
+def _lambda_sentence(app: object) -> str:
+    return (
+        f"{_shown(app)} is called with an event and its context, as in AWS Lambda: use vitals.lambda_handler(function)"
+    )
+
+
+def _is_web_application(app: object) -> bool:
+    """Return whether `app` takes the arguments of ASGI or WSGI."""
+    if not callable(app):
+        return False
+    return (takes(app, 3) is True and takes(app, 2) is False) or _first_names(app)[:1] == ["environ"]

@@ -46,18 +46,13 @@ class ChatVitalsMiddleware:
         webhook_path: the path that WhatsApp posts to, within this application or in full.
 
     Raises:
-        TypeError: `app` is a WSGI application.
+        TypeError: `app` is no ASGI application, or `vitals` is not the result of `chatvitals.init`.
         ValueError: `webhook_path` is not a fixed path that starts with `/`.
 
     """
 
     def __init__(self, app: ASGIApp, vitals: DoorVitals, *, webhook_path: str = "/webhook") -> None:
-        _arguments.check_arguments(app, vitals)
-        if _arguments.takes(app, 2) and not _arguments.takes(app, 3):
-            raise TypeError(
-                f"{type(app).__name__!r} is a WSGI application, and ChatVitalsMiddleware takes ASGI applications: "
-                "use chatvitals.ChatVitalsWSGIMiddleware(app, vitals), or vitals.instrument_app(app)"
-            )
+        _arguments.check_asgi(app, vitals)
         self.app = app
         _mark_as_coroutine_function(_Delivery.send)
         self._sink = vitals.webhook_sink

@@ -44,7 +44,7 @@ class ChatVitalsWSGIMiddleware:
         metrics_path: the path of the metrics, for GET and HEAD. None serves no metrics.
 
     Raises:
-        TypeError: `app` is an ASGI application or cannot be called, or `vitals` is no `Vitals`.
+        TypeError: `app` is no WSGI application, or `vitals` is not the result of `chatvitals.init`.
         ValueError: a path is not a fixed path that starts with `/`, or both are the same.
 
     """
@@ -52,12 +52,7 @@ class ChatVitalsWSGIMiddleware:
     def __init__(
         self, app: WSGIApp, vitals: DoorVitals, *, webhook_path: str = "/webhook", metrics_path: str | None = None
     ) -> None:
-        _arguments.check_arguments(app, vitals)
-        if _arguments.takes(app, 3) and not _arguments.takes(app, 2):
-            raise TypeError(
-                f"{type(app).__name__!r} is an ASGI application, and ChatVitalsWSGIMiddleware takes WSGI applications: "
-                "use chatvitals.ChatVitalsMiddleware(app, vitals), or vitals.instrument_app(app)"
-            )
+        _arguments.check_wsgi(app, vitals)
         _paths.check_paths(webhook_path, metrics_path)
         self.app = app
         self._vitals: Any = vitals
