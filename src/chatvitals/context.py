@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol  # L
 
 import msgspec
 
-from chatvitals.runtime import worker_loops
+from chatvitals.runtime import fork_hooks, worker_loops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,6 +114,10 @@ class Handling(msgspec.Struct, eq=False):
         self._ended = time.monotonic()
         self.door = None
 
+    def disown(self) -> None:
+        """Record that another process handles the webhook."""
+        self._owner = 0
+
     def _outer_contacts(self, source: Source) -> tuple[ContactIds, ...]:
         return self.outer.contacts if self.outer is not None and source.refusal else ()
 
@@ -129,10 +133,26 @@ class Handling(msgspec.Struct, eq=False):
 class _Serials:
     """The serial numbers of handlings, in the order in which they begin."""
 
-    __slots__ = ("last",)
+    __slots__ = ("__weakref__", "last")
 
     def __init__(self) -> None:
         self.last = 0
+
+    def before_fork(self) -> None:
+        """Do nothing."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing."""
+
+    def after_fork_in_child(self) -> None:
+        """Leave the inherited handlings to the parent, because a child may be a pool's worker, which serves others."""
+        self.last += 1
+        handling = _handling.get()
+        for _ in range(_MOST_OUTER):
+            if handling is None:
+                return
+            handling.disown()
+            handling = handling.outer
 
 
 class Tag(msgspec.Struct, frozen=True):
@@ -146,6 +166,7 @@ _MOST_OUTER: Final = 16  # integrations around one another, since those in a cir
 _OUTLIVES: Final = 600.0  # seconds; a task may wait for a language model, but not for days
 _serials = _Serials()
 _handling: ContextVar[Handling | None] = ContextVar("chatvitals_handling", default=None)
+fork_hooks.watch(_serials)
 # These are the variable's own methods, because functions would cost as much again on the bot's path.
 bound_handling: Final = _handling.get
 """Return the bound handling, or None."""

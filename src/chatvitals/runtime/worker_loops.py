@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # Packages that run tasks and threads. Their own loops say nothing about the function that they run.
 _RUNNERS: Final = frozenset({"anyio", "asgiref", "asyncio", "concurrent", "gevent", "threading", "trio", "uvloop"})
+_POOLS: Final = frozenset(
+    {"concurrent.futures.process"}
+)  # their workers take over the context of the fork, not of a job
 _INLINE: Final = frozenset({"asyncio.tasks", "asyncio.taskgroups", "asyncio.timeouts"})  # such as `wait_for`
 _HANDS_ON: Final = "chatvitals.tracking.threads"  # it runs the function in place of `Thread.run`
 _TAKES: Final = frozenset({"get", "get_nowait", "blpop", "brpop"})  # methods of queues
@@ -41,7 +44,7 @@ def is_within_one() -> bool:
         if frame is None or module == _HANDS_ON:
             break
         if module not in _INLINE:
-            if module.partition(".")[0] in _RUNNERS:
+            if module.partition(".")[0] in _RUNNERS and module not in _POOLS:
                 break
             if _is_in(frame, _queue_loops(frame.f_code)):
                 return True

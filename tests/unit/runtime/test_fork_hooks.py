@@ -5,10 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chatvitals import context
 from chatvitals.events import Message
 from chatvitals.pipeline.worker import Pipeline
 from chatvitals.runtime import fork_hooks
@@ -18,6 +21,7 @@ from chatvitals.stores.sqlite import SQLiteStore
 from chatvitals.vitals import Vitals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # which is what is tested here
@@ -214,3 +218,35 @@ def test_75_workers_of_a_pool_commit_before_they_hand_in_a_result(tmp_path: Path
     store = SQLiteStore(path)
     assert store.cells()[RECEIVED] == 4
     store.close()
+
+
+@contextmanager
+def _handling(wa_id: str) -> Iterator[None]:
+    with context.bound(context.Handling((context.ContactIds("1001", wa_id, ""),))):
+        yield
+
+
+def _handled(*_: object) -> str:
+    return "".join(contact.wa_id for contact in context.handled())
+
+
+def test_79_workers_of_a_process_pool_are_not_the_first_customers() -> None:
+    """They are forked while the webhook of one customer is handled, and serve all others, too."""
+    fork = multiprocessing.get_context("fork")
+    with _handling("393331234567"), fork.Pool(1) as pool, ProcessPoolExecutor(1, fork) as executor:
+        assert executor.submit(_handled).result(60) == ""
+        with _handling("393331234568"):
+            assert executor.submit(_handled).result(60) == ""
+            assert pool.apply(_handled) == ""
+        assert _handled() == "393331234567"
+
+
+def test_79_a_process_that_a_webhook_starts_keeps_its_contact() -> None:
+    """It works for this customer alone."""
+    fork = multiprocessing.get_context("fork")
+    answers = fork.SimpleQueue()
+    with _handling("393331234567"):
+        process = fork.Process(target=lambda: answers.put(_handled()))
+        process.start()
+    process.join(60)
+    assert answers.get() == "393331234567"
