@@ -94,6 +94,7 @@ def test_65_only_a_paced_thread_gives_way(monkeypatch: pytest.MonkeyPatch) -> No
     slept: list[int] = []
     monkeypatch.setattr(pacing, "_MOST_AT_ONCE", 0.0)
     monkeypatch.setattr(pacing, "_PIECE", 0.0)
+    monkeypatch.setattr(pacing, "_has_one_core", lambda: False)
     noting = SimpleNamespace(perf_counter=lambda: 0.0, sleep=lambda _: slept.append(threading.get_ident()))
     monkeypatch.setattr(pacing, "time", noting)
     ids: list[int] = []
