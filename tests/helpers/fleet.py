@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from chatvitals.simulator.people import Person
 from chatvitals.whatsapp import signatures
 from tests.helpers import services, stand_in
+from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     import subprocess
@@ -133,6 +134,31 @@ class WhatsApp(httpx.AsyncBaseTransport):
         """Wait until all webhooks have been delivered, statuses of replies included."""
         self.run(self._stand_in.finish())
 
+    def returned(self, bot_times: Path) -> None:
+        """Wait until each send that reached a customer has returned in the bot. A busy bot may see that late.
+
+        Args:
+            bot_times: the file in which the bot noted its times, an answer a line.
+
+        """
+        replies = sum(len(diary.waits) for diary in self.diaries.values())
+        until("the return of the last send", lambda: len(self._noted(bot_times)) >= replies)
+
+    def counted(self, turns: int) -> Scrape:
+        """Wait until a scrape shows so many answered turns and all webhooks. Return it."""
+
+        def look() -> Scrape | None:
+            found = scrape(self.urls[0])
+            whole = found("turns_total", outcome="answered") >= turns and found("webhooks_total") >= self.posts
+            return found if whole else None
+
+        return until("the last answer and the last webhook", look)
+
+    def _noted(self, bot_times: Path) -> list[list[str]]:
+        """Return what the bot noted about the customers."""
+        lines = [line.split() for line in bot_times.read_text().splitlines()]
+        return [line for line in lines if line[0] in self.diaries]
+
     def waited(self, seconds: float, bot_times: Path) -> None:
         """Check the sum of the response times. It lies between what the customers saw and what the bot noted.
 
@@ -145,10 +171,8 @@ class WhatsApp(httpx.AsyncBaseTransport):
 
         """
         asked, shown = zip(*(wait for diary in self.diaries.values() for wait in diary.waits), strict=True)
-        noted = [line.split() for line in bot_times.read_text().splitlines()]
-        handled, returned = zip(
-            *((float(begin), float(end)) for phone, begin, end in noted if phone in self.diaries), strict=True
-        )
+        noted = self._noted(bot_times)
+        handled, returned = zip(*((float(begin), float(end)) for _, begin, end in noted), strict=True)
         assert len(asked) == len(handled)
         assert sum(shown) - sum(handled) - ROUNDING <= seconds <= sum(returned) - sum(asked) + ROUNDING
 
@@ -200,9 +224,17 @@ def served(command: Sequence[str], port: int, environ: dict[str, str], log: Path
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that `pid` has started and that serve: not helpers of multiprocessing."""
+    """Return the processes that `pid` has started and that serve. Helpers of multiprocessing and ended ones do not."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in listed if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [int(child) for child in listed if b"resource_tracker" not in (_command(child) or b"resource_tracker")]
+
+
+def _command(pid: str) -> bytes:
+    """Return the command of a process. It is empty for one that has ended, whether or not its parent has noticed."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def scrape(url: str) -> Scrape:
@@ -210,3 +242,13 @@ def scrape(url: str) -> Scrape:
     answer = httpx.get(f"{url}/metrics", headers={"connection": "close"}, trust_env=False, timeout=60)
     answer.raise_for_status()
     return Scrape(answer.text)
+
+
+def answered(url: str, turns: int) -> Scrape:
+    """Wait until a scrape shows so many answered turns. Return it."""
+
+    def look() -> Scrape | None:
+        found = scrape(url)
+        return found if found("turns_total", outcome="answered") >= turns else None
+
+    return until("the last answer", look)

@@ -17,7 +17,7 @@ _PAUSE = 0.05
 _LOOKS = 2_000  # counted, not timed: a machine that stands still for a minute uses none of them up
 
 
-def until(said: str, look: Callable[[], T], why: Callable[[], object] = str) -> T:
+def until(said: str, look: Callable[[], T | None], why: Callable[[], object] = str) -> T:
     """Look again and again, until what is found is true. Return it.
 
     Args:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.helpers import services, stand_in
-from tests.helpers.fleet import SETTLE_SECONDS, WhatsApp, conserved, scrape, served
+from tests.helpers.fleet import SETTLE_SECONDS, WhatsApp, answered, conserved, scrape, served
+from tests.helpers.waiting import MOST_SECONDS
 
 if TYPE_CHECKING:
     import subprocess
@@ -70,8 +70,8 @@ def test_signed_webhooks_count_exactly_and_forged_ones_not_at_all(bot: Bot) -> N
         bot.whatsapp.diaries.clear()
         bot.hear(range(10), turns=2)
         bot.whatsapp.finish()
-        time.sleep(SETTLE_SECONDS + 0.2)
-        seen = scrape(bot.url)
+        bot.whatsapp.returned(bot.times)
+        seen = bot.whatsapp.counted(20)
     waits = [wait for diary in bot.whatsapp.diaries.values() for wait in diary.waits]
     assert seen("messages_received_total") == len(waits) == 20
     assert seen("webhooks_total", result="accepted") == bot.whatsapp.posts - forged > 20
@@ -88,18 +88,17 @@ def test_numbers_outlive_kill_9_and_what_waits_outlives_sigterm(bot: Bot) -> Non
     with bot.running() as process:
         bot.hear(range(10))
         bot.whatsapp.finish()
-        time.sleep(SETTLE_SECONDS + 0.2)
-        shown = scrape(bot.url)
+        shown = bot.whatsapp.counted(10)
         process.send_signal(signal.SIGKILL)
         process.wait(60)
     with bot.running() as process:
         assert scrape(bot.url).shared() == shown.shared()
         bot.hear(range(10, 20))
+        bot.whatsapp.returned(bot.times)
         process.terminate()
-        process.wait(10)
+        process.wait(MOST_SECONDS)
     with bot.running():
-        time.sleep(SETTLE_SECONDS)
-        after = scrape(bot.url)
+        after = answered(bot.url, 20)
     assert shown("turns_total", outcome="answered") == 10
     assert after("messages_received_total") == after("turns_total", outcome="answered") == 20
     conserved(after)
