@@ -52,6 +52,16 @@ asyncio.run(main())
 from starlette.testclient import TestClient
 TestClient(snippet.whatsapp._setup_and_get_starlette_app()).post("/", content=BODY, headers=HEADERS)
 """,
+    "Google Cloud Functions and Chalice": """
+from flask import Flask, request
+with Flask("bot").test_request_context("/", method="POST", data=BODY, headers=HEADERS):
+    assert snippet.webhook(request) == "ok"
+
+class Event:
+    method, raw_body, headers = "GET", BODY, HEADERS
+
+assert snippet.watch(Event, lambda event: event.method) == "GET"
+""",
     "AWS Lambda": """
 assert snippet.handler({"httpMethod": "POST", "body": BODY.decode(), "headers": HEADERS}, None)["statusCode"] == 200
 """,
