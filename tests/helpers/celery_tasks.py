@@ -13,8 +13,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import chatvitals
 from chatvitals.integrations import celery as carrying
+from tests.helpers.waiting import unhurried
 
 vitals = chatvitals.init()  # CHATVITALS_* variables name the store
+unhurried(vitals)
 app = Celery("bot", broker=os.environ["BROKER_URL"], backend=os.environ["BROKER_URL"])
 app.conf.update(
     broker_connection_retry_on_startup=True,

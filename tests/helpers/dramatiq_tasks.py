@@ -10,8 +10,10 @@ from dramatiq.brokers.redis import RedisBroker
 
 import chatvitals
 from chatvitals.integrations import dramatiq as chatvitals_dramatiq
+from tests.helpers.waiting import unhurried
 
 vitals = chatvitals.init()  # CHATVITALS_* variables name the store
+unhurried(vitals)
 broker = RedisBroker(url=os.environ["BROKER_URL"])
 dramatiq.set_broker(broker)
 chatvitals_dramatiq.instrument(vitals)

@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 import chatvitals
+from tests.helpers.waiting import unhurried
 
 WABA = os.environ["BOT_WABA"]
 
@@ -33,5 +34,6 @@ def holds_lease() -> bool:
 
 
 vitals: Any = chatvitals.init(store=os.environ["BOT_STORE"], hooks=False)
+unhurried(vitals)
 vitals.watch_quality(access_token="none", waba_ids=WABA, graph_url="http://127.0.0.1:9")
 app = chatvitals.ChatVitalsMiddleware(bot, vitals)

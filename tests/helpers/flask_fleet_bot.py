@@ -12,6 +12,7 @@ import requests
 from flask import Flask, Response, request
 
 import chatvitals
+from tests.helpers.waiting import unhurried
 
 graph = requests.Session()
 graph.trust_env = False
@@ -43,4 +44,5 @@ def answer(number: str, to: str, handled: float) -> None:
 
 
 vitals = chatvitals.init()
+unhurried(vitals)
 vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")

@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 import chatvitals
+from tests.helpers.waiting import unhurried
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -54,4 +55,5 @@ async def webhook(request: Request) -> Response:
 
 app = Starlette(routes=[Route("/webhook", webhook, methods=["POST"])])
 vitals = chatvitals.init()
+unhurried(vitals)
 vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")

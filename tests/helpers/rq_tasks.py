@@ -8,8 +8,10 @@ import requests
 
 import chatvitals
 from chatvitals.integrations import rq as chatvitals_rq
+from tests.helpers.waiting import unhurried
 
 vitals = chatvitals.init()  # CHATVITALS_* variables name the store
+unhurried(vitals)
 if "RQ_BY_HAND" not in os.environ:  # without it, `init` and `settle` alone must do
     chatvitals_rq.instrument(vitals)
 
@@ -17,7 +19,7 @@ if "RQ_BY_HAND" not in os.environ:  # without it, `init` and `settle` alone must
 def answer(number: str, phone: str) -> None:
     """Answer a customer."""
     _send(number, phone, {"type": "text", "text": {"body": "hello"}})
-    vitals.settle()  # RQ ends this process by os._exit
+    vitals.settle(60)  # RQ ends this process by os._exit
 
 
 def answer_with_template(number: str, phone: str) -> None:

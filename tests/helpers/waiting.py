@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from chatvitals.vitals import Vitals
 
 T = TypeVar("T")
 
@@ -52,3 +55,9 @@ def returned(call: Callable[[], T]) -> T:
 
     threading.Thread(target=work, daemon=True).start()
     return result.result(MOST_SECONDS)
+
+
+def unhurried(vitals: Vitals) -> None:
+    """Let the end of a bot wait a minute for its last commit. After two seconds a busy machine may not have made it."""
+    pipeline: Any = vitals._pipeline
+    pipeline.close = partial(pipeline.close, MOST_SECONDS)

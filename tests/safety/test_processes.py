@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -33,7 +34,6 @@ from tests.helpers.waiting import MOST_SECONDS, returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 RECEIVED = catalogue.MESSAGES_RECEIVED
 TEXT = {"type": "text", "text": {"body": "hello"}}
@@ -149,11 +149,14 @@ def test_own_health_that_waits_at_a_fork_is_counted_once(store: SQLiteStore) -> 
 
 # Ends
 
+ROOT = Path(__file__).parents[2]
 _BOT = """
 import sys, time
 import chatvitals
 from chatvitals.events import Message
+from tests.helpers.waiting import unhurried
 vitals = chatvitals.init(store="sqlite:///" + sys.argv[1], app_secret="s", hooks=False)
+unhurried(vitals)
 number = "990005556667778"
 for index in range(int(sys.argv[2])):
     now = time.time()
@@ -171,7 +174,7 @@ for index in range(int(sys.argv[2])):
 def test_a_process_that_ends_without_a_goodbye_has_committed_what_it_received(store: SQLiteStore) -> None:
     """`atexit` flushes. Nothing is printed at the interpreter's exit."""
     command = [sys.executable, "-c", _BOT, str(store.path), "250"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert total(store, RECEIVED.name) == 250
 
@@ -180,7 +183,7 @@ def test_a_process_that_ends_without_a_goodbye_has_committed_what_it_received(st
 def test_a_kill_at_any_moment_leaves_the_laws_of_conservation_intact(store: SQLiteStore, lines: int) -> None:
     """States and cells move together, so turns opened = turns ended + turns open in what the store has."""
     command = [sys.executable, "-c", _BOT, str(store.path), "1000000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as bot:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as bot:
         assert bot.stdout is not None
         for _ in range(lines):
             bot.stdout.readline()
