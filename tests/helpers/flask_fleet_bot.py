@@ -12,6 +12,7 @@ import requests
 from flask import Flask, Response, request
 
 import chatvitals
+from tests.helpers.commit_notes import noting_commits
 from tests.helpers.waiting import unhurried
 
 graph = requests.Session()
@@ -45,4 +46,5 @@ def answer(number: str, to: str, handled: float) -> None:
 
 vitals = chatvitals.init()
 unhurried(vitals)
+noting_commits(vitals, Path(os.environ["BOT_TIMES"] + ".commits"))
 vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")

@@ -22,13 +22,13 @@ from tests.helpers.waiting import until
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 SETTLE_SECONDS = 1.0
 _MOST_SECONDS = 60.0
 ROUNDING = 0.01  # seconds, in a sum over all turns
-IN_DOUBT_SECONDS = 1.0  # what a worker did so shortly before it was killed may not have been committed
+IN_DOUBT_SECONDS = 1.0  # what a worker did so shortly before its last commit may have waited for the next one
 
 
 @dataclass
@@ -43,10 +43,16 @@ class Diary:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     replied: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def in_doubt(self, kills: Sequence[tuple[int, float]]) -> bool:
-        """Return whether a worker was killed that had just dealt with this customer."""
+    def in_doubt(self, kills: Sequence[tuple[int, float]], commits: Mapping[int, float]) -> bool:
+        """Return whether a worker was killed that had dealt with this customer and may not have committed that.
+
+        Args:
+            kills: which worker was killed, when.
+            commits: when the last commit of a worker began, in monotonic seconds.
+
+        """
         return any(
-            pid == killed and at - IN_DOUBT_SECONDS <= when <= at + 0.2
+            pid == killed and commits.get(pid, 0.0) - IN_DOUBT_SECONDS <= when <= at + 0.2
             for pid, when in self.touched
             for killed, at in kills
         )

@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 import chatvitals
+from tests.helpers.commit_notes import noting_commits
 from tests.helpers.waiting import unhurried
 
 if TYPE_CHECKING:
@@ -56,4 +57,5 @@ async def webhook(request: Request) -> Response:
 app = Starlette(routes=[Route("/webhook", webhook, methods=["POST"])])
 vitals = chatvitals.init()
 unhurried(vitals)
+noting_commits(vitals, Path(os.environ["BOT_TIMES"] + ".commits"))
 vitals.instrument_app(app, webhook_path="/webhook", metrics_path="/metrics")

@@ -51,7 +51,7 @@ READ_TIMEOUT: dict[str, Any] = {  # of the answer alone, so that it is the same 
 
 @dataclass
 class Api:
-    """A stand-in for the API: the first segment of the path says how it answers, and the second whose test asks.
+    """A stand-in for the API: the path says how it answers, and which test asks.
 
     A client that gives up leaves a request that a busy server may read when the next test runs. It is not noted there.
     """

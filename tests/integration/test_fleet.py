@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers import services, stand_in
-from tests.helpers.fleet import SETTLE_SECONDS, Scrape, WhatsApp, answered, children, conserved, scrape, served
+from tests.helpers.commit_notes import last_commits
+from tests.helpers.fleet import (
+    SETTLE_SECONDS,
+    Scrape,
+    WhatsApp,
+    answered,
+    children,
+    conserved,
+    scrape,
+    served,
+)
 from tests.helpers.waiting import MOST_SECONDS, until
 
 if TYPE_CHECKING:
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
     from chatvitals.integrations.asgi import ASGIApp
 
 CUSTOMERS = int(os.environ.get("CHATVITALS_FLEET_CUSTOMERS", "150"))  # those of the test with kill -9
+MOST_KILLS = 10  # a slow machine takes longer for its customers, and each kill puts some of them in doubt
 APP = "tests.helpers.fleet_bot:app"
 FLASK = "tests.helpers.flask_fleet_bot:app"
 SERVERS = {
@@ -141,7 +152,7 @@ def test_kill_9_of_workers_breaks_no_law(
     rng = random.Random(4)
 
     async def kill_now_and_then(supervisors: Sequence[int]) -> None:
-        while True:
+        while len(kills) < MOST_KILLS:
             await asyncio.sleep(1.5)
             workers = children(rng.choice(supervisors))
             if len(workers) > 2 // len(supervisors):  # the server brings up new ones; some always answer
@@ -171,7 +182,8 @@ def test_kill_9_of_workers_breaks_no_law(
         after = until("the same numbers of all hosts", lambda: agreed(whatsapp.urls))
     assert len(kills) >= least, "hardly anybody was killed: the test shows nothing"
     diaries = list(whatsapp.diaries.values())
-    sure = [diary for diary in diaries if not diary.in_doubt(kills)]
+    commits = last_commits(tmp_path / "times.commits")
+    sure = [diary for diary in diaries if not diary.in_doubt(kills, commits)]
     sys.stdout.write(f"{len(kills)} workers killed; {len(diaries) - len(sure)} of {len(diaries)} customers in doubt\n")
     assert len(sure) > len(diaries) / 5
     conserved(after)
