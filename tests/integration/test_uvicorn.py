@@ -88,6 +88,7 @@ def test_numbers_outlive_kill_9_and_what_waits_outlives_sigterm(bot: Bot) -> Non
     with bot.running() as process:
         bot.hear(range(10))
         bot.whatsapp.finish()
+        bot.whatsapp.returned(bot.times)
         shown = bot.whatsapp.counted(10)
         process.send_signal(signal.SIGKILL)
         process.wait(60)
