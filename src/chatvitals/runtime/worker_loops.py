@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 # Packages that run tasks and threads. Their own loops say nothing about the function that they run.
 _RUNNERS: Final = frozenset({"anyio", "asgiref", "asyncio", "concurrent", "gevent", "threading", "trio", "uvloop"})
-_POOLS: Final = frozenset(
-    {"concurrent.futures.process"}
-)  # their workers take over the context of the fork, not of a job
+# Among them, modules whose workers have the context of the fork, not that of a job.
+_POOLS: Final = frozenset({"concurrent.futures.process"})
 _INLINE: Final = frozenset({"asyncio.tasks", "asyncio.taskgroups", "asyncio.timeouts"})  # such as `wait_for`
 _HANDS_ON: Final = "chatvitals.tracking.threads"  # it runs the function in place of `Thread.run`
 _TAKES: Final = frozenset({"get", "get_nowait", "blpop", "brpop"})  # methods of queues
