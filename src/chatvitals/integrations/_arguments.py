@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,19 @@ _ADAPTERS: Final = (
 )
 
 
+class _Kind(NamedTuple):
+    """A kind of web application: its article and name, its middleware, and how many arguments it takes."""
+
+    article: str
+    name: str
+    middleware: str
+    arguments: int
+
+
+_ASGI: Final = _Kind("an", "ASGI", "ChatVitalsMiddleware", 3)
+_WSGI: Final = _Kind("a", "WSGI", "ChatVitalsWSGIMiddleware", 2)
+
+
 def check_asgi(app: object, vitals: object) -> None:
     """Check the arguments of a middleware for ASGI.
 
@@ -37,12 +50,7 @@ def check_asgi(app: object, vitals: object) -> None:
         TypeError: `app` is no ASGI application, or `vitals` is not the result of `chatvitals.init`.
 
     """
-    _check_middleware("ChatVitalsMiddleware", app, vitals)
-    if takes(app, 2) and not takes(app, 3):
-        raise TypeError(
-            f"{_shown(app)} is a WSGI application, and ChatVitalsMiddleware takes ASGI applications: "
-            "use chatvitals.ChatVitalsWSGIMiddleware(app, vitals), or vitals.instrument_app(app)"
-        )
+    _check_middleware(app, vitals, _ASGI, _WSGI)
 
 
 def check_wsgi(app: object, vitals: object) -> None:
@@ -52,22 +60,23 @@ def check_wsgi(app: object, vitals: object) -> None:
         TypeError: `app` is no WSGI application, or `vitals` is not the result of `chatvitals.init`.
 
     """
-    _check_middleware("ChatVitalsWSGIMiddleware", app, vitals)
-    if takes(app, 3) and not takes(app, 2):
-        raise TypeError(
-            f"{_shown(app)} is an ASGI application, and ChatVitalsWSGIMiddleware takes WSGI applications: "
-            "use chatvitals.ChatVitalsMiddleware(app, vitals), or vitals.instrument_app(app)"
-        )
+    _check_middleware(app, vitals, _WSGI, _ASGI)
 
 
-def _check_middleware(middleware: str, app: object, vitals: object) -> None:
+def _check_middleware(app: object, vitals: object, ours: _Kind, other: _Kind) -> None:
     if not callable(app):
         raise TypeError(f"app must be an application, not {type(app).__name__!r}")
     check_vitals(vitals)
     if _is_lambda(app):
         raise TypeError(_lambda_sentence(app))
     if _is_uncalled(app):
-        raise TypeError(_uncalled_sentence(middleware, app))
+        raise TypeError(_uncalled_sentence(ours.middleware, app))
+    if takes(app, other.arguments) and not takes(app, ours.arguments):
+        raise TypeError(
+            f"{_shown(app)} is {other.article} {other.name} application, "
+            f"and {ours.middleware} takes {ours.name} applications: "
+            f"use chatvitals.{other.middleware}(app, vitals), or vitals.instrument_app(app)"
+        )
 
 
 def check_vitals(vitals: object) -> None:
